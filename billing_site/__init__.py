@@ -1,0 +1,1 @@
+"""Composition only: settings, URLs, Celery, the admin site and the REST conventions."""

@@ -1,0 +1,1 @@
+"""What is used and what may be used: meters, usage events, features, entitlements."""

@@ -1,0 +1,1 @@
+"""What is owed: billing runs, invoices, payments, and the pure rating of lines."""

@@ -1,0 +1,20 @@
+import uuid
+
+from core.ids import from_text, new_id, to_text
+
+
+def test_text_and_uuid_are_two_forms_of_one_id():
+    value = uuid.UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+    assert to_text(value) == "01H455VB4PEX5VSKNK084SN02Q"
+    assert from_text("01H455VB4PEX5VSKNK084SN02Q") == value
+    assert from_text("01h455vb4pex5vsknk084sn02q") == value
+
+
+def test_text_that_is_no_id_gives_none():
+    assert from_text("acme") is None
+    assert from_text("U" * 26) is None
+    assert from_text("8ZZZZZZZZZZZZZZZZZZZZZZZZZ") is None
+
+
+def test_new_ids_differ():
+    assert len({new_id() for _ in range(1000)}) == 1000
