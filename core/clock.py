@@ -21,6 +21,11 @@ def real_now() -> datetime:
     return datetime.now(UTC)
 
 
+def is_frozen() -> bool:
+    """Whether `now()` answers a frozen time."""
+    return _frozen.get() is not None
+
+
 @contextmanager
 def frozen_at(moment: datetime | None) -> Iterator[None]:
     """Make `now()` answer `moment` inside the block (None: real time)."""

@@ -1,0 +1,34 @@
+"""Who is acting: carried through a request or task in a context variable, so that services need not pass it on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """`kind` is `user`, `api_key` or `system`; `label` is the name shown to people."""
+
+    kind: str
+    id: str
+    label: str
+
+
+SYSTEM = Actor("system", "", "Countinghouse")
+
+_current: ContextVar[Actor] = ContextVar("actor", default=SYSTEM)
+
+
+def current_actor() -> Actor:
+    return _current.get()
+
+
+@contextmanager
+def acting_as(actor: Actor) -> Iterator[None]:
+    """Everything recorded inside the block is this actor's doing."""
+    token = _current.set(actor)
+    try:
+        yield
+    finally:
+        _current.reset(token)

@@ -1,0 +1,41 @@
+"""Adds one act to the audit trail."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import models
+
+from core.audit.actors import Actor, current_actor
+from core.audit.models import AuditEntry
+
+
+def record(
+    *,
+    verb: str,
+    target: models.Model,
+    did: str,
+    reason: str = "",
+    changes: Mapping[str, Any] | None = None,
+    customer_id: uuid.UUID | None = None,
+    actor: Actor | None = None,
+) -> AuditEntry:
+    """Record that the actor (by default the current one) `did` something to `target`.
+
+    `did` continues the actor's name: "pinned Acme to Enterprise" becomes "Ada Byron pinned Acme to Enterprise."
+    `changes` maps a field to `[before, after]`, in JSON values. Call it in the transaction of the act itself.
+    """
+    actor = actor or current_actor()
+    return AuditEntry.objects.create(
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_label=actor.label,
+        verb=verb,
+        target_type=target._meta.label_lower,
+        target_id=target.pk if isinstance(target.pk, uuid.UUID) else None,
+        target_label=str(target)[:300],
+        customer_id=customer_id,
+        sentence=f"{actor.label} {did.rstrip('.')}.",
+        reason=reason,
+        changes=dict(changes or {}),
+    )

@@ -1,0 +1,33 @@
+"""Advisory locks: one per customer group, so that two writers never bill one customer at a time.
+
+A group is a bucket of customer ids. A close takes the locks of all groups in its batch, in ascending order, so that
+batches which share a group queue up and never deadlock; anything else that changes what a customer will be billed
+takes the lock of that customer's group. All are held until the transaction ends.
+"""
+
+import uuid
+from collections.abc import Iterable
+
+from django.db import connection
+
+CUSTOMER_GROUPS = 1024
+MAX_LOCKS_PER_TRANSACTION = 500
+
+_NAMESPACE = 0x62696C6C  # the first key of PostgreSQL's two-key advisory locks: "bill"
+
+
+def customer_group(customer_id: uuid.UUID) -> int:
+    """The bucket, 0 to 1023, of a customer. Uses the id's random end: its start is the time of creation."""
+    return customer_id.int % CUSTOMER_GROUPS
+
+
+def lock_customers(customer_ids: Iterable[uuid.UUID]) -> None:
+    """Wait for, then hold until the end of the transaction, the locks of these customers' groups."""
+    groups = sorted({customer_group(customer_id) for customer_id in customer_ids})
+    if len(groups) > MAX_LOCKS_PER_TRANSACTION:
+        raise ValueError(f"{len(groups)} advisory locks in one transaction; at most {MAX_LOCKS_PER_TRANSACTION}.")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(%s, g) FROM unnest(%s::int[]) WITH ORDINALITY AS t(g, n) ORDER BY n",
+            [_NAMESPACE, groups],
+        )

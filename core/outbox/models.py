@@ -1,0 +1,32 @@
+"""The outbox: one row per message, written in the transaction that causes it."""
+
+from django.db import models
+
+from core import clock
+from core.db import ULIDField
+from core.ids import new_id
+
+
+class OutboxMessage(models.Model):
+    """A message due for delivery. `due_at` is when the next attempt may run; delivered or given up, it is null."""
+
+    id = ULIDField(primary_key=True, default=new_id, editable=False)
+    created_at = models.DateTimeField(default=clock.now)
+    topic = models.CharField(max_length=64)
+    dedupe_key = models.CharField(max_length=200, null=True, unique=True)
+    customer_id = models.UUIDField(null=True)
+    payload = models.JSONField()
+    due_at = models.DateTimeField(null=True, default=clock.now)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    delivered_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["due_at"], name="outbox_due", condition=models.Q(due_at__isnull=False)),
+            models.Index(fields=["customer_id", "-created_at"], name="outbox_customer"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.topic} of {self.created_at:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,1 @@
+"""The REST endpoints of the customers floor: serializers, filters, views."""

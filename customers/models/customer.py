@@ -1,0 +1,59 @@
+"""The customer, and the usage subjects that count as theirs."""
+
+from django.db import models
+
+from core.db import Record, validate_metadata
+from customers.models.address import Addressed
+
+
+class Customer(Addressed, Record):
+    """Who is billed. A deleted customer stays as a row, because invoices refer to it; its key becomes free.
+
+    `time_zone` is the default of new subscriptions, each of which freezes its own (billing rules 2). `currency`, when
+    set, binds new subscriptions (billing rules 1).
+    """
+
+    key = models.CharField(max_length=256, null=True, blank=True)
+    name = models.CharField(max_length=256)
+    description = models.CharField(max_length=1024, null=True, blank=True)
+    primary_email = models.EmailField(max_length=254, null=True, blank=True)
+    currency = models.CharField(max_length=3, null=True, blank=True)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    tax_id = models.CharField(max_length=64, blank=True)
+    metadata = models.JSONField(default=dict, blank=True, validators=[validate_metadata])
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key"], name="customer_key_is_unique", condition=models.Q(deleted_at__isnull=True)
+            )
+        ]
+        indexes = [
+            models.Index(fields=["created_at", "id"], name="customer_created"),
+            models.Index(fields=["name", "id"], name="customer_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UsageSubject(models.Model):
+    """A subject of usage events attributed to a customer: at most one living customer has it at a time."""
+
+    id = models.BigAutoField(primary_key=True)
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="usage_subjects")
+    key = models.CharField(max_length=256)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key"], name="subject_belongs_to_one_customer", condition=models.Q(deleted_at__isnull=True)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,1 @@
+"""Writes of the customers floor: one verb a file."""

@@ -1,0 +1,1 @@
+"""The REST endpoints of the entitlements floor: serializers, filters, views."""

@@ -1,0 +1,1 @@
+"""Writes of the entitlements floor: one verb a file."""

@@ -1,0 +1,101 @@
+"""The closed lists of words that runs, invoices and payments use."""
+
+from django.db import models
+
+
+class InvoiceStatus(models.TextChoices):
+    """Every state of an invoice's life (billing rules 6). The part before the dot is the status that REST shows."""
+
+    GATHERING = "gathering", "Gathering"
+    DRAFT_CREATED = "draft.created", "Draft: created"
+    DRAFT_WAITING_FOR_COLLECTION = "draft.waiting_for_collection", "Draft: waiting for collection"
+    DRAFT_COLLECTING = "draft.collecting", "Draft: collecting usage"
+    DRAFT_COLLECTING_FAILED = "draft.collecting_failed", "Draft: collecting usage failed"
+    DRAFT_VALIDATING = "draft.validating", "Draft: validating"
+    DRAFT_INVALID = "draft.invalid", "Draft: invalid"
+    DRAFT_SYNCING = "draft.syncing", "Draft: syncing with the app"
+    DRAFT_SYNC_FAILED = "draft.sync_failed", "Draft: syncing failed"
+    DRAFT_WAITING_AUTO_APPROVAL = "draft.waiting_auto_approval", "Draft: waiting for auto-approval"
+    DRAFT_MANUAL_APPROVAL_NEEDED = "draft.manual_approval_needed", "Draft: approval needed"
+    ISSUING_SYNCING = "issuing.syncing", "Issuing"
+    ISSUING_FAILED = "issuing.failed", "Issuing failed"
+    ISSUED = "issued", "Issued"
+    PAYMENT_PENDING = "payment_processing.pending", "Payment processing"
+    PAYMENT_ACTION_REQUIRED = "payment_processing.action_required", "Payment: action required"
+    PAYMENT_FAILED = "payment_processing.failed", "Payment failed"
+    OVERDUE = "overdue", "Overdue"
+    PAID = "paid", "Paid"
+    UNCOLLECTIBLE = "uncollectible", "Uncollectible"
+    VOIDED = "voided", "Voided"
+    DELETED = "deleted", "Deleted"
+
+
+DRAFT_STATUSES = tuple(status for status in InvoiceStatus if status.value.startswith("draft."))
+
+# Issued, and money is still expected: what collection, dunning and ageing look at.
+OPEN_STATUSES = (
+    InvoiceStatus.ISSUED,
+    InvoiceStatus.PAYMENT_PENDING,
+    InvoiceStatus.PAYMENT_ACTION_REQUIRED,
+    InvoiceStatus.PAYMENT_FAILED,
+    InvoiceStatus.OVERDUE,
+)
+
+
+class LineStatus(models.TextChoices):
+    VALID = "valid", "Valid"
+    SPLIT = "split", "Split"
+
+
+class LineManagedBy(models.TextChoices):
+    SUBSCRIPTION = "subscription", "Subscription"
+    SYSTEM = "system", "System"
+    MANUAL = "manual", "Manual"
+
+
+class LineKind(models.TextChoices):
+    FLAT = "flat", "Flat fee"
+    USAGE = "usage", "Usage"
+
+
+class WindowKind(models.TextChoices):
+    CHARGE = "charge", "Charged"
+    UNREPORTED = "unreported", "Nothing was reported"
+    WAIVER = "waiver", "Waived"
+
+
+class SeriesKind(models.TextChoices):
+    INVOICE = "invoice", "Invoices"
+    CREDIT_NOTE = "credit_note", "Credit notes"
+
+
+class PaymentStatus(models.TextChoices):
+    PENDING = "pending", "Pending"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    ACTION_REQUIRED = "action_required", "Action required"
+    UNKNOWN = "unknown", "Outcome unknown"
+
+
+class RunStatus(models.TextChoices):
+    PENDING = "pending", "Waiting"
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+
+
+class RunTrigger(models.TextChoices):
+    SCHEDULE = "schedule", "Schedule"
+    STAFF = "staff", "Staff"
+    API = "api", "API"
+    CLOCK = "clock", "Test clock"
+
+
+class CustomerOutcome(models.TextChoices):
+    """How a run ended for one customer."""
+
+    PENDING = "pending", "Waiting"
+    INVOICED = "invoiced", "Invoiced"
+    DRAFTED = "drafted", "Draft made"
+    NOTHING = "nothing", "Nothing to bill"
+    PARKED = "parked", "Parked"
+    SKIPPED = "skipped", "Skipped: already parked"

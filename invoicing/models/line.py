@@ -1,0 +1,150 @@
+"""Invoice lines, their detailed lines, and the billed windows that guard against billing twice."""
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
+from django.db import models
+from django.db.models import F, Func, Q
+
+from core import clock
+from core.db import AmountField, Record, ULIDField, validate_metadata
+from core.ids import new_id
+from invoicing.choices import LineKind, LineManagedBy, LineStatus, WindowKind
+from invoicing.models.invoice import Invoice, zero_amount
+from subscriptions.models import ItemRevision, Subscription, SubscriptionItem
+
+
+class InvoiceLine(Record):
+    """One item's charge for one service period. It keeps its id from the gathering to the issued invoice.
+
+    On a gathering invoice the amounts are zero: what would be owed is rated when somebody looks. `components` are
+    what a flat line charges for, `[[quantity, numerator, denominator, from, to], ...]`: the close compares them with
+    what ought to be billed. `amends` names the line that an adjustment adds to; `parent` the group of a split line.
+    `explain` holds everything that the amount can be recomputed from.
+    """
+
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="lines")
+    position = models.PositiveIntegerField(default=0)
+    kind = models.CharField(max_length=8, choices=LineKind.choices)
+    status = models.CharField(max_length=8, choices=LineStatus.choices, default=LineStatus.VALID)
+    managed_by = models.CharField(max_length=16, choices=LineManagedBy.choices, default=LineManagedBy.SUBSCRIPTION)
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="parts")
+    amends = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="amendments")
+    name = models.CharField(max_length=256)
+    description = models.CharField(max_length=1024, null=True, blank=True)
+    metadata = models.JSONField(default=dict, blank=True, validators=[validate_metadata])
+    currency = models.CharField(max_length=3)
+
+    subscription = models.ForeignKey(
+        Subscription, on_delete=models.PROTECT, null=True, blank=True, related_name="invoice_lines"
+    )
+    item = models.ForeignKey(
+        SubscriptionItem, on_delete=models.PROTECT, null=True, blank=True, related_name="invoice_lines"
+    )
+    revision = models.ForeignKey(ItemRevision, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    feature_key = models.CharField(max_length=64, null=True, blank=True)
+    period_start = models.DateTimeField()
+    period_end = models.DateTimeField()
+    invoice_at = models.DateTimeField()
+    price = models.JSONField(null=True, blank=True)
+    discounts = models.JSONField(null=True, blank=True)
+    tax_config = models.JSONField(null=True, blank=True)
+    components = models.JSONField(null=True, blank=True)
+
+    quantity = AmountField(null=True, blank=True)
+    metered_quantity = AmountField(null=True, blank=True)
+    pre_period_quantity = AmountField(null=True, blank=True)
+
+    amount = zero_amount()
+    charges_total = zero_amount()
+    discounts_total = zero_amount()
+    credits_total = zero_amount()
+    taxes_inclusive_total = zero_amount()
+    taxes_exclusive_total = zero_amount()
+    taxes_total = zero_amount()
+    total = zero_amount()
+    explain = models.JSONField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["invoice", "position", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(period_end__gte=F("period_start")), name="line_ends_after_it_starts"),
+            models.CheckConstraint(
+                condition=Q(
+                    total=F("amount")
+                    + F("charges_total")
+                    - F("discounts_total")
+                    - F("credits_total")
+                    + F("taxes_exclusive_total")
+                ),
+                name="line_adds_up",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class InvoiceDetailedLine(models.Model):
+    """One part of a line's amount: a tier, a flat part, packages, a minimum. Rounded once (billing rules 1)."""
+
+    id = ULIDField(primary_key=True, default=new_id, editable=False)
+    line = models.ForeignKey(InvoiceLine, on_delete=models.PROTECT, related_name="detailed_lines")
+    position = models.PositiveIntegerField(default=0)
+    category = models.CharField(max_length=32)
+    name = models.CharField(max_length=256)
+    period_start = models.DateTimeField()
+    period_end = models.DateTimeField()
+    quantity = AmountField()
+    unit_amount = AmountField()
+    amount = zero_amount()
+    discounts_total = zero_amount()
+    total = zero_amount()
+
+    class Meta:
+        ordering = ["line", "position"]
+        constraints = [
+            models.CheckConstraint(condition=Q(total=F("amount") - F("discounts_total")), name="detailed_line_adds_up"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class BilledWindow(models.Model):
+    """Which time of an item is settled, and by which line: the database refuses two windows that overlap.
+
+    Written when a line moves to a standard invoice; deleted when that invoice is voided or its draft deleted. Only
+    charges, unreported periods and waivers have one: an amendment refers to the line that it amends.
+    """
+
+    id = ULIDField(primary_key=True, default=new_id, editable=False)
+    item = models.ForeignKey(SubscriptionItem, on_delete=models.PROTECT, related_name="billed_windows")
+    span = DateTimeRangeField()
+    kind = models.CharField(max_length=16, choices=WindowKind.choices, default=WindowKind.CHARGE)
+    line = models.OneToOneField(
+        InvoiceLine, on_delete=models.PROTECT, null=True, blank=True, related_name="billed_window"
+    )
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        ordering = ["item", "span"]
+        constraints = [
+            ExclusionConstraint(
+                name="billed_windows_never_overlap",
+                expressions=[
+                    (
+                        Func(F("item_id"), F("item_id"), models.Value("[]"), function="uuidrange"),
+                        RangeOperators.OVERLAPS,
+                    ),
+                    ("span", RangeOperators.OVERLAPS),
+                ],
+            ),
+            models.CheckConstraint(
+                condition=Q(kind=WindowKind.CHARGE, line__isnull=False) | ~Q(kind=WindowKind.CHARGE),
+                name="charged_window_names_its_line",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.span}"

@@ -1,0 +1,106 @@
+"""Billing runs: who was to be billed, what came of it, and who is parked."""
+
+from django.db import models
+from django.db.models import Q
+
+from core import clock
+from core.db import Record, ULIDField
+from core.ids import new_id
+from customers.models import Customer
+from invoicing.choices import CustomerOutcome, RunStatus, RunTrigger
+
+
+class BillingRun(Record):
+    """One close: everything due up to `as_of`, for the customers that were due when it was made."""
+
+    as_of = models.DateTimeField()
+    status = models.CharField(max_length=16, choices=RunStatus.choices, default=RunStatus.PENDING)
+    trigger = models.CharField(max_length=16, choices=RunTrigger.choices, default=RunTrigger.SCHEDULE)
+    started_by = models.CharField(max_length=200, blank=True)
+    customer_count = models.PositiveIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["status"], name="run_unfinished", condition=~Q(status="done")),
+            models.Index(fields=["-created_at", "-id"], name="run_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Run up to {self.as_of:%Y-%m-%d %H:%M} UTC"
+
+
+class RunShard(models.Model):
+    """A slice of a run that one worker takes at a time.
+
+    `lease_until` (real time) says until when the worker that holds it is believed alive; whoever finds it expired may
+    take the shard over. `lease_token` tells the holder from a former one.
+    """
+
+    id = ULIDField(primary_key=True, default=new_id, editable=False)
+    run = models.ForeignKey(BillingRun, on_delete=models.CASCADE, related_name="shards")
+    position = models.PositiveIntegerField()
+    status = models.CharField(max_length=16, choices=RunStatus.choices, default=RunStatus.PENDING)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    lease_token = models.UUIDField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["run", "position"]
+        constraints = [models.UniqueConstraint(fields=["run", "position"], name="shard_position_is_unique")]
+        indexes = [models.Index(fields=["lease_until"], name="shard_unfinished", condition=~Q(status="done"))]
+
+    def __str__(self) -> str:
+        return f"shard {self.position} of {self.run}"
+
+
+class RunCustomer(models.Model):
+    """One customer in a run, and the outcome. `note` says what is worth knowing even when all went well."""
+
+    id = ULIDField(primary_key=True, default=new_id, editable=False)
+    run = models.ForeignKey(BillingRun, on_delete=models.CASCADE, related_name="customers")
+    shard = models.ForeignKey(RunShard, on_delete=models.CASCADE, related_name="customers")
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="run_rows")
+    outcome = models.CharField(max_length=16, choices=CustomerOutcome.choices, default=CustomerOutcome.PENDING)
+    cause_code = models.CharField(max_length=64, blank=True)
+    cause = models.TextField(blank=True)
+    note = models.TextField(blank=True)
+    invoice_count = models.PositiveSmallIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["run", "id"]
+        constraints = [models.UniqueConstraint(fields=["run", "customer"], name="customer_once_per_run")]
+        indexes = [
+            models.Index(fields=["shard"], name="run_customer_pending", condition=Q(outcome="pending")),
+            models.Index(fields=["run", "outcome"], name="run_customer_outcome"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.customer} in {self.run}"
+
+
+class ParkedCustomer(models.Model):
+    """A customer whose close failed: left out of every run until staff fix the cause and release them."""
+
+    id = ULIDField(primary_key=True, default=new_id, editable=False)
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="parkings")
+    run = models.ForeignKey(BillingRun, on_delete=models.SET_NULL, null=True, blank=True, related_name="parkings")
+    parked_at = models.DateTimeField(default=clock.now)
+    cause_code = models.CharField(max_length=64)
+    cause = models.TextField()
+    released_at = models.DateTimeField(null=True, blank=True)
+    released_by = models.CharField(max_length=200, blank=True)
+    release_reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-parked_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["customer"], name="parked_once_at_a_time", condition=Q(released_at__isnull=True)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.customer}: {self.cause}"

@@ -1,0 +1,1 @@
+"""Writes of the subscriptions floor: one verb a file."""
