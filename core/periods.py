@@ -1,0 +1,237 @@
+"""Owns calendar arithmetic: cadences, durations, boundaries from an anchor, and half-open periods (billing rules 2)."""
+
+import calendar
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from core.money import bad_field
+
+_DURATION_TEXT: Final = re.compile(
+    r"P(?=.)(?:([0-9]{1,4})Y)?(?:([0-9]{1,4})M)?(?:([0-9]{1,4})W)?(?:([0-9]{1,5})D)?"
+    r"(?:T(?=.)(?:([0-9]{1,6})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,9})S)?)?"
+)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A length of time as ISO 8601 writes it: months and days go by the local calendar, seconds by the clock."""
+
+    text: str
+    months: int
+    days: int
+    seconds: int
+
+    def after(self, moment: datetime, zone: str = "UTC") -> datetime:
+        """The moment (UTC) this long after `moment`: the wall time of `zone` is kept over months and days."""
+        if self.months or self.days:
+            local = moment.astimezone(zone_info(zone)).replace(tzinfo=None)
+            moment = _to_utc(_plus(local, self.months, self.days), zone)
+        return moment + timedelta(seconds=self.seconds)
+
+    @property
+    def is_zero(self) -> bool:
+        return not (self.months or self.days or self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How often something recurs: a number of months or a number of days, never both. One-time is None, not this."""
+
+    text: str
+    months: int
+    days: int
+
+
+CADENCES: Final = {
+    "P1D": Cadence("P1D", 0, 1),
+    "P1W": Cadence("P1W", 0, 7),
+    "P2W": Cadence("P2W", 0, 14),
+    "P4W": Cadence("P4W", 0, 28),
+    "P1M": Cadence("P1M", 1, 0),
+    "P3M": Cadence("P3M", 3, 0),
+    "P6M": Cadence("P6M", 6, 0),
+    "P1Y": Cadence("P1Y", 12, 0),
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Period:
+    """A half-open stretch of time [start, end), both in UTC. Empty when they are equal; never backwards."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.end < self.start:
+            raise ValueError(f"A period can't end ({self.end}) before it starts ({self.start}).")
+
+    def __contains__(self, moment: datetime) -> bool:
+        return self.start <= moment < self.end
+
+    @property
+    def is_empty(self) -> bool:
+        return self.start == self.end
+
+    @property
+    def microseconds(self) -> int:
+        return (self.end - self.start) // _MICROSECOND
+
+    def overlaps(self, other: "Period") -> bool:
+        """Whether the two share any time. An empty period overlaps nothing."""
+        return max(self.start, other.start) < min(self.end, other.end)
+
+    def intersection(self, other: "Period") -> "Period | None":
+        """The time that both share, or None."""
+        start, end = max(self.start, other.start), min(self.end, other.end)
+        return Period(start, end) if start < end else None
+
+
+def fraction(part: Period, whole: Period) -> tuple[int, int]:
+    """`part` over `whole` by duration, as (numerator, denominator) (billing rules 2).
+
+    In seconds where both are whole seconds, so that a reader can check it against the clock, else in microseconds.
+    An extended period gives more than one. ValueError when `whole` is empty.
+    """
+    numerator, denominator = part.microseconds, whole.microseconds
+    if not denominator:
+        raise ValueError(f"Nothing can be a fraction of an empty period ({whole.start}).")
+    if numerator % 1_000_000 == 0 and denominator % 1_000_000 == 0:
+        return numerator // 1_000_000, denominator // 1_000_000
+    return numerator, denominator
+
+
+def parse_cadence(text: str | None, *, field: str = "billingCadence") -> Cadence | None:
+    """The cadence that `text` names; None means one-time. InvalidInput, naming `field`, for any other text."""
+    if text is None:
+        return None
+    cadence = CADENCES.get(text) if isinstance(text, str) else None
+    if cadence is None:
+        raise bad_field(
+            field, "unknown_cadence", f"{field} must be one of {', '.join(CADENCES)}, or null for one-time."
+        )
+    return cadence
+
+
+def parse_duration(text: object, *, field: str = "duration") -> Duration:
+    """The ISO 8601 duration in `text` (PT0S, P3D, P1M, P1Y6M, PT1H): whole numbers, not negative.
+
+    InvalidInput, naming `field`, for any other text.
+    """
+    match = _DURATION_TEXT.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise bad_field(field, "not_a_duration", f'{field} must be an ISO 8601 duration such as "P1M" or "PT1H".')
+    years, months, weeks, days, hours, minutes, seconds = (int(number or 0) for number in match.groups())
+    return Duration(
+        text=match[0],
+        months=12 * years + months,
+        days=7 * weeks + days,
+        seconds=3600 * hours + 60 * minutes + seconds,
+    )
+
+
+@lru_cache(maxsize=1024)
+def zone_info(zone: str) -> ZoneInfo:
+    """The time zone that the IANA name `zone` stands for. InvalidInput for a name that is none."""
+    try:
+        return ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise bad_field(
+            "timezone", "unknown_zone", f'{zone!r} is not a time zone; use an IANA name such as "Europe/Berlin".'
+        ) from None
+
+
+def boundary(anchor: datetime, zone: str, cadence: Cadence, n: int) -> datetime:
+    """The n-th boundary, `anchor + n x cadence`, in UTC; n may be negative (billing rules 2).
+
+    Always computed from the anchor, by its wall time in `zone`: from 31 January the next ones are the last day of
+    February, 31 March, 30 April. A wall time that a clock change skips moves on by the length of the gap; one that
+    comes twice is the first of the two. ValueError unless `anchor` is in UTC.
+    """
+    if n == 0:
+        return _checked(anchor)
+    return _boundary(_local(_checked(anchor), zone), zone, cadence, n)
+
+
+def period_at(anchor: datetime, zone: str, cadence: Cadence, moment: datetime) -> Period:
+    """The period between two boundaries that holds `moment` (UTC), also before the anchor."""
+    return _period(anchor, zone, cadence, _index_at(anchor, zone, cadence, moment))
+
+
+def periods(anchor: datetime, zone: str, cadence: Cadence, start: datetime, end: datetime) -> Iterator[Period]:
+    """All periods between boundaries that share time with [start, end), whole, in order; they leave no gap.
+
+    Where a zone skipped a whole day (Pacific/Apia, 30 December 2011), that day's period would be empty and is left out.
+    """
+    if end <= start:
+        return
+    n = _index_at(anchor, zone, cadence, start)
+    here = boundary(anchor, zone, cadence, n)
+    while here < end:
+        n += 1
+        there = boundary(anchor, zone, cadence, n)
+        if here < there:
+            yield Period(here, there)
+        here = there
+
+
+def month_start(moment: datetime, zone: str) -> datetime:
+    """The first of the month that holds `moment`, local midnight in `zone`, in UTC: the calendar anchor."""
+    return _to_utc(_local(_checked(moment), zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0), zone)
+
+
+def _index_at(anchor: datetime, zone: str, cadence: Cadence, moment: datetime) -> int:
+    local, here = _local(_checked(anchor), zone), _local(_checked(moment), zone)
+    if cadence.months:
+        n = ((here.year - local.year) * 12 + here.month - local.month) // cadence.months
+    else:
+        n = (here.date() - local.date()).days // cadence.days
+    # Wall dates give n or one off; a skipped day or an anchor in a repeated hour needs another look.
+    while boundary(anchor, zone, cadence, n) > moment:
+        n -= 1
+    while boundary(anchor, zone, cadence, n + 1) <= moment:
+        n += 1
+    return n
+
+
+def _period(anchor: datetime, zone: str, cadence: Cadence, n: int) -> Period:
+    return Period(boundary(anchor, zone, cadence, n), boundary(anchor, zone, cadence, n + 1))
+
+
+def _boundary(local: datetime, zone: str, cadence: Cadence, n: int) -> datetime:
+    return _to_utc(_plus(local, n * cadence.months, n * cadence.days), zone)
+
+
+def _plus(local: datetime, months: int, days: int) -> datetime:
+    if months:
+        year, month = divmod(local.year * 12 + local.month - 1 + months, 12)
+        day = local.day
+        if day > 28:
+            day = min(day, calendar.monthrange(year, month + 1)[1])
+        local = local.replace(year=year, month=month + 1, day=day)
+    return local + timedelta(days=days) if days else local
+
+
+def _local(moment: datetime, zone: str) -> datetime:
+    if zone == "UTC":
+        return moment.replace(tzinfo=None)
+    # fold is dropped on purpose: of an hour that comes twice, boundaries take the first.
+    return moment.astimezone(zone_info(zone)).replace(tzinfo=None, fold=0)
+
+
+def _to_utc(local: datetime, zone: str) -> datetime:
+    if zone == "UTC":
+        return local.replace(tzinfo=UTC)
+    # With fold=0, zoneinfo reads a skipped wall time by the offset before the gap, which moves it on by the gap.
+    return local.replace(tzinfo=zone_info(zone), fold=0).astimezone(UTC)
+
+
+def _checked(moment: datetime) -> datetime:
+    if moment.tzinfo is not UTC and (moment.tzinfo is None or moment.utcoffset() != timedelta(0)):
+        raise ValueError(f"{moment!r} is not a time in UTC.")
+    return moment
