@@ -1,0 +1,72 @@
+"""Owns what all price models share: the price itself, the usage it is asked to price, and the charges it answers."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar, NamedTuple
+
+from core.money import ZERO, to_wire
+
+
+class Usage(NamedTuple):
+    """What a usage price is asked to price: one window of an item, after free units.
+
+    `quantity` is the window's own, `earlier` what the same period has billed before it (earlier splits), `events`
+    the number of events in the window; `opens` says that the window is the first one of its period.
+    """
+
+    quantity: Decimal
+    earlier: Decimal = ZERO
+    events: int = 0
+    opens: bool = True
+
+
+class Tier(NamedTuple):
+    """One step of a tiered price: units up to and including `up_to` (None: without end), a flat part, a unit price."""
+
+    up_to: Decimal | None
+    flat: Decimal | None
+    unit: Decimal | None
+
+
+class Charge(NamedTuple):
+    """One part of what a price asks for, before rounding and discounts: quantity x unit amount."""
+
+    kind: str
+    name: str
+    quantity: Decimal
+    unit_amount: Decimal
+    tier: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """A price model with its figures, checked when it was parsed; `minimum` and `maximum` are spend per period, net."""
+
+    type: ClassVar[str]
+    is_flat: ClassVar[bool] = False
+    # Whether a window can be billed in parts with the same result as in one piece (billing rules 7).
+    is_splittable: ClassVar[bool] = True
+
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+
+    def charges(self, usage: Usage) -> tuple[Charge, ...]:
+        """What `usage` costs, part by part, exactly; the caller rounds each part once."""
+        raise NotImplementedError
+
+    def to_wire(self) -> dict[str, Any]:
+        """The price as the REST API writes it; `parse_price` reads it back to an equal price."""
+        wire = {"type": self.type, **self._own_wire()}
+        if self.minimum is not None:
+            wire["minimumAmount"] = to_wire(self.minimum)
+        if self.maximum is not None:
+            wire["maximumAmount"] = to_wire(self.maximum)
+        return wire
+
+    def _own_wire(self) -> dict[str, Any]:
+        return {}
+
+
+def single(kind: str, name: str, quantity: Decimal, unit_amount: Decimal) -> tuple[Charge, ...]:
+    """The one charge of a price without parts; none for no quantity, so that an idle period stays without lines."""
+    return (Charge(kind, name, quantity, unit_amount),) if quantity else ()
