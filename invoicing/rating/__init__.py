@@ -1,0 +1,25 @@
+"""Rating: from a window's quantity and price to its money, explained. Pure: no database, no clock."""
+
+from invoicing.rating.rate import rate
+from invoicing.rating.values import (
+    COMMITMENT,
+    REGULAR,
+    Coupon,
+    DetailedLine,
+    FlatComponent,
+    LineDiscount,
+    RatedLine,
+    RatingInput,
+)
+
+__all__ = [
+    "COMMITMENT",
+    "REGULAR",
+    "Coupon",
+    "DetailedLine",
+    "FlatComponent",
+    "LineDiscount",
+    "RatedLine",
+    "RatingInput",
+    "rate",
+]
