@@ -1,6 +1,8 @@
 """The customer, and the usage subjects that count as theirs."""
 
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
+from django.db.models.functions import Upper
 
 from core.db import Record, validate_metadata
 from customers.models.address import Addressed
@@ -25,6 +27,7 @@ class Customer(Addressed, Record):
 
     class Meta:
         ordering = ["name", "id"]
+        permissions = [("pin_customer", "Can pin customers to profiles and unpin them")]
         constraints = [
             models.UniqueConstraint(
                 fields=["key"], name="customer_key_is_unique", condition=models.Q(deleted_at__isnull=True)
@@ -33,6 +36,10 @@ class Customer(Addressed, Record):
         indexes = [
             models.Index(fields=["created_at", "id"], name="customer_created"),
             models.Index(fields=["name", "id"], name="customer_name"),
+            # What staff type is matched from the start of a word they know, in either case.
+            models.Index(OpClass(Upper("name"), name="text_pattern_ops"), name="customer_name_prefix"),
+            models.Index(OpClass(Upper("key"), name="text_pattern_ops"), name="customer_key_prefix"),
+            models.Index(OpClass(Upper("primary_email"), name="text_pattern_ops"), name="customer_email_prefix"),
         ]
 
     def __str__(self) -> str:

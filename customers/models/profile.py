@@ -50,6 +50,7 @@ class BillingProfile(Record):
 
     class Meta:
         ordering = ["name", "id"]
+        permissions = [("make_default_billingprofile", "Can make another profile the default")]
         constraints = [
             models.UniqueConstraint(
                 fields=["is_default"], name="one_default_profile", condition=models.Q(is_default=True)

@@ -137,6 +137,7 @@ class Invoice(Record):
             ("void_invoice", "Can void invoices"),
             ("collect_invoice", "Can retry the collection of invoices"),
             ("record_payment", "Can record payments"),
+            ("delete_draft_invoice", "Can delete drafts"),
         ]
 
     def __str__(self) -> str:

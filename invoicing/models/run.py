@@ -22,6 +22,7 @@ class BillingRun(Record):
 
     class Meta:
         ordering = ["-created_at", "-id"]
+        permissions = [("start_billingrun", "Can start billing runs")]
         indexes = [
             models.Index(fields=["status"], name="run_unfinished", condition=~Q(status="done")),
             models.Index(fields=["-created_at", "-id"], name="run_by_time"),
@@ -96,6 +97,7 @@ class ParkedCustomer(models.Model):
 
     class Meta:
         ordering = ["-parked_at", "-id"]
+        permissions = [("release_parkedcustomer", "Can release parked customers")]
         constraints = [
             models.UniqueConstraint(
                 fields=["customer"], name="parked_once_at_a_time", condition=Q(released_at__isnull=True)
