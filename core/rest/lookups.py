@@ -1,0 +1,37 @@
+"""Finding the one thing that a path addresses."""
+
+import uuid
+from typing import Any, TypeVar
+
+from django.db.models import Model, Q, QuerySet
+
+from core.errors import NotFound
+from core.ids import from_text
+
+T = TypeVar("T", bound=Model)
+MAX_KEY_LENGTH = 256
+
+
+def find(queryset: QuerySet[T], text: str, *, what: str, key: str | None = None) -> T:
+    """The row whose id `text` spells or, where `key` names a column, whose key it is; the id wins.
+
+    Raises `NotFound` otherwise, also for a text that could be neither.
+    """
+    identity = from_text(text)
+    condition = Q(pk=identity) if identity else Q(pk__in=())
+    if key and "\x00" not in text and len(text) <= MAX_KEY_LENGTH:
+        condition |= Q(**{key: text})
+    # Two rows at most: one whose key happens to be spelled like another's id.
+    rows = list(queryset.filter(condition)[:2])
+    for row in rows:
+        if row.pk == identity:
+            return row
+    if rows:
+        return rows[0]
+    raise missing(what, text)
+
+
+def missing(what: str, text: Any) -> NotFound:
+    """The error for a thing that isn't there."""
+    shown = str(text)[:80] if not isinstance(text, uuid.UUID) else text
+    return NotFound(f"There is no {what} {shown}.", code=f"{what.replace(' ', '_')}_not_found")

@@ -1,0 +1,96 @@
+"""Pages of lists: `{totalCount, page, pageSize, items}`, or a bare array where the clients expect one."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 100, 1000
+# PostgreSQL's OFFSET is a bigint; no list is this long.
+MAX_PAGE = 10**9
+
+
+class PageNumberPagination(BasePagination):
+    """`page` counts from 1; a page beyond the end is empty, a bad number is a 400."""
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+        self.page = whole_number(request, "page", default=1, maximum=MAX_PAGE)
+        self.page_size = whole_number(request, "pageSize", default=DEFAULT_PAGE_SIZE, maximum=MAX_PAGE_SIZE)
+        start = (self.page - 1) * self.page_size
+        items = list(queryset[start : start + self.page_size])
+        # A first page that isn't full is the whole list, so counting it again would be a query for nothing.
+        if len(items) < self.page_size and (items or not start):
+            self.total_count = start + len(items)
+        else:
+            self.total_count = queryset.count() if isinstance(queryset, QuerySet) else len(queryset)
+        return items
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response({"totalCount": self.total_count, "page": self.page, "pageSize": self.page_size, "items": data})
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        number = {"type": "integer"}
+        return {
+            "type": "object",
+            "required": ["totalCount", "page", "pageSize", "items"],
+            "properties": {"totalCount": number, "page": number, "pageSize": number, "items": schema},
+        }
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        return [
+            _parameter("page", default=1, maximum=MAX_PAGE),
+            _parameter("pageSize", default=DEFAULT_PAGE_SIZE, maximum=MAX_PAGE_SIZE),
+        ]
+
+
+class BareArrayPagination(PageNumberPagination):
+    """Always a bare array, still paged, so that no list is without a bound."""
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response(data)
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return schema
+
+
+class PageOrBareArrayPagination(PageNumberPagination):
+    """A bare array (of at most 1,000, or `limit` from `offset`), unless the request says `page`."""
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+        self.bare = "page" not in request.query_params
+        if not self.bare:
+            return super().paginate_queryset(queryset, request, view)
+        limit = whole_number(request, "limit", default=MAX_PAGE_SIZE, maximum=MAX_PAGE_SIZE)
+        offset = whole_number(request, "offset", default=0, minimum=0, maximum=MAX_PAGE)
+        return list(queryset[offset : offset + limit])
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response(data) if self.bare else super().get_paginated_response(data)
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return {"oneOf": [schema, super().get_paginated_response_schema(schema)]}
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        return [
+            *super().get_schema_operation_parameters(view),
+            _parameter("limit", default=MAX_PAGE_SIZE, maximum=MAX_PAGE_SIZE),
+            _parameter("offset", default=0, minimum=0, maximum=MAX_PAGE),
+        ]
+
+
+def whole_number(request: Request, name: str, *, default: int, minimum: int = 1, maximum: int) -> int:
+    """The query parameter `name` as a number within the bounds; a 400 that names it otherwise."""
+    text = request.query_params.get(name)
+    if text is None or text == "":
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 12 and minimum <= int(text) <= maximum):
+        raise ValidationError({name: [f"Must be a whole number from {minimum} to {maximum}."]})
+    return int(text)
+
+
+def _parameter(name: str, *, default: int, minimum: int = 1, maximum: int) -> dict[str, Any]:
+    schema = {"type": "integer", "minimum": minimum, "maximum": maximum, "default": default}
+    return {"name": name, "in": "query", "required": False, "schema": schema}

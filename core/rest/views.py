@@ -1,0 +1,53 @@
+"""The base of every REST view: which scope each method needs, how a body is read, how an answer is written."""
+
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.viewsets import GenericViewSet
+
+from core.errors import NotFound
+
+
+class WireViewSet(GenericViewSet):
+    """A thin view: parse, call one service, present.
+
+    `required_scopes` names, by HTTP method, the scope that an API key needs; a method without one can't be called.
+    """
+
+    required_scopes: dict[str, str] = {}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        # No stored text holds NUL, and PostgreSQL refuses to compare with it.
+        if any("\x00" in str(value) for value in kwargs.values()):
+            raise NotFound("There is nothing at this address.")
+
+    def scope_needed(self, method: str) -> str:
+        """The scope that `method` needs. A view that declares none is a mistake of ours, not of the caller."""
+        try:
+            return self.required_scopes["GET" if method in ("HEAD", "OPTIONS") else method]
+        except KeyError as error:
+            raise ImproperlyConfigured(f"{type(self).__name__} declares no scope for {method}.") from error
+
+    def read_body(self, serializer_class: type[BaseSerializer]) -> dict[str, Any]:
+        """The validated body, in snake_case; a 400 with every field at fault otherwise."""
+        serializer = serializer_class(data=self.request.data, context=self.get_serializer_context())
+        serializer.is_valid(raise_exception=True)
+        return serializer.validated_data
+
+    def show(
+        self, instance: Any, serializer_class: type[BaseSerializer] | None = None, status: int = status.HTTP_200_OK
+    ) -> Response:
+        """The answer that shows `instance`."""
+        presenter = serializer_class or self.get_serializer_class()
+        return Response(presenter(instance, context=self.get_serializer_context()).data, status=status)
+
+    def show_page(self, queryset: Any, serializer_class: type[BaseSerializer] | None = None) -> Response:
+        """The page of `queryset` that was asked for, in the form that the view's pagination gives it."""
+        items = self.paginate_queryset(queryset)
+        presenter = serializer_class or self.get_serializer_class()
+        return self.get_paginated_response(presenter(items, many=True, context=self.get_serializer_context()).data)

@@ -1,0 +1,150 @@
+"""Exact JSON: numbers come in as `int` or `Decimal`, never as floats, and `Decimal` goes out as the number it is."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from core.ids import to_text
+
+MAX_DEPTH = 64
+# Longer numbers than these are attacks or mistakes: no amount, quantity or measurement needs them.
+MAX_NUMBER_LENGTH = 64
+MAX_EXPONENT = 400
+
+
+class JSONProblem(ValueError):
+    """The text is no JSON that we take; the message says why, in words for the caller."""
+
+
+def _parse_int(text: str) -> int:
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise JSONProblem(f"A number has more than {MAX_NUMBER_LENGTH} digits.")
+    return int(text)
+
+
+def _parse_decimal(text: str) -> Decimal:
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise JSONProblem(f"A number has more than {MAX_NUMBER_LENGTH} digits.")
+    value = Decimal(text)
+    if not value.is_finite() or abs(value.adjusted()) > MAX_EXPONENT:
+        raise JSONProblem(f"The number {text} is out of range.")
+    return value
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise JSONProblem(f"{text} is not a JSON number.")
+
+
+_decoder = json.JSONDecoder(parse_int=_parse_int, parse_float=_parse_decimal, parse_constant=_refuse_constant)
+
+
+def loads(raw: bytes) -> Any:
+    """The value that UTF-8 JSON text spells.
+
+    Raises `JSONProblem` for broken text, NaN and Infinity, giant numbers, nesting beyond 64 levels, and characters
+    that PostgreSQL can't store (NUL, halves of surrogate pairs).
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise JSONProblem("The body is not UTF-8 text.") from error
+    try:
+        value = _decoder.decode(text)
+    except RecursionError as error:
+        raise JSONProblem(f"The body is nested deeper than {MAX_DEPTH} levels.") from error
+    except json.JSONDecodeError as error:
+        raise JSONProblem(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from error
+    # Only escapes can smuggle these characters in, so ordinary bodies skip the walk.
+    _check(value, strings="\\u0000" in text or "\\ud" in text or "\\uD" in text)
+    return value
+
+
+def _check(value: Any, *, strings: bool) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        if strings:
+            for item in level:
+                _check_strings(item)
+        level = [
+            child
+            for item in level
+            if isinstance(item, (dict, list))
+            for child in (item.values() if isinstance(item, dict) else item)
+            if strings or isinstance(child, (dict, list))
+        ]
+        if not level:
+            return
+    raise JSONProblem(f"The body is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _check_strings(item: Any) -> None:
+    texts = item if isinstance(item, dict) else [item] if isinstance(item, str) else []
+    for text in texts:
+        if "\x00" in text:
+            raise JSONProblem("A text holds the NUL character, which can't be stored.")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise JSONProblem("A text holds half of a surrogate pair, which is no character.") from error
+
+
+class _NeedsExactNumbers(Exception):
+    pass
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        raise _NeedsExactNumbers
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return utc_text(value)
+    if isinstance(value, uuid.UUID):
+        return to_text(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (tuple, set, frozenset)) or hasattr(value, "__iter__"):
+        return list(value)
+    return str(value)
+
+
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_default)
+
+
+def dumps(value: Any) -> str:
+    """Compact JSON text. `Decimal` becomes a plain JSON number with all its digits, ids their 26 characters."""
+    try:
+        return _encoder.encode(value)
+    except _NeedsExactNumbers:
+        return _exact(value)
+
+
+def _exact(value: Any) -> str:
+    # The C encoder can't write a number of our own making; this is the slow way for the bodies that need it.
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_encoder.encode(str(key))}:{_exact(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(_exact, value)) + "]"
+    if isinstance(value, Decimal):
+        return number_text(value)
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return _encoder.encode(value)
+    return _exact(_plain(value))
+
+
+def number_text(value: Decimal) -> str:
+    """Plain digits without an exponent and without trailing zeros: `100`, `0.25`."""
+    if not value:
+        return "0"
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def utc_text(moment: datetime) -> str:
+    """RFC 3339 in UTC with `Z`, with microseconds only where there are any."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

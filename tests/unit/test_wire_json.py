@@ -1,0 +1,56 @@
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from core.rest.times import parse_rfc3339
+from core.rest.wire_json import JSONProblem, dumps, loads
+
+
+def test_numbers_come_in_exact():
+    assert loads(b"[0.1, 1, 1e2, -0.000000000001]") == [Decimal("0.1"), 1, Decimal("1E+2"), Decimal("-1E-12")]
+    assert {type(value) for value in loads(b"[0.1, 1e2]")} == {Decimal}
+
+
+def test_numbers_go_out_with_all_their_digits_and_no_exponent():
+    assert dumps({"a": Decimal("1E+2"), "b": [Decimal("0.250"), Decimal("1E-12")], "c": Decimal("-0.0")}) == (
+        '{"a":100,"b":[0.25,0.000000000001],"c":0}'
+    )
+
+
+def test_texts_keep_their_characters():
+    assert loads(dumps({"ключ": 'größe\n"\\ 😀', "n": Decimal("1.5")}).encode()) == {
+        "ключ": 'größe\n"\\ 😀',
+        "n": Decimal("1.5"),
+    }
+
+
+@pytest.mark.parametrize("depth", [63, 64])
+def test_nesting_up_to_64_levels_is_read(depth):
+    loads(b"[" * depth + b"]" * depth)
+
+
+def test_deeper_nesting_is_refused():
+    with pytest.raises(JSONProblem, match="64 levels"):
+        loads(b"[" * 66 + b"]" * 66)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-03-17T00:00:00Z", datetime(2026, 3, 17, tzinfo=UTC)),
+        ("2026-03-17T01:00:00.5+01:00", datetime(2026, 3, 17, 0, 0, 0, 500000, tzinfo=UTC)),
+        ("2026-03-17T01:00:00 01:00", datetime(2026, 3, 17, tzinfo=UTC)),
+        ("2026-03-17t00:00:00.1234567z", datetime(2026, 3, 17, 0, 0, 0, 123456, tzinfo=UTC)),
+        ("2026-03-17T00:00:00", None),
+        ("2026-03-17", None),
+        ("2026-02-29T00:00:00Z", None),
+        ("1969-12-31T23:59:59Z", None),
+        ("3000-01-01T00:00:00Z", None),
+        ("0001-01-01T00:00:00+10:00", None),
+        ("2026-03-17T25:00:00Z", None),
+        ("2026-03-17T00:00:00+25:00", None),
+    ],
+)
+def test_times(text, moment):
+    assert parse_rfc3339(text) == moment
