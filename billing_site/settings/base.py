@@ -15,6 +15,7 @@ INSTALLED_APPS = [
     "entitlements",
     "subscriptions",
     "invoicing",
+    "billing_site.access",
     "unfold",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
@@ -47,6 +48,7 @@ MIDDLEWARE = [
     "core.testclock.middleware.TestClockMiddleware",
     "core.audit.middleware.ActorMiddleware",
     "axes.middleware.AxesMiddleware",
+    "billing_site.rest.middleware.ApiMiddleware",
 ]
 
 AUTHENTICATION_BACKENDS = [
@@ -105,23 +107,39 @@ BILLING_TEST_CLOCK = os.environ.get("BILLING_TEST_CLOCK") == "1"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["billing_site.rest.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["billing_site.rest.permissions.HasScope"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["billing_site.rest.parsers.DecimalJSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "billing_site.rest.pagination.PageNumberPagination",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["billing_site.rest.throttling.PerKeyThrottle"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.rest.negotiation.LenientNegotiation",
+    "DEFAULT_RENDERER_CLASSES": ["core.rest.renderers.WireJSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["core.rest.parsers.DecimalJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "core.rest.pagination.PageNumberPagination",
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "core.rest.ordering.OrderBy",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "billing_site.rest.schema.WireAutoSchema",
     "EXCEPTION_HANDLER": "billing_site.rest.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Countinghouse",
     "DESCRIPTION": "Customers, plans, subscriptions, usage and invoices.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SCHEMA_PATH_PREFIX": r"/api/v[12]",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
+
+# Larger request bodies are refused. An event is a few hundred bytes, so this takes a batch of thousands.
+API_MAX_BODY_BYTES = int(os.environ.get("API_MAX_BODY_BYTES", 8 * 1024 * 1024))
+DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BODY_BYTES
+# Requests that one API key may make, for example "6000/min"; None: any number.
+API_RATE_LIMIT: str | None = os.environ.get("API_RATE_LIMIT", "6000/min") or None
 
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours

@@ -14,3 +14,4 @@ EMAIL_FILE_PATH = data_dir() / "mail"
 STATIC_ROOT = data_dir() / "static"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
+API_RATE_LIMIT = None

@@ -1,0 +1,38 @@
+"""What Django answers outside of any view: problem details under `/api/`, pages elsewhere."""
+
+import logging
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.views import defaults
+
+from core.ids import new_id, to_text
+
+from .errors import is_api, plain_problem
+
+
+def bad_request(request: HttpRequest, exception: Exception, *args: Any, **kwargs: Any) -> HttpResponse:
+    """Django's 400: a malformed request."""
+    if is_api(request):
+        return plain_problem(status=400, code="bad_request", detail="The request can't be read.")
+    return defaults.bad_request(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception, *args: Any, **kwargs: Any) -> HttpResponse:
+    """Django's 404: no such address."""
+    if is_api(request):
+        return plain_problem(status=404, code="not_found", detail="There is nothing at this address.")
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    """Django's 500: an error outside of a view. Django has logged it; the id ties the two together."""
+    if not is_api(request):
+        return defaults.server_error(request)
+    error_id = to_text(new_id())
+    logging.getLogger("billing_site.rest").error("Unexpected error %s at %s", error_id, request.path)
+    return plain_problem(
+        status=500,
+        code="unexpected",
+        detail=f"Something went wrong on our side. Name {error_id} when you report it.",
+    )

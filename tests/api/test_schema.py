@@ -1,0 +1,37 @@
+import pytest
+from django.core.management import call_command
+from django.urls import get_resolver
+
+from core.rest.views import WireViewSet
+from tests.api.client import data
+
+
+def routed_views(patterns=None):
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        if hasattr(pattern, "url_patterns"):
+            yield from routed_views(pattern.url_patterns)
+        elif hasattr(pattern.callback, "cls") and issubclass(pattern.callback.cls, WireViewSet):
+            yield pattern.callback
+
+
+def test_every_method_of_every_endpoint_declares_its_scope():
+    missing = [
+        f"{view.cls.__name__} {method}"
+        for view in routed_views()
+        for method in view.actions
+        if method.upper() not in {**view.cls.required_scopes, **view.initkwargs.get("required_scopes", {})}
+    ]
+    assert not missing
+
+
+def test_the_schema_covers_everything_without_a_warning(tmp_path):
+    call_command("spectacular", validate=True, fail_on_warn=True, file=str(tmp_path / "schema.yaml"))
+
+
+@pytest.mark.django_db
+def test_schema_and_docs_are_served_without_a_key_or_another_host(client):
+    schema = data(client.get("/api/schema/?format=json", headers={"Accept": "application/json"}))
+    assert schema["info"]["title"] == "Countinghouse"
+    page = client.get("/api/docs/").content.decode()
+    assert "swagger-ui" in page
+    assert "https://" not in page
