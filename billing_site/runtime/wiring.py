@@ -2,28 +2,35 @@
 
 import os
 import secrets
-from pathlib import Path
 from typing import Any
 
 import dj_database_url
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from billing_site.runtime.layout import Layout, data_dir, running_state
+
+__all__ = ["data_dir", "database_config", "database_url", "development_secret_key", "redis_url"]
 
 
-def data_dir() -> Path:
-    """The folder that holds all local state: `BILLING_DATA_DIR`, else `.data` in the checkout."""
-    return Path(os.environ.get("BILLING_DATA_DIR") or ROOT / ".data").resolve()
+def database_url() -> str:
+    """`DATABASE_URL`, else the address of this data folder's embedded PostgreSQL."""
+    layout = Layout(data_dir())
+    return os.environ.get("DATABASE_URL") or running_state(layout).get("database_url") or layout.database_url
 
 
 def database_config() -> dict[str, Any]:
-    """Django's database settings for `DATABASE_URL`."""
-    url = os.environ.get("DATABASE_URL") or "postgres://countinghouse@/countinghouse"
-    return {**dj_database_url.parse(url), "ENGINE": "django.db.backends.postgresql", "CONN_MAX_AGE": 60}
+    """Django's settings for the database at `database_url()`."""
+    return {
+        **dj_database_url.parse(database_url()),
+        "ENGINE": "django.db.backends.postgresql",
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
 
 
 def redis_url() -> str:
-    """The broker's and cache's address for `REDIS_URL`."""
-    return os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
+    """The broker's and cache's address: `REDIS_URL`, else the Redis that runs for this data folder."""
+    running = running_state(Layout(data_dir()))
+    return os.environ.get("REDIS_URL") or running.get("redis_url") or "redis://127.0.0.1:6379/0"
 
 
 def development_secret_key() -> str:
