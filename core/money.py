@@ -137,7 +137,7 @@ def parse_decimal(value: object, *, places: int = MAX_PLACES, field: str) -> Dec
     digits, decimals = match[2], match[3] or ""
     if len(decimals) > places:
         raise bad_field(
-            field, "too_many_places", f"{field} has {len(decimals)} decimal places; at most {places} are kept."
+            field, "too_many_places", f"{field} has {len(decimals)} decimal places; at most {places} are allowed."
         )
     if len(digits.lstrip("0")) > MAX_INTEGER_DIGITS:
         raise bad_field(

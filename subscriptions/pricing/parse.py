@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from core.money import bad_field
-from subscriptions.pricing import flat, package, unit
+from subscriptions.pricing import dimensional, dynamic, flat, package, percentage, tiered, unit
 from subscriptions.pricing.base import Price
 from subscriptions.pricing.reading import Reader
 
@@ -12,6 +12,10 @@ _READERS: dict[str, Callable[[Reader], Price | None]] = {
     "flat": flat.read,
     "unit": unit.read,
     "package": package.read,
+    "tiered": tiered.read,
+    "dynamic": dynamic.read,
+    "percentage": percentage.read,
+    "dimensional": dimensional.read,
 }
 
 

@@ -22,10 +22,10 @@ class Reader:
         self._seen: set[str] = set()
 
     def path(self, name: str) -> str:
-        return f"{self._path}.{name}" if self._path else name
+        return ".".join(part for part in (self._path, name) if part)
 
     def problem(self, name: str, code: str, message: str) -> None:
-        self._problems.append(FieldProblem(self.path(name) if name else self._path, code, message))
+        self._problems.append(FieldProblem(self.path(name), code, message))
 
     def value(self, name: str) -> Any:
         """The raw value of `name`; None where it is missing: the two mean the same on the wire."""
@@ -67,7 +67,11 @@ class Reader:
         if not isinstance(value, Mapping):
             self.problem(name, "not_an_object", f"{self.path(name)} must be an object or null.")
             return None
-        return Reader(value, self.path(name), self._problems)
+        return self.nested(value, name)
+
+    def nested(self, data: Mapping[str, Any], name: str) -> "Reader":
+        """A reader for an object inside this one, say an item of a list, its problems noted here."""
+        return Reader(data, self.path(name), self._problems)
 
     def commitments(self) -> dict[str, Decimal | None]:
         """The minimum and maximum spend, as keyword arguments of a price."""
