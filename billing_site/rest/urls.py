@@ -3,7 +3,9 @@
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-v1: list[URLPattern | URLResolver] = []
+v1: list[URLPattern | URLResolver] = [
+    path("", include("customers.api.urls")),
+]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include(v1)),

@@ -19,6 +19,8 @@ class WireViewSet(GenericViewSet):
     """
 
     required_scopes: dict[str, str] = {}
+    # Keys may hold dots, which the router would take for a format.
+    lookup_value_regex = "[^/]+"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -32,6 +34,11 @@ class WireViewSet(GenericViewSet):
             return self.required_scopes["GET" if method in ("HEAD", "OPTIONS") else method]
         except KeyError as error:
             raise ImproperlyConfigured(f"{type(self).__name__} declares no scope for {method}.") from error
+
+    @property
+    def addressed(self) -> str:
+        """The id or key in the path."""
+        return self.kwargs[self.lookup_url_kwarg or self.lookup_field]
 
     def read_body(self, serializer_class: type[BaseSerializer]) -> dict[str, Any]:
         """The validated body, in snake_case; a 400 with every field at fault otherwise."""

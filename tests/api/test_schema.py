@@ -19,7 +19,7 @@ def test_every_method_of_every_endpoint_declares_its_scope():
         f"{view.cls.__name__} {method}"
         for view in routed_views()
         for method in view.actions
-        if method.upper() not in {**view.cls.required_scopes, **view.initkwargs.get("required_scopes", {})}
+        if method != "head" and method.upper() not in view.cls.required_scopes
     ]
     assert not missing
 
@@ -31,7 +31,7 @@ def test_the_schema_covers_everything_without_a_warning(tmp_path):
 @pytest.mark.django_db
 def test_schema_and_docs_are_served_without_a_key_or_another_host(client):
     schema = data(client.get("/api/schema/?format=json", headers={"Accept": "application/json"}))
-    assert schema["info"]["title"] == "Countinghouse"
+    assert schema["components"]["securitySchemes"]["apiKey"] == {"type": "http", "scheme": "bearer"}
     page = client.get("/api/docs/").content.decode()
     assert "swagger-ui" in page
     assert "https://" not in page

@@ -1,0 +1,21 @@
+"""What can go wrong with customers."""
+
+from core.errors import Conflict, PreconditionFailed
+
+
+class KeyTaken(Conflict):
+    """Another customer has this key."""
+
+    default_code = "customer_key_taken"
+
+
+class SubjectTaken(Conflict):
+    """Another customer's usage comes under this subject."""
+
+    default_code = "subject_taken"
+
+
+class CustomerDeleted(PreconditionFailed):
+    """A deleted customer can't be changed."""
+
+    default_code = "customer_deleted"
