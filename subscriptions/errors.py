@@ -1,0 +1,66 @@
+"""What subscriptions, their items and coupons refuse, in words that say what to do."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.errors import Conflict, FieldProblem, InvalidInput, NotFound, PreconditionFailed
+
+
+def field_error(field: str, code: str, message: str) -> InvalidInput:
+    """One field of a request is wrong; `field` is its name on the wire."""
+    return InvalidInput(message, code=code, problems=[FieldProblem(field, code, message)])
+
+
+class CurrencyMismatch(Conflict):
+    """The customer is billed in another currency (billing rules 1)."""
+
+    default_code = "currency_mismatch"
+
+    def __init__(self, *, customer: str, theirs: str, offered: str) -> None:
+        super().__init__(
+            f"{customer} is billed in {theirs}, the plan is priced in {offered}; nothing was created. "
+            f"Use a plan in {theirs}."
+        )
+
+
+class FeatureAlreadySubscribed(Conflict):
+    """Usage of one feature would be billed twice."""
+
+    default_code = "feature_already_subscribed"
+
+    def __init__(self, *, customer: str, feature_keys: Sequence[str], subscription_id: str) -> None:
+        super().__init__(
+            f"{customer} already has {', '.join(feature_keys)} in subscription {subscription_id} at that time; nothing "
+            "was created. End that subscription first, or start this one when it ends.",
+            context={"subscription_id": subscription_id, "features": list(feature_keys)},
+        )
+
+
+class NotScheduled(PreconditionFailed):
+    """Only a subscription that has not begun can be deleted."""
+
+    default_code = "subscription_not_scheduled"
+
+    def __init__(self, began: datetime) -> None:
+        super().__init__(
+            f"The subscription began on {began:%Y-%m-%d %H:%M} UTC and was left as it is. Only one that has not begun "
+            "can be deleted; cancel it instead."
+        )
+
+
+class CouponNotRedeemable(Conflict):
+    """The coupon exists but can't be used here, now."""
+
+    default_code = "coupon_not_redeemable"
+
+    def __init__(self, code: str, because: str) -> None:
+        super().__init__(f"Coupon {code} {because}; nothing was changed.", context={"coupon": code})
+
+
+class UnknownItem(NotFound):
+    """The subscription has no item of that running number."""
+
+    default_code = "item_not_found"
+
+    def __init__(self, running_number: int) -> None:
+        super().__init__(f"The subscription has no item {running_number}.")

@@ -1,0 +1,186 @@
+"""Reads of plans, subscriptions and items, each with a constant number of queries."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.db.models import Prefetch, Q, QuerySet
+
+from core.periods import Period, parse_cadence
+from subscriptions.billing_calendar import BillingCalendar, read_shifts
+from subscriptions.choices import PlanStatus, SubscriptionStatus
+from subscriptions.errors import UnknownItem, field_error
+from subscriptions.models import (
+    ItemRevision,
+    Plan,
+    PlanPhase,
+    QuantityChange,
+    RateCard,
+    Subscription,
+    SubscriptionItem,
+    SubscriptionPhase,
+)
+from subscriptions.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
+
+
+def plan_named(*, key: str, version: int | None, at: datetime) -> Plan:
+    """Plan `key` in `version`; without one, the version that is active at `at`, or else the newest.
+
+    InvalidInput naming the field where there is none.
+    """
+    plans = Plan.objects.filter(key=key, deleted_at__isnull=True).order_by("-version")
+    if version is not None:
+        plans = plans.filter(version=version)
+    found = list(plans)
+    if not found:
+        named = key if version is None else f"{key} version {version}"
+        raise field_error("plan.key", "plan_not_found", f"There is no plan {named}.")
+    return next((plan for plan in found if plan.status_at(at) == PlanStatus.ACTIVE), found[0])
+
+
+def terms_of_plan(plan: Plan) -> PlanTerms:
+    """What a subscription copies of a stored plan. Two queries."""
+    cards = RateCard.objects.select_related("feature").order_by("position")
+    phases = PlanPhase.objects.filter(plan=plan).order_by("position").prefetch_related(Prefetch("rate_cards", cards))
+    return PlanTerms(
+        name=plan.name,
+        currency=plan.currency,
+        billing_cadence=plan.billing_cadence,
+        pro_rating_enabled=plan.pro_rating_enabled,
+        settlement_mode=plan.settlement_mode,
+        phases=tuple(
+            PhaseTerms(
+                key=phase.key,
+                name=phase.name,
+                description=phase.description,
+                metadata=phase.metadata,
+                duration=phase.duration,
+                rate_cards=tuple(_card_terms(card) for card in phase.rate_cards.all()),
+            )
+            for phase in phases
+        ),
+    )
+
+
+def _card_terms(card: RateCard) -> RateCardTerms:
+    return RateCardTerms(
+        type=card.type,
+        key=card.key,
+        name=card.name,
+        description=card.description,
+        metadata=card.metadata,
+        feature_id=card.feature_id,
+        feature_key=card.feature.key if card.feature else None,
+        billing_cadence=card.billing_cadence,
+        price=card.price,
+        discounts=card.discounts,
+        tax_config=card.tax_config,
+        entitlement_template=card.entitlement_template,
+    )
+
+
+def subscriptions_shown() -> QuerySet[Subscription]:
+    """Subscriptions with what their list shows, in one query."""
+    return Subscription.objects.select_related("plan")
+
+
+def with_status(subscriptions: QuerySet[Subscription], statuses: Iterable[str], at: datetime) -> QuerySet[Subscription]:
+    """Those which have one of `statuses` at `at`: the same rule as `Subscription.status_at`, in SQL."""
+    ended = Q(active_to__isnull=False, active_to__lte=at)
+    future = Q(active_from__gt=at)
+    conditions = {
+        SubscriptionStatus.INACTIVE: ended,
+        SubscriptionStatus.SCHEDULED: ~ended & future,
+        SubscriptionStatus.ACTIVE: ~future & Q(active_to__isnull=True),
+        SubscriptionStatus.CANCELED: ~future & Q(active_to__gt=at),
+    }
+    wanted = Q(pk__in=())
+    for status in statuses:
+        wanted |= conditions[SubscriptionStatus(status)]
+    return subscriptions.filter(wanted)
+
+
+def subscriptions_expanded() -> QuerySet[Subscription]:
+    """Subscriptions with phases, items and their revisions: four queries for any number of them."""
+    revisions = ItemRevision.objects.select_related("item", "feature__meter").order_by(
+        "item__running_number", "active_from"
+    )
+    phases = SubscriptionPhase.objects.order_by("position").prefetch_related(Prefetch("revisions", revisions))
+    return subscriptions_shown().prefetch_related(Prefetch("phases", phases))
+
+
+def find_item(*, subscription_id: UUID, running_number: int) -> SubscriptionItem:
+    """The item, with its subscription, customer and plan. `UnknownItem` where there is none."""
+    items = SubscriptionItem.objects.select_related("subscription__customer", "subscription__plan")
+    item = items.filter(subscription_id=subscription_id, running_number=running_number).first()
+    if item is None:
+        raise UnknownItem(running_number)
+    return item
+
+
+def revision_at(item: SubscriptionItem, moment: datetime) -> ItemRevision | None:
+    """How the item is priced at `moment`, the subscription's own end included; None where it is not active then."""
+    end = item.subscription.active_to
+    if end is not None and end <= moment:
+        return None
+    covering = Q(active_to__isnull=True) | Q(active_to__gt=moment)
+    return item.revisions.select_related("feature__meter").filter(covering, active_from__lte=moment).first()
+
+
+def quantity_at(item: SubscriptionItem, moment: datetime) -> Decimal:
+    """The quantity (seats) of a flat item at `moment`: 1 until a change says otherwise."""
+    changes = QuantityChange.objects.filter(item=item, effective_at__lte=moment)
+    latest = changes.order_by("-effective_at", "-recorded_at", "-id").first()
+    return latest.quantity if latest else Decimal(1)
+
+
+def calendar_of(subscription: Subscription) -> BillingCalendar:
+    """The subscription's billing calendar, as the pure module computes with it."""
+    return BillingCalendar(subscription.billing_anchor, subscription.time_zone, read_shifts(subscription.anchor_shifts))
+
+
+def current_period(subscription: Subscription, at: datetime) -> Period:
+    """The billing period of the subscription's own cadence that holds `at`, cut to its active time."""
+    cadence = parse_cadence(subscription.billing_cadence)
+    assert cadence is not None  # a plan always has one
+    period = calendar_of(subscription).period_at(cadence, max(at, subscription.active_from))
+    end = period.end if subscription.active_to is None else min(period.end, subscription.active_to)
+    return Period(max(period.start, subscription.active_from), max(end, subscription.active_from))
+
+
+def item_period(revision: ItemRevision, moment: datetime) -> Period | None:
+    """The period of an item that holds `moment`, cut to the time in which this revision is active.
+
+    None for a one-time item, which has no periods.
+    """
+    cadence = parse_cadence(revision.billing_cadence)
+    if cadence is None:
+        return None
+    subscription = revision.item.subscription
+    whole = calendar_of(subscription).period_at(cadence, moment)
+    ends = [end for end in (revision.active_to, subscription.active_to) if end is not None]
+    return Period(max(whole.start, revision.active_from), min([whole.end, *ends]))
+
+
+def overlapping_features(
+    *, customer_id: UUID, spans: Iterable[tuple[str, datetime, datetime | None]]
+) -> list[tuple[str, UUID]]:
+    """(feature key, subscription id) of every feature that the customer already has during one of `spans`.
+
+    A span is a feature key with its half-open time. Neither items nor subscriptions that ended before it count.
+    """
+    spans = list(spans)
+    if not spans:
+        return []
+    wanted = Q()
+    for feature_key, start, end in spans:
+        overlap = Q(feature_key=feature_key)
+        overlap &= Q(active_to__isnull=True) | Q(active_to__gt=start)
+        overlap &= Q(item__subscription__active_to__isnull=True) | Q(item__subscription__active_to__gt=start)
+        if end is not None:
+            overlap &= Q(active_from__lt=end)
+        wanted |= overlap
+    found = ItemRevision.objects.filter(wanted, item__subscription__customer_id=customer_id)
+    rows = found.order_by("feature_key", "active_from").values_list("feature_key", "item__subscription_id").distinct()
+    return [(feature_key, subscription_id) for feature_key, subscription_id in rows if feature_key]
