@@ -1,0 +1,96 @@
+"""Redeems a coupon on an item: from when, and for how long, it reduces what is charged."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from core import clock
+from core.audit.services.record import record
+from core.locks import lock_customers
+from core.periods import parse_cadence
+from subscriptions.errors import CouponNotRedeemable, field_error
+from subscriptions.models import Coupon, CouponRedemption, ItemRevision, SubscriptionItem
+from subscriptions.pricing import IN_ADVANCE, FlatPrice, parse_price
+from subscriptions.selectors import calendar_of, item_period, revision_at
+from subscriptions.services.mark_for_billing import mark_for_billing
+
+
+@transaction.atomic
+def redeem_coupon(*, item: SubscriptionItem, code: str, at: datetime, aligned: bool = False) -> CouponRedemption:
+    """Redeem `code` on `item` at `at` (UTC) (billing rules 3). Touches no invoice.
+
+    It counts from the item's current period on; where that was charged in advance already, from the next one, or, with
+    `aligned`, from `at`. The period that it begins in is the first of the coupon's periods. A coupon that still runs on
+    the item is answered again and not counted twice.
+
+    InvalidInput where there is no such coupon or the item is not active; `CouponNotRedeemable` where it is archived,
+    expired, used up, of another currency or not for this item or plan.
+    """
+    lock_customers([item.subscription.customer_id])
+    # The row's lock makes redemptions of one coupon queue up, so that the limit holds.
+    coupon = Coupon.objects.select_for_update().filter(code=code).first()
+    if coupon is None:
+        raise field_error("couponCode", "coupon_not_found", f"There is no coupon {code}; nothing was changed.")
+    revision = revision_at(item, at)
+    if revision is None or revision.price is None:
+        raise field_error(
+            "couponCode",
+            "item_not_active",
+            f"Item {item.running_number} ({item.key}) charges nothing at {at:%Y-%m-%d %H:%M} UTC; nothing was changed.",
+        )
+    earlier = coupon.redemptions.filter(item=item).first()
+    if earlier is not None:
+        if earlier.effective_to is None or earlier.effective_to > at:
+            return earlier
+        raise CouponNotRedeemable(code, "was used up on this item")
+    _check_redeemable(coupon, item)
+    effective_from, effective_to = _effective_span(coupon, revision, at, aligned=aligned)
+    redemption = CouponRedemption.objects.create(
+        coupon=coupon, item=item, effective_from=effective_from, effective_to=effective_to
+    )
+    mark_for_billing(
+        subscription=item.subscription, changed_from=effective_from, due_at=max(clock.now(), effective_from)
+    )
+    record(
+        verb="subscription.coupon_redeemed",
+        target=item.subscription,
+        did=f"redeemed coupon {code} on {item} of {item.subscription} from {effective_from:%Y-%m-%d %H:%M} UTC",
+        customer_id=item.subscription.customer_id,
+    )
+    return redemption
+
+
+def _check_redeemable(coupon: Coupon, item: SubscriptionItem) -> None:
+    subscription = item.subscription
+    if coupon.archived_at is not None:
+        raise CouponNotRedeemable(coupon.code, "is archived")
+    if coupon.expires_at is not None and coupon.expires_at <= clock.now():
+        raise CouponNotRedeemable(coupon.code, f"expired on {coupon.expires_at:%Y-%m-%d %H:%M} UTC")
+    if coupon.currency and coupon.currency != subscription.currency:
+        raise CouponNotRedeemable(
+            coupon.code, f"is in {coupon.currency}, but the subscription is billed in {subscription.currency}"
+        )
+    if coupon.item_keys and item.key not in coupon.item_keys:
+        raise CouponNotRedeemable(coupon.code, f"is not for item {item.key}")
+    plan_key = subscription.plan.key if subscription.plan else None
+    if coupon.plan_keys and plan_key not in coupon.plan_keys:
+        raise CouponNotRedeemable(coupon.code, "is not for this plan")
+    if coupon.redemption_limit is not None and coupon.redemptions.count() >= coupon.redemption_limit:
+        raise CouponNotRedeemable(coupon.code, f"was redeemed {coupon.redemption_limit} times, which is its limit")
+
+
+def _effective_span(
+    coupon: Coupon, revision: ItemRevision, at: datetime, *, aligned: bool
+) -> tuple[datetime, datetime | None]:
+    period = item_period(revision, at)
+    cadence = parse_cadence(revision.billing_cadence)
+    if period is None or cadence is None:
+        if at > revision.active_from:
+            raise CouponNotRedeemable(coupon.code, "came too late: the item is charged once, and has been")
+        return revision.active_from, None
+    price = parse_price(revision.price)
+    charged_already = isinstance(price, FlatPrice) and price.payment_term == IN_ADVANCE and at > period.start
+    start = period.start if not charged_already else at if aligned else period.end
+    if coupon.periods is None:
+        return start, None
+    return start, calendar_of(revision.item.subscription).end_of(cadence, start, coupon.periods)
