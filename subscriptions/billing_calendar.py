@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from core import periods
@@ -13,22 +13,29 @@ _MOMENT = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class AnchorShift:
-    """An extended period: the one that began at `start` lasts until `anchor`, from where boundaries are counted anew.
+    """A period moved out: the one that would end at `boundary` ends at `anchor`, from where boundaries count anew.
 
-    It moves the items of one `cadence` only: the period of a yearly item does not begin where a monthly one does.
+    Made at `at`. It moves the items of one `cadence` only: a yearly period does not begin where a monthly one does.
     """
 
     cadence: str
-    start: datetime
+    boundary: datetime
     anchor: datetime
+    at: datetime
 
     def to_json(self) -> dict[str, str]:
-        return {"cadence": self.cadence, "from": self.start.isoformat(), "anchor": self.anchor.isoformat()}
+        """As `Subscription.anchor_shifts` stores it."""
+        return {
+            "cadence": self.cadence,
+            "from": self.boundary.isoformat(),
+            "anchor": self.anchor.isoformat(),
+            "at": self.at.isoformat(),
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class BillingCalendar:
-    """The anchor and zone that a subscription froze, and the periods that were extended since, oldest first."""
+    """The anchor and zone that a subscription froze, and the periods that were moved out since, oldest first."""
 
     anchor: datetime
     zone: str
@@ -38,10 +45,11 @@ class BillingCalendar:
         """The whole period, between two boundaries, that holds `moment` (UTC)."""
         anchor = self.anchor
         for shift in self.shifts:
-            if shift.cadence != cadence.text or shift.start > moment:
+            if shift.cadence != cadence.text:
                 continue
             if moment < shift.anchor:
-                return Period(shift.start, shift.anchor)
+                period = periods.period_at(anchor, self.zone, cadence, min(moment, shift.boundary - _MOMENT))
+                return Period(period.start, shift.anchor) if period.end == shift.boundary else period
             anchor = shift.anchor
         return periods.period_at(anchor, self.zone, cadence, moment)
 
@@ -55,14 +63,21 @@ class BillingCalendar:
     def extended(self, cadence: Cadence, moment: datetime) -> "BillingCalendar":
         """This calendar with the period that holds `moment` lasting a full cadence from `moment` on.
 
-        Unchanged where that would not move the period's end out.
+        Unchanged where that would not move the period's end out. ValueError where it was moved out before.
         """
         period = self.period_at(cadence, moment)
         end = periods.boundary(moment, self.zone, cadence, 1)
         if end <= period.end:
             return self
-        kept = tuple(shift for shift in self.shifts if (shift.cadence, shift.start) != (cadence.text, period.start))
-        return BillingCalendar(self.anchor, self.zone, (*kept, AnchorShift(cadence.text, period.start, end)))
+        if self.was_extended(cadence, period):
+            raise ValueError(f"The period from {period.start} was moved out already, to {period.end}.")
+        return BillingCalendar(
+            self.anchor, self.zone, (*self.shifts, AnchorShift(cadence.text, period.end, end, moment))
+        )
+
+    def was_extended(self, cadence: Cadence, period: Period) -> bool:
+        """Whether `period` is one that was moved out."""
+        return any(shift.cadence == cadence.text and shift.anchor == period.end for shift in self.shifts)
 
 
 def read_shifts(stored: Sequence[Mapping[str, Any]]) -> tuple[AnchorShift, ...]:
@@ -70,8 +85,9 @@ def read_shifts(stored: Sequence[Mapping[str, Any]]) -> tuple[AnchorShift, ...]:
     return tuple(
         AnchorShift(
             cadence=shift["cadence"],
-            start=datetime.fromisoformat(shift["from"]).astimezone(UTC),
-            anchor=datetime.fromisoformat(shift["anchor"]).astimezone(UTC),
+            boundary=datetime.fromisoformat(shift["from"]),
+            anchor=datetime.fromisoformat(shift["anchor"]),
+            at=datetime.fromisoformat(shift["at"]),
         )
         for shift in stored
     )

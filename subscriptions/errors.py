@@ -57,6 +57,18 @@ class CouponNotRedeemable(Conflict):
         super().__init__(f"Coupon {code} {because}; nothing was changed.", context={"coupon": code})
 
 
+class PeriodExtendedBefore(Conflict):
+    """The extra time of a period was charged once; moving its end again would charge parts of it twice."""
+
+    default_code = "period_extended_before"
+
+    def __init__(self, *, item: str, end: datetime) -> None:
+        super().__init__(
+            f"The period of {item} was extended before, to {end:%Y-%m-%d %H:%M} UTC; nothing was changed. Wait for its "
+            "end, or change the item without extendInterval."
+        )
+
+
 class UnknownItem(NotFound):
     """The subscription has no item of that running number."""
 

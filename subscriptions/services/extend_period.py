@@ -6,8 +6,8 @@ from django.db import transaction
 
 from core.audit.services.record import record
 from core.locks import lock_customers
-from core.periods import Period, parse_cadence
-from subscriptions.errors import field_error
+from core.periods import Period, boundary, parse_cadence
+from subscriptions.errors import PeriodExtendedBefore, field_error
 from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.selectors import calendar_of, item_period, revision_at
 from subscriptions.services.mark_for_billing import mark_for_billing
@@ -18,7 +18,7 @@ def extend_period(*, item: SubscriptionItem, at: datetime) -> Period:
     """Let the period that holds `at` (UTC) last a full cadence from `at` on, for all items of that cadence.
 
     Later boundaries are counted from the new end. Answers the extended period; where it would not become longer,
-    nothing changes. InvalidInput where the item has no period at that time.
+    nothing changes. InvalidInput where the item has no period at that time, Conflict where it was extended before.
     """
     lock_customers([item.subscription.customer_id])
     # The shifts may have changed since the caller read them; the lock keeps them still from here on.
@@ -35,6 +35,8 @@ def extend_period(*, item: SubscriptionItem, at: datetime) -> Period:
             "nothing was changed.",
         )
     before = calendar_of(item.subscription)
+    if before.was_extended(cadence, period) and boundary(at, subscription.time_zone, cadence, 1) > period.end:
+        raise PeriodExtendedBefore(item=str(item), end=period.end)
     after = before.extended(cadence, at)
     if after == before:
         return period

@@ -16,12 +16,11 @@ from subscriptions.services.mark_for_billing import mark_for_billing
 
 
 @transaction.atomic
-def redeem_coupon(*, item: SubscriptionItem, code: str, at: datetime, aligned: bool = False) -> CouponRedemption:
+def redeem_coupon(*, item: SubscriptionItem, code: str, at: datetime) -> CouponRedemption:
     """Redeem `code` on `item` at `at` (UTC) (billing rules 3). Touches no invoice.
 
-    It counts from the item's current period on; where that was charged in advance already, from the next one, or, with
-    `aligned`, from `at`. The period that it begins in is the first of the coupon's periods. A coupon that still runs on
-    the item is answered again and not counted twice.
+    It counts from the item's current period on; where that was charged in advance already, from the next one: a coupon
+    gives no money back. A coupon that still runs on the item is answered again and not counted twice.
 
     InvalidInput where there is no such coupon or the item is not active; `CouponNotRedeemable` where it is archived,
     expired, used up, of another currency or not for this item or plan.
@@ -44,7 +43,7 @@ def redeem_coupon(*, item: SubscriptionItem, code: str, at: datetime, aligned: b
             return earlier
         raise CouponNotRedeemable(code, "was used up on this item")
     _check_redeemable(coupon, item)
-    effective_from, effective_to = _effective_span(coupon, revision, at, aligned=aligned)
+    effective_from, effective_to = _effective_span(coupon, revision, at)
     redemption = CouponRedemption.objects.create(
         coupon=coupon, item=item, effective_from=effective_from, effective_to=effective_to
     )
@@ -79,9 +78,7 @@ def _check_redeemable(coupon: Coupon, item: SubscriptionItem) -> None:
         raise CouponNotRedeemable(coupon.code, f"was redeemed {coupon.redemption_limit} times, which is its limit")
 
 
-def _effective_span(
-    coupon: Coupon, revision: ItemRevision, at: datetime, *, aligned: bool
-) -> tuple[datetime, datetime | None]:
+def _effective_span(coupon: Coupon, revision: ItemRevision, at: datetime) -> tuple[datetime, datetime | None]:
     period = item_period(revision, at)
     cadence = parse_cadence(revision.billing_cadence)
     if period is None or cadence is None:
@@ -90,7 +87,7 @@ def _effective_span(
         return revision.active_from, None
     price = parse_price(revision.price)
     charged_already = isinstance(price, FlatPrice) and price.payment_term == IN_ADVANCE and at > period.start
-    start = period.start if not charged_already else at if aligned else period.end
+    start = period.end if charged_already else period.start
     if coupon.periods is None:
         return start, None
     return start, calendar_of(revision.item.subscription).end_of(cadence, start, coupon.periods)

@@ -42,12 +42,6 @@ def test_on_a_fee_charged_in_advance_a_coupon_counts_from_the_next_period_on():
     assert (redemption.effective_from, redemption.effective_to) == (at("2026-05-01"), at("2026-07-01"))
 
 
-def test_with_alignment_a_coupon_counts_from_the_change_and_the_current_period_is_its_first():
-    create_coupon(facts=HALF)
-    redemption = redeem_coupon(item=subscribe()["base"], code="HALF", at=at("2026-04-10"), aligned=True)
-    assert (redemption.effective_from, redemption.effective_to) == (at("2026-04-10"), at("2026-06-01"))
-
-
 def test_a_coupon_without_periods_lasts_forever():
     create_coupon(facts=CouponFacts(code="ALWAYS", amount=Decimal("5.00"), currency="EUR", periods=None))
     assert redeem_coupon(item=subscribe()["storage"], code="ALWAYS", at=at("2026-04-10")).effective_to is None

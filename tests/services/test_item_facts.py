@@ -6,7 +6,7 @@ import pytest
 
 from core import clock
 from core.audit.models import AuditEntry
-from core.errors import InvalidInput
+from core.errors import Conflict, InvalidInput
 from core.periods import Period
 from subscriptions.models import QuantityChange, QuantityReport, Subscription
 from subscriptions.selectors import quantity_at
@@ -156,7 +156,12 @@ class TestExtension:
             period = extend_period(item=items["base"], at=at("2026-04-16"))
         assert period == Period(at("2026-04-01"), at("2026-05-16"))
         assert Subscription.objects.get().anchor_shifts == [
-            {"cadence": "P1M", "from": "2026-04-01T00:00:00+00:00", "anchor": "2026-05-16T00:00:00+00:00"}
+            {
+                "cadence": "P1M",
+                "from": "2026-05-01T00:00:00+00:00",
+                "anchor": "2026-05-16T00:00:00+00:00",
+                "at": "2026-04-16T00:00:00+00:00",
+            }
         ]
         assert marks() == (at("2026-04-01"), at("2026-04-16"))
 
@@ -167,6 +172,13 @@ class TestExtension:
                 extend_period(item=items["base"], at=at("2026-04-16"))
         assert len(Subscription.objects.get().anchor_shifts) == 1
         assert AuditEntry.objects.filter(verb="subscription.period_extended").count() == 1
+
+    def test_a_period_is_extended_once(self):
+        items = subscribe(make_plan())
+        with clock.frozen_at(at("2026-04-16")):
+            extend_period(item=items["base"], at=at("2026-04-16"))
+        with clock.frozen_at(at("2026-04-18")), pytest.raises(Conflict, match="was extended before, to 2026-05-16"):
+            extend_period(item=items["base"], at=at("2026-04-18"))
 
     def test_a_one_time_item_has_no_period_to_extend(self):
         items = subscribe(make_plan(cards=(flat_card(billing_cadence=None),)))

@@ -16,7 +16,7 @@ def test_a_period_is_found_from_the_anchor():
 
 def test_an_extended_period_lasts_a_full_cadence_from_the_change_and_later_boundaries_count_from_its_end():
     calendar = BillingCalendar(at("2026-04-01"), "UTC").extended(MONTH, at("2026-04-16"))
-    assert calendar.shifts == (AnchorShift("P1M", at("2026-04-01"), at("2026-05-16")),)
+    assert calendar.shifts == (AnchorShift("P1M", at("2026-05-01"), at("2026-05-16"), at("2026-04-16")),)
     assert calendar.period_at(MONTH, at("2026-03-31")) == Period(at("2026-03-01"), at("2026-04-01"))
     assert calendar.period_at(MONTH, at("2026-04-01")) == Period(at("2026-04-01"), at("2026-05-16"))
     assert calendar.period_at(MONTH, at("2026-05-15")) == Period(at("2026-04-01"), at("2026-05-16"))
@@ -28,11 +28,19 @@ def test_an_extension_leaves_items_of_other_cadences_alone():
     assert calendar.period_at(YEAR, at("2026-04-20")) == Period(at("2026-01-01"), at("2027-01-01"))
 
 
-def test_extending_the_same_period_again_replaces_the_first_extension():
-    calendar = BillingCalendar(at("2026-04-01"), "UTC").extended(MONTH, at("2026-04-16"))
-    assert calendar.extended(MONTH, at("2026-05-10")).shifts == (
-        AnchorShift("P1M", at("2026-04-01"), at("2026-06-10")),
+def test_a_later_period_can_be_extended_too():
+    calendar = (
+        BillingCalendar(at("2026-04-01"), "UTC").extended(MONTH, at("2026-04-16")).extended(MONTH, at("2026-05-20"))
     )
+    assert calendar.period_at(MONTH, at("2026-05-15")) == Period(at("2026-04-01"), at("2026-05-16"))
+    assert calendar.period_at(MONTH, at("2026-06-18")) == Period(at("2026-05-16"), at("2026-06-20"))
+    assert calendar.period_at(MONTH, at("2026-06-20")) == Period(at("2026-06-20"), at("2026-07-20"))
+
+
+def test_a_period_is_extended_once():
+    calendar = BillingCalendar(at("2026-04-01"), "UTC").extended(MONTH, at("2026-04-16"))
+    with pytest.raises(ValueError, match="moved out already"):
+        calendar.extended(MONTH, at("2026-05-10"))
 
 
 def test_an_extension_at_the_period_start_moves_nothing():
@@ -41,7 +49,7 @@ def test_an_extension_at_the_period_start_moves_nothing():
 
 
 def test_shifts_survive_their_storage():
-    shift = AnchorShift("P1M", at("2026-04-01"), at("2026-05-16"))
+    shift = AnchorShift("P1M", at("2026-05-01"), at("2026-05-16"), at("2026-04-16"))
     assert read_shifts([shift.to_json()]) == (shift,)
 
 
