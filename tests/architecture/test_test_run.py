@@ -1,0 +1,79 @@
+"""The parallel run of `make test` itself: serial tests alone and last, every test counted, missing tools told."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+SUITE = """
+import os, time
+import pytest
+
+@pytest.fixture(autouse=True)
+def journal(request):
+    write = lambda word: open(os.environ["JOURNAL"], "a").write(f"{word} {request.node.name}\\n")
+    write("begin")
+    yield
+    write("end")
+
+@pytest.mark.serial
+@pytest.mark.parametrize("number", range(3))
+def test_serial(number):
+    time.sleep(0.02)
+
+@pytest.mark.parametrize("number", range(PARALLEL))
+def test_parallel(number):
+    time.sleep(0.02 * (number % 4))
+"""
+
+
+def run_suite(folder: Path, suite: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    shutil.copy(ROOT / "tests" / "conftest.py", folder)
+    (folder / "test_suite.py").write_text(suite)
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n  serial: alone\n  browser: needs Chromium\n")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:django", "-p", "no:cacheprovider", *words, str(folder)],
+        cwd=folder,
+        env={**kept, "PYTHONPATH": str(ROOT), "JOURNAL": str(folder / "journal"), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("parallel", [0, 5])
+def test_serial_tests_run_alone_after_all_others(tmp_path: Path, parallel: int):
+    done = run_suite(tmp_path, SUITE.replace("PARALLEL", str(parallel)), "-n", "2")
+
+    words = (tmp_path / "journal").read_text().splitlines()
+    # Without parameters pytest makes one skipped test of the parallel ones.
+    assert f"{parallel + 3} passed" in done.stdout.splitlines()[-1], done.stdout
+    assert words[-6:] == [f"{word} test_serial[{number}]" for number in range(3) for word in ("begin", "end")]
+
+
+def test_a_failing_serial_test_fails_the_run(tmp_path: Path):
+    suite = "import pytest\n@pytest.mark.serial\ndef test_serial(): assert False\ndef test_parallel(): pass\n"
+
+    done = run_suite(tmp_path, suite, "-n", "2")
+
+    assert done.returncode == 1
+    assert "1 failed, 1 passed" in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("require_all", "outcome"), [("0", "1 skipped"), ("1", "1 error")])
+def test_a_missing_browser_skips_a_test_or_fails_it_when_all_is_required(
+    tmp_path: Path, require_all: str, outcome: str
+):
+    suite = "import pytest\n@pytest.mark.browser\ndef test_page(): pass\n"
+
+    done = run_suite(tmp_path, suite, "-rse", REQUIRE_ALL=require_all, PATH=str(tmp_path))
+
+    assert outcome in done.stdout.splitlines()[-1], done.stdout
+    assert "Chromium is not installed" in done.stdout

@@ -1,0 +1,35 @@
+"""What all tests share: the tools that some of them need, and the order in which they run (`serial_last`)."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.serial_last import pytest_collection_modifyitems, pytest_configure_node, pytest_xdist_make_scheduler
+
+__all__ = ["pytest_collection_modifyitems", "pytest_configure_node", "pytest_xdist_make_scheduler"]
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+NEEDS = {
+    "browser": (CHROMIUM, "Chromium is not installed (Debian: apt install chromium)"),
+    "node": (shutil.which("node") and shutil.which("npm"), "Node.js with npm is not installed"),
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test whose tool is missing is skipped on a developer's machine and fails where REQUIRE_ALL=1."""
+    for marker, (found, reason) in NEEDS.items():
+        if item.get_closest_marker(marker) and not found:
+            if os.environ.get("REQUIRE_ALL") == "1":
+                pytest.fail(f"{reason}, and REQUIRE_ALL=1 allows no skip.", pytrace=False)
+            pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The browser's program."""
+    assert CHROMIUM, "mark the test with @pytest.mark.browser"
+    return Path(CHROMIUM)
