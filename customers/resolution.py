@@ -28,7 +28,7 @@ WORKFLOW_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One source of settings. `origin` is what staff read ("pin: Enterprise"); a field it lacks, or None, says nothing."""
+    """One source of settings. `origin` is what staff read ("pin: Enterprise"); a field it lacks, or None, is silent."""
 
     origin: str
     values: Mapping[str, Any]

@@ -66,7 +66,7 @@ class BillingProfile(Record):
 
 
 class CustomerOverride(Record):
-    """A customer's pin to a profile (null: the default), and the single fields in which they differ (null: as pinned)."""
+    """A customer's pin to a profile (null: the default) and the fields in which they differ (null: as pinned)."""
 
     customer = models.OneToOneField(Customer, on_delete=models.CASCADE, related_name="billing_override")
     billing_profile = models.ForeignKey(
