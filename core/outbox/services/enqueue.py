@@ -1,10 +1,22 @@
-"""Puts a message into the outbox."""
+"""Puts messages into the outbox."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from core.outbox.models import OutboxMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """A plain-text e-mail notice. A second one with the same `dedupe_key` is dropped silently."""
+
+    to: str
+    subject: str
+    body: str
+    customer_id: uuid.UUID | None = None
+    dedupe_key: str | None = None
 
 
 def enqueue(
@@ -18,19 +30,25 @@ def enqueue(
     OutboxMessage.objects.bulk_create([message], ignore_conflicts=dedupe_key is not None)
 
 
+def enqueue_emails(emails: Sequence[Email]) -> None:
+    """Store e-mail notices in one query. Without an address there is nobody to tell, and nothing is stored."""
+    OutboxMessage.objects.bulk_create(
+        [
+            OutboxMessage(
+                topic="email",
+                payload={"to": email.to, "subject": email.subject, "body": email.body},
+                customer_id=email.customer_id,
+                dedupe_key=email.dedupe_key,
+            )
+            for email in emails
+            if email.to
+        ],
+        ignore_conflicts=True,
+    )
+
+
 def enqueue_email(
-    *,
-    to: str,
-    subject: str,
-    body: str,
-    customer_id: uuid.UUID | None = None,
-    dedupe_key: str | None = None,
+    *, to: str, subject: str, body: str, customer_id: uuid.UUID | None = None, dedupe_key: str | None = None
 ) -> None:
-    """Store a plain-text e-mail notice. Without an address there is nobody to tell, and nothing is stored."""
-    if to:
-        enqueue(
-            topic="email",
-            payload={"to": to, "subject": subject, "body": body},
-            customer_id=customer_id,
-            dedupe_key=dedupe_key,
-        )
+    """Store one e-mail notice."""
+    enqueue_emails([Email(to, subject, body, customer_id, dedupe_key)])

@@ -1,0 +1,63 @@
+"""Loads what decides how customers are billed: their overrides, pins and the default profile."""
+
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import PreconditionFailed
+from customers.models import BillingProfile, CustomerOverride
+from customers.resolution import WORKFLOW_FIELDS, EffectiveSettings, Layer, resolve
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How one customer is billed now: the profile, its supplier and app loaded, and every field with its origin."""
+
+    profile: BillingProfile
+    settings: EffectiveSettings
+
+
+def default_profile() -> BillingProfile:
+    """The default profile, with its supplier and app. PreconditionFailed where an installation has none."""
+    profile = BillingProfile.objects.select_related("supplier", "app").filter(is_default=True).first()
+    if profile is None:
+        raise PreconditionFailed(
+            "There is no default billing profile, so nobody can be billed. Make one profile the default.",
+            code="no_default_profile",
+        )
+    return profile
+
+
+def terms_of(customer_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Terms]:
+    """The terms of these customers (billing rules 5). Two queries."""
+    default = default_profile()
+    layer_of_default = Layer("default profile", profile_values(default))
+    common = Terms(default, resolve([layer_of_default]))
+    terms = dict.fromkeys(customer_ids, common)
+    overrides = CustomerOverride.objects.filter(customer_id__in=customer_ids).select_related(
+        "billing_profile__supplier", "billing_profile__app"
+    )
+    for override in overrides:
+        layers = [Layer("override", override_values(override))]
+        profile = override.billing_profile
+        if profile is not None:
+            layers.append(Layer(f"pin: {profile.name}", profile_values(profile)))
+        else:
+            layers.append(layer_of_default)
+        terms[override.customer_id] = Terms(profile or default, resolve(layers))
+    return terms
+
+
+def profile_values(profile: BillingProfile) -> dict[str, Any]:
+    """The workflow fields of a profile; texts that are empty say nothing."""
+    return {field: _said(getattr(profile, field)) for field in WORKFLOW_FIELDS}
+
+
+def override_values(override: CustomerOverride) -> dict[str, Any]:
+    """The workflow fields that a customer's override sets."""
+    return {field: _said(getattr(override, field, None)) for field in WORKFLOW_FIELDS}
+
+
+def _said(value: Any) -> Any:
+    return None if value == "" else value

@@ -1,0 +1,138 @@
+"""Reads quantities off usage events: many windows, of many meters, in one query."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from entitlements.choices import Aggregation
+from entitlements.models import Feature
+
+ZERO = Decimal(0)
+
+_VALUES = {
+    Aggregation.SUM: "COALESCE(sum(x.value), 0)",
+    Aggregation.COUNT: "count(*)::numeric",
+    Aggregation.UNIQUE_COUNT: "count(DISTINCT x.raw)::numeric",
+    Aggregation.AVG: "COALESCE(avg(x.value), 0)",
+    Aggregation.MIN: "COALESCE(min(x.value), 0)",
+    Aggregation.MAX: "COALESCE(max(x.value), 0)",
+    Aggregation.LATEST: "COALESCE((array_agg(x.value ORDER BY x.time DESC, x.id DESC))[1], 0)",
+}
+_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?$"
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReading:
+    """How a feature's usage is read: its meter, narrowed by the feature's filters (dimension path -> values)."""
+
+    event_type: str
+    aggregation: str
+    value_property: str | None
+    event_from: datetime | None
+    filters: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+class UsageRequest(NamedTuple):
+    """Asks for the usage of `subjects` in `[start, end)`, read by `reading`; `key` names it in the answer."""
+
+    key: int
+    reading: MeterReading
+    subjects: Sequence[str]
+    start: datetime
+    end: datetime
+
+
+class Usage(NamedTuple):
+    """A window's quantity, how many events it came from, and how many of those hold no readable value."""
+
+    quantity: Decimal
+    events: int
+    unreadable: int
+
+
+NO_USAGE = Usage(ZERO, 0, 0)
+
+
+def reading_of(feature: Feature) -> MeterReading | None:
+    """How `feature` is metered, or None when its quantities are reported. Needs `feature.meter` loaded."""
+    meter = feature.meter
+    if meter is None:
+        return None
+    filters = tuple(
+        (meter.group_by[dimension], tuple(values)) for dimension, values in sorted(feature.meter_filters.items())
+    )
+    return MeterReading(meter.event_type, meter.aggregation, meter.value_property, meter.event_from, filters)
+
+
+def usage_of(requests: Iterable[UsageRequest]) -> Mapping[int, Usage]:
+    """The usage that each request asks for, by its key; a window without events has `NO_USAGE`. One query."""
+    grouped: dict[MeterReading, list[UsageRequest]] = defaultdict(list)
+    answer: dict[int, Usage] = {}
+    for request in requests:
+        answer[request.key] = NO_USAGE
+        grouped[request.reading].append(request)
+    if not grouped:
+        return answer
+    selects: list[str] = []
+    params: list[Any] = []
+    for reading, asked in grouped.items():
+        sql, values = _select(reading, asked)
+        selects.append(sql)
+        params.extend(values)
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(selects), params)
+        for key, quantity, events, unreadable in cursor.fetchall():
+            answer[key] = Usage(quantity, events, unreadable)
+    return answer
+
+
+def _select(reading: MeterReading, asked: Sequence[UsageRequest]) -> tuple[str, list[Any]]:
+    """One meter's part of the query. A window of several subjects appears once for each, under one key."""
+    windows = [
+        (request.key, subject, max(request.start, reading.event_from or request.start), request.end)
+        for request in asked
+        for subject in request.subjects
+    ]
+    keys, subjects, starts, ends = zip(*windows, strict=True) if windows else ((), (), (), ())
+    params: list[Any] = []
+    if reading.value_property is None:
+        raw, value, unreadable = "NULL::text", "NULL::numeric", "0::bigint"
+    else:
+        raw = "jsonb_path_query_first(e.data, %s::jsonpath) #>> '{}'"
+        params.append(reading.value_property)
+        if reading.aggregation == Aggregation.UNIQUE_COUNT:
+            value, unreadable = "NULL::numeric", "count(*) FILTER (WHERE x.raw IS NULL)"
+        else:
+            value = f"CASE WHEN r.raw ~ '{_NUMBER}' THEN r.raw::numeric END"
+            unreadable = "count(*) FILTER (WHERE x.value IS NULL)"
+    params += [list(keys), list(subjects), list(starts), list(ends), reading.event_type]
+    conditions = ""
+    for path, values in reading.filters:
+        conditions += " AND jsonb_path_query_first(e.data, %s::jsonpath) #>> '{}' = ANY(%s::text[])"
+        params += [path, list(values)]
+    sql = f"""
+        SELECT x.key, {_VALUES[Aggregation(reading.aggregation)]}, count(*), {unreadable}
+        FROM (
+            SELECT r.key, r.raw, r.time, r.id, {value} AS value
+            FROM (
+                SELECT w.key, e.time, e.id, {raw} AS raw
+                FROM unnest(%s::int[], %s::text[], %s::timestamptz[], %s::timestamptz[]) AS w(key, subject, t0, t1)
+                JOIN entitlements_usageevent e
+                  ON e.subject = w.subject AND e.type = %s AND e.time >= w.t0 AND e.time < w.t1{conditions}
+                OFFSET 0
+            ) AS r
+        ) AS x
+        GROUP BY x.key
+    """
+    return sql, params
+
+
+def features_by_id(ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Feature]:
+    """These features with their meters, archived ones too: what was sold is billed."""
+    return {feature.id: feature for feature in Feature.objects.select_related("meter").filter(pk__in=set(ids))}

@@ -1,0 +1,124 @@
+"""Owns the fingerprint of an issued invoice: a hash over all that may never change (billing rules 13, point 3)."""
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from core.jsontext import canonical_json
+from core.money import trimmed
+
+INVOICE_FIELDS = (
+    "id",
+    "customer_id",
+    "currency",
+    "number",
+    "period_start",
+    "period_end",
+    "issued_at",
+    "due_at",
+    "supplier_id",
+    "app_id",
+    "profile_id",
+    "collection_method",
+    "supplier_snapshot",
+    "customer_snapshot",
+    "workflow_snapshot",
+    "amount",
+    "charges_total",
+    "discounts_total",
+    "credits_total",
+    "taxes_inclusive_total",
+    "taxes_exclusive_total",
+    "taxes_total",
+    "total",
+)
+LINE_FIELDS = (
+    "id",
+    "position",
+    "kind",
+    "status",
+    "parent_id",
+    "amends_id",
+    "name",
+    "item_id",
+    "revision_id",
+    "period_start",
+    "period_end",
+    "price",
+    "discounts",
+    "tax_config",
+    "components",
+    "quantity",
+    "metered_quantity",
+    "pre_period_quantity",
+    "amount",
+    "charges_total",
+    "discounts_total",
+    "credits_total",
+    "taxes_inclusive_total",
+    "taxes_exclusive_total",
+    "taxes_total",
+    "total",
+    "explain",
+)
+DETAIL_FIELDS = (
+    "line_id",
+    "position",
+    "category",
+    "name",
+    "period_start",
+    "period_end",
+    "quantity",
+    "unit_amount",
+    "amount",
+    "discounts_total",
+    "total",
+)
+
+JSON_COLUMNS = frozenset(
+    {
+        "supplier_snapshot",
+        "customer_snapshot",
+        "workflow_snapshot",
+        "price",
+        "discounts",
+        "tax_config",
+        "components",
+        "explain",
+    }
+)
+
+
+def fingerprint(
+    invoice: Mapping[str, Any], lines: Iterable[Mapping[str, Any]], details: Iterable[Mapping[str, Any]]
+) -> str:
+    """The SHA-256 of an invoice with its lines and detailed lines, as hexadecimal text.
+
+    The mappings hold column values; JSON columns either hold text made by `canonical_json`, or values. Lines count in
+    the order of their position, detailed lines in that of their line and position.
+    """
+    digest = hashlib.sha256()
+    for fields, rows in ((INVOICE_FIELDS, (invoice,)), (LINE_FIELDS, lines), (DETAIL_FIELDS, details)):
+        for row in rows:
+            digest.update("\x1f".join([_text(name, row[name]) for name in fields]).encode())
+            digest.update(b"\x1e")
+    return digest.hexdigest()
+
+
+def _text(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if type(value) is str:
+        return value
+    if name in JSON_COLUMNS:
+        return canonical_json(value)
+    if isinstance(value, Decimal):
+        return trimmed(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, uuid.UUID):
+        return value.hex
+    return str(value)

@@ -1,0 +1,70 @@
+"""Hands out numbers: a block per supplier under its locked counter row, gapless (billing rules 6).
+
+Call it after rating and just before the write: whoever holds the counter makes the series' other issuers wait.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.bulk import update_rows
+from customers.models import Supplier
+from invoicing.choices import SeriesKind
+from invoicing.models import NumberSeries
+from invoicing.models.series import format_number
+
+
+@dataclass(slots=True)
+class NumberBlock:
+    """Consecutive numbers of one series, all issued at `issued_at`."""
+
+    series_id: uuid.UUID
+    prefix: str
+    next_number: int
+    issued_at: datetime
+
+    def take(self) -> tuple[int, str]:
+        """The next number: its place in the series, and as printed."""
+        sequence = self.next_number
+        self.next_number += 1
+        return sequence, format_number(self.prefix, sequence)
+
+
+def take_blocks(
+    counts: Mapping[uuid.UUID, int], *, kind: SeriesKind, issue_at: datetime
+) -> dict[uuid.UUID, NumberBlock]:
+    """Reserve that many numbers for each supplier id, in this transaction: a roll-back gives them back.
+
+    Issue dates never decrease within a series: a block is issued at `issue_at`, or later where the series already is.
+    """
+    if not counts:
+        return {}
+    suppliers = Supplier.objects.in_bulk(list(counts))
+    rows = _locked(counts, kind)
+    if len(rows) < len(counts):
+        missing = [suppliers[supplier_id] for supplier_id in counts if supplier_id not in {r.supplier_id for r in rows}]
+        NumberSeries.objects.bulk_create(
+            [NumberSeries(supplier=supplier, kind=kind, prefix=_prefix(supplier, kind)) for supplier in missing],
+            ignore_conflicts=True,
+        )
+        rows = _locked(counts, kind)
+    blocks: dict[uuid.UUID, NumberBlock] = {}
+    updates = []
+    for row in rows:
+        issued_at = max(issue_at, row.last_issued_at) if row.last_issued_at else issue_at
+        blocks[row.supplier_id] = NumberBlock(row.id, row.prefix, row.next_number, issued_at)
+        updates.append((row.id, row.next_number + counts[row.supplier_id], issued_at))
+    update_rows(NumberSeries, ("next_number", "last_issued_at"), updates)
+    return blocks
+
+
+def _locked(counts: Mapping[uuid.UUID, int], kind: SeriesKind) -> list[NumberSeries]:
+    # Sorted, so that two issuers of several series never wait for each other in a circle.
+    return list(
+        NumberSeries.objects.select_for_update().filter(supplier_id__in=list(counts), kind=kind).order_by("prefix")
+    )
+
+
+def _prefix(supplier: Supplier, kind: SeriesKind) -> str:
+    return supplier.invoice_prefix if kind == SeriesKind.INVOICE else supplier.credit_note_prefix

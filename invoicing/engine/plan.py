@@ -1,0 +1,148 @@
+"""Owns the difference: what ought to be billed against what is billed or waiting, for one customer. Pure.
+
+A window that is not settled yet becomes a line, or changes the one that waits for it. A settled window on a draft
+changes that draft's line. One on an issued invoice gets an amendment that charges exactly what is missing.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from invoicing.choices import WindowKind
+from invoicing.engine.load import Billed, LoadedCustomer, PendingLine
+from subscriptions.facts import LoadedSubscription, RevisionTerms
+from subscriptions.schedule import Component, Obligation, obligations
+
+
+@dataclass(slots=True)
+class PlannedLine:
+    """A line that ought to stand: on the gathering invoice until `invoice_at`, then on a standard one.
+
+    `waiting` is the gathering line that it already is, if any. `amends` is the issued line that it adds to; it then
+    charges `components` only. `on_draft` is the draft line that it replaces in place.
+    """
+
+    obligation: Obligation
+    terms: RevisionTerms
+    components: tuple[Component, ...]
+    invoice_at: datetime
+    waiting: PendingLine | None = None
+    amends: uuid.UUID | None = None
+    on_draft: Billed | None = None
+
+    @property
+    def changes_waiting_line(self) -> bool:
+        """Whether the gathering line no longer says what it should."""
+        waiting = self.waiting
+        return waiting is not None and (
+            waiting.start != self.start
+            or waiting.end != self.end
+            or waiting.invoice_at != self.invoice_at
+            or waiting.revision_id != self.obligation.revision.id
+            or waiting.components != self.components
+        )
+
+    @property
+    def start(self) -> datetime:
+        return self.obligation.start if self.amends is None else min(part.start for part in self.components)
+
+    @property
+    def end(self) -> datetime:
+        return self.obligation.end
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a close will do for one customer before anything is rated."""
+
+    lines: list[PlannedLine] = field(default_factory=list)
+    obsolete: list[PendingLine] = field(default_factory=list)
+    # When each subscription next bills, and from when its lines may next differ from the facts.
+    schedule: dict[uuid.UUID, tuple[datetime | None, datetime]] = field(default_factory=dict)
+
+
+def plan_customer(loaded: LoadedCustomer, as_of: datetime) -> Plan:
+    """Everything that ought to stand for this customer as of `as_of`, due or waiting."""
+    plan = Plan()
+    waiting: dict[tuple[uuid.UUID, datetime], PendingLine] = {}
+    waiting_amendments: dict[uuid.UUID, PendingLine] = {}
+    for line in loaded.pending:
+        if line.amends_id is not None:
+            waiting_amendments[line.amends_id] = line
+        elif line.item_id is not None:
+            waiting[(line.item_id, line.start)] = line
+    for subscription in loaded.subscriptions:
+        _plan_subscription(subscription, loaded.billed, waiting, waiting_amendments, as_of, plan)
+    plan.obsolete = [*waiting.values(), *waiting_amendments.values()]
+    return plan
+
+
+def _plan_subscription(
+    subscription: LoadedSubscription,
+    billed: Mapping[tuple[uuid.UUID, datetime], Billed],
+    waiting: dict[tuple[uuid.UUID, datetime], PendingLine],
+    waiting_amendments: dict[uuid.UUID, PendingLine],
+    as_of: datetime,
+    plan: Plan,
+) -> None:
+    later: list[PlannedLine] = []
+    for obligation in obligations(subscription.facts, since=subscription.reconcile_from, as_of=as_of):
+        terms = subscription.terms[obligation.revision.id]
+        settled = billed.get(obligation.key)
+        line: PlannedLine | None
+        if settled is None:
+            line = PlannedLine(
+                obligation, terms, obligation.components, obligation.invoice_at, waiting.pop(obligation.key, None)
+            )
+        else:
+            line = _against_settled(obligation, terms, settled, waiting_amendments)
+        if line is not None:
+            plan.lines.append(line)
+            if line.invoice_at > as_of:
+                later.append(line)
+    next_billing_at = min((line.invoice_at for line in later), default=None)
+    reconcile_from = min((line.obligation.start for line in later), default=subscription.facts.end or as_of)
+    plan.schedule[subscription.facts.id] = (next_billing_at, reconcile_from)
+
+
+def _against_settled(
+    obligation: Obligation,
+    terms: RevisionTerms,
+    settled: Billed,
+    waiting_amendments: dict[uuid.UUID, PendingLine],
+) -> PlannedLine | None:
+    """What a settled window still lacks. Usage was fixed by its snapshot: what comes later is late usage, not ours."""
+    if settled.kind != WindowKind.CHARGE or settled.line_id is None or not obligation.is_flat:
+        return None
+    missing = missing_components(obligation.components, settled.components)
+    if not missing:
+        return None
+    if settled.on_draft:
+        return PlannedLine(obligation, terms, obligation.components, obligation.invoice_at, on_draft=settled)
+    return PlannedLine(
+        obligation,
+        terms,
+        missing,
+        invoice_at=min(component.start for component in missing),
+        waiting=waiting_amendments.pop(settled.line_id, None),
+        amends=settled.line_id,
+    )
+
+
+def missing_components(wanted: Sequence[Component], billed: Sequence[Component]) -> tuple[Component, ...]:
+    """What must be added to `billed` to make it `wanted`: parts to charge, then parts to take back (negative).
+
+    Each part rounds as it did when it was billed, so the sum comes to the cent.
+    """
+    want, have = Counter(wanted), Counter(billed)
+    for part in list(have):
+        # What one amendment charged and a later one took back is as if it had never been billed.
+        opposite = part._replace(quantity=-part.quantity)
+        both = min(have[part], have[opposite]) if opposite != part else 0
+        have[part] -= both
+        have[opposite] -= both
+    charge = list((want - have).elements())
+    take_back = [part._replace(quantity=-part.quantity) for part in (have - want).elements()]
+    return tuple(charge + take_back)

@@ -1,0 +1,146 @@
+"""Stores what a close has worked out: a fixed number of statements for a whole batch, in the caller's transaction."""
+
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from core.bulk import copy_rows, delete_rows, update_rows
+from core.ids import new_id
+from core.periods import parse_duration
+from customers.choices import CollectionMethod
+from invoicing.choices import SeriesKind, WindowKind
+from invoicing.engine.documents import CustomerClose, InvoiceDocument, Issued, RatedDocumentLine
+from invoicing.engine.fingerprint import fingerprint
+from invoicing.engine.numbering import take_blocks
+from invoicing.engine.plan import PlannedLine
+from invoicing.engine.rows import (
+    RATED_COLUMNS,
+    TERMS_COLUMNS,
+    Row,
+    detail_rows,
+    gathering_row,
+    invoice_row,
+    issue,
+    line_row,
+    rated_columns,
+    window_row,
+)
+from invoicing.models import BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine
+from subscriptions.models import Subscription
+
+_MOVED = ("invoice_id", "position", "updated_at", *TERMS_COLUMNS, *RATED_COLUMNS)
+_WAITING = ("updated_at", *TERMS_COLUMNS)
+
+
+class Writer:
+    """Gathers the rows of a batch, then writes them with one statement a table and kind."""
+
+    def __init__(self, *, run_id: uuid.UUID | None, as_of: datetime, now: datetime) -> None:
+        self.run_id, self.as_of, self.now = run_id, as_of, now
+        self.texts: dict[Any, str] = {}
+        self.gathering: list[Row] = []
+        self.invoices: list[tuple[InvoiceDocument, Row, list[Row], list[Row]]] = []
+        self.new_lines: list[Row] = []
+        self.moved_lines: list[Row] = []
+        self.waiting_lines: list[Row] = []
+        self.details: list[Row] = []
+        self.windows: list[Row] = []
+        self.obsolete: list[uuid.UUID] = []
+        self.redrafted: list[tuple[uuid.UUID, RatedDocumentLine]] = []
+        self.schedule: list[tuple[uuid.UUID, datetime | None, datetime]] = []
+
+    def add(self, close: CustomerClose) -> None:
+        """Take up what one customer's close has worked out."""
+        for document in close.invoices:
+            self._add_invoice(document)
+        for planned in close.unreported:
+            self.windows.append(window_row(planned, None, WindowKind.UNREPORTED, self.now))
+            if planned.waiting is not None:
+                self.obsolete.append(planned.waiting.id)
+        for planned in close.dropped:
+            if planned.waiting is not None:
+                self.obsolete.append(planned.waiting.id)
+        for planned in close.gathering:
+            self._add_waiting(close, planned)
+        self.obsolete.extend(line.id for line in close.plan.obsolete)
+        for redrafted in close.redrafted:
+            settled = redrafted.planned.on_draft
+            if settled is not None and settled.line_id is not None and settled.invoice_id is not None:
+                redrafted.id = settled.line_id
+                self.redrafted.append((settled.invoice_id, redrafted))
+        for subscription in close.loaded.subscriptions:
+            next_billing_at, reconcile_from = close.plan.schedule[subscription.facts.id]
+            if (next_billing_at, reconcile_from) != (subscription.next_billing_at, subscription.reconcile_from):
+                self.schedule.append((subscription.facts.id, next_billing_at, reconcile_from))
+
+    def _add_invoice(self, document: InvoiceDocument) -> None:
+        line_rows: list[Row] = []
+        details: list[Row] = []
+        for position, line in enumerate(document.lines, start=1):
+            planned = line.planned
+            row = line_row(planned, line.id, document.id, self.now) | rated_columns(line)
+            row["position"] = position
+            (self.new_lines if planned.waiting is None else self.moved_lines).append(row)
+            line_rows.append(row)
+            details.extend(detail_rows(line))
+            if planned.amends is None:
+                self.windows.append(window_row(planned, line.id, WindowKind.CHARGE, self.now))
+        self.details.extend(details)
+        self.invoices.append((document, invoice_row(document, self.run_id, self.now, self.texts), line_rows, details))
+
+    def _add_waiting(self, close: CustomerClose, planned: PlannedLine) -> None:
+        waiting = planned.waiting
+        if waiting is not None:
+            if planned.changes_waiting_line:
+                self.waiting_lines.append(line_row(planned, waiting.id, waiting.invoice_id, self.now))
+            return
+        currency = planned.obligation.subscription.currency
+        invoice_id = close.loaded.gathering.get(currency)
+        if invoice_id is None:
+            invoice_id = close.loaded.gathering[currency] = new_id()
+            self.gathering.append(gathering_row(invoice_id, close.loaded.id, currency, self.now))
+        self.new_lines.append(line_row(planned, new_id(), invoice_id, self.now))
+
+    def write(self) -> None:
+        """Write everything. Lines go in before their invoices (the foreign keys are checked at commit), because a line
+        may not join an invoice that is already issued."""
+        self._issue()
+        delete_rows(InvoiceLine, self.obsolete)
+        copy_rows(InvoiceLine, self.new_lines)
+        self._update(InvoiceLine, _MOVED, self.moved_lines)
+        self._update(InvoiceLine, _WAITING, self.waiting_lines)
+        copy_rows(InvoiceDetailedLine, self.details)
+        copy_rows(BilledWindow, self.windows)
+        copy_rows(Invoice, [*self.gathering, *(row for _, row, _, _ in self.invoices)])
+        update_rows(Subscription, ("next_billing_at", "reconcile_from"), self.schedule)
+
+    def _issue(self) -> None:
+        """Number and freeze the documents that are issued at once."""
+        issued = [entry for entry in self.invoices if entry[0].is_issued]
+        blocks = take_blocks(
+            Counter(document.loaded.terms.profile.supplier_id for document, _, _, _ in issued),
+            kind=SeriesKind.INVOICE,
+            issue_at=self.as_of,
+        )
+        for document, row, lines, details in issued:
+            terms = document.loaded.terms
+            block = blocks[terms.profile.supplier_id]
+            sequence, number = block.take()
+            issue(
+                row,
+                series={
+                    "series_id": block.series_id,
+                    "sequence": sequence,
+                    "number": number,
+                    "issued_at": block.issued_at,
+                },
+                due_at=parse_duration(terms.settings.values["due_after"]).after(block.issued_at),
+                automatic=row["collection_method"] == CollectionMethod.CHARGE_AUTOMATICALLY,
+            )
+            row["content_hash"] = fingerprint(row, lines, details)
+            document.issued = Issued(number, block.issued_at, row["due_at"], row["total"])
+
+    def _update(self, model: Any, columns: Sequence[str], rows: list[Row]) -> None:
+        update_rows(model, columns, [[row["id"], *(row[column] for column in columns)] for row in rows])

@@ -1,0 +1,21 @@
+"""What can go wrong in billing, as errors that people can act on."""
+
+from core.errors import Conflict, PreconditionFailed
+
+
+class CannotBill(PreconditionFailed):
+    """A customer can't be billed until somebody mends the cause: a close parks them with this message."""
+
+    default_code = "cannot_bill"
+
+
+class NegativeAmount(Conflict):
+    """A change would lower what is billed already (billing rules 4): refused, nothing is changed."""
+
+    default_code = "negative_amount"
+
+
+class WrongInvoiceState(PreconditionFailed):
+    """The invoice is not in a state in which this can be done."""
+
+    default_code = "wrong_invoice_state"

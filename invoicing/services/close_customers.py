@@ -1,0 +1,116 @@
+"""Closes customers: bills everything due, in one transaction for the whole group."""
+
+import logging
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import InterfaceError, OperationalError, transaction
+
+from core.locks import lock_customers
+from invoicing.choices import CustomerOutcome
+from invoicing.engine.close import Computed, Taken, as_cause, compute, due_by, store
+from invoicing.engine.documents import CustomerClose, InvoiceDocument
+from invoicing.models import ParkedCustomer
+from invoicing.services.notify import notify_issued
+from invoicing.services.park_customer import park_customers
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the close of one customer ended, in the words of a run's row."""
+
+    customer_id: uuid.UUID
+    outcome: CustomerOutcome
+    invoice_ids: tuple[uuid.UUID, ...] = ()
+    note: str = ""
+    cause_code: str = ""
+    cause: str = ""
+
+
+def close_customers(
+    customer_ids: Sequence[uuid.UUID], *, as_of: datetime, run_id: uuid.UUID | None = None
+) -> list[Outcome]:
+    """Bill everything that is due for these customers up to `as_of`; who is parked is skipped, who fails is parked.
+
+    All in one transaction under the customers' locks. Should the database refuse the whole (a guard was hit), each
+    customer is tried alone, so that the one at fault is parked and the others are billed. Call it outside of a
+    transaction, or inside one that already holds the locks.
+    """
+    try:
+        return _close_together(customer_ids, as_of=as_of, run_id=run_id)
+    except (OperationalError, InterfaceError):
+        # The database is away or overloaded: nobody's facts are at fault, and whoever holds the shard next tries again.
+        raise
+    except Exception as error:
+        if len(customer_ids) == 1:
+            return [_park(customer_ids[0], error, run_id)]
+        logger.warning("a batch of %s customers failed and is closed one by one", len(customer_ids), exc_info=True)
+        return [
+            outcome
+            for customer_id in customer_ids
+            for outcome in close_customers([customer_id], as_of=as_of, run_id=run_id)
+        ]
+
+
+def bill_customer(customer_id: uuid.UUID, *, as_of: datetime, take: Taken) -> list[InvoiceDocument]:
+    """Bill the lines of one customer that `take` chooses, and raise what stands in the way instead of parking.
+
+    For staff and API, who are told at once. In the caller's transaction, which holds the customer's lock.
+    """
+    computed = compute([customer_id], as_of=as_of, take=take)
+    for error in computed.failures.values():
+        raise error
+    _store(computed, as_of=as_of, run_id=None)
+    return [document for close in computed.closes for document in close.invoices]
+
+
+@transaction.atomic
+def _close_together(customer_ids: Sequence[uuid.UUID], *, as_of: datetime, run_id: uuid.UUID | None) -> list[Outcome]:
+    lock_customers(customer_ids)
+    parked = _parked(customer_ids)
+    open_ids = [customer_id for customer_id in customer_ids if customer_id not in parked]
+    computed = compute(open_ids, as_of=as_of, take=due_by(as_of)) if open_ids else Computed()
+    _store(computed, as_of=as_of, run_id=run_id)
+    if computed.failures:
+        park_customers(computed.failures, run_id=run_id)
+    return [
+        *(Outcome(customer_id, CustomerOutcome.SKIPPED) for customer_id in parked),
+        *(
+            Outcome(customer_id, CustomerOutcome.PARKED, cause_code=error.code, cause=error.message)
+            for customer_id, error in computed.failures.items()
+        ),
+        *(_outcome(close) for close in computed.closes),
+    ]
+
+
+def _store(computed: Computed, *, as_of: datetime, run_id: uuid.UUID | None) -> None:
+    store(computed, as_of=as_of, run_id=run_id)
+    notify_issued([document for close in computed.closes for document in close.invoices if document.is_issued])
+
+
+@transaction.atomic
+def _park(customer_id: uuid.UUID, error: Exception, run_id: uuid.UUID | None) -> Outcome:
+    cause = as_cause(error, customer_id)
+    park_customers({customer_id: cause}, run_id=run_id)
+    return Outcome(customer_id, CustomerOutcome.PARKED, cause_code=cause.code, cause=cause.message)
+
+
+def _parked(customer_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    return set(
+        ParkedCustomer.objects.filter(customer_id__in=customer_ids, released_at__isnull=True).values_list(
+            "customer_id", flat=True
+        )
+    )
+
+
+def _outcome(close: CustomerClose) -> Outcome:
+    ids = tuple(document.id for document in close.invoices)
+    if any(document.is_issued for document in close.invoices):
+        outcome = CustomerOutcome.INVOICED
+    else:
+        outcome = CustomerOutcome.DRAFTED if ids else CustomerOutcome.NOTHING
+    return Outcome(close.loaded.id, outcome, ids, note="\n".join(close.notes))

@@ -1,0 +1,188 @@
+"""Collects issued invoices automatically, and plans the next try where a charge fails (billing rules 11)."""
+
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, Min, Q
+
+from core.bulk import copy_rows, update_rows
+from core.ids import new_id, to_text
+from core.money import ZERO, to_wire
+from core.outbox.services.enqueue import Email, enqueue_emails
+from customers.models import CustomerAppData
+from invoicing.choices import OPEN_STATUSES, InvoiceStatus, PaymentStatus
+from invoicing.gateways import GATEWAYS, ChargeOutcome, ChargeRequest
+from invoicing.models import Invoice, Payment
+
+BATCH_SIZE = 250
+
+
+@dataclass(slots=True)
+class _Attempt:
+    invoice: Invoice
+    number: int
+    first_failed_at: datetime | None
+    outcome: ChargeOutcome
+
+
+def collect_due(*, as_of: datetime) -> int:
+    """Charge every invoice whose next try is due by `as_of`; returns how many were tried."""
+    tried = 0
+    while True:
+        due = Invoice.objects.filter(next_collection_at__lte=as_of).order_by("next_collection_at", "id")
+        ids = list(due.values_list("id", flat=True)[:BATCH_SIZE])
+        done = collect_invoices(ids, as_of=as_of)
+        tried += done
+        if done == 0:
+            return tried
+
+
+@transaction.atomic
+def collect_invoices(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> int:
+    """Charge those of these invoices whose next try is due by `as_of`; returns how many were tried.
+
+    An invoice that another worker is charging right now is left to it.
+    """
+    if not invoice_ids:
+        return 0
+    invoices = list(
+        Invoice.objects.select_for_update(of=("self",), skip_locked=True)
+        .select_related("app", "supplier")
+        .filter(pk__in=invoice_ids, next_collection_at__lte=as_of, status__in=OPEN_STATUSES, due__gt=0)
+        .order_by("id")
+    )
+    if not invoices:
+        return 0
+    attempts = _charge(invoices)
+    _record(attempts, as_of)
+    return len(attempts)
+
+
+def _charge(invoices: Sequence[Invoice]) -> list[_Attempt]:
+    earlier = _earlier_attempts(invoices)
+    data = {
+        (row.customer_id, row.app_id): row
+        for row in CustomerAppData.objects.filter(customer_id__in={invoice.customer_id for invoice in invoices})
+    }
+    attempts = []
+    for invoice in invoices:
+        assert invoice.app is not None
+        tried, first_failed_at = earlier.get(invoice.id, (0, None))
+        known = data.get((invoice.customer_id, invoice.app.id))
+        request = ChargeRequest(
+            invoice_id=invoice.id,
+            customer_id=invoice.customer_id,
+            app_id=invoice.app.id,
+            amount=invoice.due,
+            currency=invoice.currency,
+            idempotency_key=f"{to_text(invoice.id)}-{tried + 1}",
+            external_customer_id=known.external_id if known else None,
+            customer_data=known.data if known else {},
+        )
+        gateway = GATEWAYS.get(invoice.app.type)
+        if gateway is None:
+            outcome = ChargeOutcome(
+                PaymentStatus.FAILED,
+                failure_code="cannot_charge",
+                failure_message=f"{invoice.app.name} can't charge automatically: record the customer's payment.",
+            )
+        else:
+            outcome = gateway.charge(request)
+        attempts.append(_Attempt(invoice, tried + 1, first_failed_at, outcome))
+    return attempts
+
+
+def _earlier_attempts(invoices: Iterable[Invoice]) -> dict[uuid.UUID, tuple[int, datetime | None]]:
+    rows = (
+        Payment.objects.filter(invoice__in=[invoice.id for invoice in invoices], attempt__isnull=False)
+        .order_by()
+        .values("invoice_id")
+        .annotate(tried=Count("id"), first_failed_at=Min("created_at", filter=Q(status=PaymentStatus.FAILED)))
+    )
+    return {row["invoice_id"]: (row["tried"], row["first_failed_at"]) for row in rows}
+
+
+def _record(attempts: Sequence[_Attempt], as_of: datetime) -> None:
+    """Write the attempts and what they make of their invoices; tell customers of failures."""
+    payments: list[dict[str, Any]] = []
+    updates = []
+    emails: list[Email] = []
+    for attempt in attempts:
+        invoice, outcome = attempt.invoice, attempt.outcome
+        assert invoice.app is not None
+        payments.append(
+            {
+                "id": new_id(),
+                "created_at": as_of,
+                "updated_at": as_of,
+                "invoice_id": invoice.id,
+                "app_id": invoice.app.id,
+                "amount": invoice.due,
+                "currency": invoice.currency,
+                "status": outcome.status.value,
+                "attempt": attempt.number,
+                "external_id": outcome.external_id,
+                "failure_code": outcome.failure_code,
+                "failure_message": outcome.failure_message,
+                "reference": "",
+                "received_at": as_of if outcome.status == PaymentStatus.SUCCEEDED else None,
+            }
+        )
+        updates.append(_effect(attempt, as_of))
+        if outcome.status in (PaymentStatus.FAILED, PaymentStatus.ACTION_REQUIRED):
+            emails.append(_failure_notice(attempt))
+    copy_rows(Payment, payments)
+    update_rows(Invoice, ("status", "status_note", "paid", "due", "next_collection_at", "updated_at"), updates)
+    enqueue_emails(emails)
+
+
+def _effect(attempt: _Attempt, as_of: datetime) -> tuple[Any, ...]:
+    """The invoice's columns after the attempt: id, status, note, paid, due, next try, time."""
+    invoice, outcome = attempt.invoice, attempt.outcome
+    if outcome.status == PaymentStatus.SUCCEEDED:
+        paid: Decimal = invoice.paid + invoice.due
+        return invoice.id, InvoiceStatus.PAID.value, "", paid, ZERO, None, as_of
+    overdue = invoice.status == InvoiceStatus.OVERDUE
+    status = {
+        PaymentStatus.FAILED: InvoiceStatus.PAYMENT_FAILED,
+        PaymentStatus.ACTION_REQUIRED: InvoiceStatus.PAYMENT_ACTION_REQUIRED,
+    }.get(outcome.status, InvoiceStatus.PAYMENT_PENDING)
+    next_try = _next_try(attempt, as_of) if outcome.status == PaymentStatus.FAILED else None
+    return (
+        invoice.id,
+        InvoiceStatus.OVERDUE.value if overdue else status.value,
+        outcome.failure_message,
+        invoice.paid,
+        invoice.due,
+        next_try,
+        as_of,
+    )
+
+
+def _next_try(attempt: _Attempt, as_of: datetime) -> datetime | None:
+    """When to charge again: so many days after the first failure, by the frozen plan; None when that is used up."""
+    days = attempt.invoice.workflow_snapshot.get("values", {}).get("dunning_days") or []
+    first = attempt.first_failed_at or as_of
+    upcoming = [first + timedelta(days=day) for day in days]
+    return next((moment for moment in upcoming if moment > as_of), None)
+
+
+def _failure_notice(attempt: _Attempt) -> Email:
+    invoice = attempt.invoice
+    customer = invoice.customer_snapshot
+    return Email(
+        to=customer.get("primaryEmail") or "",
+        subject=f"Payment of invoice {invoice.number} failed",
+        body=(
+            f"Hello {customer.get('name')},\n\n"
+            f"we could not collect {to_wire(invoice.due)} {invoice.currency} for invoice {invoice.number}: "
+            f"{attempt.outcome.failure_message}\n"
+        ),
+        customer_id=invoice.customer_id,
+        dedupe_key=f"payment-failed:{to_text(invoice.id)}:{attempt.number}",
+    )

@@ -1,0 +1,81 @@
+"""Owns the facts that obligations follow from. All times are UTC; spans are half-open."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from core.periods import Cadence
+from subscriptions.pricing import Discounts, Price
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorShift:
+    """A period moved out (billing rules 4): the one that would end at `boundary` ends at `anchor`, and boundaries
+    count from there. Made at `at`, when what the longer period costs more falls due. Only for items of `cadence`."""
+
+    boundary: datetime
+    anchor: datetime
+    at: datetime
+    cadence: Cadence
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionFacts:
+    """An item's terms during `[start, end)`. `cadence` None is one-time; `price` None is free and never billed."""
+
+    id: uuid.UUID
+    start: datetime
+    end: datetime | None
+    cadence: Cadence | None
+    price: Price | None
+    discounts: Discounts
+    name: str
+    feature_id: uuid.UUID | None = None
+    feature_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CouponFacts:
+    """A redeemed coupon: a percentage or an amount off every charge whose service starts in `[start, end)`."""
+
+    code: str
+    percentage: Decimal | None
+    amount: Decimal | None
+    start: datetime
+    end: datetime | None
+
+
+class QuantityAt(NamedTuple):
+    at: datetime
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFacts:
+    """One item: its revisions in order of time, and for flat fees its quantities, in order of time (none: always 1)."""
+
+    id: uuid.UUID
+    key: str
+    running_number: int
+    revisions: tuple[RevisionFacts, ...]
+    quantities: tuple[QuantityAt, ...] = ()
+    coupons: tuple[CouponFacts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionFacts:
+    """All that decides what a subscription owes when. `cadence` is its own, for the periods of one-time fees."""
+
+    id: uuid.UUID
+    customer_id: uuid.UUID
+    currency: str
+    zone: str
+    anchor: datetime
+    cadence: Cadence
+    start: datetime
+    end: datetime | None
+    items: tuple[ItemFacts, ...]
+    shifts: tuple[AnchorShift, ...] = ()
+    prorate: bool = True

@@ -1,0 +1,188 @@
+"""Owns what ought to be billed: the windows of each item, when each falls due, and what a flat fee charges in it."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from core.periods import Period, fraction
+from subscriptions.pricing import IN_ADVANCE, FlatPrice
+from subscriptions.schedule.facts import CouponFacts, ItemFacts, RevisionFacts, SubscriptionFacts
+from subscriptions.schedule.grid import ServicePeriod, service_period_at, service_periods
+
+ONE = Decimal(1)
+WHOLE = (1, 1)
+
+
+class Component(NamedTuple):
+    """A quantity of a flat fee charged for `numerator / denominator` of a full period, over `[start, end)`.
+
+    The first one of a window is the quantity at its start; each further one is a change of quantity inside it.
+    """
+
+    quantity: Decimal
+    numerator: int
+    denominator: int
+    start: datetime
+    end: datetime
+
+
+class Obligation(NamedTuple):
+    """One window of one item that ought to be billed at `invoice_at`.
+
+    `[start, end)` is the service period that the invoice shows; the window of the item that it settles runs from
+    `start` to `settles_until` (None: for good, a one-time fee). `components` are set for flat fees, empty for usage.
+    `share` prorates a usage line's minimum.
+    """
+
+    subscription: SubscriptionFacts
+    item: ItemFacts
+    revision: RevisionFacts
+    start: datetime
+    end: datetime
+    settles_until: datetime | None
+    invoice_at: datetime
+    components: tuple[Component, ...]
+    share: tuple[int, int]
+
+    @property
+    def key(self) -> tuple[uuid.UUID, datetime]:
+        return (self.item.id, self.start)
+
+    @property
+    def is_flat(self) -> bool:
+        return bool(self.components)
+
+    @property
+    def coupon(self) -> CouponFacts | None:
+        """The coupon that reduces this window: the oldest redeemed one that covers its start."""
+        return coupon_at(self.item, self.start)
+
+
+def coupon_at(item: ItemFacts, moment: datetime) -> CouponFacts | None:
+    for coupon in item.coupons:
+        if coupon.start <= moment and (coupon.end is None or moment < coupon.end):
+            return coupon
+    return None
+
+
+def obligations(sub: SubscriptionFacts, *, since: datetime, as_of: datetime) -> Iterator[Obligation]:
+    """Everything of `sub` that ends after `since` and is due by `as_of`, and the next window of each item after that.
+
+    So the caller sees what to bill now, and what to hold on the gathering invoice until later.
+    """
+    for item in sub.items:
+        for revision in item.revisions:
+            if revision.price is None or _span(sub, revision) is None:
+                continue
+            upcoming = False
+            for obligation in _windows(sub, item, revision, since):
+                upcoming = obligation.invoice_at > as_of
+                yield obligation
+                if upcoming:
+                    break
+            if upcoming:
+                break
+
+
+def _windows(sub: SubscriptionFacts, item: ItemFacts, revision: RevisionFacts, since: datetime) -> Iterator[Obligation]:
+    """The windows of one revision from the one that holds `since` on; endless where the subscription is."""
+    span_start, span_end = _span(sub, revision) or (sub.start, sub.start)
+    if revision.cadence is None:
+        yield from _one_time(sub, item, revision, span_start, span_end)
+        return
+    limit = span_end or datetime.max.replace(tzinfo=span_start.tzinfo)
+    for period in service_periods(sub, revision.cadence, max(since, span_start), limit):
+        for start, end, due_no_later_than in _cuts(revision, period):
+            start, end = max(start, span_start), min(end, limit)
+            if start < end and end > since:
+                yield _window(sub, item, revision, period, start, end, due_no_later_than)
+
+
+def _span(sub: SubscriptionFacts, revision: RevisionFacts) -> tuple[datetime, datetime | None] | None:
+    """When the revision is in force, or None when it never is."""
+    start = max(revision.start, sub.start)
+    ends = [end for end in (revision.end, sub.end) if end is not None]
+    end = min(ends) if ends else None
+    return None if end is not None and end <= start else (start, end)
+
+
+def _cuts(revision: RevisionFacts, period: ServicePeriod) -> Iterator[tuple[datetime, datetime, datetime | None]]:
+    """A period's windows: one, but for a fee in advance whose period was moved out after it had been charged."""
+    if period.moved_out_at is None or not _in_advance(revision):
+        yield period.start, period.end, None
+        return
+    yield period.start, period.nominal_end, None
+    yield period.nominal_end, period.end, period.moved_out_at
+
+
+def _window(
+    sub: SubscriptionFacts,
+    item: ItemFacts,
+    revision: RevisionFacts,
+    period: ServicePeriod,
+    start: datetime,
+    end: datetime,
+    due_no_later_than: datetime | None,
+) -> Obligation:
+    invoice_at = start if _in_advance(revision) else end
+    if due_no_later_than is not None:
+        invoice_at = min(invoice_at, due_no_later_than)
+    nominal = period.nominal
+    share = fraction(Period(start, end), nominal) if sub.prorate else WHOLE
+    components: tuple[Component, ...] = ()
+    if isinstance(revision.price, FlatPrice):
+        components = _components(item, start, end, share, nominal if sub.prorate else None)
+    return Obligation(sub, item, revision, start, end, end, invoice_at, components, share)
+
+
+def _one_time(
+    sub: SubscriptionFacts, item: ItemFacts, revision: RevisionFacts, start: datetime, end: datetime | None
+) -> Iterator[Obligation]:
+    """A fee without cadence: charged once, for the whole time of its revision, never prorated.
+
+    The invoice shows the subscription's period in which it falls. In arrears it falls due when the revision ends.
+    """
+    shown_end = service_period_at(sub, sub.cadence, start).end
+    if end is not None:
+        shown_end = min(shown_end, end)
+    if _in_advance(revision):
+        invoice_at = start
+    elif end is not None:
+        invoice_at = end
+    else:
+        return
+    components: tuple[Component, ...] = ()
+    if isinstance(revision.price, FlatPrice):
+        components = _components(item, start, end or datetime.max.replace(tzinfo=start.tzinfo), WHOLE, None)
+        components = tuple(component._replace(end=shown_end) for component in components)
+    yield Obligation(sub, item, revision, start, shown_end, end, invoice_at, components, WHOLE)
+
+
+def _components(
+    item: ItemFacts, start: datetime, end: datetime, share: tuple[int, int], nominal: Period | None
+) -> tuple[Component, ...]:
+    """The quantity at the window's start, then each change inside the window for the time that is left (billing
+    rules 4). Without a nominal period, changes count in full."""
+    if not item.quantities:
+        return (Component(ONE, share[0], share[1], start, end),)
+    base = ONE
+    changes: list[tuple[datetime, Decimal]] = []
+    for at, quantity in item.quantities:
+        if at <= start:
+            base = quantity
+        elif at < end:
+            changes.append((at, quantity))
+    components = [Component(base, share[0], share[1], start, end)]
+    before = base
+    for at, quantity in changes:
+        if quantity != before:
+            left = WHOLE if nominal is None else fraction(Period(at, end), nominal)
+            components.append(Component(quantity - before, left[0], left[1], at, end))
+            before = quantity
+    return tuple(components)
+
+
+def _in_advance(revision: RevisionFacts) -> bool:
+    return isinstance(revision.price, FlatPrice) and revision.price.payment_term == IN_ADVANCE
