@@ -16,6 +16,7 @@ from rest_framework.response import Response
 
 from core.errors import BillingError, FieldProblem
 from core.ids import new_id, to_text
+from core.rest.renderers import WireJSONRenderer
 from core.rest.wire_json import dumps
 
 CONTENT_TYPE = "application/problem+json"
@@ -39,6 +40,10 @@ def problem(*, status: int, code: str, detail: str, problems: Any = (), instance
 
 def exception_handler(exception: Exception, context: dict[str, Any]) -> Response:
     """DRF's hook: whatever a view raises becomes a problem detail, and its transaction is rolled back."""
+    request = context.get("request")
+    if request is not None:
+        # Also where the answer would have been CSV.
+        request.accepted_renderer, request.accepted_media_type = WireJSONRenderer(), WireJSONRenderer.media_type
     connection = transaction.get_connection()
     if connection.in_atomic_block and connection.settings_dict["ATOMIC_REQUESTS"]:
         transaction.set_rollback(True)

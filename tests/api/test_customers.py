@@ -36,6 +36,10 @@ class TestCreate:
         assert created["metadata"] == {}
         assert {"description", "primaryEmail", "currency", "billingAddress"}.isdisjoint(created)
 
+    def test_a_key_may_hold_dots(self, api):
+        data(api.post("/customers", {"name": "Acme", "key": "acme.example"}), 201)
+        data(api.get("/customers/acme.example"))
+
     def test_a_key_or_subject_of_another_is_409_and_stores_nothing(self, api):
         data(api.post("/customers", ACME), 201)
         assert "acme" in refused(api.post("/customers", ACME), 409)["detail"]

@@ -1,0 +1,58 @@
+"""What the lists of meters, features and events can be narrowed by."""
+
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+
+from core.rest.filters import AnyIdFilter, AnyOfFilter, BooleanFilter, TimeFilter, WireFilterSet
+from customers.models import UsageSubject
+from entitlements.models import UsageEvent
+
+
+class MeterFilterSet(WireFilterSet):
+    """Deleted meters show only where `includeDeleted=true`."""
+
+    includeDeleted = BooleanFilter(method="by_deleted")
+
+    def by_deleted(self, queryset: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
+        return queryset
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        queryset = super().filter_queryset(queryset)
+        return queryset if self.form.cleaned_data.get("includeDeleted") else queryset.filter(deleted_at=None)
+
+
+class FeatureFilterSet(WireFilterSet):
+    """Archived features show only where `includeArchived=true`."""
+
+    meterSlug = AnyOfFilter(field_name="meter__key")
+    includeArchived = BooleanFilter(method="by_archived")
+
+    def by_archived(self, queryset: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
+        return queryset
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        queryset = super().filter_queryset(queryset)
+        return queryset if self.form.cleaned_data.get("includeArchived") else queryset.filter(archived_at=None)
+
+
+class EventFilterSet(WireFilterSet):
+    """`id` and `subject` match in part; times are inclusive at both ends, as the clients document them."""
+
+    id = django_filters.CharFilter(field_name="external_id", lookup_expr="icontains")
+    subject = django_filters.CharFilter(field_name="subject", lookup_expr="icontains")
+    customerId = AnyIdFilter(method="by_customer")
+    ingestedAtFrom = TimeFilter(field_name="ingested_at", lookup_expr="gte")
+    ingestedAtTo = TimeFilter(field_name="ingested_at", lookup_expr="lte")
+    to = TimeFilter(field_name="time", lookup_expr="lte")
+
+    def by_customer(self, queryset: QuerySet[UsageEvent], name: str, value: list[Any] | None) -> QuerySet[UsageEvent]:
+        if value is None:
+            return queryset
+        subjects = UsageSubject.objects.filter(customer__in=value, deleted_at=None)
+        return queryset.filter(subject__in=subjects.values("key"))
+
+
+# A word of Python, so it can't be declared in the class.
+EventFilterSet.base_filters["from"] = TimeFilter(field_name="time", lookup_expr="gte")

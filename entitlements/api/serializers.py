@@ -1,0 +1,219 @@
+"""Meters, features and events on the wire."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from core.rest.fields import KeyField, NumberField, ObjectField, TextField, TextMapField, TimeField, ULIDField
+from core.rest.serializers import WireSerializer
+from core.rest.wire_json import loads
+from entitlements.choices import Aggregation
+from entitlements.models import Feature
+from entitlements.usage_query import WINDOWS
+
+
+class MeterUpdateSerializer(WireSerializer):
+    name = TextField(required=False, max_length=256)
+    description = TextField(required=False, allow_blank=True, max_length=1024)
+    metadata = TextMapField(required=False)
+    group_by = TextMapField(required=False)
+
+
+class MeterCreateSerializer(MeterUpdateSerializer):
+    slug = KeyField()
+    aggregation = serializers.ChoiceField(choices=Aggregation.values)
+    event_type = TextField(max_length=256)
+    event_from = TimeField(required=False)
+    value_property = TextField(required=False, max_length=512)
+
+
+class MeterSerializer(WireSerializer):
+    id = ULIDField()
+    slug = KeyField(source="key")
+    name = TextField()
+    description = TextField(required=False)
+    metadata = TextMapField()
+    aggregation = serializers.ChoiceField(choices=Aggregation.values)
+    event_type = TextField()
+    event_from = TimeField(required=False)
+    value_property = TextField(required=False)
+    group_by = TextMapField()
+    created_at = TimeField()
+    updated_at = TimeField()
+    deleted_at = TimeField(required=False)
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": {
+            "type": "object",
+            "properties": {
+                "$eq": {"type": "string"},
+                "$in": {"type": "array", "items": {"type": "string"}},
+            },
+        },
+    }
+)
+class AnyOfMapField(serializers.Field):
+    """Dimension to the values of which any will do: `{"model": {"$in": ["a", "b"]}}` or `{"model": {"$eq": "a"}}`."""
+
+    default_error_messages = {
+        "invalid": 'Write it as {{"dimension": {{"$in": ["value", ...]}}}} or {{"dimension": {{"$eq": "value"}}}}; '
+        "other operators are not offered."
+    }
+
+    def to_internal_value(self, data: Any) -> dict[str, list[str]]:
+        if not isinstance(data, dict):
+            self.fail("invalid")
+        found = {}
+        for name, condition in data.items():
+            given = {k: v for k, v in condition.items() if v is not None} if isinstance(condition, dict) else {}
+            values = given.get("$in") if set(given) == {"$in"} else [given["$eq"]] if set(given) == {"$eq"} else None
+            if not isinstance(values, list) or not values or not all(isinstance(value, str) for value in values):
+                self.fail("invalid")
+            found[name] = values
+        return found
+
+    def to_representation(self, value: dict[str, list[str]]) -> dict[str, Any]:
+        return {name: {"$in": values} if len(values) > 1 else {"$eq": values[0]} for name, values in value.items()}
+
+
+class FeatureCreateSerializer(WireSerializer):
+    key = KeyField()
+    name = TextField(max_length=256)
+    metadata = TextMapField(required=False)
+    meter_slug = KeyField(required=False)
+    meter_group_by_filters = TextMapField(required=False)
+    advanced_meter_group_by_filters = AnyOfMapField(required=False)
+
+    def filters(self) -> dict[str, list[str]]:
+        """Both ways of writing filters, as one."""
+        simple = self.validated_data.get("meter_group_by_filters", {})
+        advanced = self.validated_data.get("advanced_meter_group_by_filters", {})
+        return {name: [value] for name, value in simple.items()} | advanced
+
+
+class FeatureSerializer(WireSerializer):
+    id = ULIDField()
+    key = KeyField()
+    name = TextField()
+    metadata = TextMapField()
+    meter_slug = serializers.SerializerMethodField()
+    meter_group_by_filters = serializers.SerializerMethodField()
+    advanced_meter_group_by_filters = serializers.SerializerMethodField()
+    created_at = TimeField()
+    updated_at = TimeField()
+    archived_at = TimeField(required=False)
+
+    @extend_schema_field(KeyField(required=False))
+    def get_meter_slug(self, feature: Feature) -> str | None:
+        return feature.meter.key if feature.meter else None
+
+    @extend_schema_field(TextMapField(required=False))
+    def get_meter_group_by_filters(self, feature: Feature) -> dict[str, str] | None:
+        """Only where each dimension has one value; the advanced form says all."""
+        filters = feature.meter_filters
+        if not filters or any(len(values) != 1 for values in filters.values()):
+            return None
+        return {name: values[0] for name, values in filters.items()}
+
+    @extend_schema_field(AnyOfMapField(required=False))
+    def get_advanced_meter_group_by_filters(self, feature: Feature) -> dict[str, Any] | None:
+        return AnyOfMapField().to_representation(feature.meter_filters) if feature.meter_filters else None
+
+
+class EventSerializer(WireSerializer):
+    """CloudEvents 1.0. Only describes: ingest reads events without serializers, because there are many of them."""
+
+    id = TextField(max_length=256)
+    source = TextField(max_length=256)  # type: ignore[assignment]
+    specversion = serializers.ChoiceField(choices=["1.0"], default="1.0")
+    type = TextField(max_length=256)
+    subject = TextField(max_length=256)
+    time = TimeField(required=False, allow_null=True)
+    datacontenttype = serializers.ChoiceField(choices=["application/json"], required=False, allow_null=True)
+    dataschema = TextField(required=False, allow_null=True)
+    data = ObjectField(required=False, allow_null=True)  # type: ignore[assignment]
+
+
+class IngestedEventSerializer(WireSerializer):
+    event = serializers.SerializerMethodField()
+    customer_id = serializers.SerializerMethodField()
+    ingested_at = TimeField()
+    stored_at = TimeField(source="ingested_at")
+
+    @extend_schema_field(EventSerializer)
+    def get_event(self, stored: Any) -> dict[str, Any]:
+        event = {
+            "id": stored.external_id,
+            "source": stored.source,
+            "specversion": "1.0",
+            "type": stored.type,
+            "subject": stored.subject,
+            "time": TimeField().to_representation(stored.time),
+        }
+        if stored.data_text is not None:
+            event["data"] = loads(stored.data_text.encode())
+        return event
+
+    @extend_schema_field(ULIDField(required=False))
+    def get_customer_id(self, stored: Any) -> str | None:
+        owner = self.context["owners"].get(stored.subject)
+        return ULIDField().to_representation(owner) if owner else None
+
+
+@extend_schema_field(
+    {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+)
+class ListMapField(serializers.Field):
+    """Dimension to a list of values; a single text counts as a list of one."""
+
+    default_error_messages = {"invalid": "Not an object of lists of texts."}
+
+    def to_internal_value(self, data: Any) -> dict[str, list[str]]:
+        if not isinstance(data, dict):
+            self.fail("invalid")
+        lists = {name: [value] if isinstance(value, str) else value for name, value in data.items()}
+        for values in lists.values():
+            if not isinstance(values, list) or not values or not all(isinstance(value, str) for value in values):
+                self.fail("invalid")
+        return lists
+
+
+class MeterQuerySerializer(WireSerializer):
+    """`from` is a word of Python, so it is declared under its wire name below."""
+
+    client_id = TextField(required=False, max_length=36)
+    to = TimeField(required=False)
+    window_size = serializers.ChoiceField(choices=list(WINDOWS), required=False)
+    window_time_zone = TextField(default="UTC", max_length=64)
+    subject = serializers.ListField(child=TextField(max_length=256), required=False, max_length=100)
+    filter_customer_id = serializers.ListField(child=ULIDField(), required=False, max_length=100)
+    filter_group_by = ListMapField(required=False)
+    advanced_meter_group_by_filters = AnyOfMapField(required=False)
+    group_by = serializers.ListField(child=TextField(max_length=64), required=False, max_length=100)
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        return {"from": TimeField(required=False), **super().get_fields()}
+
+
+class MeterQueryRowSerializer(WireSerializer):
+    value = NumberField()
+    window_start = TimeField()
+    window_end = TimeField()
+    subject = TextField(allow_null=True)
+    customer_id = ULIDField(required=False)
+    group_by = serializers.DictField(child=TextField(allow_null=True))
+
+    keep_null = frozenset({"subject"})
+
+
+class MeterQueryResultSerializer(WireSerializer):
+    to = TimeField(required=False)
+    window_size = serializers.ChoiceField(choices=list(WINDOWS), required=False)
+    data = MeterQueryRowSerializer(many=True)  # type: ignore[assignment]
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        return {"from": TimeField(required=False), **super().get_fields()}
