@@ -41,6 +41,23 @@ class LoadedSubscription:
     terms: dict[uuid.UUID, RevisionTerms]
 
 
+def calendar_of(subscription: Subscription) -> SubscriptionFacts:
+    """The facts that its periods follow from, without items. No query."""
+    return SubscriptionFacts(
+        id=subscription.id,
+        customer_id=subscription.customer_id,
+        currency=subscription.currency,
+        zone=subscription.time_zone,
+        anchor=subscription.billing_anchor,
+        cadence=_required_cadence(subscription.billing_cadence),
+        start=subscription.active_from,
+        end=subscription.active_to,
+        items=(),
+        shifts=tuple(_shift(shift) for shift in subscription.anchor_shifts),
+        prorate=subscription.pro_rating_enabled,
+    )
+
+
 def load_subscriptions(subscriptions: Q) -> list[LoadedSubscription]:
     """The facts of every subscription that matches, in order of start. Four queries.
 

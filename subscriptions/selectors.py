@@ -8,9 +8,10 @@ from uuid import UUID
 from django.db.models import Prefetch, Q, QuerySet
 
 from core.periods import Period, parse_cadence
-from subscriptions.billing_calendar import BillingCalendar, read_shifts
+from subscriptions.billing_calendar import period_at
 from subscriptions.choices import PlanStatus, SubscriptionStatus
 from subscriptions.errors import UnknownItem, field_error
+from subscriptions.facts import calendar_of
 from subscriptions.models import (
     ItemRevision,
     Plan,
@@ -103,8 +104,11 @@ def with_status(subscriptions: QuerySet[Subscription], statuses: Iterable[str], 
 
 def subscriptions_expanded() -> QuerySet[Subscription]:
     """Subscriptions with phases, items and their revisions: four queries for any number of them."""
-    revisions = ItemRevision.objects.select_related("item", "feature__meter").order_by(
-        "item__running_number", "active_from"
+    quantities = QuantityChange.objects.order_by("effective_at", "recorded_at", "id")
+    revisions = (
+        ItemRevision.objects.select_related("item", "feature__meter")
+        .order_by("item__running_number", "active_from")
+        .prefetch_related(Prefetch("item__quantity_changes", quantities))
     )
     phases = SubscriptionPhase.objects.order_by("position").prefetch_related(Prefetch("revisions", revisions))
     return subscriptions_shown().prefetch_related(Prefetch("phases", phases))
@@ -135,18 +139,27 @@ def quantity_at(item: SubscriptionItem, moment: datetime) -> Decimal:
     return latest.quantity if latest else Decimal(1)
 
 
-def calendar_of(subscription: Subscription) -> BillingCalendar:
-    """The subscription's billing calendar, as the pure module computes with it."""
-    return BillingCalendar(subscription.billing_anchor, subscription.time_zone, read_shifts(subscription.anchor_shifts))
+def current_quantity(item: SubscriptionItem, moment: datetime) -> Decimal:
+    """As `quantity_at`, for an item whose changes are loaded in order of time: see `subscriptions_expanded`."""
+    quantity = Decimal(1)
+    for change in item.quantity_changes.all():
+        if change.effective_at <= moment:
+            quantity = change.quantity
+    return quantity
 
 
 def current_period(subscription: Subscription, at: datetime) -> Period:
-    """The billing period of the subscription's own cadence that holds `at`, cut to its active time."""
-    cadence = parse_cadence(subscription.billing_cadence)
-    assert cadence is not None  # a plan always has one
-    period = calendar_of(subscription).period_at(cadence, max(at, subscription.active_from))
-    end = period.end if subscription.active_to is None else min(period.end, subscription.active_to)
-    return Period(max(period.start, subscription.active_from), max(end, subscription.active_from))
+    """The billing period of the subscription's own cadence that holds `at`, cut to its active time.
+
+    Before its start, the first one; after its end, the last.
+    """
+    calendar = calendar_of(subscription)
+    moment = max(at, calendar.start)
+    if calendar.end is not None:
+        moment = max(calendar.start, min(moment, calendar.end - datetime.resolution))
+    period = period_at(calendar, calendar.cadence, moment)
+    end = period.end if calendar.end is None else min(period.end, calendar.end)
+    return Period(max(period.start, calendar.start), end)
 
 
 def item_period(revision: ItemRevision, moment: datetime) -> Period | None:
@@ -158,7 +171,7 @@ def item_period(revision: ItemRevision, moment: datetime) -> Period | None:
     if cadence is None:
         return None
     subscription = revision.item.subscription
-    whole = calendar_of(subscription).period_at(cadence, moment)
+    whole = period_at(calendar_of(subscription), cadence, moment)
     ends = [end for end in (revision.active_to, subscription.active_to) if end is not None]
     return Period(max(whole.start, revision.active_from), min([whole.end, *ends]))
 

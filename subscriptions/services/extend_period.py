@@ -6,10 +6,12 @@ from django.db import transaction
 
 from core.audit.services.record import record
 from core.locks import lock_customers
-from core.periods import Period, boundary, parse_cadence
+from core.periods import Period, parse_cadence
+from subscriptions.billing_calendar import extension, shift_to_json
 from subscriptions.errors import PeriodExtendedBefore, field_error
+from subscriptions.facts import calendar_of
 from subscriptions.models import Subscription, SubscriptionItem
-from subscriptions.selectors import calendar_of, item_period, revision_at
+from subscriptions.selectors import item_period, revision_at
 from subscriptions.services.mark_for_billing import mark_for_billing
 
 
@@ -34,13 +36,13 @@ def extend_period(*, item: SubscriptionItem, at: datetime) -> Period:
             f"Item {item.running_number} ({item.key}) has no billing period at {at:%Y-%m-%d %H:%M} UTC; "
             "nothing was changed.",
         )
-    before = calendar_of(item.subscription)
-    if before.was_extended(cadence, period) and boundary(at, subscription.time_zone, cadence, 1) > period.end:
-        raise PeriodExtendedBefore(item=str(item), end=period.end)
-    after = before.extended(cadence, at)
-    if after == before:
+    try:
+        shift = extension(calendar_of(subscription), cadence, at)
+    except ValueError as error:
+        raise PeriodExtendedBefore(item=str(item), end=period.end) from error
+    if shift is None:
         return period
-    item.subscription.anchor_shifts = [shift.to_json() for shift in after.shifts]
+    item.subscription.anchor_shifts = [*subscription.anchor_shifts, shift_to_json(shift)]
     item.subscription.save(update_fields=["anchor_shifts", "updated_at"])
     mark_for_billing(subscription=item.subscription, changed_from=period.start)
     extended = item_period(revision, at)

@@ -8,10 +8,12 @@ from core import clock
 from core.audit.services.record import record
 from core.locks import lock_customers
 from core.periods import parse_cadence
+from subscriptions.billing_calendar import end_of_periods
 from subscriptions.errors import CouponNotRedeemable, field_error
+from subscriptions.facts import calendar_of
 from subscriptions.models import Coupon, CouponRedemption, ItemRevision, SubscriptionItem
 from subscriptions.pricing import IN_ADVANCE, FlatPrice, parse_price
-from subscriptions.selectors import calendar_of, item_period, revision_at
+from subscriptions.selectors import item_period, revision_at
 from subscriptions.services.mark_for_billing import mark_for_billing
 
 
@@ -90,4 +92,4 @@ def _effective_span(coupon: Coupon, revision: ItemRevision, at: datetime) -> tup
     start = period.end if charged_already else period.start
     if coupon.periods is None:
         return start, None
-    return start, calendar_of(revision.item.subscription).end_of(cadence, start, coupon.periods)
+    return start, end_of_periods(calendar_of(revision.item.subscription), cadence, start, coupon.periods)

@@ -1,56 +1,81 @@
 import pytest
 
+from core.ids import new_id
 from core.periods import CADENCES, Period
-from subscriptions.billing_calendar import AnchorShift, BillingCalendar, normalized_anchor, read_shifts
+from subscriptions.billing_calendar import end_of_periods, extension, normalized_anchor, period_at, shift_to_json
 from subscriptions.plan_terms import PhaseTerms, place_phases
+from subscriptions.schedule import AnchorShift, SubscriptionFacts
 from tests.make import at
 
 MONTH, YEAR = CADENCES["P1M"], CADENCES["P1Y"]
 
 
+def subscription(anchor, *shifts):
+    return SubscriptionFacts(
+        id=new_id(),
+        customer_id=new_id(),
+        currency="EUR",
+        zone="UTC",
+        anchor=at(anchor),
+        cadence=MONTH,
+        start=at(anchor),
+        end=None,
+        items=(),
+        shifts=shifts,
+    )
+
+
 def test_a_period_is_found_from_the_anchor():
-    calendar = BillingCalendar(at("2026-03-17"), "UTC")
-    assert calendar.period_at(MONTH, at("2026-04-16T23:59")) == Period(at("2026-03-17"), at("2026-04-17"))
-    assert calendar.period_at(MONTH, at("2026-04-17")) == Period(at("2026-04-17"), at("2026-05-17"))
+    sub = subscription("2026-03-17")
+    assert period_at(sub, MONTH, at("2026-04-16T23:59")) == Period(at("2026-03-17"), at("2026-04-17"))
+    assert period_at(sub, MONTH, at("2026-04-17")) == Period(at("2026-04-17"), at("2026-05-17"))
+
+
+def test_periods_are_counted_from_the_one_that_holds_the_moment():
+    assert end_of_periods(subscription("2026-01-31"), MONTH, at("2026-02-10"), 3) == at("2026-04-30")
 
 
 def test_an_extended_period_lasts_a_full_cadence_from_the_change_and_later_boundaries_count_from_its_end():
-    calendar = BillingCalendar(at("2026-04-01"), "UTC").extended(MONTH, at("2026-04-16"))
-    assert calendar.shifts == (AnchorShift("P1M", at("2026-05-01"), at("2026-05-16"), at("2026-04-16")),)
-    assert calendar.period_at(MONTH, at("2026-03-31")) == Period(at("2026-03-01"), at("2026-04-01"))
-    assert calendar.period_at(MONTH, at("2026-04-01")) == Period(at("2026-04-01"), at("2026-05-16"))
-    assert calendar.period_at(MONTH, at("2026-05-15")) == Period(at("2026-04-01"), at("2026-05-16"))
-    assert calendar.period_at(MONTH, at("2026-05-16")) == Period(at("2026-05-16"), at("2026-06-16"))
+    shift = extension(subscription("2026-04-01"), MONTH, at("2026-04-16"))
+    assert shift == AnchorShift(boundary=at("2026-05-01"), anchor=at("2026-05-16"), at=at("2026-04-16"), cadence=MONTH)
+    sub = subscription("2026-04-01", shift)
+    assert period_at(sub, MONTH, at("2026-05-15")) == Period(at("2026-04-01"), at("2026-05-16"))
+    assert period_at(sub, MONTH, at("2026-05-16")) == Period(at("2026-05-16"), at("2026-06-16"))
 
 
 def test_an_extension_leaves_items_of_other_cadences_alone():
-    calendar = BillingCalendar(at("2026-01-01"), "UTC").extended(MONTH, at("2026-04-16"))
-    assert calendar.period_at(YEAR, at("2026-04-20")) == Period(at("2026-01-01"), at("2027-01-01"))
+    shift = extension(subscription("2026-01-01"), MONTH, at("2026-04-16"))
+    sub = subscription("2026-01-01", shift)
+    assert period_at(sub, YEAR, at("2026-04-20")) == Period(at("2026-01-01"), at("2027-01-01"))
 
 
 def test_a_later_period_can_be_extended_too():
-    calendar = (
-        BillingCalendar(at("2026-04-01"), "UTC").extended(MONTH, at("2026-04-16")).extended(MONTH, at("2026-05-20"))
-    )
-    assert calendar.period_at(MONTH, at("2026-05-15")) == Period(at("2026-04-01"), at("2026-05-16"))
-    assert calendar.period_at(MONTH, at("2026-06-18")) == Period(at("2026-05-16"), at("2026-06-20"))
-    assert calendar.period_at(MONTH, at("2026-06-20")) == Period(at("2026-06-20"), at("2026-07-20"))
+    first = extension(subscription("2026-04-01"), MONTH, at("2026-04-16"))
+    second = extension(subscription("2026-04-01", first), MONTH, at("2026-05-20"))
+    sub = subscription("2026-04-01", first, second)
+    assert period_at(sub, MONTH, at("2026-05-15")) == Period(at("2026-04-01"), at("2026-05-16"))
+    assert period_at(sub, MONTH, at("2026-06-18")) == Period(at("2026-05-16"), at("2026-06-20"))
+    assert period_at(sub, MONTH, at("2026-06-20")) == Period(at("2026-06-20"), at("2026-07-20"))
 
 
 def test_a_period_is_extended_once():
-    calendar = BillingCalendar(at("2026-04-01"), "UTC").extended(MONTH, at("2026-04-16"))
+    shift = extension(subscription("2026-04-01"), MONTH, at("2026-04-16"))
     with pytest.raises(ValueError, match="moved out already"):
-        calendar.extended(MONTH, at("2026-05-10"))
+        extension(subscription("2026-04-01", shift), MONTH, at("2026-05-10"))
 
 
 def test_an_extension_at_the_period_start_moves_nothing():
-    calendar = BillingCalendar(at("2026-04-01"), "UTC")
-    assert calendar.extended(MONTH, at("2026-04-01")) is calendar
+    assert extension(subscription("2026-04-01"), MONTH, at("2026-04-01")) is None
 
 
-def test_shifts_survive_their_storage():
-    shift = AnchorShift("P1M", at("2026-05-01"), at("2026-05-16"), at("2026-04-16"))
-    assert read_shifts([shift.to_json()]) == (shift,)
+def test_a_shift_is_stored_as_texts():
+    shift = AnchorShift(boundary=at("2026-05-01"), anchor=at("2026-05-16"), at=at("2026-04-16"), cadence=MONTH)
+    assert shift_to_json(shift) == {
+        "cadence": "P1M",
+        "from": "2026-05-01T00:00:00+00:00",
+        "anchor": "2026-05-16T00:00:00+00:00",
+        "at": "2026-04-16T00:00:00+00:00",
+    }
 
 
 @pytest.mark.parametrize(
