@@ -166,8 +166,8 @@ def _load_billed(since: dict[uuid.UUID, datetime], owner: dict[uuid.UUID, Loaded
         if line_id is not None:
             by_line[line_id] = billed
     amendments = (
-        InvoiceLine.objects.filter(amends_id__in=list(by_line))
-        .exclude(invoice__status__in=[InvoiceStatus.GATHERING, InvoiceStatus.VOIDED, InvoiceStatus.DELETED])
+        InvoiceLine.objects.filter(amends_id__in=list(by_line), deleted_at__isnull=True)
+        .exclude(invoice__status=InvoiceStatus.GATHERING)
         .order_by("id")
         .values_list("amends_id", "components")
     )

@@ -1,7 +1,6 @@
 """Turns documents into rows, ready for COPY. JSON columns hold canonical text."""
 
 import uuid
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -234,14 +233,3 @@ def window_row(planned: PlannedLine, line_id: uuid.UUID | None, kind: WindowKind
         "line_id": line_id,
         "created_at": now,
     }
-
-
-def issue(row: Row, *, series: Mapping[str, Any], due_at: datetime, automatic: bool) -> None:
-    """Turn a draft's row into that of an issued invoice; a total of zero is paid at once (billing rules 6)."""
-    row |= series
-    row["due_at"] = due_at
-    if row["due"] == 0:
-        row["status"] = InvoiceStatus.PAID.value
-    else:
-        row["status"] = InvoiceStatus.ISSUED.value
-        row["next_collection_at"] = row["issued_at"] if automatic else None

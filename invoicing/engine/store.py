@@ -9,10 +9,10 @@ from typing import Any
 from core.bulk import copy_rows, delete_rows, update_rows
 from core.ids import new_id
 from core.periods import parse_duration
-from customers.choices import CollectionMethod
 from invoicing.choices import SeriesKind, WindowKind
 from invoicing.engine.documents import CustomerClose, InvoiceDocument, Issued, RatedDocumentLine
 from invoicing.engine.fingerprint import fingerprint
+from invoicing.engine.issue import freeze
 from invoicing.engine.numbering import take_blocks
 from invoicing.engine.plan import PlannedLine
 from invoicing.engine.rows import (
@@ -22,7 +22,6 @@ from invoicing.engine.rows import (
     detail_rows,
     gathering_row,
     invoice_row,
-    issue,
     line_row,
     rated_columns,
     window_row,
@@ -128,17 +127,13 @@ class Writer:
             terms = document.loaded.terms
             block = blocks[terms.profile.supplier_id]
             sequence, number = block.take()
-            issue(
-                row,
-                series={
-                    "series_id": block.series_id,
-                    "sequence": sequence,
-                    "number": number,
-                    "issued_at": block.issued_at,
-                },
-                due_at=parse_duration(terms.settings.values["due_after"]).after(block.issued_at),
-                automatic=row["collection_method"] == CollectionMethod.CHARGE_AUTOMATICALLY,
-            )
+            row |= {
+                "series_id": block.series_id,
+                "sequence": sequence,
+                "number": number,
+                "issued_at": block.issued_at,
+            }
+            freeze(row, due_at=parse_duration(terms.settings.values["due_after"]).after(block.issued_at))
             row["content_hash"] = fingerprint(row, lines, details)
             document.issued = Issued(number, block.issued_at, row["due_at"], row["total"])
 

@@ -1,6 +1,10 @@
 """Tells customers about their invoices by e-mail, through the outbox."""
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
 from core.ids import to_text
 from core.money import to_wire
@@ -13,23 +17,64 @@ def notify_issued(documents: Sequence[InvoiceDocument]) -> None:
     """Send the invoices that customers pay by themselves. In the transaction that issues them; one query for all."""
     emails = []
     for document in documents:
-        customer = document.loaded.customer
-        settings = document.loaded.terms.settings.values
-        if settings["collection_method"] != CollectionMethod.SEND_INVOICE or not customer.primary_email:
+        loaded, issued = document.loaded, document.issued
+        if issued is None or loaded.terms.settings.values["collection_method"] != CollectionMethod.SEND_INVOICE:
             continue
-        issued = document.issued
-        assert issued is not None
         emails.append(
-            Email(
-                to=customer.primary_email,
-                subject=f"Invoice {issued.number} from {document.loaded.terms.profile.supplier.name}",
-                body=(
-                    f"Hello {customer.name},\n\n"
-                    f"your invoice {issued.number} over {to_wire(issued.total)} {document.currency} is due on "
-                    f"{issued.due_at:%-d %B %Y}.\n"
-                ),
-                customer_id=customer.id,
-                dedupe_key=f"invoice-issued:{to_text(document.id)}",
+            _issued_email(
+                invoice_id=document.id,
+                customer_id=loaded.id,
+                to=loaded.customer.primary_email or "",
+                customer=loaded.customer.name,
+                supplier=loaded.terms.profile.supplier.name,
+                number=issued.number,
+                total=issued.total,
+                currency=document.currency,
+                due_at=issued.due_at,
             )
         )
     enqueue_emails(emails)
+
+
+def notify_issued_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The same for invoices that were drafts before, given by their columns."""
+    enqueue_emails(
+        [
+            _issued_email(
+                invoice_id=row["id"],
+                customer_id=row["customer_id"],
+                to=row["customer_snapshot"].get("primaryEmail") or "",
+                customer=row["customer_snapshot"]["name"],
+                supplier=row["supplier_snapshot"]["name"],
+                number=row["number"],
+                total=row["total"],
+                currency=row["currency"],
+                due_at=row["due_at"],
+            )
+            for row in rows
+        ]
+    )
+
+
+def _issued_email(
+    *,
+    invoice_id: uuid.UUID,
+    customer_id: uuid.UUID,
+    to: str,
+    customer: str,
+    supplier: str,
+    number: str,
+    total: Decimal,
+    currency: str,
+    due_at: datetime,
+) -> Email:
+    return Email(
+        to=to,
+        subject=f"Invoice {number} from {supplier}",
+        body=(
+            f"Hello {customer},\n\n"
+            f"your invoice {number} over {to_wire(total)} {currency} is due on {due_at:%-d %B %Y}.\n"
+        ),
+        customer_id=customer_id,
+        dedupe_key=f"invoice-issued:{to_text(invoice_id)}",
+    )

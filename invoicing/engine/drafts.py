@@ -1,0 +1,116 @@
+"""Moves drafts on: collects their quantities when the time has come, and says where they stand then."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+
+from core import clock
+from core.bulk import update_rows
+from core.errors import BillingError
+from customers.models import UsageSubject
+from entitlements.usage import features_by_id
+from invoicing.choices import InvoiceStatus, LineKind, WindowKind
+from invoicing.engine.close import as_cause
+from invoicing.engine.documents import RatedDocumentLine, rate_line, status_after_collection
+from invoicing.engine.load import Billed
+from invoicing.engine.plan import PlannedLine
+from invoicing.engine.quantities import feature_of, quantities_of
+from invoicing.engine.redraft import redraft
+from invoicing.models import Invoice, InvoiceLine
+from subscriptions.facts import LoadedSubscription, load_subscriptions
+from subscriptions.schedule import obligations
+
+
+def collect_quantities(invoices: Sequence[Invoice], *, as_of: datetime) -> dict[uuid.UUID, str]:
+    """Take the quantity snapshot of these drafts: re-rate their usage lines, then say what each waits for.
+
+    In the caller's transaction, which holds the customers' locks. A draft that can't be collected keeps its figures
+    and goes to a named failed state, from which this step alone is tried again. Returns the new status of each.
+    """
+    failures = _rerate({invoice.id for invoice in invoices}, as_of)
+    now = clock.now()
+    rows: list[list[Any]] = []
+    statuses: dict[uuid.UUID, str] = {}
+    for invoice in invoices:
+        failure = failures.get(invoice.id)
+        if failure is not None:
+            status, note = InvoiceStatus.DRAFT_COLLECTING_FAILED.value, failure.message
+            rows.append([invoice.id, status, note, invoice.quantity_snapshoted_at, now])
+        else:
+            auto_advance = invoice.workflow_snapshot["values"]["auto_advance"]
+            status = str(status_after_collection(auto_advance, invoice.draft_until or as_of, as_of))
+            if status == InvoiceStatus.ISSUED:
+                status = InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL.value
+            rows.append([invoice.id, status, "", as_of, now])
+        statuses[invoice.id] = status
+    update_rows(Invoice, ("status", "status_note", "quantity_snapshoted_at", "updated_at"), rows)
+    return statuses
+
+
+def _rerate(invoice_ids: Collection[uuid.UUID], as_of: datetime) -> dict[uuid.UUID, BillingError]:
+    """Rate the usage lines of these drafts with the usage of now. Returns what went wrong, by invoice."""
+    lines = list(
+        InvoiceLine.objects.filter(
+            invoice_id__in=invoice_ids, kind=LineKind.USAGE, deleted_at__isnull=True, subscription__isnull=False
+        ).select_related("invoice")
+    )
+    subscriptions = {
+        loaded.facts.id: loaded for loaded in load_subscriptions(Q(pk__in={line.subscription_id for line in lines}))
+    }
+    features = features_by_id(
+        revision.feature_id
+        for loaded in subscriptions.values()
+        for item in loaded.facts.items
+        for revision in item.revisions
+        if revision.feature_id is not None
+    )
+    subjects: dict[uuid.UUID, list[str]] = {}
+    attributed = UsageSubject.objects.filter(
+        customer_id__in={line.invoice.customer_id for line in lines}, deleted_at__isnull=True
+    )
+    for customer_id, key in attributed.values_list("customer_id", "key"):
+        subjects.setdefault(customer_id, []).append(key)
+
+    failures: dict[uuid.UUID, BillingError] = {}
+    planned: list[tuple[InvoiceLine, PlannedLine]] = []
+    for line in lines:
+        found = _planned(line, subscriptions, as_of)
+        if found is None:
+            continue
+        try:
+            feature_of(found, features)
+        except BillingError as error:
+            failures[line.invoice_id] = error
+            continue
+        planned.append((line, found))
+    quantities = quantities_of(
+        [(found, subjects.get(line.invoice.customer_id, ())) for line, found in planned], features, as_of
+    )
+    rated: list[tuple[uuid.UUID, RatedDocumentLine]] = []
+    for (line, found), quantity in zip(planned, quantities, strict=True):
+        try:
+            document_line = rate_line(found, quantity)
+        except Exception as error:  # noqa: BLE001 - one draft that can't be rated must not stop the others
+            failures[line.invoice_id] = as_cause(error, line.invoice.customer_id)
+            continue
+        document_line.id = line.id
+        rated.append((line.invoice_id, document_line))
+    redraft([entry for entry in rated if entry[0] not in failures], now=clock.now())
+    return failures
+
+
+def _planned(
+    line: InvoiceLine, subscriptions: dict[uuid.UUID, LoadedSubscription], as_of: datetime
+) -> PlannedLine | None:
+    """The obligation that a draft's line is for, by the facts of now; None when there is none any more."""
+    assert line.subscription_id is not None
+    loaded = subscriptions[line.subscription_id]
+    for obligation in obligations(loaded.facts, since=line.period_start, as_of=as_of):
+        if obligation.key == (line.item_id, line.period_start):
+            settled = Billed(WindowKind.CHARGE, line.id, line.invoice_id, on_draft=True, end=obligation.settles_until)
+            terms = loaded.terms[obligation.revision.id]
+            return PlannedLine(obligation, terms, (), obligation.invoice_at, on_draft=settled)
+    return None

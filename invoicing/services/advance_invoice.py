@@ -1,0 +1,99 @@
+"""Moves drafts on to the next step of their life that is due (billing rules 6)."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from core import clock
+from core.locks import lock_customers
+from customers.choices import CollectionMethod
+from invoicing.choices import InvoiceStatus
+from invoicing.engine.drafts import collect_quantities
+from invoicing.engine.issue import issue_drafts
+from invoicing.errors import WrongInvoiceState
+from invoicing.models import Invoice
+from invoicing.services.collect import collect_invoices
+from invoicing.services.notify import notify_issued_rows
+
+BATCH_SIZE = 250
+
+TO_COLLECT = (
+    InvoiceStatus.DRAFT_CREATED,
+    InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION,
+    InvoiceStatus.DRAFT_COLLECTING,
+    InvoiceStatus.DRAFT_COLLECTING_FAILED,
+)
+
+
+def drafts_due(as_of: datetime) -> QuerySet[Invoice]:
+    """Drafts whose next step is due by `as_of`: their usage can be collected, or their review time is over."""
+    return Invoice.objects.filter(
+        Q(
+            status__in=[InvoiceStatus.DRAFT_CREATED, InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION],
+            collection_at__lte=as_of,
+        )
+        | Q(status=InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, draft_until__lte=as_of)
+    )
+
+
+def advance_due(*, as_of: datetime) -> int:
+    """Move on every draft whose next step is due by `as_of`, in batches; returns how many were moved."""
+    moved = 0
+    while True:
+        ids = list(drafts_due(as_of).order_by("id").values_list("id", flat=True)[:BATCH_SIZE])
+        if not ids:
+            return moved
+        _advance(ids, as_of=as_of)
+        moved += len(ids)
+
+
+def advance_invoice(*, invoice: Invoice) -> Invoice:
+    """Move one draft on, if its next step is due; a failed step is tried again. WrongInvoiceState when nothing is."""
+    as_of = clock.now()
+    retry = Q(pk=invoice.pk, status=InvoiceStatus.DRAFT_COLLECTING_FAILED)
+    if not (drafts_due(as_of).filter(pk=invoice.pk) | Invoice.objects.filter(retry)).exists():
+        raise WrongInvoiceState(_why_not(invoice))
+    _advance([invoice.pk], as_of=as_of)
+    invoice.refresh_from_db()
+    return invoice
+
+
+def _advance(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime) -> None:
+    customer_ids = list(Invoice.objects.filter(pk__in=invoice_ids).values_list("customer_id", flat=True))
+    with transaction.atomic():
+        lock_customers(customer_ids)
+        # Read again under the locks: another worker may have moved them on meanwhile.
+        drafts = list(Invoice.objects.select_for_update().filter(pk__in=invoice_ids).order_by("id"))
+        to_collect = [
+            draft
+            for draft in drafts
+            if draft.status in TO_COLLECT and draft.collection_at is not None and draft.collection_at <= as_of
+        ]
+        statuses = {draft.id: draft.status for draft in drafts} | collect_quantities(to_collect, as_of=as_of)
+        ready = [
+            draft.id
+            for draft in drafts
+            if statuses[draft.id] == InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL
+            and (draft.draft_until is None or draft.draft_until <= as_of)
+        ]
+        issue_and_notify(ready, as_of=as_of)
+    collect_invoices(ready, as_of=as_of)
+
+
+def issue_and_notify(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime) -> None:
+    """Issue drafts and send those that customers pay by themselves. In the transaction that holds the locks."""
+    rows = issue_drafts(invoice_ids, as_of=as_of)
+    notify_issued_rows([row for row in rows if row["collection_method"] == CollectionMethod.SEND_INVOICE])
+
+
+def _why_not(invoice: Invoice) -> str:
+    if invoice.status == InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL:
+        return f"It is approved automatically on {invoice.draft_until:%-d %B %Y %H:%M} UTC; approve it to issue it now."
+    if invoice.status == InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED:
+        return "It waits for approval: approve it to issue it."
+    if invoice.status in TO_COLLECT:
+        return f"Its usage is collected on {invoice.collection_at:%-d %B %Y %H:%M} UTC."
+    return f"Only drafts can be advanced; this one is: {invoice.get_status_display()}."

@@ -1,0 +1,38 @@
+"""Approves drafts: issues them at once."""
+
+from django.db import transaction
+
+from core import clock
+from core.audit.services.record import record
+from core.locks import lock_customers
+from invoicing.choices import InvoiceStatus
+from invoicing.errors import WrongInvoiceState
+from invoicing.models import Invoice
+from invoicing.services.advance_invoice import issue_and_notify
+from invoicing.services.collect import collect_invoices
+
+TO_APPROVE = (InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED)
+
+
+def approve_invoice(*, invoice: Invoice) -> Invoice:
+    """Issue a draft that waits for approval, by staff or by time, at once. WrongInvoiceState for any other invoice."""
+    as_of = clock.now()
+    with transaction.atomic():
+        lock_customers([invoice.customer_id])
+        locked = Invoice.objects.select_for_update().get(pk=invoice.pk)
+        if locked.status not in TO_APPROVE:
+            raise WrongInvoiceState(
+                f"Only a draft that waits for approval can be approved; this one is: {locked.get_status_display()}. "
+                "Nothing was changed."
+            )
+        issue_and_notify([locked.pk], as_of=as_of)
+        locked.refresh_from_db()
+        record(
+            verb="approve_invoice",
+            target=locked,
+            did=f"approved {locked} of {locked.customer} over {locked.total} {locked.currency}",
+            customer_id=locked.customer_id,
+        )
+    collect_invoices([invoice.pk], as_of=as_of)
+    invoice.refresh_from_db()
+    return invoice

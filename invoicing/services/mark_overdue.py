@@ -1,0 +1,52 @@
+"""Marks unpaid invoices overdue once their due date has passed, and reminds their customers."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from core.bulk import update_rows
+from core.ids import to_text
+from core.money import to_wire
+from core.outbox.services.enqueue import Email, enqueue_emails
+from invoicing.choices import OPEN_STATUSES, InvoiceStatus
+from invoicing.models import Invoice
+
+BATCH_SIZE = 500
+
+
+def mark_overdue(*, as_of: datetime) -> int:
+    """Mark every invoice that was due by `as_of` and still has something due; returns how many were marked."""
+    marked = 0
+    while done := _mark_batch(as_of):
+        marked += done
+    return marked
+
+
+@transaction.atomic
+def _mark_batch(as_of: datetime) -> int:
+    statuses = [status for status in OPEN_STATUSES if status != InvoiceStatus.OVERDUE]
+    invoices = list(
+        Invoice.objects.select_for_update(of=("self",), skip_locked=True)
+        .filter(due__gt=0, issued_at__isnull=False, due_at__lte=as_of, status__in=statuses)
+        .order_by("due_at", "id")[:BATCH_SIZE]
+    )
+    update_rows(
+        Invoice, ("status", "updated_at"), [(invoice.id, InvoiceStatus.OVERDUE.value, as_of) for invoice in invoices]
+    )
+    enqueue_emails(
+        [
+            Email(
+                to=invoice.customer_snapshot.get("primaryEmail") or "",
+                subject=f"Invoice {invoice.number} is overdue",
+                body=(
+                    f"Hello {invoice.customer_snapshot.get('name')},\n\n"
+                    f"{to_wire(invoice.due)} {invoice.currency} of invoice {invoice.number} was due on "
+                    f"{invoice.due_at:%-d %B %Y} and has not been paid.\n"
+                ),
+                customer_id=invoice.customer_id,
+                dedupe_key=f"invoice-overdue:{to_text(invoice.id)}",
+            )
+            for invoice in invoices
+        ]
+    )
+    return len(invoices)
