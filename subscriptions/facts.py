@@ -14,11 +14,10 @@ from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 
 from core.jsontext import canonical_json
-from core.periods import CADENCES, parse_cadence
-from subscriptions.billing_calendar import read_shifts
+from core.periods import CADENCES, Cadence, parse_cadence
 from subscriptions.models import CouponRedemption, ItemRevision, QuantityChange, QuantityReport, Subscription
 from subscriptions.pricing import NO_DISCOUNTS, Discounts, Price, parse_discounts, parse_price
-from subscriptions.schedule import CouponFacts, ItemFacts, RevisionFacts, SubscriptionFacts
+from subscriptions.schedule import AnchorShift, CouponFacts, ItemFacts, RevisionFacts, SubscriptionFacts
 from subscriptions.schedule.facts import QuantityAt
 
 
@@ -97,7 +96,7 @@ def _build(
     coupons: dict[uuid.UUID, tuple[CouponFacts, ...]],
 ) -> LoadedSubscription:
     sub_id, customer_id, currency, zone, anchor, cadence, start, end, shifts, prorate, reconcile_from, next_at = row
-    own_cadence = CADENCES[cadence]
+    own_cadence = _required_cadence(cadence)
     terms: dict[uuid.UUID, RevisionTerms] = {}
     facts: list[ItemFacts] = []
     for item_id, revision_rows in items.items():
@@ -140,7 +139,7 @@ def _build(
             start=start,
             end=end,
             items=tuple(facts),
-            shifts=read_shifts(shifts),
+            shifts=tuple(_shift(shift) for shift in shifts),
             prorate=prorate,
         ),
         reconcile_from=reconcile_from,
@@ -206,6 +205,19 @@ def reports_of(item_ids: Iterable[uuid.UUID], *, since: datetime) -> dict[uuid.U
     ):
         found[item_id].append((period_start, quantity))
     return found
+
+
+def _shift(wire: dict[str, str]) -> AnchorShift:
+    return AnchorShift(
+        boundary=datetime.fromisoformat(wire["from"]),
+        anchor=datetime.fromisoformat(wire["anchor"]),
+        at=datetime.fromisoformat(wire["at"]),
+        cadence=_required_cadence(wire["cadence"]),
+    )
+
+
+def _required_cadence(text: str) -> Cadence:
+    return CADENCES[text]
 
 
 @lru_cache(maxsize=4096)

@@ -7,8 +7,18 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from core.periods import Cadence
-from subscriptions.billing_calendar import AnchorShift
 from subscriptions.pricing import Discounts, Price
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorShift:
+    """A period moved out (billing rules 4): the one that would end at `boundary` ends at `anchor`, and boundaries
+    count from there. Made at `at`, when what the longer period costs more falls due. Only for items of `cadence`."""
+
+    boundary: datetime
+    anchor: datetime
+    at: datetime
+    cadence: Cadence
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.periods import Cadence, Period, period_at, periods
-from subscriptions.billing_calendar import AnchorShift
-from subscriptions.schedule.facts import SubscriptionFacts
+from subscriptions.schedule.facts import AnchorShift, SubscriptionFacts
 
 
 class ServicePeriod(NamedTuple):
@@ -53,7 +52,7 @@ def service_period_at(sub: SubscriptionFacts, cadence: Cadence, moment: datetime
 
 
 def _shifts_of(sub: SubscriptionFacts, cadence: Cadence) -> list[AnchorShift]:
-    return [shift for shift in sub.shifts if shift.cadence == cadence.text]
+    return [shift for shift in sub.shifts if shift.cadence == cadence]
 
 
 def _just_after(moment: datetime) -> datetime:
