@@ -19,6 +19,7 @@ from core.rest.fields import (
 )
 from core.rest.serializers import WireSerializer
 from core.rest.wire_json import number_text
+from entitlements.api.serializers import FeatureSerializer
 from subscriptions.choices import SubscriptionStatus
 from subscriptions.models import ItemRevision, Subscription, SubscriptionPhase
 from subscriptions.selectors import current_period, current_quantity
@@ -78,6 +79,10 @@ class SubscriptionSerializer(WireSerializer):
         return {"enabled": subscription.pro_rating_enabled, "mode": "prorate_prices"}
 
 
+class IncludedSerializer(WireSerializer):
+    feature = FeatureSerializer()
+
+
 class SubscriptionItemSerializer(WireSerializer):
     """A revision of an item. `runningNumber` addresses the item in an update; `quantity` is that of today."""
 
@@ -98,7 +103,12 @@ class SubscriptionItemSerializer(WireSerializer):
     price = ObjectField(allow_null=True)
     discounts = ObjectField(required=False)
     tax_config = ObjectField(required=False)
+    included = serializers.SerializerMethodField()
     quantity = serializers.SerializerMethodField()
+
+    @extend_schema_field(IncludedSerializer(required=False))
+    def get_included(self, revision: ItemRevision) -> dict[str, Any] | None:
+        return None if revision.feature is None else {"feature": FeatureSerializer(revision.feature).data}
 
     @extend_schema_field(DecimalStringField(required=False))
     def get_quantity(self, revision: ItemRevision) -> str | None:

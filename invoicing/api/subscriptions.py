@@ -1,0 +1,157 @@
+"""`/subscriptions`: create, list, get, delete; and a customer's own."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import clock
+from core.errors import Forbidden
+from core.rest.filters import AnyIdFilter, WireFilterSet
+from core.rest.lookups import find
+from core.rest.views import WireViewSet
+from customers.models import Customer
+from customers.selectors import living_customer
+from invoicing.api.subscription_inputs import (
+    CALENDAR,
+    IMMEDIATE,
+    NEXT_BILLING_CYCLE,
+    SubscriptionCreateSerializer,
+)
+from invoicing.services.delete_subscription import delete_subscription
+from invoicing.services.start_subscription import calendar_anchor, next_cycle_start, start_subscription
+from subscriptions.api.subscription_serializers import SubscriptionExpandedSerializer, SubscriptionSerializer
+from subscriptions.choices import SubscriptionStatus
+from subscriptions.errors import field_error
+from subscriptions.models import Subscription
+from subscriptions.selectors import plan_named, subscriptions_expanded, subscriptions_shown, with_status
+
+# A caller's "now" is a little old when it arrives.
+BACKDATE_TOLERANCE = timedelta(minutes=5)
+SCOPES = {"GET": "subscriptions:read"} | dict.fromkeys(("POST", "PUT", "PATCH", "DELETE"), "subscriptions:write")
+
+
+class SubscriptionFilterSet(WireFilterSet):
+    """`status` and `customerId` may be repeated: any of them."""
+
+    status = django_filters.MultipleChoiceFilter(choices=SubscriptionStatus.choices, method="by_status")
+    customerId = AnyIdFilter(field_name="customer_id")
+
+    def by_status(self, queryset: QuerySet[Subscription], name: str, value: list[str]) -> QuerySet[Subscription]:
+        return with_status(queryset, value, clock.now()) if value else queryset
+
+
+class SubscriptionViewSet(WireViewSet):
+    """A start in the past needs the scope `backdate` too."""
+
+    required_scopes = SCOPES
+    serializer_class = SubscriptionSerializer
+    filterset_class = SubscriptionFilterSet
+    order_by_fields = {"activeFrom": "active_from", "activeTo": "active_to", "createdAt": "created_at"}
+    default_order = "DESC"
+    lookup_url_kwarg = "subscriptionId"
+
+    def get_queryset(self) -> QuerySet[Subscription]:
+        return subscriptions_shown()
+
+    @extend_schema(operation_id="listSubscriptions")
+    def list(self, request: Request) -> Response:
+        return self.show_page(self.filter_queryset(self.get_queryset()))
+
+    @extend_schema(
+        operation_id="createSubscription",
+        request=SubscriptionCreateSerializer,
+        responses={201: SubscriptionSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        body = self.read_body(SubscriptionCreateSerializer)
+        customer = _customer_of(body)
+        active_from = _start(customer, body.get("timing", IMMEDIATE))
+        check_backdate(request, active_from)
+        if "plan" not in body:
+            raise field_error("plan", "plan_or_custom_plan", "Give either plan or customPlan.")
+        subscription = start_subscription(
+            customer=customer,
+            plan=plan_named(**{"version": None, **body["plan"]}, at=max(clock.now(), active_from)),
+            active_from=active_from,
+            billing_anchor=_anchor(customer, body.get("billing_anchor"), active_from),
+            starting_phase=body.get("starting_phase"),
+            name=body.get("name"),
+            description=body.get("description"),
+            metadata=body.get("metadata"),
+            settlement_mode=body.get("settlement_mode"),
+            quantities=body.get("quantities"),
+        )
+        return self.show(subscription, status=status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="getSubscription", responses=SubscriptionExpandedSerializer)
+    def retrieve(self, request: Request, **kwargs: str) -> Response:
+        subscription = find(subscriptions_expanded(), self.addressed, what="subscription")
+        return self.show(subscription, SubscriptionExpandedSerializer)
+
+    @extend_schema(operation_id="deleteSubscription", responses={204: None})
+    def destroy(self, request: Request, **kwargs: str) -> Response:
+        delete_subscription(subscription=find(self.get_queryset(), self.addressed, what="subscription"))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class CustomerSubscriptionViewSet(WireViewSet):
+    """The subscriptions of one customer, the newest first."""
+
+    required_scopes = SCOPES
+    serializer_class = SubscriptionSerializer
+    filterset_class = SubscriptionFilterSet
+    order_by_fields = {"activeFrom": "active_from", "activeTo": "active_to"}
+    default_order = "DESC"
+    lookup_url_kwarg = "customerIdOrKey"
+
+    def get_queryset(self) -> QuerySet[Subscription]:
+        if getattr(self, "swagger_fake_view", False):
+            return subscriptions_shown().none()
+        return subscriptions_shown().filter(customer=living_customer(self.addressed))
+
+    @extend_schema(operation_id="listCustomerSubscriptions")
+    def list(self, request: Request, **kwargs: str) -> Response:
+        return self.show_page(self.filter_queryset(self.get_queryset()))
+
+
+def check_backdate(request: Request, moment: datetime | None) -> None:
+    """Refuse a time in the past from a key without the scope for it."""
+    key: Any = request.auth
+    if moment is None or moment >= clock.now() - BACKDATE_TOLERANCE or key.allows("backdate"):
+        return
+    raise Forbidden(
+        f"This API key lacks the scope backdate, so it can't date anything in the past ({moment:%Y-%m-%d %H:%M} UTC). "
+        "Nothing was changed.",
+        code="missing_scope",
+    )
+
+
+def _customer_of(body: dict[str, Any]) -> Customer:
+    living = Customer.objects.filter(deleted_at=None)
+    if "customer_id" in body:
+        field, customer = "customerId", living.filter(pk=body["customer_id"]).first()
+    elif "customer_key" in body:
+        field, customer = "customerKey", living.filter(key=body["customer_key"]).first()
+    else:
+        raise field_error("customerId", "required", "Give customerId or customerKey.")
+    if customer is None:
+        raise field_error(field, "customer_not_found", "There is no such customer.")
+    return customer
+
+
+def _start(customer: Customer, timing: datetime | str) -> datetime:
+    if isinstance(timing, datetime):
+        return timing
+    return next_cycle_start(customer_id=customer.id) if timing == NEXT_BILLING_CYCLE else clock.now()
+
+
+def _anchor(customer: Customer, anchor: datetime | str | None, active_from: datetime) -> datetime | None:
+    if anchor == CALENDAR:
+        return calendar_anchor(customer=customer, active_from=active_from)
+    return anchor if isinstance(anchor, datetime) else None

@@ -1,0 +1,34 @@
+"""Deletes a subscription that has not begun."""
+
+from django.db import transaction
+
+from core import clock
+from core.audit.services.record import record
+from core.locks import lock_customers
+from invoicing.choices import InvoiceStatus
+from invoicing.models import InvoiceLine
+from subscriptions.choices import SubscriptionStatus
+from subscriptions.errors import NotScheduled
+from subscriptions.models import Subscription
+
+
+@transaction.atomic
+def delete_subscription(*, subscription: Subscription) -> None:
+    """Remove a scheduled subscription, with what waits for it on the gathering invoice.
+
+    `NotScheduled` once it has begun, or anything of it was billed.
+    """
+    lock_customers([subscription.customer_id])
+    lines = InvoiceLine.objects.filter(subscription=subscription)
+    waiting = lines.filter(invoice__status=InvoiceStatus.GATHERING)
+    begun = subscription.status_at(clock.now()) != SubscriptionStatus.SCHEDULED
+    if begun or lines.exclude(invoice__status=InvoiceStatus.GATHERING).exists():
+        raise NotScheduled(subscription.active_from)
+    waiting.delete()
+    record(
+        verb="subscription.deleted",
+        target=subscription,
+        did=f"deleted {subscription}, which was to begin on {subscription.active_from:%Y-%m-%d %H:%M} UTC",
+        customer_id=subscription.customer_id,
+    )
+    subscription.delete()

@@ -1,0 +1,96 @@
+"""Starts a subscription with everything that belongs to it: its gathering lines and the purchase notice."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+
+from core import clock
+from core.ids import to_text
+from core.outbox.services.enqueue import enqueue_email
+from core.periods import month_start, zone_info
+from customers.models import Customer
+from invoicing.services.sync_gathering import sync_customers
+from subscriptions.choices import SubscriptionStatus
+from subscriptions.errors import field_error
+from subscriptions.models import Plan, Subscription
+from subscriptions.plan_terms import PlanTerms
+from subscriptions.selectors import current_period, with_status
+from subscriptions.services.create_subscription import create_subscription
+
+
+@transaction.atomic
+def start_subscription(
+    *,
+    customer: Customer,
+    active_from: datetime,
+    plan: Plan | None = None,
+    custom_plan: PlanTerms | None = None,
+    billing_anchor: datetime | None = None,
+    starting_phase: str | None = None,
+    name: str | None = None,
+    description: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    settlement_mode: str | None = None,
+    quantities: Mapping[str, Decimal] | None = None,
+) -> Subscription:
+    """As `create_subscription`, and the customer's gathering invoice shows it at once (billing rules 4 and 6).
+
+    A purchase always sends its notice. What is due now is billed by the next close, which is asked for at once.
+    """
+    subscription = create_subscription(
+        customer=customer,
+        plan=plan,
+        custom_plan=custom_plan,
+        active_from=active_from,
+        billing_anchor=billing_anchor,
+        starting_phase=starting_phase,
+        name=name,
+        description=description,
+        metadata=metadata,
+        settlement_mode=settlement_mode,
+        quantities=quantities,
+    )
+    sync_customers([customer.id], as_of=clock.now())
+    _send_notice(subscription)
+    return subscription
+
+
+def calendar_anchor(*, customer: Customer, active_from: datetime) -> datetime:
+    """The first of the month in the customer's zone (billing rules 2)."""
+    return month_start(active_from, customer.time_zone)
+
+
+def next_cycle_start(*, customer_id: uuid.UUID) -> datetime:
+    """When the current billing period of the customer's running subscription ends, the newest one if there are several.
+
+    InvalidInput where none is running: there is no cycle to wait for.
+    """
+    now = clock.now()
+    running = with_status(
+        Subscription.objects.filter(customer_id=customer_id),
+        [SubscriptionStatus.ACTIVE, SubscriptionStatus.CANCELED],
+        now,
+    ).first()
+    if running is None:
+        raise field_error(
+            "timing",
+            "no_billing_cycle",
+            "The customer has no running subscription, so there is no next billing cycle to start at. Use immediate, "
+            "or a date.",
+        )
+    return current_period(running, now).end
+
+
+def _send_notice(subscription: Subscription) -> None:
+    customer = subscription.customer
+    starts = subscription.active_from.astimezone(zone_info(subscription.time_zone))
+    enqueue_email(
+        to=customer.primary_email or "",
+        subject=f"Your subscription to {subscription.name}",
+        body=(f"Hello {customer.name},\n\nyou subscribed to {subscription.name}, starting on {starts:%-d %B %Y}.\n"),
+        customer_id=customer.id,
+        dedupe_key=f"subscription-created:{to_text(subscription.id)}",
+    )
