@@ -1,11 +1,24 @@
 """The Celery application: the worker and beat start from here."""
 
 import os
+import signal
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_process_init
+
+from billing_site.beat import SCHEDULE
+from billing_site.runtime.processes import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing_site.settings.development")
 
 app = Celery("countinghouse")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.beat_schedule = SCHEDULE
 app.autodiscover_tasks()
+
+
+@worker_process_init.connect
+def end_with_the_worker(**_details: Any) -> None:
+    """A pool process ends with its worker, even when that is killed: nobody else would take its results or stop it."""
+    die_with_parent(signal.SIGKILL)

@@ -164,16 +164,21 @@ def web_command(port: int) -> list[str]:
     return command
 
 
+def celery_command(*words: str) -> list[str]:
+    """A Celery program. That root shouldn't run it is known: `make demo` in a container has no other user."""
+    quiet = ["-W", "ignore::RuntimeWarning:celery.platforms"]
+    command = [sys.executable, *quiet, "-m", "celery", "--app", "billing_site.celery", "--quiet"]
+    return [*command, *words, "--loglevel", "WARNING"]
+
+
 def worker_command() -> list[str]:
     """The Celery worker, two tasks at a time."""
-    command = [sys.executable, "-m", "celery", "--app", "billing_site.celery", "--quiet", "worker"]
-    return [*command, "--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+    return celery_command("worker", "--concurrency", "2", "--without-gossip", "--without-mingle")
 
 
 def beat_command(layout: Layout) -> list[str]:
     """Celery beat, its schedule's state in the data folder."""
-    command = [sys.executable, "-m", "celery", "--app", "billing_site.celery", "--quiet", "beat", "--pidfile="]
-    return [*command, "--schedule", str(layout.data / "beat-schedule"), "--loglevel", "WARNING"]
+    return celery_command("beat", "--pidfile=", "--schedule", str(layout.data / "beat-schedule"))
 
 
 def manage(*arguments: str) -> list[str]:

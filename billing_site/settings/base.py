@@ -16,6 +16,7 @@ INSTALLED_APPS = [
     "subscriptions",
     "invoicing",
     "billing_site.access",
+    "billing_site",
     "unfold",
     "unfold.contrib.filters",
     "unfold.contrib.forms",

@@ -1,6 +1,14 @@
 """Settings of the tests: real PostgreSQL and Redis, mail in memory, cheap password hashes."""
 
+import os
+
 from .base import *  # noqa: F403
+from .base import REDIS_URL
+
+# Each process of a parallel run has its own database within Redis (the default has 16), as it has in PostgreSQL.
+REDIS_URL = f"{REDIS_URL.rsplit('/', 1)[0]}/{int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:]) % 16}"
+CELERY_BROKER_URL = REDIS_URL
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 
 SECRET_KEY = "only-for-tests"
 ALLOWED_HOSTS = ["*"]
@@ -9,4 +17,3 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
 BILLING_TEST_CLOCK = True
-API_RATE_LIMIT = None

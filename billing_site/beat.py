@@ -1,0 +1,28 @@
+"""What beat sends, and how often: the one place of the schedule.
+
+Every delayed act is a row with a due time; a task here looks for the rows that are due. A message that no worker took
+within its interval expires, so that a stopped worker finds no heap of them.
+"""
+
+from typing import Any
+
+from celery.schedules import crontab
+
+from billing_site.heartbeat import EVERY_SECONDS
+
+
+def every(seconds: float, task: str) -> dict[str, Any]:
+    """An entry that beat sends again and again."""
+    return {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+
+
+def daily(hour: int, minute: int, task: str) -> dict[str, Any]:
+    """An entry that beat sends once a day, at this time in UTC."""
+    return {"task": task, "schedule": crontab(hour=hour, minute=minute), "options": {"expires": 12 * 3600}}
+
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    "heartbeat": every(EVERY_SECONDS, "billing_site.tasks.beat_heartbeat"),
+    "deliver the outbox": every(10, "core.outbox.tasks.deliver_outbox"),
+    "purge kept responses": daily(3, 10, "billing_site.access.tasks.purge_idempotent_responses"),
+}
