@@ -76,3 +76,30 @@ class UnknownItem(NotFound):
 
     def __init__(self, running_number: int) -> None:
         super().__init__(f"The subscription has no item {running_number}.")
+
+
+class DraftExists(Conflict):
+    """A plan has one draft at a time."""
+
+    default_code = "plan_draft_exists"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The plan {key} has a draft already; nothing was saved. Change, publish or delete that one.")
+
+
+class NotADraft(PreconditionFailed):
+    """Only drafts can be changed, published and deleted."""
+
+    default_code = "plan_not_a_draft"
+
+    def __init__(self, plan: str, done: str, remedy: str) -> None:
+        super().__init__(f"{plan} was published before, so it can't be {done}; it was left as it is. {remedy}")
+
+
+class NotOnSale(PreconditionFailed):
+    """Only what is on sale can be archived."""
+
+    default_code = "plan_not_on_sale"
+
+    def __init__(self, plan: str, status: str) -> None:
+        super().__init__(f"{plan} is {status}, not active, so there is nothing to archive; it was left as it is.")

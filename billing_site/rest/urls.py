@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 v1: list[URLPattern | URLResolver] = [
     path("", include("customers.api.urls")),
     path("", include("entitlements.api.urls")),
+    path("", include("subscriptions.api.urls")),
     path("", include("invoicing.api.urls")),
 ]
 

@@ -1,0 +1,44 @@
+"""What the list of plans can be narrowed by."""
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from rest_framework.exceptions import ValidationError
+
+from core import clock
+from core.rest.filters import AnyIdFilter, AnyOfFilter, BooleanFilter, WireFilterSet, deep_object
+from subscriptions.choices import PlanStatus
+from subscriptions.models import Plan
+from subscriptions.plan_selectors import with_plan_status
+
+_MAX_VERSION = 10**6
+
+
+class PlanFilterSet(WireFilterSet):
+    """Repeated keys mean any of them; `keyVersion[gold]=1` a version of a plan. Deleted drafts show only if asked."""
+
+    id = AnyIdFilter(field_name="id")
+    key = AnyOfFilter(field_name="key")
+    status = AnyOfFilter(method="by_status")
+    currency = AnyOfFilter(field_name="currency")
+    includeDeleted = BooleanFilter(method="by_deleted")
+
+    def by_status(self, queryset: QuerySet[Plan], name: str, value: list[str] | None) -> QuerySet[Plan]:
+        if value is None:
+            return queryset
+        if not set(value) <= set(PlanStatus.values):
+            raise ValidationError({"status": [f"Must be one of: {', '.join(PlanStatus.values)}."]})
+        return with_plan_status(queryset, value, clock.now())
+
+    def by_deleted(self, queryset: QuerySet[Plan], name: str, value: bool) -> QuerySet[Plan]:
+        return queryset
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        queryset = super().filter_queryset(queryset)
+        versions = Q()
+        for key, numbers in deep_object(self.request.query_params, "keyVersion").items():
+            if not all(text.isascii() and text.isdigit() and int(text) <= _MAX_VERSION for text in numbers):
+                raise ValidationError({"keyVersion": [f"Versions are whole numbers: keyVersion[{key}]=1."]})
+            versions |= Q(key=key, version__in=[int(text) for text in numbers])
+        queryset = queryset.filter(versions)
+        return queryset if self.form.cleaned_data.get("includeDeleted") else queryset.filter(deleted_at=None)

@@ -1,0 +1,206 @@
+"""What makes a plan sellable: every rule, checked in one pass, each breach named by its dotted path. Pure."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from core.errors import FieldProblem, InvalidInput
+from core.money import exponent
+from core.periods import parse_cadence, parse_duration
+from subscriptions.choices import RateCardType
+from subscriptions.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
+from subscriptions.pricing import Price, parse_discounts, parse_price
+
+SETTLEMENT_MODES = ("credit_then_invoice", "credit_only")
+_STRIPE_TAX_CODE = re.compile(r"txcd_\d{8}", re.ASCII)
+_TEMPLATE_FIELDS = {
+    "metered": (
+        "isSoftLimit",
+        "issueAfterReset",
+        "issueAfterResetPriority",
+        "preserveOverageAtReset",
+        "usagePeriod",
+    ),
+    "static": ("config",),
+    "boolean": (),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureFacts:
+    """What the rules need to know of a feature in the catalog."""
+
+    id: UUID
+    has_meter: bool
+
+
+def checked(terms: PlanTerms, features: Mapping[str, FeatureFacts], *, path: str = "") -> PlanTerms:
+    """`terms` with its features resolved and its prices in their normal form; `path` is put before every field.
+
+    `features` maps the keys of unarchived features to what is known of them. InvalidInput lists every breach.
+    """
+    rules = _Rules(features, f"{path}." if path else "")
+    phases = tuple(rules.phase(index, phase, len(terms.phases)) for index, phase in enumerate(terms.phases))
+    rules.plan(terms)
+    if rules.problems:
+        more = f" (and {len(rules.problems) - 3} more)" if len(rules.problems) > 3 else ""
+        said = " ".join(f"{problem.field}: {problem.message}" for problem in rules.problems[:3])
+        raise InvalidInput(f"The plan was not saved. {said}{more}", code="invalid_plan", problems=rules.problems)
+    return replace(terms, phases=phases)
+
+
+class _Rules:
+    """Collects what is wrong."""
+
+    def __init__(self, features: Mapping[str, FeatureFacts], prefix: str) -> None:
+        self.features = features
+        self.prefix = prefix
+        self.problems: list[FieldProblem] = []
+
+    def wrong(self, field: str, code: str, message: str) -> None:
+        self.problems.append(FieldProblem(f"{self.prefix}{field}", code, message))
+
+    def attempt(self, read: Callable[[], Any], field: str) -> Any:
+        """What `read` answers; None, with what it found noted, where it raises."""
+        try:
+            return read()
+        except InvalidInput as error:
+            found = [replace(problem, field=f"{self.prefix}{problem.field}") for problem in error.problems]
+            self.problems += found or [FieldProblem(f"{self.prefix}{field}", error.code, error.message)]
+            return None
+
+    def plan(self, terms: PlanTerms) -> None:
+        self.attempt(lambda: exponent(terms.currency), "currency")
+        self.attempt(lambda: parse_cadence(terms.billing_cadence), "billingCadence")
+        if terms.settlement_mode not in SETTLEMENT_MODES:
+            self.wrong("settlementMode", "not_a_choice", f"Must be one of: {', '.join(SETTLEMENT_MODES)}.")
+        if not terms.phases:
+            self.wrong("phases", "required", "A plan needs at least one phase.")
+        self.duplicates(((f"phases.{index}.key", phase.key) for index, phase in enumerate(terms.phases)), "phase")
+
+    def phase(self, index: int, phase: PhaseTerms, count: int) -> PhaseTerms:
+        at = f"phases.{index}"
+        is_last = index == count - 1
+        if phase.duration is not None:
+            length = self.attempt(lambda: parse_duration(phase.duration, field=f"{at}.duration"), f"{at}.duration")
+            if is_last:
+                self.wrong(f"{at}.duration", "last_phase_ends", "The last phase has no end: leave its duration out.")
+            elif length is not None and length.is_zero:
+                self.wrong(f"{at}.duration", "no_time", "A phase must last longer than no time.")
+        elif not is_last:
+            self.wrong(f"{at}.duration", "required", "Every phase but the last needs a duration.")
+        cards = tuple(self.card(f"{at}.rateCards.{n}", card) for n, card in enumerate(phase.rate_cards))
+        self.duplicates(((f"{at}.rateCards.{n}.key", card.key) for n, card in enumerate(cards)), "rate card")
+        by_usage = (
+            (f"{at}.rateCards.{n}.featureKey", card.feature_key)
+            for n, card in enumerate(cards)
+            if card.feature_key and card.price is not None and not card.is_flat
+        )
+        self.duplicates(by_usage, "usage price of the feature")
+        return replace(phase, rate_cards=cards)
+
+    def card(self, at: str, card: RateCardTerms) -> RateCardTerms:
+        price: Price | None = self.attempt(lambda: parse_price(card.price, f"{at}.price"), f"{at}.price")
+        discounts = self.attempt(
+            lambda: parse_discounts(card.discounts, f"{at}.discounts", price=price), f"{at}.discounts"
+        )
+        cadence = f"{at}.billingCadence"
+        self.attempt(lambda: parse_cadence(card.billing_cadence, field=cadence), cadence)
+        if card.type == RateCardType.FLAT_FEE and price is not None and not price.is_flat:
+            self.wrong(f"{at}.price.type", "not_flat", "A flat fee has a flat price; use the type usage_based.")
+        if card.type == RateCardType.USAGE_BASED and card.billing_cadence is None:
+            self.wrong(cadence, "required", "What is billed by usage needs a billing cadence such as P1M.")
+        feature = self.feature(at, card, price)
+        template = self.template(f"{at}.entitlementTemplate", card, feature)
+        self.tax(f"{at}.taxConfig", card.tax_config)
+        return replace(
+            card,
+            feature_id=feature.id if feature else None,
+            price=price.to_wire() if price else None,
+            discounts=discounts.to_wire() if discounts else None,
+            entitlement_template=template,
+        )
+
+    def feature(self, at: str, card: RateCardTerms, price: Price | None) -> FeatureFacts | None:
+        feature = self.features.get(card.feature_key) if card.feature_key else None
+        if card.feature_key and feature is None:
+            self.wrong(f"{at}.featureKey", "feature_not_found", f"There is no feature {card.feature_key} in use.")
+        if price is not None and price.type == "dimensional" and not (feature and feature.has_meter):
+            self.wrong(f"{at}.price", "no_meter", "A dimensional price needs a feature with a meter.")
+        return feature
+
+    def template(self, at: str, card: RateCardTerms, feature: FeatureFacts | None) -> dict[str, Any] | None:
+        template = {name: value for name, value in (card.entitlement_template or {}).items() if value is not None}
+        if not template:
+            return None
+        kind = template.get("type")
+        if kind not in _TEMPLATE_FIELDS:
+            self.wrong(f"{at}.type", "not_a_choice", f"Must be one of: {', '.join(_TEMPLATE_FIELDS)}.")
+            return None
+        if not card.feature_key:
+            self.wrong(at, "no_feature", "An entitlement is to a feature: give featureKey.")
+        for name in template:
+            if name not in ("type", "metadata", *_TEMPLATE_FIELDS[kind]):
+                self.wrong(f"{at}.{name}", "unknown_field", f"A {kind} entitlement has no {name}.")
+        if kind == "static":
+            self.static_config(f"{at}.config", template.get("config"))
+        if kind == "metered":
+            self.metered(at, template, feature)
+        return {name: _json_number(value) for name, value in template.items()}
+
+    def static_config(self, at: str, config: Any) -> None:
+        try:
+            is_object = isinstance(config, str) and isinstance(json.loads(config), dict)
+        except (ValueError, RecursionError):
+            is_object = False
+        if not is_object:
+            self.wrong(at, "not_an_object", "Must be a text that holds a JSON object.")
+
+    def metered(self, at: str, template: Mapping[str, Any], feature: FeatureFacts | None) -> None:
+        if feature is not None and not feature.has_meter:
+            self.wrong(at, "no_meter", "A metered entitlement needs a feature with a meter.")
+        for name in ("isSoftLimit", "preserveOverageAtReset"):
+            if not isinstance(template.get(name, False), bool):
+                self.wrong(f"{at}.{name}", "not_a_boolean", "Must be true or false.")
+        amount = template.get("issueAfterReset", 0)
+        if isinstance(amount, bool) or not isinstance(amount, int | float | Decimal) or not 0 <= amount < 10**15:
+            self.wrong(f"{at}.issueAfterReset", "not_a_number", "Must be a number of at least 0.")
+        priority = template.get("issueAfterResetPriority", 1)
+        if isinstance(priority, bool) or not isinstance(priority, int) or not 1 <= priority <= 255:
+            self.wrong(f"{at}.issueAfterResetPriority", "not_a_number", "Must be a whole number from 1 to 255.")
+        period = f"{at}.usagePeriod"
+        self.attempt(lambda: parse_cadence(template.get("usagePeriod"), field=period), period)
+
+    def tax(self, at: str, config: Mapping[str, Any] | None) -> None:
+        config = config or {}
+        if config.get("behavior") not in (None, "inclusive", "exclusive"):
+            self.wrong(f"{at}.behavior", "not_a_choice", "Must be inclusive or exclusive.")
+        stripe = config.get("stripe")
+        code = stripe.get("code") if isinstance(stripe, Mapping) else None
+        if stripe is not None and not (isinstance(code, str) and _STRIPE_TAX_CODE.fullmatch(code)):
+            self.wrong(f"{at}.stripe.code", "bad_tax_code", "Must be a Stripe tax code such as txcd_10000000.")
+
+    def duplicates(self, found: Iterable[tuple[str, str | None]], what: str) -> None:
+        listed = list(found)
+        seen: Counter[str | None] = Counter()
+        for field, value in listed:
+            seen[value] += 1
+            if seen[value] == 2:
+                self.wrong(field, "duplicate", f"There is another {what} {value} before it.")
+
+
+def feature_keys(terms: PlanTerms) -> Iterator[str]:
+    """The keys of all features that the terms name."""
+    return (card.feature_key for phase in terms.phases for card in phase.rate_cards if card.feature_key)
+
+
+def _json_number(value: Any) -> Any:
+    # A JSON column takes no Decimal. The amounts of entitlements are JSON numbers on the wire, too.
+    if not isinstance(value, Decimal):
+        return value
+    return int(value) if value == value.to_integral_value() else float(value)
