@@ -155,7 +155,9 @@ def to_wire(value: Decimal) -> str:
 
 def trimmed(value: Decimal) -> str:
     """`value` as plain decimal text without trailing zeros: for quantities and prices that columns have padded."""
-    text = to_wire(value)
+    text = str(value) if value else "0"
+    if "E" in text:
+        text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

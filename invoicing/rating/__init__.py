@@ -1,6 +1,8 @@
 """Rating: from a window's quantity and price to its money, explained. Pure: no database, no clock."""
 
 from invoicing.rating.rate import rate
+from invoicing.rating.readable import readable
+from invoicing.rating.replay import recompute, replay
 from invoicing.rating.values import (
     COMMITMENT,
     REGULAR,
@@ -22,4 +24,7 @@ __all__ = [
     "RatedLine",
     "RatingInput",
     "rate",
+    "readable",
+    "recompute",
+    "replay",
 ]

@@ -1,15 +1,16 @@
 """Owns the second step of the chain: the price's charges, each rounded once (billing rules 1 and 3)."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from core.money import EXACT, round_money, round_share
 from invoicing.rating.values import RatingInput
 from invoicing.rating.working import Part
-from subscriptions.pricing import FlatPrice, Price, Usage
+from subscriptions.pricing import Charge, FlatPrice
 
 
-def charge_usage(price: Price, usage: Usage, currency: str) -> list[Part]:
-    """The parts of a usage-priced window. Usage prices are never prorated (billing rules 2)."""
+def rounded(charges: Iterable[Charge], currency: str) -> list[Part]:
+    """A part for each charge of a usage price. Usage prices are never prorated (billing rules 2)."""
     return [
         Part(
             charge.kind,
@@ -19,7 +20,7 @@ def charge_usage(price: Price, usage: Usage, currency: str) -> list[Part]:
             round_money(EXACT.multiply(charge.quantity, charge.unit_amount), currency),
             tier=charge.tier,
         )
-        for charge in price.charges(usage)
+        for charge in charges
     ]
 
 

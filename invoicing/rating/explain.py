@@ -1,51 +1,43 @@
-"""Owns the account of a rated line: plain JSON that holds every input and every step, enough to compute it again."""
+"""Owns the account of a rated line: plain JSON that holds every input and every step, enough to compute it again.
 
+Numbers are decimal strings and times RFC 3339. What has no effect (nothing billed earlier, a full period, no discount)
+is left out. `recompute` and `replay` read it back.
+"""
+
+import json
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from core.money import to_wire, trimmed
-from invoicing.rating.values import Coupon, DetailedLine, FlatComponent, RatedLine, RatingInput
+from invoicing.rating.values import Coupon, DetailedLine, FlatComponent, RatingInput
+from subscriptions.pricing import Discounts, Price
 
 VERSION = 1
 
 
-def explain(
-    line: RatingInput, detailed: tuple[DetailedLine, ...], rated: RatedLine, minimum_due: Decimal | None
-) -> dict[str, Any]:
-    """The account of `rated`, as JSON: numbers are decimal strings, times RFC 3339."""
-    account: dict[str, Any] = {
-        "version": VERSION,
-        "currency": line.currency,
-        "price": line.price.to_wire(),
-        "quantity": {
-            "window": trimmed(line.quantity),
-            "earlier": trimmed(line.pre_quantity),
-            "free": trimmed(rated.free_quantity),
-            "priced": trimmed(rated.quantity),
-        },
-        "split": {"first": line.is_first_split, "last": line.is_last_split},
-        "billedEarlier": to_wire(line.previously_billed_net),
-        "parts": [explain_part(part) for part in detailed],
-        "totals": {
-            "amount": to_wire(rated.amount),
-            "chargesTotal": to_wire(rated.charges_total),
-            "discountsTotal": to_wire(rated.discounts_total),
-            "net": to_wire(rated.net),
-        },
-    }
-    if line.event_count:
-        account["eventCount"] = line.event_count
-    if line.discounts:
-        account["discounts"] = line.discounts.to_wire()
-    if line.fraction[0] != line.fraction[1]:
-        account["fraction"] = list(line.fraction)
-    if line.components:
-        account["components"] = [_component(component) for component in line.components]
-    if line.coupon is not None:
-        account["coupon"] = _coupon(line.coupon)
-    if minimum_due is not None:
-        account["minimumDue"] = to_wire(minimum_due)
-    return account
+def to_json(value: object) -> str:
+    """`value` as the compact JSON text that accounts are stored in."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def explain_terms(price: Price, discounts: Discounts, currency: str) -> dict[str, Any]:
+    """The opening of an account: what the line was rated by."""
+    terms: dict[str, Any] = {"version": VERSION, "currency": currency, "price": price.to_wire()}
+    if discounts:
+        terms["discounts"] = discounts.to_wire()
+    return terms
+
+
+def explain_quantity(window: Decimal, earlier: Decimal, free: Decimal, priced: Decimal) -> dict[str, str]:
+    """How the window's quantity became the priced one."""
+    shown = {"window": trimmed(window)}
+    if earlier:
+        shown["earlier"] = trimmed(earlier)
+    if free:
+        shown["free"] = trimmed(free)
+    shown["priced"] = trimmed(priced)
+    return shown
 
 
 def explain_part(part: DetailedLine) -> dict[str, Any]:
@@ -75,6 +67,46 @@ def explain_part(part: DetailedLine) -> dict[str, Any]:
             for discount in part.discounts
         ]
     return shown
+
+
+def explain_totals(amount: Decimal, charges: Decimal, discounts: Decimal, net: Decimal) -> dict[str, str]:
+    """The sums that close the account."""
+    return {
+        "amount": to_wire(amount),
+        "chargesTotal": to_wire(charges),
+        "discountsTotal": to_wire(discounts),
+        "net": to_wire(net),
+    }
+
+
+def explain(
+    line: RatingInput,
+    *,
+    detailed: Iterable[DetailedLine],
+    quantity: dict[str, str],
+    totals: dict[str, str],
+    minimum_due: Decimal | None,
+) -> dict[str, Any]:
+    """The whole account of a line."""
+    account = explain_terms(line.price, line.discounts, line.currency)
+    account["quantity"] = quantity
+    account["parts"] = [explain_part(part) for part in detailed]
+    account["totals"] = totals
+    if not (line.is_first_split and line.is_last_split):
+        account["split"] = {"first": line.is_first_split, "last": line.is_last_split}
+    if line.previously_billed_net:
+        account["billedEarlier"] = to_wire(line.previously_billed_net)
+    if line.event_count:
+        account["eventCount"] = line.event_count
+    if line.fraction[0] != line.fraction[1]:
+        account["fraction"] = list(line.fraction)
+    if line.components:
+        account["components"] = [_component(component) for component in line.components]
+    if line.coupon is not None:
+        account["coupon"] = _coupon(line.coupon)
+    if minimum_due is not None:
+        account["minimumDue"] = to_wire(minimum_due)
+    return account
 
 
 def _component(component: FlatComponent) -> dict[str, Any]:

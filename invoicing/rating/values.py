@@ -3,6 +3,7 @@
 They are named tuples rather than dataclasses: as immutable, and several times cheaper to make in a close.
 """
 
+import json
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -51,8 +52,8 @@ class RatingInput(NamedTuple):
     price: Price
     quantity: Decimal
     currency: str
-    pre_quantity: Decimal = ZERO
     discounts: Discounts = NO_DISCOUNTS
+    pre_quantity: Decimal = ZERO
     fraction: tuple[int, int] = (1, 1)
     is_first_split: bool = True
     is_last_split: bool = True
@@ -93,8 +94,8 @@ class RatedLine(NamedTuple):
     """A line with its money: `net = amount + charges_total - discounts_total`, before credits and tax.
 
     `amount` adds up the regular detailed lines before discounts, `charges_total` the commitments. `quantity` is what
-    was priced, after `free_quantity` free units. `coupon_used` is what a coupon took off. `explain` is plain JSON, to
-    be read and stored, not changed: parts of it are shared between lines.
+    was priced, after `free_quantity` free units. `coupon_used` is what a coupon took off. `account` is the JSON
+    text that explains the line: store it as it is, or take it apart by `explain`.
     """
 
     detailed: tuple[DetailedLine, ...]
@@ -105,4 +106,10 @@ class RatedLine(NamedTuple):
     discounts_total: Decimal
     net: Decimal
     coupon_used: Decimal
-    explain: dict[str, Any]
+    account: str
+
+    @property
+    def explain(self) -> dict[str, Any]:
+        """The account as plain JSON values."""
+        values: dict[str, Any] = json.loads(self.account)
+        return values

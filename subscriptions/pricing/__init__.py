@@ -1,6 +1,6 @@
 """Prices as pure values: what a rate card charges, read from and written to the REST API's form. One model a file."""
 
-from subscriptions.pricing.base import Charge, Price, Tier, Usage
+from subscriptions.pricing.base import Charge, Price, Step, Tier, Usage
 from subscriptions.pricing.dimensional import DimensionalPrice
 from subscriptions.pricing.discounts import NO_DISCOUNTS, Discounts, parse_discounts
 from subscriptions.pricing.dynamic import DynamicPrice
@@ -26,6 +26,7 @@ __all__ = [
     "PackagePrice",
     "PercentagePrice",
     "Price",
+    "Step",
     "Tier",
     "TieredPrice",
     "UnitPrice",

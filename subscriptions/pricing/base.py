@@ -38,6 +38,17 @@ class Charge(NamedTuple):
     tier: int | None = None
 
 
+class Step(NamedTuple):
+    """One stretch of a price that goes straight: all usage from `lower` (exclusive) to the next step's `lower`.
+
+    It costs the charges `below`, the same for any usage in the stretch, and `unit` for each unit above `lower`.
+    """
+
+    lower: Decimal
+    below: tuple[Charge, ...]
+    unit: Charge | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """A price model with its figures, checked when it was parsed; `minimum` and `maximum` are spend per period, net."""
@@ -53,6 +64,10 @@ class Price:
     def charges(self, usage: Usage) -> tuple[Charge, ...]:
         """What `usage` costs, part by part, exactly; the caller rounds each part once."""
         raise NotImplementedError
+
+    def steps(self) -> tuple[Step, ...]:
+        """The price of a whole period as straight stretches, so that rating can prepare them; empty if it has none."""
+        return ()
 
     def to_wire(self) -> dict[str, Any]:
         """The price as the REST API writes it; `parse_price` reads it back to an equal price."""

@@ -1,10 +1,11 @@
 """Owns the graduated price: each unit costs what its own tier says."""
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import ClassVar
 
 from core.money import EXACT, ONE, ZERO
-from subscriptions.pricing.base import Charge, Usage
+from subscriptions.pricing.base import Charge, Step, Usage
 from subscriptions.pricing.tiers import TieredPrice, tier_names
 
 
@@ -29,7 +30,7 @@ class GraduatedPrice(TieredPrice):
         for number, (tier, name) in enumerate(zip(self.tiers, self.names, strict=True), 1):
             entered = usage.opens if number == 1 else earlier <= lower < total
             if entered and tier.flat:
-                charges.append(Charge("tier_flat", f"{name}, flat part", ONE, tier.flat, number))
+                charges.append(_flat_part(tier.flat, name, number))
             upper = total if tier.up_to is None else min(total, tier.up_to)
             start = max(earlier, lower)
             if upper > start and tier.unit is not None:
@@ -38,3 +39,19 @@ class GraduatedPrice(TieredPrice):
                 break
             lower = tier.up_to
         return tuple(charges)
+
+    def steps(self) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        lower = ZERO
+        for number, (tier, name) in enumerate(zip(self.tiers, self.names, strict=True), 1):
+            below = self.charges(Usage(lower))
+            if tier.flat and number > 1:
+                below = (*below, _flat_part(tier.flat, name, number))
+            unit = None if tier.unit is None else Charge("tier_unit", name, ONE, tier.unit, number)
+            steps.append(Step(lower, below, unit))
+            lower = tier.up_to or lower
+        return tuple(steps)
+
+
+def _flat_part(amount: Decimal, tier_name: str, number: int) -> Charge:
+    return Charge("tier_flat", f"{tier_name}, flat part", ONE, amount, number)

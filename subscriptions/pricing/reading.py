@@ -47,7 +47,8 @@ class Reader:
         if number is not None and at_most is not None and number > at_most:
             self.problem(name, "too_large", f"{self.path(name)} must be at most {at_most}.")
             return None
-        return number
+        # A JSON number has no trailing zeros to keep: 2.90 must be the same percentage before and after the wire.
+        return None if number is None else Decimal(trimmed(number))
 
     def choice(self, name: str, allowed: Sequence[str], *, default: str | None = None) -> str | None:
         """The word under `name`, one of `allowed`."""

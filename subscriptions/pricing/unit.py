@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from core.money import to_wire
-from subscriptions.pricing.base import Charge, Price, Usage, single
+from core.money import ONE, ZERO, to_wire
+from subscriptions.pricing.base import Charge, Price, Step, Usage, single
 from subscriptions.pricing.reading import Reader
 
 
@@ -19,6 +19,9 @@ class UnitPrice(Price):
 
     def charges(self, usage: Usage) -> tuple[Charge, ...]:
         return single("unit", "Units", usage.quantity, self.amount)
+
+    def steps(self) -> tuple[Step, ...]:
+        return (Step(ZERO, (), Charge("unit", "Units", ONE, self.amount)),)
 
     def _own_wire(self) -> dict[str, Any]:
         return {"amount": to_wire(self.amount)}

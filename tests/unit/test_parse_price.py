@@ -116,6 +116,11 @@ def test_each_bad_field_of_a_price_is_named_by_its_path(wire, problems):
     assert [(problem.field, problem.code) for problem in caught.value.problems] == problems
 
 
+def test_a_percentage_is_the_same_however_it_is_written():
+    texts = [parse_price({"type": "percentage", "percentage": given}).percentage for given in ("2.90", 2.9, "2.9")]
+    assert [str(text) for text in texts] == ["2.9", "2.9", "2.9"]
+
+
 def test_paths_start_where_the_caller_says():
     with pytest.raises(InvalidInput) as caught:
         parse_price({"type": "unit"}, "phases.0.rateCards.1.price")

@@ -1,0 +1,62 @@
+"""Owns the account as arithmetic that people read: one line of text for each part, then the sums."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from invoicing.rating.values import COUPON_REASON, MAXIMUM_REASON, PERCENTAGE_REASON
+
+
+def readable(account: Mapping[str, Any]) -> list[str]:
+    """The account in plain English, one step a line, such as "Tier 2: over 5 up to 10: 5 × 0.25 = 1.25"."""
+    lines = _quantity(account["quantity"], free=account.get("discounts", {}).get("usage"))
+    lines += [_part(part) for part in account["parts"]]
+    if not account["parts"]:
+        lines.append("Nothing to charge.")
+    if "minimumDue" in account:
+        earlier = account.get("billedEarlier")
+        billed = "" if earlier is None else f"; earlier parts of the period came to {earlier}"
+        lines.append(f"Minimum spend of the period: {account['minimumDue']}{billed}")
+    totals = account["totals"]
+    sums = [totals["amount"]]
+    if _counts(totals["discountsTotal"]):
+        sums.append(f"− {totals['discountsTotal']} discounts")
+    if _counts(totals["chargesTotal"]):
+        sums.append(f"+ {totals['chargesTotal']} commitments")
+    net = f"{totals['net']} {account['currency']}"
+    lines.append(f"Net: {net}" if len(sums) == 1 else f"Net: {' '.join(sums)} = {net}")
+    return lines
+
+
+def _quantity(quantity: Mapping[str, str], *, free: Mapping[str, str] | None) -> list[str]:
+    lines = []
+    if "earlier" in quantity:
+        lines.append(f"Billed earlier in the period: {quantity['earlier']}")
+    if "free" in quantity and free is not None:
+        lines.append(
+            f"Quantity: {quantity['window']} − {quantity['free']} of {free['quantity']} free = {quantity['priced']}"
+        )
+    elif quantity["window"] != quantity["priced"]:
+        lines.append(f"Quantity: {quantity['window']}, priced as {quantity['priced']}")
+    return lines
+
+
+def _part(part: Mapping[str, Any]) -> str:
+    product = f"{part['quantity']} × {part['unitAmount']}"
+    if "fraction" in part:
+        product += f" × {part['fraction'][0]}/{part['fraction'][1]}"
+    text = f"{part['name']}: {product} = {part['amount']}"
+    for discount in part.get("discounts", ()):
+        text += f", − {discount['amount']} ({_reason(discount)})"
+    return text + (f" = {part['total']}" if part.get("discounts") else "")
+
+
+def _reason(discount: Mapping[str, str]) -> str:
+    if discount["reason"] == PERCENTAGE_REASON:
+        return f"{discount['percentage']} % discount"
+    if discount["reason"] == COUPON_REASON:
+        return f"coupon {discount['code']}"
+    return "over the maximum spend" if discount["reason"] == MAXIMUM_REASON else discount["reason"]
+
+
+def _counts(amount: str) -> bool:
+    return amount.strip("0.") != ""
