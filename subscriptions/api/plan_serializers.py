@@ -138,12 +138,12 @@ class PlanPhaseSerializer(WireSerializer):
     keep_null = frozenset({"duration"})
 
 
-class ProRatingSerializer(WireSerializer):
+class ProRatingInputSerializer(WireSerializer):
     enabled = serializers.BooleanField(default=True)
     mode = serializers.ChoiceField(choices=["prorate_prices"], default="prorate_prices")
 
 
-class AlignmentSerializer(WireSerializer):
+class PlanAlignmentSerializer(WireSerializer):
     """Taken for the clients' sake. Items keep their own cadence here; their periods share the subscription's anchor."""
 
     billables_must_align = serializers.BooleanField(required=False)
@@ -153,9 +153,9 @@ class PlanUpdateSerializer(WireSerializer):
     name = TextField(max_length=256)
     description = TextField(required=False, allow_blank=True)
     metadata = TextMapField(required=False)
-    alignment = AlignmentSerializer(required=False)
+    alignment = PlanAlignmentSerializer(required=False)
     billing_cadence = DurationField()
-    pro_rating_config = ProRatingSerializer(required=False)
+    pro_rating_config = ProRatingInputSerializer(required=False)
     settlement_mode = serializers.ChoiceField(choices=SETTLEMENT_MODES, default=SETTLEMENT_MODES[0])
     phases = serializers.ListField(child=PlanPhaseSerializer(), max_length=50)
 
@@ -189,7 +189,7 @@ class PlanSerializer(WireSerializer):
 
     keep_null = frozenset({"validationErrors"})
 
-    @extend_schema_field(ProRatingSerializer)
+    @extend_schema_field(ProRatingInputSerializer)
     def get_pro_rating_config(self, plan: Plan) -> dict[str, Any]:
         return {"enabled": plan.pro_rating_enabled, "mode": "prorate_prices"}
 
