@@ -38,7 +38,7 @@ def hold(layout: Layout, purpose: str) -> Iterator[None]:
 def is_held(layout: Layout) -> bool:
     """Whether a supervisor runs in this data folder."""
     try:
-        descriptor = os.open(layout.lock, os.O_RDWR)
+        descriptor = os.open(layout.lock, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:

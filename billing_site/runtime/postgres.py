@@ -122,14 +122,19 @@ class Postgres:
         installed = installed_programs()
         if self.account is None or can_enter(installed / "bin", self.account):
             return installed
-        copied = self.layout.binaries
-        stamp = copied / "copied-from"
+        # The same folders beside each other as in the wheel: the programs look for their libraries along these paths.
+        wheel = installed.parent
+        copied = self.layout.binaries / wheel.name / installed.name
+        stamp = self.layout.binaries / "copied-from"
         origin = f"{installed} {(installed / 'bin/postgres').stat().st_mtime_ns}"
         if not stamp.exists() or stamp.read_text() != origin:
-            shutil.rmtree(copied, ignore_errors=True)
+            shutil.rmtree(self.layout.binaries, ignore_errors=True)
             for part in ("bin", "lib", "share"):
                 shutil.copytree(installed / part, copied / part, ignore=shutil.ignore_patterns("*.a", "pkgconfig"))
-            for path in (copied, *copied.rglob("*")):
+            libraries = wheel.with_name(f"{wheel.name}.libs")
+            if libraries.exists():
+                shutil.copytree(libraries, self.layout.binaries / libraries.name)
+            for path in (self.layout.binaries, *self.layout.binaries.rglob("*")):
                 path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
             stamp.write_text(origin)
         return copied

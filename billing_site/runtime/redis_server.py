@@ -9,8 +9,6 @@ import socket
 import time
 from pathlib import Path
 
-import redis
-
 from billing_site.runtime.account import Account, can_enter, own_folder
 from billing_site.runtime.errors import RuntimeProblem
 from billing_site.runtime.layout import Layout
@@ -109,19 +107,24 @@ class Redis:
 
     def _wait_until_it_answers(self, child: Child) -> bool:
         limit = time.monotonic() + _LOADING_SECONDS
-        with redis.Redis.from_url(self.url, socket_connect_timeout=2) as client:
-            while child.ended() is None:
-                try:
-                    return bool(client.ping())
-                except (redis.ConnectionError, redis.BusyLoadingError, redis.TimeoutError):
-                    if time.monotonic() > limit:
-                        self.stop()
-                        return False
-                except redis.AuthenticationError:
-                    # Another server took the port between our choice and our start; ours is about to say so.
-                    pass
-                time.sleep(0.05)
+        while child.ended() is None:
+            if self._answers():
+                return True
+            if time.monotonic() > limit:
+                self.stop()
+                return False
+            time.sleep(0.05)
         return False
+
+    def _answers(self) -> bool:
+        # No while it still loads its file, and no when another server took the port: that one has another password.
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+                connection.sendall(f"AUTH {self.password}\r\nPING\r\nQUIT\r\n".encode())
+                with connection.makefile("rb") as answers:
+                    return b"+PONG" in answers.read()
+        except OSError:
+            return False
 
 
 def _free_port() -> int:

@@ -58,6 +58,7 @@ class House:
     environment: dict[str, str]
     prefix: tuple[str, ...] = ()
     python: str = sys.executable
+    folder: Path = ROOT
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -72,7 +73,7 @@ class House:
         return subprocess.run(
             self.command(*words),
             env=self.environment,
-            cwd=ROOT,
+            cwd=self.folder,
             capture_output=True,
             text=True,
             timeout=SECONDS,
@@ -84,7 +85,7 @@ class House:
         process = subprocess.Popen(
             self.command(*words),
             env=self.environment,
-            cwd=ROOT,
+            cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
