@@ -80,6 +80,22 @@ class CustomerClose:
     dropped: list[PlannedLine] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def schedule(self, as_of: datetime) -> dict[uuid.UUID, tuple[datetime | None, datetime]]:
+        """By subscription: when it next bills, and from when its lines may differ from what this close has settled."""
+        waiting: dict[uuid.UUID, list[PlannedLine]] = {}
+        for line in self.gathering:
+            waiting.setdefault(line.obligation.subscription.id, []).append(line)
+        return {
+            subscription.facts.id: (
+                min((line.invoice_at for line in waiting.get(subscription.facts.id, ())), default=None),
+                min(
+                    (line.obligation.start for line in waiting.get(subscription.facts.id, ())),
+                    default=subscription.facts.end or as_of,
+                ),
+            )
+            for subscription in self.loaded.subscriptions
+        }
+
 
 def close_customer(
     loaded: LoadedCustomer, plan: Plan, due: Sequence[tuple[PlannedLine, Quantity | None]], as_of: datetime

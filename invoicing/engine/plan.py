@@ -59,8 +59,6 @@ class Plan:
 
     lines: list[PlannedLine] = field(default_factory=list)
     obsolete: list[PendingLine] = field(default_factory=list)
-    # When each subscription next bills, and from when its lines may next differ from the facts.
-    schedule: dict[uuid.UUID, tuple[datetime | None, datetime]] = field(default_factory=dict)
 
 
 def plan_customer(loaded: LoadedCustomer, as_of: datetime) -> Plan:
@@ -87,7 +85,6 @@ def _plan_subscription(
     as_of: datetime,
     plan: Plan,
 ) -> None:
-    later: list[PlannedLine] = []
     for obligation in obligations(subscription.facts, since=subscription.reconcile_from, as_of=as_of):
         terms = subscription.terms[obligation.revision.id]
         settled = billed.get(obligation.key)
@@ -100,11 +97,6 @@ def _plan_subscription(
             line = _against_settled(obligation, terms, settled, waiting_amendments)
         if line is not None:
             plan.lines.append(line)
-            if line.invoice_at > as_of:
-                later.append(line)
-    next_billing_at = min((line.invoice_at for line in later), default=None)
-    reconcile_from = min((line.obligation.start for line in later), default=subscription.facts.end or as_of)
-    plan.schedule[subscription.facts.id] = (next_billing_at, reconcile_from)
 
 
 def _against_settled(

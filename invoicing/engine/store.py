@@ -69,8 +69,9 @@ class Writer:
             if settled is not None and settled.line_id is not None and settled.invoice_id is not None:
                 redrafted.id = settled.line_id
                 self.redrafted.append((settled.invoice_id, redrafted))
+        schedule = close.schedule(self.as_of)
         for subscription in close.loaded.subscriptions:
-            next_billing_at, reconcile_from = close.plan.schedule[subscription.facts.id]
+            next_billing_at, reconcile_from = schedule[subscription.facts.id]
             if (next_billing_at, reconcile_from) != (subscription.next_billing_at, subscription.reconcile_from):
                 self.schedule.append((subscription.facts.id, next_billing_at, reconcile_from))
 

@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from core.locks import lock_customers
 from invoicing.choices import CustomerOutcome
 from invoicing.engine.close import Computed, Taken, as_cause, compute, due_by, store
-from invoicing.engine.documents import CustomerClose, InvoiceDocument
+from invoicing.engine.documents import CustomerClose
 from invoicing.models import ParkedCustomer
 from invoicing.services.notify import notify_issued
 from invoicing.services.park_customer import park_customers
@@ -56,7 +56,7 @@ def close_customers(
         ]
 
 
-def bill_customer(customer_id: uuid.UUID, *, as_of: datetime, take: Taken) -> list[InvoiceDocument]:
+def bill_customer(customer_id: uuid.UUID, *, as_of: datetime, take: Taken) -> CustomerClose:
     """Bill the lines of one customer that `take` chooses, and raise what stands in the way instead of parking.
 
     For staff and API, who are told at once. In the caller's transaction, which holds the customer's lock.
@@ -65,7 +65,7 @@ def bill_customer(customer_id: uuid.UUID, *, as_of: datetime, take: Taken) -> li
     for error in computed.failures.values():
         raise error
     _store(computed, as_of=as_of, run_id=None)
-    return [document for close in computed.closes for document in close.invoices]
+    return computed.closes[0]
 
 
 @transaction.atomic

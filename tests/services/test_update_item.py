@@ -1,0 +1,266 @@
+"""Updates of subscription items: alignment, extension, preview, backdating, refusals (billing rules 4)."""
+
+from decimal import Decimal
+
+import pytest
+
+from core import clock
+from core.errors import InvalidInput
+from core.outbox.models import OutboxMessage
+from invoicing.errors import NegativeAmount
+from invoicing.models import BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine, NumberSeries
+from invoicing.services.close_customers import close_customers
+from invoicing.services.update_item import update_item
+from subscriptions.item_update import ItemUpdate
+from subscriptions.models import QuantityChange, QuantityReport
+from subscriptions.services.create_subscription import create_subscription
+from tests.make import at, flat_card, make_customer, make_excess_plan, make_plan
+
+pytestmark = pytest.mark.django_db
+
+SEAT_10 = {"type": "flat", "amount": "10.00", "paymentTerm": "in_advance"}
+
+
+def seats_card(**overrides):
+    return flat_card(key="seats", name="Seats", price=SEAT_10) | overrides
+
+
+def close(moment, customer):
+    with clock.frozen_at(at(moment)):
+        return close_customers([customer.id], as_of=at(moment))
+
+
+def start(*cards, on="2026-04-01", seats=5):
+    customer = make_customer()
+    with clock.frozen_at(at(on)):
+        subscription = create_subscription(
+            customer=customer,
+            plan=make_plan(cards=cards or (seats_card(),)),
+            active_from=at(on),
+            quantities={"seats": Decimal(seats)},
+        )
+        close_customers([customer.id], as_of=at(on))
+    return subscription
+
+
+def update(subscription, on, *, number=1, key="seats", quantity=8, **options):
+    with clock.frozen_at(at(on)):
+        return update_item(
+            subscription_id=subscription.id,
+            running_number=number,
+            update=ItemUpdate(product_id=key, quantity=Decimal(quantity), **options),
+        )
+
+
+def totals():
+    return [
+        str(total)
+        for total in Invoice.objects.filter(issued_at__isnull=False)
+        .order_by("sequence")
+        .values_list("total", flat=True)
+    ]
+
+
+def everything_stored():
+    return [
+        list(model.objects.order_by("pk").values())
+        for model in (
+            Invoice,
+            InvoiceLine,
+            InvoiceDetailedLine,
+            BilledWindow,
+            NumberSeries,
+            QuantityChange,
+            QuantityReport,
+            OutboxMessage,
+        )
+    ]
+
+
+def test_an_aligned_upgrade_bills_the_prorated_difference_at_once():
+    subscription = start()
+    result = update(subscription, "2026-04-16", align=True)
+    assert (result.due_now, result.next_amount, result.next_billing_at) == (
+        Decimal("15.00"),
+        Decimal("80.00"),
+        at("2026-05-01"),
+    )
+    assert totals() == ["50.00", "15.00"]
+    line = InvoiceLine.objects.get(invoice_id=result.invoice_id)
+    assert line.amends.invoice.number == "INV-000001"
+    assert (line.period_start, line.period_end) == (at("2026-04-16"), at("2026-05-01"))
+    close("2026-05-01", subscription.customer)
+    assert totals() == ["50.00", "15.00", "80.00"]
+
+
+def test_without_alignment_the_change_counts_from_the_next_billing_date():
+    subscription = start()
+    result = update(subscription, "2026-04-16")
+    assert (result.due_now, result.next_amount, result.next_billing_at) == (
+        Decimal("0.00"),
+        Decimal("80.00"),
+        at("2026-05-01"),
+    )
+    close("2026-04-16T12:00", subscription.customer)
+    assert totals() == ["50.00"]
+    close("2026-05-01", subscription.customer)
+    assert totals() == ["50.00", "80.00"]
+
+
+@pytest.mark.parametrize(("align", "due_now"), [(True, "15.00"), (False, "0.00")])
+def test_a_preview_shows_the_same_figures_and_writes_nothing(align, due_now):
+    subscription = start()
+    before = everything_stored()
+    result = update(subscription, "2026-04-16", align=align, preview_only=True)
+    assert (str(result.due_now), str(result.next_amount), result.next_billing_at) == (
+        due_now,
+        "80.00",
+        at("2026-05-01"),
+    )
+    assert result.invoice_id is None
+    assert everything_stored() == before
+    subscription.refresh_from_db()
+    assert subscription.next_billing_at == at("2026-05-01")
+
+
+def test_an_aligned_reduction_is_refused_and_changes_nothing():
+    subscription = start()
+    before = everything_stored()
+    with pytest.raises(NegativeAmount, match="Nothing was changed"):
+        update(subscription, "2026-04-16", quantity=3, align=True)
+    assert everything_stored() == before
+
+
+def test_a_reduction_without_alignment_counts_from_the_next_billing_date():
+    subscription = start()
+    result = update(subscription, "2026-04-16", quantity=3)
+    assert (str(result.due_now), str(result.next_amount)) == ("0.00", "30.00")
+
+
+def test_extending_moves_the_end_of_every_items_period_to_a_full_period_from_now():
+    # Seats: 3 more for 15 of 30 days, 15.00; then 8 for 15 more days, 40.00. The fee: 15 more days of 20.00, 10.00.
+    fee = flat_card(key="fee", name="Fee", price={"type": "flat", "amount": "20.00", "paymentTerm": "in_advance"})
+    subscription = start(seats_card(), fee)
+    assert totals() == ["70.00"]
+    result = update(subscription, "2026-04-16", align=True, extend=True)
+    assert (str(result.due_now), str(result.next_amount), result.next_billing_at) == (
+        "65.00",
+        "100.00",
+        at("2026-05-16"),
+    )
+    close("2026-05-01", subscription.customer)
+    assert totals() == ["70.00", "65.00"]
+    close("2026-05-16", subscription.customer)
+    assert totals() == ["70.00", "65.00", "100.00"]
+
+
+def test_a_backdated_change_on_an_issued_window_adds_exactly_the_difference():
+    subscription = start()
+    update(subscription, "2026-04-16", effective_at=at("2026-04-01"))
+    assert totals() == ["50.00"]
+    close("2026-04-16T00:05", subscription.customer)
+    assert totals() == ["50.00", "30.00"]
+    close("2026-04-16T00:10", subscription.customer)
+    assert totals() == ["50.00", "30.00"]
+    close("2026-05-01", subscription.customer)
+    assert totals() == ["50.00", "30.00", "80.00"]
+
+
+def test_a_backdated_change_on_an_unissued_window_changes_exactly_that_line():
+    arrears = seats_card(price={**SEAT_10, "paymentTerm": "in_arrears"})
+    subscription = start(arrears, flat_card())
+    lines = {line.id: line for line in InvoiceLine.objects.all()}
+    seats = next(line for line in lines.values() if line.name == "Seats")
+    update(subscription, "2026-04-16", effective_at=at("2026-04-01"))
+    after = {line.id: line for line in InvoiceLine.objects.all()}
+    assert after.keys() == lines.keys()
+    changed = [
+        key for key in after if after[key].components != lines[key].components or after[key].total != lines[key].total
+    ]
+    assert changed == [seats.id]
+    close("2026-05-01", subscription.customer)
+    assert str(InvoiceLine.objects.get(pk=seats.id).total) == "80.00"
+    assert totals() == ["50.00", "130.00"]
+
+
+def test_a_backdated_reduction_on_an_issued_window_is_refused():
+    subscription = start()
+    before = everything_stored()
+    with pytest.raises(NegativeAmount):
+        update(subscription, "2026-04-16", quantity=4, effective_at=at("2026-04-01"))
+    assert everything_stored() == before
+
+
+def excess(on="2026-03-17"):
+    customer = make_customer()
+    with clock.frozen_at(at(on)):
+        subscription = create_subscription(customer=customer, plan=make_excess_plan(), active_from=at(on))
+        close_customers([customer.id], as_of=at(on))
+    return subscription
+
+
+def test_a_report_is_billed_with_the_month_ahead_and_the_preview_says_so():
+    subscription = excess()
+    shown = update(subscription, "2026-04-16", number=2, key="storage", quantity=200, preview_only=True)
+    done = update(subscription, "2026-04-16", number=2, key="storage", quantity=200)
+    assert shown == done
+    assert (str(done.due_now), str(done.next_amount), done.next_billing_at) == ("0.00", "58.00", at("2026-04-17"))
+    close("2026-04-17", subscription.customer)
+    assert totals() == ["50.00", "58.00"]
+
+
+def test_an_unreported_period_bills_nothing_and_says_so():
+    subscription = excess()
+    [outcome] = close("2026-04-17", subscription.customer)
+    assert "nothing was reported for 17 March 2026 to 17 April 2026" in outcome.note
+    assert totals() == ["50.00", "50.00"]
+    assert BilledWindow.objects.get(kind="unreported").line is None
+
+
+def test_a_report_after_the_snapshot_is_late_usage_and_bills_nothing():
+    subscription = excess()
+    close("2026-04-17", subscription.customer)
+    before = totals()
+    result = update(
+        subscription, "2026-04-18", number=2, key="storage", quantity=200, usage_period_start=at("2026-03-17")
+    )
+    assert result.late
+    close("2026-04-18", subscription.customer)
+    assert totals() == before
+    assert QuantityReport.objects.get().late
+
+
+def test_the_last_report_before_the_snapshot_wins():
+    subscription = excess()
+    update(subscription, "2026-04-02", number=2, key="storage", quantity=500)
+    update(subscription, "2026-04-16", number=2, key="storage", quantity=26)
+    close("2026-04-17", subscription.customer)
+    assert totals() == ["50.00", "52.00"]
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"key": "other"}, "productId"),
+        ({"extend": True}, "alignment.extendInterval"),
+        ({"usage_period_start": at("2026-04-01")}, "usagePeriodStart"),
+        ({"align": True, "effective_at": at("2026-04-01")}, "effectiveAt"),
+        ({"effective_at": at("2026-03-01")}, "effectiveAt"),
+    ],
+)
+def test_an_update_that_makes_no_sense_names_its_field_and_changes_nothing(options, field):
+    subscription = start()
+    before = everything_stored()
+    with pytest.raises(InvalidInput) as caught:
+        update(subscription, "2026-04-16", **options)
+    assert [problem.field for problem in caught.value.problems] == [field]
+    assert everything_stored() == before
+
+
+def test_a_change_sends_a_notice_unless_it_is_suppressed():
+    subscription = start()
+    update(subscription, "2026-04-16", send_notification=False)
+    assert not OutboxMessage.objects.filter(payload__subject__startswith="Your subscription").exists()
+    update(subscription, "2026-04-16", quantity=9)
+    [notice] = OutboxMessage.objects.filter(payload__subject__startswith="Your subscription")
+    assert notice.payload["to"] == "billing@acme.example"
