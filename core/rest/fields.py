@@ -192,6 +192,17 @@ class DurationField(TextField):
         return value
 
 
+class CadenceField(DurationField):
+    """A billing cadence. A span of days or months that is another name for one of ours becomes that one: the Python
+    client writes seven days as P7D, never as P1W."""
+
+    _SAME = {"P7D": "P1W", "P14D": "P2W", "P28D": "P4W", "P12M": "P1Y"}
+
+    def to_internal_value(self, data: Any) -> str:
+        value = super().to_internal_value(data)
+        return self._SAME.get(value, value)
+
+
 class CurrencyField(TextField):
     """A currency code of three capital letters. Whether we know it is for the service to say."""
 

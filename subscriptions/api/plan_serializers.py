@@ -8,6 +8,7 @@ from rest_framework import serializers
 from core import clock
 from core.rest.fields import (
     NUMERIC_PATTERN,
+    CadenceField,
     CurrencyField,
     DurationField,
     KeyField,
@@ -118,7 +119,7 @@ class RateCardSerializer(WireSerializer):
     feature_key = KeyField(required=False)
     entitlement_template = EntitlementTemplateField(required=False)
     tax_config = TaxConfigField(required=False)
-    billing_cadence = DurationField(required=False, allow_null=True)
+    billing_cadence = CadenceField(required=False, allow_null=True)
     price = PriceField(required=False, allow_null=True)
     discounts = DiscountsField(required=False)
 
@@ -154,7 +155,7 @@ class PlanUpdateSerializer(WireSerializer):
     description = TextField(required=False, allow_blank=True)
     metadata = TextMapField(required=False)
     alignment = PlanAlignmentSerializer(required=False)
-    billing_cadence = DurationField()
+    billing_cadence = CadenceField()
     pro_rating_config = ProRatingInputSerializer(required=False)
     settlement_mode = serializers.ChoiceField(choices=SETTLEMENT_MODES, default=SETTLEMENT_MODES[0])
     phases = serializers.ListField(child=PlanPhaseSerializer(), max_length=50)
@@ -175,7 +176,7 @@ class PlanSerializer(WireSerializer):
     description = TextField(required=False)
     metadata = TextMapField()
     currency = CurrencyField()
-    billing_cadence = DurationField()
+    billing_cadence = CadenceField()
     pro_rating_config = serializers.SerializerMethodField()
     settlement_mode = serializers.ChoiceField(choices=SETTLEMENT_MODES)
     effective_from = TimeField(required=False)

@@ -1,0 +1,1 @@
+"""The official OpenMeter clients against our running server, by their documented calls and unpatched."""
