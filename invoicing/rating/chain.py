@@ -1,9 +1,10 @@
 """Owns the order of the steps: free units, price, percentage, coupon, maximum, minimum (billing rules 3)."""
 
+from core.jsontext import canonical_json
 from core.money import EXACT, ZERO, round_money
 from invoicing.rating.charge import charge_flat, rounded
 from invoicing.rating.coupon import apply_coupon
-from invoicing.rating.explain import explain, explain_quantity, explain_totals, to_json
+from invoicing.rating.explain import explain, explain_quantity, explain_totals
 from invoicing.rating.maximum import apply_maximum
 from invoicing.rating.minimum import due_minimum, minimum_part
 from invoicing.rating.percentage_discount import apply_percentage_discount
@@ -56,4 +57,4 @@ def run_chain(line: RatingInput) -> RatedLine:
         totals=explain_totals(amount, charges, discounted, net),
         minimum_due=minimum_due,
     )
-    return RatedLine(detailed, priced, free, amount, charges, discounted, net, coupon_used, to_json(account))
+    return RatedLine(detailed, priced, free, amount, charges, discounted, net, coupon_used, canonical_json(account))

@@ -1,32 +1,17 @@
 """Owns the account of a rated line: plain JSON that holds every input and every step, enough to compute it again.
 
-Numbers are decimal strings and times RFC 3339. What has no effect (nothing billed earlier, a full period, no discount)
-is left out. `recompute` and `replay` read it back.
+Numbers are decimal strings and times RFC 3339. What has no effect on the line (a full period, no discount, splits of a
+price that does not look back) is left out. `recompute` and `replay` read it back.
 """
 
-import json
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from core.money import to_wire, trimmed
 from invoicing.rating.values import Coupon, DetailedLine, FlatComponent, RatingInput
-from subscriptions.pricing import Discounts, Price
 
 VERSION = 1
-
-
-def to_json(value: object) -> str:
-    """`value` as the compact JSON text that accounts are stored in."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def explain_terms(price: Price, discounts: Discounts, currency: str) -> dict[str, Any]:
-    """The opening of an account: what the line was rated by."""
-    terms: dict[str, Any] = {"version": VERSION, "currency": currency, "price": price.to_wire()}
-    if discounts:
-        terms["discounts"] = discounts.to_wire()
-    return terms
 
 
 def explain_quantity(window: Decimal, earlier: Decimal, free: Decimal, priced: Decimal) -> dict[str, str]:
@@ -88,17 +73,25 @@ def explain(
     minimum_due: Decimal | None,
 ) -> dict[str, Any]:
     """The whole account of a line."""
-    account = explain_terms(line.price, line.discounts, line.currency)
-    account["quantity"] = quantity
-    account["parts"] = [explain_part(part) for part in detailed]
-    account["totals"] = totals
-    if not (line.is_first_split and line.is_last_split):
+    price = line.price
+    commits = price.minimum is not None or price.maximum is not None
+    account: dict[str, Any] = {
+        "version": VERSION,
+        "currency": line.currency,
+        "price": price.to_wire(),
+        "quantity": quantity,
+        "parts": [explain_part(part) for part in detailed],
+        "totals": totals,
+    }
+    if line.discounts:
+        account["discounts"] = line.discounts.to_wire()
+    if not line.is_first_split or (commits and not line.is_last_split):
         account["split"] = {"first": line.is_first_split, "last": line.is_last_split}
-    if line.previously_billed_net:
+    if commits and line.previously_billed_net:
         account["billedEarlier"] = to_wire(line.previously_billed_net)
-    if line.event_count:
+    if price.counts_events:
         account["eventCount"] = line.event_count
-    if line.fraction[0] != line.fraction[1]:
+    if (price.is_flat or commits) and line.fraction[0] != line.fraction[1]:
         account["fraction"] = list(line.fraction)
     if line.components:
         account["components"] = [_component(component) for component in line.components]

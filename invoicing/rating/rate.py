@@ -1,14 +1,8 @@
 """Owns the entrance to rating: the prepared way for plain lines, the chain for all others, with one result."""
 
-from typing import Final
-
 from invoicing.rating.chain import run_chain
 from invoicing.rating.sheet import sheet_for
 from invoicing.rating.values import RatedLine, RatingInput
-
-_TERMS: Final = RatingInput._fields.index("discounts") + 1
-# What follows the terms, where a line is a whole period with nothing but a price and its discounts.
-_WHOLE_PERIOD: Final = tuple(RatingInput._field_defaults[name] for name in RatingInput._fields[_TERMS:])
 
 
 def rate(line: RatingInput) -> RatedLine:
@@ -18,7 +12,7 @@ def rate(line: RatingInput) -> RatedLine:
     opens the late-usage case. Nothing used gives no detailed lines, save the flat part of a first tier.
     InvalidInput for an unknown currency. ValueError for a dimensional price, which has no figures of its own.
     """
-    if line[_TERMS:] == _WHOLE_PERIOD and line.quantity >= 0:
+    if line.is_first_split and line.coupon is None and not line.pre_quantity and line.quantity >= 0:
         sheet = sheet_for(line.price, line.discounts, line.currency)
         if sheet is not None:
             return sheet.rate(line.quantity)

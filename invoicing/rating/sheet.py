@@ -8,18 +8,19 @@ then adds its last detailed line. `tests/unit/test_rate_sheet.py` holds the two 
 from bisect import bisect_left
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
+from core.jsontext import canonical_json
 from core.money import EXACT, ROUNDING, ZERO, quantum, round_money, to_wire, trimmed
 from invoicing.rating.charge import rounded
-from invoicing.rating.explain import explain_part, explain_terms, to_json
+from invoicing.rating.explain import VERSION, explain_part
 from invoicing.rating.percentage_discount import apply_percentage_discount
 from invoicing.rating.values import PERCENTAGE_REASON, REGULAR, DetailedLine, LineDiscount, RatedLine
 from subscriptions.pricing import Discounts, Price, Step
 
 _HUNDREDTH: Final = Decimal("0.01")
 _MAX_KEPT: Final = 4096
-_DISCOUNT_JSON: Final = f',"discounts":[{{"reason":"{PERCENTAGE_REASON}","amount":"'
+_VERSION_JSON: Final = f'"version":{VERSION}}}'
 _FULL: Final = (1, 1)
 _add, _subtract, _multiply, _quantize = EXACT.add, EXACT.subtract, EXACT.multiply, ROUNDING.quantize
 # A named tuple's own constructor takes twice as long as the tuple's.
@@ -31,7 +32,7 @@ _new = tuple.__new__
 # plain tuple, because Python takes those apart faster than named ones.
 _Rung = tuple[
     *tuple[Decimal, tuple[DetailedLine, ...], str, Decimal, Decimal, Decimal],
-    *tuple[Decimal | None, str, str, int | None, str, str, str],
+    *tuple[Decimal | None, str, str, int | None, str, str, str, str],
 ]
 
 
@@ -43,31 +44,35 @@ class RateSheet:
         "_charges_json",
         "_discount_json",
         "_free",
-        "_head",
+        "_head_json",
         "_percentage",
+        "_price_json",
         "_quantum",
         "_rate",
         "_rungs",
         "_zero",
     )
 
-    def __init__(self, terms_json: str, steps: Sequence[Step], discounts: Discounts, currency: str) -> None:
+    def __init__(self, price: Price, steps: Sequence[Step], discounts: Discounts, currency: str) -> None:
         self._bounds = [step.lower for step in steps[1:]]
         self._free = discounts.usage
         self._percentage = discounts.percentage
         self._rate = None if discounts.percentage is None else _multiply(discounts.percentage, _HUNDREDTH)
         self._quantum = quantum(currency)
         self._zero = _multiply(ZERO, self._quantum)
-        self._head = terms_json[:-1] + ',"quantity":{"window":"'
-        self._discount_json = f'","percentage":"{trimmed(self._percentage or ZERO)}"}}]}}'
-        self._charges_json = f'","chargesTotal":"{self._zero}","discountsTotal":"'
         self._rungs = [_rung(step, discounts, currency) for step in steps]
+        terms: dict[str, Any] = {"currency": currency}
+        if discounts:
+            terms["discounts"] = discounts.to_wire()
+        self._head_json = canonical_json(terms)[:-1] + ',"parts":['
+        self._price_json = f'],"price":{canonical_json(price.to_wire())},"quantity":{{'
+        self._charges_json = f'","chargesTotal":"{self._zero}","discountsTotal":"'
+        self._discount_json = f'","percentage":"{trimmed(self._percentage or ZERO)}","reason":"{PERCENTAGE_REASON}"}}]'
 
     def rate(self, window: Decimal) -> RatedLine:
-        """The line of a whole period that used `window` units, not negative."""
+        """The line of a period that used `window` units, not negative, and had none before them."""
         priced, free, free_json = window, ZERO, ""
-        window_text = _text(window)
-        priced_text = window_text
+        priced_text = window_text = _text(window)
         if self._free is not None:
             priced = _subtract(window, self._free)
             if priced < 0:
@@ -75,7 +80,7 @@ class RateSheet:
             free = _subtract(window, priced)
             priced_text = _text(priced)
             if free:
-                free_json = f'","free":"{_text(free)}'
+                free_json = f'"free":"{_text(free)}",'
         (
             lower,
             detailed,
@@ -87,9 +92,10 @@ class RateSheet:
             kind,
             name,
             tier,
-            opening_json,
+            amount_json,
+            kind_json,
+            total_json,
             unit_json,
-            tier_json,
         ) = self._rungs[bisect_left(self._bounds, priced)]
         if unit_amount is not None and priced:
             quantity, quantity_text = priced, priced_text
@@ -97,15 +103,15 @@ class RateSheet:
                 quantity = _subtract(priced, lower)
                 quantity_text = _text(quantity)
             charged = total = _quantize(_multiply(quantity, unit_amount), self._quantum)
-            taken: tuple[LineDiscount, ...] = ()
             discount = self._zero
-            end_json = "}"
+            taken: tuple[LineDiscount, ...] = ()
+            taken_json = '"'
             if self._rate is not None:
                 discount = _quantize(_multiply(charged, self._rate), self._quantum)
                 if discount:
                     total = _subtract(charged, discount)
                     taken = (_new(LineDiscount, (PERCENTAGE_REASON, discount, self._percentage, None)),)
-                    end_json = f"{_DISCOUNT_JSON}{discount!s}{self._discount_json}"
+                    taken_json = f'","discounts":[{{"amount":"{discount!s}{self._discount_json}'
             part = (
                 kind,
                 REGULAR,
@@ -122,21 +128,23 @@ class RateSheet:
                 None,
             )
             detailed = (*detailed, _new(DetailedLine, part))
-            quantity_json = f"{opening_json}{quantity_text}{unit_json}{charged!s}"
-            parts_json = f'{parts_json}{quantity_json}","total":"{total!s}{tier_json}{end_json}'
+            part_json = (
+                f"{amount_json}{charged!s}{taken_json}{kind_json}{quantity_text}{total_json}{total!s}{unit_json}"
+            )
+            parts_json += part_json
             amount = _add(amount, charged)
             discounted = _add(discounted, discount)
             net = _add(net, total)
         account = (
-            f'{self._head}{window_text}{free_json}","priced":"{priced_text}"}},"parts":[{parts_json}],"totals":{{'
-            f'"amount":"{amount!s}{self._charges_json}{discounted!s}","net":"{net!s}"}}}}'
+            f'{self._head_json}{parts_json}{self._price_json}{free_json}"priced":"{priced_text}","window":"{window_text}'
+            f'"}},"totals":{{"amount":"{amount!s}{self._charges_json}{discounted!s}","net":"{net!s}"}},{_VERSION_JSON}'
         )
         zero = self._zero
         return _new(RatedLine, (detailed, priced, free, amount, zero, discounted, net, zero, account))
 
 
-_by_terms: dict[str, RateSheet] = {}
 _by_identity: dict[tuple[int, int, str], tuple[Price, Discounts, RateSheet | None]] = {}
+_by_text: dict[str, RateSheet] = {}
 
 
 def sheet_for(price: Price, discounts: Discounts, currency: str) -> RateSheet | None:
@@ -148,21 +156,21 @@ def sheet_for(price: Price, discounts: Discounts, currency: str) -> RateSheet | 
     if known is None:
         if len(_by_identity) >= _MAX_KEPT:
             _by_identity.clear()
-        known = _by_identity[key] = (price, discounts, _sheet_of_terms(price, discounts, currency))
+        known = _by_identity[key] = (price, discounts, _sheet_by_text(price, discounts, currency))
     return known[2]
 
 
-def _sheet_of_terms(price: Price, discounts: Discounts, currency: str) -> RateSheet | None:
+def _sheet_by_text(price: Price, discounts: Discounts, currency: str) -> RateSheet | None:
     steps = price.steps()
     if not steps or price.minimum is not None or price.maximum is not None:
         return None
     # By text, not by value: 0.1 and 0.10 are equal, but the account shows the price as it was written.
-    terms = to_json(explain_terms(price, discounts, currency))
-    sheet = _by_terms.get(terms)
+    text = canonical_json([price.to_wire(), discounts.to_wire(), currency])
+    sheet = _by_text.get(text)
     if sheet is None:
-        if len(_by_terms) >= _MAX_KEPT:
-            _by_terms.clear()
-        sheet = _by_terms[terms] = RateSheet(terms, steps, discounts, currency)
+        if len(_by_text) >= _MAX_KEPT:
+            _by_text.clear()
+        sheet = _by_text[text] = RateSheet(price, steps, discounts, currency)
     return sheet
 
 
@@ -176,16 +184,16 @@ def _rung(step: Step, discounts: Discounts, currency: str) -> _Rung:
         amount = _add(amount, part.amount)
         discounted = _add(discounted, part.discount_total)
         net = _add(net, part.total)
-    below_json = ",".join(to_json(explain_part(part)) for part in detailed)
+    below_json = ",".join(canonical_json(explain_part(part)) for part in detailed)
     below = (step.lower, detailed, below_json, amount, discounted, net)
     if step.unit is None:
-        return (*below, None, "", "", None, "", "", "")
+        return (*below, None, "", "", None, "", "", "", "")
     kind, name, _, unit_amount, tier = step.unit
-    comma = "," if detailed else ""
-    opening_json = f'{comma}{{"kind":{to_json(kind)},"name":{to_json(name)},"quantity":"'
-    unit_json = f'","unitAmount":"{to_wire(unit_amount)}","amount":"'
-    tier_json = '"' if tier is None else f'","tier":{tier}'
-    return (*below, unit_amount, kind, name, tier, opening_json, unit_json, tier_json)
+    amount_json = f'{"," if detailed else ""}{{"amount":"'
+    kind_json = f',"kind":{canonical_json(kind)},"name":{canonical_json(name)},"quantity":"'
+    total_json = '","total":"' if tier is None else f'","tier":{tier},"total":"'
+    unit_json = f'","unitAmount":"{to_wire(unit_amount)}"}}'
+    return (*below, unit_amount, kind, name, tier, amount_json, kind_json, total_json, unit_json)
 
 
 def _text(quantity: Decimal) -> str:

@@ -94,8 +94,8 @@ class RatedLine(NamedTuple):
     """A line with its money: `net = amount + charges_total - discounts_total`, before credits and tax.
 
     `amount` adds up the regular detailed lines before discounts, `charges_total` the commitments. `quantity` is what
-    was priced, after `free_quantity` free units. `coupon_used` is what a coupon took off. `account` is the JSON
-    text that explains the line: store it as it is, or take it apart by `explain`.
+    was priced, after `free_quantity` free units. `coupon_used` is what a coupon took off. `account` is the
+    canonical JSON text that explains the line: store it as it is, or take it apart by `explain`.
     """
 
     detailed: tuple[DetailedLine, ...]

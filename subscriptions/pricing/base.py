@@ -57,6 +57,8 @@ class Price:
     is_flat: ClassVar[bool] = False
     # Whether a window can be billed in parts with the same result as in one piece (billing rules 7).
     is_splittable: ClassVar[bool] = True
+    # Whether the number of events matters, not only the metered quantity.
+    counts_events: ClassVar[bool] = False
 
     minimum: Decimal | None = None
     maximum: Decimal | None = None

@@ -19,6 +19,7 @@ class PercentagePrice(Price):
     """
 
     type: ClassVar[str] = "percentage"
+    counts_events: ClassVar[bool] = True
 
     percentage: Decimal
     fee_per_event: Decimal | None = None
