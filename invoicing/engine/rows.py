@@ -196,7 +196,7 @@ def rated_columns(line: RatedDocumentLine) -> Row:
         "taxes_exclusive_total": zero,
         "taxes_total": zero,
         "total": rated.net,
-        "explain": canonical_json(rated.explain),
+        "explain": rated.account,
     }
 
 
