@@ -100,7 +100,7 @@ def test_plans_with_the_nulls_that_the_client_drops(client):
     published = client.plans.publish(created.id)
     assert (published.status, published.effective_from is not None) == ("active", True)
     assert client.plans.next("gold").version == 2
-    assert [listed.version for listed in client.plans.list(key=["gold"], status=["active"]).items_property] == [1]
+    assert [listed.version for listed in client.plans.list(key=["gold"], status=["active"])] == [1]
     client.plans.archive(created.id)
 
 
