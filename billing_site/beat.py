@@ -23,6 +23,11 @@ def daily(hour: int, minute: int, task: str) -> dict[str, Any]:
 
 SCHEDULE: dict[str, dict[str, Any]] = {
     "heartbeat": every(EVERY_SECONDS, "billing_site.tasks.beat_heartbeat"),
+    "close due periods": every(5, "invoicing.tasks.close_due_periods"),
+    "advance drafts": every(5, "invoicing.tasks.advance_invoices"),
+    "collect issued invoices": every(5, "invoicing.tasks.collect_invoices"),
+    "mark invoices overdue": every(30, "invoicing.tasks.mark_invoices_overdue"),
+    "finish an advance of the test clock": every(5, "invoicing.tasks.advance_clock"),
     "deliver the outbox": every(10, "core.outbox.tasks.deliver_outbox"),
     "purge kept responses": daily(3, 10, "billing_site.access.tasks.purge_idempotent_responses"),
 }

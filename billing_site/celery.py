@@ -12,7 +12,7 @@ from billing_site.runtime.processes import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing_site.settings.development")
 
-app = Celery("countinghouse")
+app = Celery("countinghouse", task_cls="core.testclock.task:ClockedTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.beat_schedule = SCHEDULE
 app.autodiscover_tasks()
