@@ -3,11 +3,14 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from invoicing.api.invoices import InvoiceViewSet, SimulationViewSet
 from invoicing.api.subscriptions import CustomerSubscriptionViewSet, SubscriptionViewSet
 
 router = SimpleRouter(trailing_slash=False)
 router.register("subscriptions", SubscriptionViewSet, basename="subscription")
+router.register("billing/invoices", InvoiceViewSet, basename="invoice")
 urlpatterns = [
     *router.urls,
     path("customers/<str:customerIdOrKey>/subscriptions", CustomerSubscriptionViewSet.as_view({"get": "list"})),
+    path("billing/customers/<str:customerId>/invoices/simulate", SimulationViewSet.as_view({"post": "simulate"})),
 ]

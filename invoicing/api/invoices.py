@@ -1,0 +1,141 @@
+"""`/billing/invoices`: list, get, move on, delete; and the simulation of an invoice."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.rest.lookups import find
+from core.rest.views import WireViewSet
+from customers.selectors import living_customer
+from invoicing.api.invoice_filters import InvoiceFilterSet
+from invoicing.api.invoice_inputs import (
+    DeleteDraftQuerySerializer,
+    SimulationSerializer,
+    simulated_line,
+)
+from invoicing.api.invoice_serializers import EXPANDS, InvoiceSerializer
+from invoicing.live import show_live
+from invoicing.models import Invoice
+from invoicing.selectors import invoices_for_display
+from invoicing.services.advance_invoice import advance_invoice
+from invoicing.services.approve_invoice import approve_invoice
+from invoicing.services.delete_draft import delete_draft
+from invoicing.services.simulate_invoice import simulate_invoice
+from invoicing.services.snapshot_quantities import snapshot_quantities
+
+SCOPES = {"GET": "billing:read"} | dict.fromkeys(("POST", "PUT", "DELETE"), "billing:write")
+_EXPAND = OpenApiParameter("expand", enum=EXPANDS, many=True)
+_DELETED_LINES = OpenApiParameter("includeDeletedLines", bool)
+
+
+class InvoiceViewSet(WireViewSet):
+    """A gathering invoice shows what it comes to now: usage of open periods up to this moment, settings in force."""
+
+    required_scopes = SCOPES
+    serializer_class = InvoiceSerializer
+    filterset_class = InvoiceFilterSet
+    order_by_fields = {
+        "createdAt": "created_at",
+        "updatedAt": "updated_at",
+        "issuedAt": "issued_at",
+        "periodStart": "period_start",
+        "status": "status",
+        "customer.name": "customer__name",
+    }
+    default_order = "DESC"
+    lookup_url_kwarg = "invoiceId"
+
+    def get_queryset(self) -> QuerySet[Invoice]:
+        return invoices_for_display(lines="lines" in self.expanded())
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        expanded = self.expanded()
+        shown = {"lines": "lines" in expanded, "apps": "workflow.apps" in expanded}
+        return {**super().get_serializer_context(), **shown}
+
+    def expanded(self) -> list[str]:
+        """What the request asks to see of each invoice."""
+        request: Request | None = self.request
+        expanded = request.query_params.getlist("expand") if request else []
+        for name in expanded:
+            if name not in EXPANDS:
+                raise ValidationError({"expand": [f"Choose from: {', '.join(EXPANDS)}."]})
+        return expanded
+
+    @extend_schema(operation_id="listInvoices")
+    def list(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        show_live(page or [])
+        context = self.get_serializer_context()
+        return self.get_paginated_response(InvoiceSerializer(page, many=True, context=context).data)
+
+    @extend_schema(operation_id="getInvoice", parameters=[_EXPAND, _DELETED_LINES])
+    def retrieve(self, request: Request, **kwargs: str) -> Response:
+        deleted_lines = request.query_params.get("includeDeletedLines") == "true"
+        invoices = invoices_for_display(lines="lines" in self.expanded(), deleted_lines=deleted_lines)
+        return self.present(find(invoices, self.addressed, what="invoice"))
+
+    @extend_schema(operation_id="deleteInvoice", parameters=[DeleteDraftQuerySerializer], responses={204: None})
+    def destroy(self, request: Request, **kwargs: str) -> Response:
+        query = DeleteDraftQuerySerializer(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        delete_draft(invoice=self.addressed_invoice(), **query.validated_data)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(operation_id="advanceInvoiceAction", request=None)
+    @action(detail=True, methods=["post"])
+    def advance(self, request: Request, **kwargs: str) -> Response:
+        return self.whole(advance_invoice(invoice=self.addressed_invoice()))
+
+    @extend_schema(operation_id="approveInvoiceAction", request=None)
+    @action(detail=True, methods=["post"])
+    def approve(self, request: Request, **kwargs: str) -> Response:
+        return self.whole(approve_invoice(invoice=self.addressed_invoice()))
+
+    @extend_schema(operation_id="snapshotQuantitiesInvoiceAction", request=None)
+    @action(detail=True, methods=["post"], url_path="snapshot-quantities")
+    def snapshot_quantities(self, request: Request, **kwargs: str) -> Response:
+        return self.whole(snapshot_quantities(invoice=self.addressed_invoice()))
+
+    def addressed_invoice(self) -> Invoice:
+        return find(Invoice.objects.all(), self.addressed, what="invoice")
+
+    def whole(self, invoice: Invoice) -> Response:
+        """The invoice after an action, with its lines."""
+        return show_whole(self, invoices_for_display(lines=True).get(pk=invoice.pk))
+
+    def present(self, invoice: Invoice) -> Response:
+        show_live([invoice])
+        return self.show(invoice)
+
+
+class SimulationViewSet(WireViewSet):
+    """Rates lines that are not stored, under the customer's settings of now."""
+
+    required_scopes = {"POST": "billing:read"}
+    serializer_class = InvoiceSerializer
+    lookup_url_kwarg = "customerId"
+
+    @extend_schema(operation_id="simulateInvoice", request=SimulationSerializer)
+    def simulate(self, request: Request, **kwargs: str) -> Response:
+        customer = living_customer(self.addressed)
+        body = self.read_body(SimulationSerializer)
+        invoice = simulate_invoice(
+            customer=customer,
+            currency=body["currency"],
+            number=body.get("number"),
+            lines=[simulated_line(line) for line in body["lines"]],
+        )
+        return show_whole(self, invoice)
+
+
+def show_whole(view: WireViewSet, invoice: Invoice) -> Response:
+    """An invoice with its lines, whatever the request says of `expand`."""
+    context = {**view.get_serializer_context(), "lines": True}
+    return Response(InvoiceSerializer(invoice, context=context).data)

@@ -1,0 +1,146 @@
+"""Works out an invoice of made-up lines, without storing anything."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from core import clock
+from core.ids import new_id
+from core.money import ONE, ZERO, exponent, round_money
+from customers.effective import terms_of
+from customers.models import Customer, UsageSubject
+from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy
+from invoicing.engine.documents import totals_of
+from invoicing.live import apply_terms, set_columns
+from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
+from invoicing.rating import RatedLine, RatingInput, rate
+from subscriptions.errors import field_error
+from subscriptions.pricing import parse_discounts, parse_price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedLine:
+    """A line to be rated: `price` and `discounts` as on the wire, `quantity` used in `[start, end)`, in UTC, after
+    `pre_quantity` that the same period had before."""
+
+    name: str
+    start: datetime
+    end: datetime
+    invoice_at: datetime
+    quantity: Decimal
+    price: Mapping[str, Any] | None
+    discounts: Mapping[str, Any] | None = None
+    pre_quantity: Decimal = ZERO
+    description: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tax_config: Mapping[str, Any] | None = None
+    feature_key: str | None = None
+    id: UUID | None = None
+
+
+def simulate_invoice(
+    *, customer: Customer, currency: str, lines: Sequence[SimulatedLine], number: str | None = None
+) -> Invoice:
+    """The invoice, never saved, that `customer` would get of `lines` under the settings of now; rated as in a close.
+
+    It has `shown_lines`, as stored ones have that were loaded for display. InvalidInput names each bad field.
+    """
+    exponent(currency)
+    now = clock.now()
+    invoice = Invoice(
+        id=new_id(),
+        customer=customer,
+        currency=currency,
+        number=number,
+        status=InvoiceStatus.DRAFT_CREATED,
+        created_at=now,
+        updated_at=now,
+    )
+    subjects = UsageSubject.objects.filter(customer=customer, deleted_at=None).values_list("key", flat=True)
+    apply_terms(invoice, terms_of([customer.id])[customer.id], customer, tuple(subjects))
+    rated = [_rate(line, currency, f"lines.{index}") for index, line in enumerate(lines)]
+    set_columns(invoice, totals_of(rated, currency))
+    invoice.due = invoice.total
+    invoice.period_start = min((line.start for line in lines), default=None)
+    invoice.period_end = max((line.end for line in lines), default=None)
+    invoice.shown_lines = [  # type: ignore[attr-defined]
+        _line(invoice, position, line, money)
+        for position, (line, money) in enumerate(zip(lines, rated, strict=True), 1)
+    ]
+    return invoice
+
+
+def _rate(line: SimulatedLine, currency: str, path: str) -> RatedLine:
+    if line.end < line.start:
+        raise field_error(f"{path}.period.to", "before_start", "The period must not end before it starts.")
+    if line.price is None:
+        raise field_error(f"{path}.rateCard.price", "required", "Give the line a price.")
+    price = parse_price(line.price, f"{path}.rateCard.price")
+    assert price is not None
+    discounts = parse_discounts(line.discounts, f"{path}.rateCard.discounts", price=price)
+    return rate(
+        RatingInput(
+            price=price,
+            quantity=line.quantity if not price.is_flat else (line.quantity or ONE),
+            currency=currency,
+            pre_quantity=line.pre_quantity,
+            discounts=discounts,
+            is_first_split=not line.pre_quantity,
+        )
+    )
+
+
+def _line(invoice: Invoice, position: int, line: SimulatedLine, rated: RatedLine) -> InvoiceLine:
+    zero = round_money(ZERO, invoice.currency)
+    stored = InvoiceLine(
+        id=line.id or new_id(),
+        invoice=invoice,
+        position=position,
+        kind=LineKind.FLAT if line.price and line.price["type"] == "flat" else LineKind.USAGE,
+        managed_by=LineManagedBy.MANUAL,
+        name=line.name,
+        description=line.description,
+        metadata=dict(line.metadata),
+        currency=invoice.currency,
+        feature_key=line.feature_key,
+        period_start=line.start,
+        period_end=line.end,
+        invoice_at=line.invoice_at,
+        price=line.price,
+        discounts=line.discounts,
+        tax_config=line.tax_config,
+        quantity=rated.quantity,
+        pre_period_quantity=line.pre_quantity,
+        amount=rated.amount,
+        charges_total=rated.charges_total,
+        discounts_total=rated.discounts_total,
+        credits_total=zero,
+        taxes_inclusive_total=zero,
+        taxes_exclusive_total=zero,
+        taxes_total=zero,
+        total=rated.net,
+        explain=rated.explain,
+        created_at=invoice.created_at,
+        updated_at=invoice.updated_at,
+    )
+    stored.phase_id = None  # type: ignore[attr-defined]
+    stored.shown_details = [  # type: ignore[attr-defined]
+        InvoiceDetailedLine(
+            line=stored,
+            position=index,
+            category=part.category,
+            name=part.name,
+            period_start=part.start or line.start,
+            period_end=part.end or line.end,
+            quantity=part.quantity,
+            unit_amount=part.unit_amount,
+            amount=part.amount,
+            discounts_total=part.discount_total,
+            total=part.total,
+        )
+        for index, part in enumerate(rated.detailed)
+    ]
+    return stored
