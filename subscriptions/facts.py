@@ -4,7 +4,6 @@ import json
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -18,27 +17,7 @@ from core.periods import CADENCES, Cadence, parse_cadence
 from subscriptions.models import CouponRedemption, ItemRevision, QuantityChange, QuantityReport, Subscription
 from subscriptions.pricing import NO_DISCOUNTS, Discounts, Price, parse_discounts, parse_price
 from subscriptions.schedule import AnchorShift, CouponFacts, ItemFacts, RevisionFacts, SubscriptionFacts
-from subscriptions.schedule.facts import QuantityAt
-
-
-@dataclass(frozen=True, slots=True)
-class RevisionTerms:
-    """A revision's JSON as canonical text, to be copied onto invoice lines unread."""
-
-    price: str | None
-    discounts: str | None
-    tax_config: str | None
-    description: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedSubscription:
-    """A subscription's facts, from when they may differ from what was billed, and its revisions' terms by id."""
-
-    facts: SubscriptionFacts
-    reconcile_from: datetime
-    next_billing_at: datetime | None
-    terms: dict[uuid.UUID, RevisionTerms]
+from subscriptions.schedule.facts import LoadedSubscription, QuantityAt, RevisionTerms
 
 
 def calendar_of(subscription: Subscription) -> SubscriptionFacts:

@@ -45,7 +45,7 @@ def compute(customer_ids: Collection[uuid.UUID], *, as_of: datetime, take: Taken
     usage_lines: list[tuple[PlannedLine, Sequence[str]]] = []
     for loaded in batch.customers:
         try:
-            plan = plan_customer(loaded, as_of)
+            plan = plan_customer(loaded.subscriptions, loaded.pending, loaded.billed, as_of)
             due = [line for line in plan.lines if take(line) or line.on_draft is not None]
             usage = [(line, loaded.subjects) for line in due if not line.obligation.is_flat]
             for line, _ in usage:

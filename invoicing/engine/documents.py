@@ -1,4 +1,4 @@
-"""Owns the documents of a close before they are stored: rated lines, and the standard invoices they go on. Pure."""
+"""Owns the documents of a close before they are stored: rated lines, and the standard invoices they go on. No I/O."""
 
 import uuid
 from collections.abc import Sequence

@@ -12,16 +12,17 @@ from core.bulk import update_rows
 from core.errors import BillingError
 from customers.models import UsageSubject
 from entitlements.usage import features_by_id
-from invoicing.choices import InvoiceStatus, LineKind, WindowKind
+from invoicing.choices import InvoiceStatus, LineKind
 from invoicing.engine.close import as_cause
 from invoicing.engine.documents import RatedDocumentLine, rate_line, status_after_collection
-from invoicing.engine.load import Billed
 from invoicing.engine.plan import PlannedLine
 from invoicing.engine.quantities import feature_of, quantities_of
 from invoicing.engine.redraft import redraft
+from invoicing.engine.state import Billed
 from invoicing.models import Invoice, InvoiceLine
-from subscriptions.facts import LoadedSubscription, load_subscriptions
+from subscriptions.facts import load_subscriptions
 from subscriptions.schedule import obligations
+from subscriptions.schedule.facts import LoadedSubscription
 
 
 def collect_quantities(invoices: Sequence[Invoice], *, as_of: datetime) -> dict[uuid.UUID, str]:
@@ -110,7 +111,7 @@ def _planned(
     loaded = subscriptions[line.subscription_id]
     for obligation in obligations(loaded.facts, since=line.period_start, as_of=as_of):
         if obligation.key == (line.item_id, line.period_start):
-            settled = Billed(WindowKind.CHARGE, line.id, line.invoice_id, on_draft=True, end=obligation.settles_until)
+            settled = Billed(True, line.id, line.invoice_id, on_draft=True, end=obligation.settles_until)
             terms = loaded.terms[obligation.revision.id]
             return PlannedLine(obligation, terms, (), obligation.invoice_at, on_draft=settled)
     return None

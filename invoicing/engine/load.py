@@ -16,40 +16,11 @@ from customers.models import Customer, UsageSubject
 from entitlements.models import Feature
 from entitlements.usage import features_by_id
 from invoicing.choices import InvoiceStatus, WindowKind
+from invoicing.engine.state import Billed, PendingLine
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
-from subscriptions.facts import LoadedSubscription, load_subscriptions
+from subscriptions.facts import load_subscriptions
 from subscriptions.schedule import Component
-
-
-@dataclass(frozen=True, slots=True)
-class PendingLine:
-    """A line that waits on the gathering invoice."""
-
-    id: uuid.UUID
-    invoice_id: uuid.UUID
-    currency: str
-    item_id: uuid.UUID | None
-    revision_id: uuid.UUID | None
-    amends_id: uuid.UUID | None
-    start: datetime
-    end: datetime
-    invoice_at: datetime
-    components: tuple[Component, ...]
-
-
-@dataclass(slots=True)
-class Billed:
-    """A settled window of an item: by which line, on what invoice, and what a flat line charged for so far.
-
-    `components` include those of amendments on standard invoices; `on_draft` says that the line can still change.
-    """
-
-    kind: str
-    line_id: uuid.UUID | None
-    invoice_id: uuid.UUID | None
-    on_draft: bool
-    end: datetime | None
-    components: list[Component] = field(default_factory=list)
+from subscriptions.schedule.facts import LoadedSubscription
 
 
 @dataclass(slots=True)
@@ -155,7 +126,7 @@ def _load_billed(since: dict[uuid.UUID, datetime], owner: dict[uuid.UUID, Loaded
         if span.upper is not None and span.upper <= since[item_id]:
             continue
         billed = Billed(
-            kind=kind,
+            is_charge=kind == WindowKind.CHARGE,
             line_id=line_id,
             invoice_id=invoice_id,
             on_draft=kind == WindowKind.CHARGE and issued_at is None,

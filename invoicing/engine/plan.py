@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from invoicing.choices import WindowKind
-from invoicing.engine.load import Billed, LoadedCustomer, PendingLine
-from subscriptions.facts import LoadedSubscription, RevisionTerms
+from invoicing.engine.state import Billed, PendingLine
 from subscriptions.schedule import Component, Obligation, obligations
+from subscriptions.schedule.facts import LoadedSubscription, RevisionTerms
 
 
 @dataclass(slots=True)
@@ -61,18 +60,23 @@ class Plan:
     obsolete: list[PendingLine] = field(default_factory=list)
 
 
-def plan_customer(loaded: LoadedCustomer, as_of: datetime) -> Plan:
-    """Everything that ought to stand for this customer as of `as_of`, due or waiting."""
+def plan_customer(
+    subscriptions: Sequence[LoadedSubscription],
+    pending: Sequence[PendingLine],
+    billed: Mapping[tuple[uuid.UUID, datetime], Billed],
+    as_of: datetime,
+) -> Plan:
+    """Everything that ought to stand for one customer as of `as_of`, due or waiting."""
     plan = Plan()
     waiting: dict[tuple[uuid.UUID, datetime], PendingLine] = {}
     waiting_amendments: dict[uuid.UUID, PendingLine] = {}
-    for line in loaded.pending:
+    for line in pending:
         if line.amends_id is not None:
             waiting_amendments[line.amends_id] = line
         elif line.item_id is not None:
             waiting[(line.item_id, line.start)] = line
-    for subscription in loaded.subscriptions:
-        _plan_subscription(subscription, loaded.billed, waiting, waiting_amendments, as_of, plan)
+    for subscription in subscriptions:
+        _plan_subscription(subscription, billed, waiting, waiting_amendments, as_of, plan)
     plan.obsolete = [*waiting.values(), *waiting_amendments.values()]
     return plan
 
@@ -106,7 +110,7 @@ def _against_settled(
     waiting_amendments: dict[uuid.UUID, PendingLine],
 ) -> PlannedLine | None:
     """What a settled window still lacks. Usage was fixed by its snapshot: what comes later is late usage, not ours."""
-    if settled.kind != WindowKind.CHARGE or settled.line_id is None or not obligation.is_flat:
+    if not settled.is_charge or settled.line_id is None or not obligation.is_flat:
         return None
     missing = missing_components(obligation.components, settled.components)
     if not missing:

@@ -33,8 +33,8 @@ def work_off(run: BillingRun, *, progress: Progress | None = None) -> None:
 def run_due(*, as_of: datetime, trigger: str = RunTrigger.CLOCK) -> int:
     """Everything that is due by `as_of`, in the order of an invoice's life; returns how many things were done."""
     done = 0
-    for run in BillingRun.objects.exclude(status=RunStatus.DONE).order_by("created_at"):
-        work_off(run)
+    for unfinished in BillingRun.objects.exclude(status=RunStatus.DONE).order_by("created_at"):
+        work_off(unfinished)
     run = close_now(as_of=as_of, trigger=trigger)
     done += run.customer_count if run is not None else 0
     done += advance_due(as_of=as_of)

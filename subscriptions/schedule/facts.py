@@ -79,3 +79,23 @@ class SubscriptionFacts:
     items: tuple[ItemFacts, ...]
     shifts: tuple[AnchorShift, ...] = ()
     prorate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionTerms:
+    """A revision's JSON as canonical text, to be copied onto invoice lines unread."""
+
+    price: str | None
+    discounts: str | None
+    tax_config: str | None
+    description: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSubscription:
+    """A subscription's facts, from when they may differ from what was billed, and its revisions' terms by id."""
+
+    facts: SubscriptionFacts
+    reconcile_from: datetime
+    next_billing_at: datetime | None
+    terms: dict[uuid.UUID, RevisionTerms]
