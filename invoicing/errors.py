@@ -19,3 +19,9 @@ class WrongInvoiceState(PreconditionFailed):
     """The invoice is not in a state in which this can be done."""
 
     default_code = "wrong_invoice_state"
+
+
+class OpenBusiness(Conflict):
+    """The customer has subscriptions or invoices that are not settled."""
+
+    default_code = "open_business"

@@ -4,7 +4,6 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 v1: list[URLPattern | URLResolver] = [
-    path("", include("customers.api.urls")),
     path("", include("entitlements.api.urls")),
     path("", include("subscriptions.api.urls")),
     path("", include("invoicing.api.urls")),

@@ -1,4 +1,4 @@
-"""`/customers`: create, list, get, replace, delete."""
+"""Customers: create, list, get, replace, delete. `invoicing.api.customers` serves them, with what it adds."""
 
 from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
@@ -13,6 +13,7 @@ from customers.api.serializers import CustomerInputSerializer, CustomerSerialize
 from customers.models import Customer
 from customers.selectors import customers_for_display, living_customer
 from customers.services.create_customer import create_customer
+from customers.services.customer_input import CustomerInput
 from customers.services.delete_customer import delete_customer
 from customers.services.update_customer import update_customer
 
@@ -52,12 +53,16 @@ class CustomerViewSet(WireViewSet):
     def update(self, request: Request, **kwargs: str) -> Response:
         customer = living_customer(self.addressed)
         replacement = customer_input(self.read_body(CustomerInputSerializer))
-        return self.present(update_customer(customer=customer, replacement=replacement))
+        return self.present(self.replace(customer, replacement))
 
     @extend_schema(operation_id="deleteCustomer", responses={204: None})
     def destroy(self, request: Request, **kwargs: str) -> Response:
         self.remove(living_customer(self.addressed))
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def replace(self, customer: Customer, replacement: CustomerInput) -> Customer:
+        """What replacing means here; floors that know of open business guard the currency."""
+        return update_customer(customer=customer, replacement=replacement)
 
     def remove(self, customer: Customer) -> None:
         """What deleting means here; floors that know of open business check it first."""

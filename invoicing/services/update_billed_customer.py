@@ -1,0 +1,32 @@
+"""Replacing what is known of a customer whose currency open business may bind."""
+
+from dataclasses import replace
+
+from django.db import transaction
+
+from core.errors import FieldProblem
+from core.locks import lock_customers
+from customers.models import Customer
+from customers.services.customer_input import CustomerInput, check
+from customers.services.update_customer import update_customer
+from invoicing.errors import OpenBusiness
+from invoicing.services.delete_billed_customer import what_is_open
+
+
+@transaction.atomic
+def update_billed_customer(*, customer: Customer, replacement: CustomerInput) -> Customer:
+    """Replace as `update_customer` does. While anything is open, the currency stays (billing rules 1).
+
+    Left out, it is kept then, since the caller may never have set it: the first subscription did. Another one raises
+    `OpenBusiness` (Conflict), and nothing is changed.
+    """
+    check(replacement)
+    lock_customers([customer.pk])
+    bound = Customer.objects.get(pk=customer.pk).currency
+    if bound and replacement.currency != bound and (open_business := what_is_open(customer)):
+        if replacement.currency is not None:
+            message = f"{customer} is billed in {bound} and has {open_business}, so the currency can't change now."
+            problem = FieldProblem("currency", "currency_in_use", message)
+            raise OpenBusiness(f"{message} Nothing was changed.", problems=[problem])
+        replacement = replace(replacement, currency=bound)
+    return update_customer(customer=customer, replacement=replacement)
