@@ -52,9 +52,27 @@ class QuantityAt(NamedTuple):
     quantity: Decimal
 
 
+class Span(NamedTuple):
+    """A stretch of time `[start, end)`; `end` None: without end."""
+
+    start: datetime
+    end: datetime | None
+
+
+class EarlierUse(NamedTuple):
+    """Time `[start, end)` of the same period that was billed before a window, under this item (billing rules 10)."""
+
+    item_id: uuid.UUID
+    start: datetime
+    end: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class ItemFacts:
-    """One item: its revisions in order of time, and for flat fees its quantities, in order of time (none: always 1)."""
+    """One item: its revisions in order of time, and for flat fees its quantities, in order of time (none: always 1).
+
+    An item that takes over the period of an item of the same key, with its usage, knows it from `earlier`.
+    """
 
     id: uuid.UUID
     key: str
@@ -62,6 +80,9 @@ class ItemFacts:
     revisions: tuple[RevisionFacts, ...]
     quantities: tuple[QuantityAt, ...] = ()
     coupons: tuple[CouponFacts, ...] = ()
+    # What an item of another subscription used of the period that this one took over, and when another takes over.
+    earlier: tuple[EarlierUse, ...] = ()
+    continued_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +100,7 @@ class SubscriptionFacts:
     items: tuple[ItemFacts, ...]
     shifts: tuple[AnchorShift, ...] = ()
     prorate: bool = True
+    pauses: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from core.periods import Period, fraction
 from subscriptions.pricing import IN_ADVANCE, FlatPrice
-from subscriptions.schedule.facts import CouponFacts, ItemFacts, RevisionFacts, SubscriptionFacts
+from subscriptions.schedule.facts import CouponFacts, EarlierUse, ItemFacts, RevisionFacts, Span, SubscriptionFacts
 from subscriptions.schedule.grid import ServicePeriod, service_period_at, service_periods
 
 ONE = Decimal(1)
@@ -33,7 +33,9 @@ class Obligation(NamedTuple):
 
     `[start, end)` is the service period that the invoice shows; the window of the item that it settles runs from
     `start` to `settles_until` (None: for good, a one-time fee). `components` are set for flat fees, empty for usage.
-    `share` prorates a usage line's minimum.
+
+    A usage window that is not the whole of its period knows what of the period came before it (`earlier`), and
+    whether it `closes` the period; `share` is how much of the period was active up to its end: it prorates a minimum.
     """
 
     subscription: SubscriptionFacts
@@ -45,6 +47,8 @@ class Obligation(NamedTuple):
     invoice_at: datetime
     components: tuple[Component, ...]
     share: tuple[int, int]
+    earlier: tuple[EarlierUse, ...] = ()
+    closes: bool = True
 
     @property
     def key(self) -> tuple[uuid.UUID, datetime]:
@@ -53,6 +57,10 @@ class Obligation(NamedTuple):
     @property
     def is_flat(self) -> bool:
         return bool(self.components)
+
+    @property
+    def is_recurring(self) -> bool:
+        return self.revision.cadence is not None
 
     @property
     def coupon(self) -> CouponFacts | None:
@@ -70,14 +78,14 @@ def coupon_at(item: ItemFacts, moment: datetime) -> CouponFacts | None:
 def obligations(sub: SubscriptionFacts, *, since: datetime, as_of: datetime) -> Iterator[Obligation]:
     """Everything of `sub` that ends after `since` and is due by `as_of`, and the next window of each item after that.
 
-    So the caller sees what to bill now, and what to hold on the gathering invoice until later.
+    So the caller sees what to bill now, and what to hold on the gathering invoice until later. Paused time is not
+    active: nothing is billed for it.
     """
     for item in sub.items:
-        for revision in item.revisions:
-            if revision.price is None or _span(sub, revision) is None:
-                continue
+        spans = active_spans(sub, item)
+        for revision, span in spans:
             upcoming = False
-            for obligation in _windows(sub, item, revision, since):
+            for obligation in _windows(sub, item, revision, span, spans, since):
                 upcoming = obligation.invoice_at > as_of
                 yield obligation
                 if upcoming:
@@ -86,26 +94,52 @@ def obligations(sub: SubscriptionFacts, *, since: datetime, as_of: datetime) -> 
                 break
 
 
-def _windows(sub: SubscriptionFacts, item: ItemFacts, revision: RevisionFacts, since: datetime) -> Iterator[Obligation]:
-    """The windows of one revision from the one that holds `since` on; endless where the subscription is."""
-    span_start, span_end = _span(sub, revision) or (sub.start, sub.start)
+def active_spans(sub: SubscriptionFacts, item: ItemFacts) -> list[tuple[RevisionFacts, Span]]:
+    """When each priced revision of the item is in force: within the subscription, outside of its pauses; in order."""
+    spans: list[tuple[RevisionFacts, Span]] = []
+    for revision in item.revisions:
+        if revision.price is None:
+            continue
+        start = max(revision.start, sub.start)
+        ends = [end for end in (revision.end, sub.end) if end is not None]
+        end = min(ends) if ends else None
+        # A one-time fee is owed once: no pause divides it.
+        pauses = sub.pauses if revision.cadence is not None else ()
+        for pause in pauses:
+            if pause.end is not None and pause.end <= start:
+                continue
+            if end is not None and pause.start >= end:
+                break
+            if pause.start > start:
+                spans.append((revision, Span(start, pause.start)))
+            if pause.end is None:
+                start = end = pause.start
+                break
+            start = pause.end
+        if end is None or start < end:
+            spans.append((revision, Span(start, end)))
+    return spans
+
+
+def _windows(
+    sub: SubscriptionFacts,
+    item: ItemFacts,
+    revision: RevisionFacts,
+    span: Span,
+    spans: list[tuple[RevisionFacts, Span]],
+    since: datetime,
+) -> Iterator[Obligation]:
+    """The windows of one span from the one that holds `since` on; endless where the span is."""
     if revision.cadence is None:
-        yield from _one_time(sub, item, revision, span_start, span_end)
+        yield from _one_time(sub, item, revision, span.start, span.end)
         return
-    limit = span_end or datetime.max.replace(tzinfo=span_start.tzinfo)
-    for period in service_periods(sub, revision.cadence, max(since, span_start), limit):
+    limit = span.end or datetime.max.replace(tzinfo=span.start.tzinfo)
+    for period in service_periods(sub, revision.cadence, max(since, span.start), limit):
         for start, end, due_no_later_than in _cuts(revision, period):
-            start, end = max(start, span_start), min(end, limit)
+            start, end = max(start, span.start), min(end, limit)
             if start < end and end > since:
-                yield _window(sub, item, revision, period, start, end, due_no_later_than)
-
-
-def _span(sub: SubscriptionFacts, revision: RevisionFacts) -> tuple[datetime, datetime | None] | None:
-    """When the revision is in force, or None when it never is."""
-    start = max(revision.start, sub.start)
-    ends = [end for end in (revision.end, sub.end) if end is not None]
-    end = min(ends) if ends else None
-    return None if end is not None and end <= start else (start, end)
+                window = _window(sub, item, revision, period, start, end, due_no_later_than)
+                yield window if window.is_flat else _usage_window(window, period, spans)
 
 
 def _cuts(revision: RevisionFacts, period: ServicePeriod) -> Iterator[tuple[datetime, datetime, datetime | None]]:
@@ -135,6 +169,37 @@ def _window(
     if isinstance(revision.price, FlatPrice):
         components = _components(item, start, end, share, nominal if sub.prorate else None)
     return Obligation(sub, item, revision, start, end, end, invoice_at, components, share)
+
+
+def _usage_window(window: Obligation, period: ServicePeriod, spans: list[tuple[RevisionFacts, Span]]) -> Obligation:
+    """The window as a part of its period: what came before it, and whether it closes the period."""
+    if window.start == period.start and window.end == period.end:
+        return window
+    item = window.item
+    earlier = [use for use in item.earlier if period.start <= use.start < window.start]
+    closes = window.end != item.continued_at
+    for revision, span in spans:
+        start, end = max(span.start, period.start), min(span.end or period.end, period.end)
+        if start >= end or revision.price is None or revision.price.is_flat:
+            continue
+        if end <= window.start:
+            earlier.append(EarlierUse(item.id, start, end))
+        elif start >= window.end:
+            closes = False
+    active = sum((Period(use.start, use.end).microseconds for use in earlier), _length(window))
+    share = _reduced(active, period.nominal.microseconds) if window.subscription.prorate else WHOLE
+    return window._replace(earlier=tuple(earlier), closes=closes, share=share)
+
+
+def _length(window: Obligation) -> int:
+    return Period(window.start, window.end).microseconds
+
+
+def _reduced(part: int, whole: int) -> tuple[int, int]:
+    """A fraction of microseconds, in seconds where it can be, so that a reader can check it against the clock."""
+    if part % 1_000_000 == 0 and whole % 1_000_000 == 0:
+        return part // 1_000_000, whole // 1_000_000
+    return part, whole
 
 
 def _one_time(

@@ -1,0 +1,240 @@
+"""What ought to be billed when: windows, due times and components from facts (billing rules 2, 4, 10)."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import takewhile
+from uuid import UUID
+
+import pytest
+
+from core.ids import new_id
+from core.periods import CADENCES
+from subscriptions.pricing import NO_DISCOUNTS, parse_price
+from subscriptions.schedule import AnchorShift, ItemFacts, RevisionFacts, SubscriptionFacts, obligations
+from subscriptions.schedule.facts import EarlierUse, QuantityAt, Span
+
+ADVANCE = parse_price({"type": "flat", "amount": "10.00", "paymentTerm": "in_advance"})
+ARREARS = parse_price({"type": "flat", "amount": "10.00", "paymentTerm": "in_arrears"})
+UNIT = parse_price({"type": "unit", "amount": "1.00"})
+BEFORE = UUID(int=7)
+
+
+def at(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def revision(price=ADVANCE, start="2026-04-01", end=None, cadence="P1M"):
+    return RevisionFacts(
+        id=new_id(),
+        start=at(start),
+        end=at(end) if end else None,
+        cadence=CADENCES[cadence] if cadence else None,
+        price=price,
+        discounts=NO_DISCOUNTS,
+        name="Item",
+    )
+
+
+def item(*revisions, **facts):
+    return ItemFacts(id=new_id(), key="item", running_number=1, revisions=revisions or (revision(),), **facts)
+
+
+def subscription(*items, start="2026-04-01", end=None, anchor=None, zone="UTC", **facts):
+    return SubscriptionFacts(
+        id=new_id(),
+        customer_id=new_id(),
+        currency="EUR",
+        zone=zone,
+        anchor=at(anchor or start),
+        cadence=CADENCES["P1M"],
+        start=at(start),
+        end=at(end) if end else None,
+        items=items or (item(revision(start=start)),),
+        **facts,
+    )
+
+
+def windows(sub, as_of, since=None):
+    found = obligations(sub, since=at(since) if since else sub.start, as_of=at(as_of))
+    return [(str(o.start)[:16], str(o.end)[:16], str(o.invoice_at)[:16]) for o in found]
+
+
+def fractions(sub, as_of):
+    return [
+        [(c.numerator, c.denominator) for c in o.components] for o in obligations(sub, since=sub.start, as_of=at(as_of))
+    ]
+
+
+def test_a_fee_in_advance_falls_due_at_its_start_and_the_next_one_waits():
+    assert windows(subscription(), "2026-05-01") == [
+        ("2026-04-01 00:00", "2026-05-01 00:00", "2026-04-01 00:00"),
+        ("2026-05-01 00:00", "2026-06-01 00:00", "2026-05-01 00:00"),
+        ("2026-06-01 00:00", "2026-07-01 00:00", "2026-06-01 00:00"),
+    ]
+
+
+@pytest.mark.parametrize("price", [ARREARS, UNIT])
+def test_what_is_billed_in_arrears_falls_due_at_its_end(price):
+    assert windows(subscription(item(revision(price))), "2026-05-01") == [
+        ("2026-04-01 00:00", "2026-05-01 00:00", "2026-05-01 00:00"),
+        ("2026-05-01 00:00", "2026-06-01 00:00", "2026-06-01 00:00"),
+    ]
+
+
+def test_only_windows_that_end_after_since_are_looked_at():
+    assert windows(subscription(), "2026-07-15", since="2026-07-01") == [
+        ("2026-07-01 00:00", "2026-08-01 00:00", "2026-07-01 00:00"),
+        ("2026-08-01 00:00", "2026-09-01 00:00", "2026-08-01 00:00"),
+    ]
+
+
+def test_an_anchor_on_the_31st_never_drifts():
+    sub = subscription(item(revision(start="2028-01-31")), start="2028-01-31")
+    assert [start for start, _, _ in windows(sub, "2028-04-30")] == [
+        "2028-01-31 00:00",
+        "2028-02-29 00:00",
+        "2028-03-31 00:00",
+        "2028-04-30 00:00",
+        "2028-05-31 00:00",
+    ]
+
+
+def test_boundaries_keep_the_local_wall_time_across_a_clock_change():
+    # Midnight in Berlin is 23:00 UTC in winter and 22:00 UTC in summer.
+    sub = subscription(item(revision(start="2026-02-28T23:00")), start="2026-02-28T23:00", zone="Europe/Berlin")
+    assert [start for start, _, _ in windows(sub, "2026-04-01")] == [
+        "2026-02-28 23:00",
+        "2026-03-31 22:00",
+        "2026-04-30 22:00",
+    ]
+
+
+def test_a_first_period_cut_short_by_the_anchor_is_prorated():
+    sub = subscription(item(revision(start="2026-04-16")), start="2026-04-16", anchor="2026-04-01")
+    assert fractions(sub, "2026-05-01")[:2] == [[(15 * 86400, 30 * 86400)], [(31 * 86400, 31 * 86400)]]
+
+
+def test_a_last_period_cut_short_is_prorated_31_of_91_days():
+    sub = subscription(item(revision(cadence="P3M")), end="2026-05-02")
+    assert fractions(sub, "2026-05-02") == [[(31 * 86400, 91 * 86400)]]
+
+
+def test_without_proration_a_short_period_costs_a_whole_one():
+    sub = subscription(item(revision(cadence="P3M")), end="2026-05-02", prorate=False)
+    assert fractions(sub, "2026-05-02") == [[(1, 1)]]
+
+
+def test_usage_of_a_short_period_is_not_prorated_but_its_minimum_is():
+    sub = subscription(item(revision(UNIT)), end="2026-04-16")
+    [only] = obligations(sub, since=sub.start, as_of=at("2026-04-16"))
+    assert (only.components, only.share, only.closes) == ((), (15 * 86400, 30 * 86400), True)
+
+
+def test_seats_are_counted_at_the_start_and_each_change_for_the_time_left():
+    seats = item(quantities=(QuantityAt(at("2026-04-01"), Decimal(5)), QuantityAt(at("2026-04-16"), Decimal(8))))
+    [april, may] = obligations(subscription(seats), since=at("2026-04-01"), as_of=at("2026-04-20"))
+    day = 86400
+    assert [tuple(c[:3]) for c in april.components] == [
+        (Decimal(5), 30 * day, 30 * day),
+        (Decimal(3), 15 * day, 30 * day),
+    ]
+    assert [tuple(c[:3]) for c in may.components] == [(Decimal(8), 31 * day, 31 * day)]
+
+
+def test_a_one_time_fee_is_due_once_and_settles_its_item_for_good():
+    sub = subscription(item(revision(cadence=None)))
+    [fee] = obligations(sub, since=sub.start, as_of=at("2027-01-01"))
+    assert (fee.start, fee.end, fee.settles_until, fee.invoice_at) == (
+        at("2026-04-01"),
+        at("2026-05-01"),
+        None,
+        at("2026-04-01"),
+    )
+    assert [(c.numerator, c.denominator) for c in fee.components] == [(1, 1)]
+
+
+def test_phases_follow_each_other_in_the_middle_of_a_period():
+    ramp = item(revision(end="2026-04-16"), revision(start="2026-04-16"))
+    assert windows(subscription(ramp), "2026-04-16") == [
+        ("2026-04-01 00:00", "2026-04-16 00:00", "2026-04-01 00:00"),
+        ("2026-04-16 00:00", "2026-05-01 00:00", "2026-04-16 00:00"),
+        ("2026-05-01 00:00", "2026-06-01 00:00", "2026-05-01 00:00"),
+    ]
+
+
+def test_a_free_phase_bills_nothing():
+    trial = item(revision(price=None, end="2026-05-01"), revision(start="2026-05-01"))
+    assert windows(subscription(trial), "2026-04-10") == [("2026-05-01 00:00", "2026-06-01 00:00", "2026-05-01 00:00")]
+
+
+def test_a_paused_stretch_is_left_out():
+    sub = subscription(pauses=(Span(at("2026-04-11"), at("2026-04-21")),))
+    assert windows(sub, "2026-04-30") == [
+        ("2026-04-01 00:00", "2026-04-11 00:00", "2026-04-01 00:00"),
+        ("2026-04-21 00:00", "2026-05-01 00:00", "2026-04-21 00:00"),
+        ("2026-05-01 00:00", "2026-06-01 00:00", "2026-05-01 00:00"),
+    ]
+
+
+def test_an_open_pause_ends_what_is_billed():
+    sub = subscription(pauses=(Span(at("2026-04-11"), None),))
+    assert windows(sub, "2026-09-01") == [("2026-04-01 00:00", "2026-04-11 00:00", "2026-04-01 00:00")]
+
+
+def test_a_pause_over_whole_periods_leaves_them_out():
+    sub = subscription(pauses=(Span(at("2026-05-01"), at("2026-07-01")),))
+    assert [start for start, _, _ in windows(sub, "2026-07-02")] == [
+        "2026-04-01 00:00",
+        "2026-07-01 00:00",
+        "2026-08-01 00:00",
+    ]
+
+
+def test_usage_after_a_pause_counts_on_from_before_it():
+    usage = item(revision(UNIT))
+    sub = subscription(usage, pauses=(Span(at("2026-04-11"), at("2026-04-21")),))
+    first, second = takewhile(
+        lambda o: o.start < at("2026-05-01"), obligations(sub, since=sub.start, as_of=at("2026-05-01"))
+    )
+    assert (first.earlier, first.closes) == ((), False)
+    assert (second.earlier, second.closes) == ((EarlierUse(usage.id, at("2026-04-01"), at("2026-04-11")),), True)
+    assert second.share == (20 * 86400, 30 * 86400)
+
+
+def test_usage_goes_on_in_the_item_that_takes_over_the_period():
+    new = item(revision(UNIT, start="2026-04-16"), earlier=(EarlierUse(BEFORE, at("2026-04-01"), at("2026-04-16")),))
+    sub = subscription(new, start="2026-04-16", anchor="2026-04-01")
+    first, second = obligations(sub, since=sub.start, as_of=at("2026-05-01"))
+    assert first.earlier == (EarlierUse(BEFORE, at("2026-04-01"), at("2026-04-16")),)
+    assert (first.closes, first.share) == (True, (30 * 86400, 30 * 86400))
+    assert second.earlier == ()
+
+
+def test_the_item_that_is_taken_over_does_not_close_its_period():
+    old = item(revision(UNIT), continued_at=at("2026-04-16"))
+    [only] = obligations(subscription(old, end="2026-04-16"), since=at("2026-04-01"), as_of=at("2026-04-16"))
+    assert only.closes is False
+
+
+def test_an_extended_period_charges_its_extra_days_when_it_was_extended():
+    shift = AnchorShift(
+        boundary=at("2026-05-01"), anchor=at("2026-05-16"), at=at("2026-04-16"), cadence=CADENCES["P1M"]
+    )
+    sub = subscription(shifts=(shift,))
+    assert windows(sub, "2026-04-16") == [
+        ("2026-04-01 00:00", "2026-05-01 00:00", "2026-04-01 00:00"),
+        ("2026-05-01 00:00", "2026-05-16 00:00", "2026-04-16 00:00"),
+        ("2026-05-16 00:00", "2026-06-16 00:00", "2026-05-16 00:00"),
+    ]
+    assert fractions(sub, "2026-04-16")[:2] == [[(30 * 86400, 30 * 86400)], [(15 * 86400, 30 * 86400)]]
+
+
+def test_usage_in_an_extended_period_is_one_window():
+    shift = AnchorShift(
+        boundary=at("2026-05-01"), anchor=at("2026-05-16"), at=at("2026-04-16"), cadence=CADENCES["P1M"]
+    )
+    sub = subscription(item(revision(UNIT)), shifts=(shift,))
+    assert windows(sub, "2026-05-16") == [
+        ("2026-04-01 00:00", "2026-05-16 00:00", "2026-05-16 00:00"),
+        ("2026-05-16 00:00", "2026-06-16 00:00", "2026-06-16 00:00"),
+    ]
