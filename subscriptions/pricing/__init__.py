@@ -6,6 +6,7 @@ from subscriptions.pricing.discounts import NO_DISCOUNTS, Discounts, parse_disco
 from subscriptions.pricing.dynamic import DynamicPrice
 from subscriptions.pricing.flat import IN_ADVANCE, IN_ARREARS, FlatPrice
 from subscriptions.pricing.graduated import GraduatedPrice
+from subscriptions.pricing.off_list import off_list
 from subscriptions.pricing.package import PackagePrice
 from subscriptions.pricing.parse import parse_price
 from subscriptions.pricing.percentage import PercentagePrice
@@ -32,6 +33,7 @@ __all__ = [
     "UnitPrice",
     "Usage",
     "VolumePrice",
+    "off_list",
     "parse_discounts",
     "parse_price",
 ]
