@@ -1,10 +1,9 @@
 """Owns the order of the steps: free units, price, percentage, coupon, maximum, minimum (billing rules 3)."""
 
-from core.jsontext import canonical_json
 from core.money import EXACT, ZERO, round_money
 from invoicing.rating.charge import charge_flat, rounded
 from invoicing.rating.coupon import apply_coupon
-from invoicing.rating.explain import explain, explain_quantity, explain_totals
+from invoicing.rating.explain import account_json, explain_quantity, explain_totals
 from invoicing.rating.maximum import apply_maximum
 from invoicing.rating.minimum import due_minimum, minimum_part
 from invoicing.rating.percentage_discount import apply_percentage_discount
@@ -50,11 +49,11 @@ def run_chain(line: RatingInput) -> RatedLine:
             amount = EXACT.add(amount, part.amount)
     discounted = EXACT.subtract(EXACT.add(amount, charges), net)
     detailed = tuple(part.frozen() for part in parts)
-    account = explain(
+    account = account_json(
         line,
         detailed=detailed,
         quantity=explain_quantity(line.quantity, line.pre_quantity, free, priced),
         totals=explain_totals(amount, charges, discounted, net),
         minimum_due=minimum_due,
     )
-    return RatedLine(detailed, priced, free, amount, charges, discounted, net, coupon_used, canonical_json(account))
+    return RatedLine(detailed, priced, free, amount, charges, discounted, net, coupon_used, account)

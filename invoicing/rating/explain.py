@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from core.jsontext import canonical_json
 from core.money import to_wire, trimmed
 from invoicing.rating.values import Coupon, DetailedLine, FlatComponent, RatingInput
 
@@ -64,42 +65,37 @@ def explain_totals(amount: Decimal, charges: Decimal, discounts: Decimal, net: D
     }
 
 
-def explain(
+def account_json(
     line: RatingInput,
     *,
     detailed: Iterable[DetailedLine],
     quantity: dict[str, str],
     totals: dict[str, str],
     minimum_due: Decimal | None,
-) -> dict[str, Any]:
-    """The whole account of a line."""
+) -> str:
+    """The whole account of a line as canonical text."""
     price = line.price
     commits = price.minimum is not None or price.maximum is not None
-    account: dict[str, Any] = {
-        "version": VERSION,
-        "currency": line.currency,
-        "price": price.to_wire(),
-        "quantity": quantity,
-        "parts": [explain_part(part) for part in detailed],
-        "totals": totals,
-    }
+    # In two halves around the price, whose text is made once for all lines; canonical text has its keys in order.
+    opening: dict[str, Any] = {"currency": line.currency, "parts": [explain_part(part) for part in detailed]}
+    closing: dict[str, Any] = {"quantity": quantity, "totals": totals, "version": VERSION}
     if line.discounts:
-        account["discounts"] = line.discounts.to_wire()
-    if not line.is_first_split or (commits and not line.is_last_split):
-        account["split"] = {"first": line.is_first_split, "last": line.is_last_split}
+        opening["discounts"] = line.discounts.to_wire()
     if commits and line.previously_billed_net:
-        account["billedEarlier"] = to_wire(line.previously_billed_net)
+        opening["billedEarlier"] = to_wire(line.previously_billed_net)
     if price.counts_events:
-        account["eventCount"] = line.event_count
+        opening["eventCount"] = line.event_count
     if (price.is_flat or commits) and line.fraction[0] != line.fraction[1]:
-        account["fraction"] = list(line.fraction)
+        opening["fraction"] = list(line.fraction)
     if line.components:
-        account["components"] = [_component(component) for component in line.components]
+        opening["components"] = [_component(component) for component in line.components]
     if line.coupon is not None:
-        account["coupon"] = _coupon(line.coupon)
+        opening["coupon"] = _coupon(line.coupon)
     if minimum_due is not None:
-        account["minimumDue"] = to_wire(minimum_due)
-    return account
+        opening["minimumDue"] = to_wire(minimum_due)
+    if not line.is_first_split or (commits and not line.is_last_split):
+        closing["split"] = {"first": line.is_first_split, "last": line.is_last_split}
+    return f'{canonical_json(opening)[:-1]},"price":{price.to_json()},{canonical_json(closing)[1:]}'
 
 
 def _component(component: FlatComponent) -> dict[str, Any]:

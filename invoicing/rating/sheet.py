@@ -65,7 +65,7 @@ class RateSheet:
         if discounts:
             terms["discounts"] = discounts.to_wire()
         self._head_json = canonical_json(terms)[:-1] + ',"parts":['
-        self._price_json = f'],"price":{canonical_json(price.to_wire())},"quantity":{{'
+        self._price_json = f'],"price":{price.to_json()},"quantity":{{'
         self._charges_json = f'","chargesTotal":"{self._zero}","discountsTotal":"'
         self._discount_json = f'","percentage":"{trimmed(self._percentage or ZERO)}","reason":"{PERCENTAGE_REASON}"}}]'
 
@@ -165,7 +165,7 @@ def _sheet_by_text(price: Price, discounts: Discounts, currency: str) -> RateShe
     if not steps or price.minimum is not None or price.maximum is not None:
         return None
     # By text, not by value: 0.1 and 0.10 are equal, but the account shows the price as it was written.
-    text = canonical_json([price.to_wire(), discounts.to_wire(), currency])
+    text = f"{price.to_json()}{canonical_json(discounts.to_wire())}{currency}"
     sheet = _by_text.get(text)
     if sheet is None:
         if len(_by_text) >= _MAX_KEPT:

@@ -1,9 +1,10 @@
 """Owns what all price models share: the price itself, the usage it is asked to price, and the charges it answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple
 
+from core.jsontext import canonical_json
 from core.money import ZERO, to_wire
 
 
@@ -62,6 +63,7 @@ class Price:
 
     minimum: Decimal | None = None
     maximum: Decimal | None = None
+    _json: str | None = field(default=None, init=False, repr=False, compare=False)
 
     def charges(self, usage: Usage) -> tuple[Charge, ...]:
         """What `usage` costs, part by part, exactly; the caller rounds each part once."""
@@ -79,6 +81,14 @@ class Price:
         if self.maximum is not None:
             wire["maximumAmount"] = to_wire(self.maximum)
         return wire
+
+    def to_json(self) -> str:
+        """`to_wire` as canonical text, made once: every line's account shows its price."""
+        text = self._json
+        if text is None:
+            text = canonical_json(self.to_wire())
+            object.__setattr__(self, "_json", text)
+        return text
 
     def _own_wire(self) -> dict[str, Any]:
         return {}

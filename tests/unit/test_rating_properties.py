@@ -5,6 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.jsontext import canonical_json
 from core.money import exponent
 from invoicing.rating import FlatComponent, RatingInput, rate, recompute, replay
 from invoicing.rating.chain import run_chain
@@ -49,6 +50,12 @@ def test_a_line_can_be_computed_again_from_its_account_alone(line):
     assert again.explain == rated.explain
     assert again.net == rated.net
     assert again.detailed == rated.detailed
+
+
+@given(ANY_LINE)
+def test_an_account_is_canonical_text(line):
+    rated = rate(line)
+    assert canonical_json(rated.explain) == rated.account
 
 
 @given(made.usage_lines())
