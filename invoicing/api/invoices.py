@@ -12,10 +12,12 @@ from rest_framework.response import Response
 
 from core.rest.lookups import find
 from core.rest.views import WireViewSet
+from customers.models import Customer
 from customers.selectors import living_customer
 from invoicing.api.invoice_filters import InvoiceFilterSet
 from invoicing.api.invoice_inputs import (
     DeleteDraftQuerySerializer,
+    InvoicePendingLinesSerializer,
     SimulationSerializer,
     simulated_line,
 )
@@ -26,8 +28,10 @@ from invoicing.selectors import invoices_for_display
 from invoicing.services.advance_invoice import advance_invoice
 from invoicing.services.approve_invoice import approve_invoice
 from invoicing.services.delete_draft import delete_draft
+from invoicing.services.invoice_pending_lines import invoice_pending_lines
 from invoicing.services.simulate_invoice import simulate_invoice
 from invoicing.services.snapshot_quantities import snapshot_quantities
+from subscriptions.errors import field_error
 
 SCOPES = {"GET": "billing:read"} | dict.fromkeys(("POST", "PUT", "DELETE"), "billing:write")
 _EXPAND = OpenApiParameter("expand", enum=EXPANDS, many=True)
@@ -87,6 +91,27 @@ class InvoiceViewSet(WireViewSet):
         query.is_valid(raise_exception=True)
         delete_draft(invoice=self.addressed_invoice(), **query.validated_data)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(
+        operation_id="invoicePendingLinesAction",
+        request=InvoicePendingLinesSerializer,
+        responses={201: InvoiceSerializer(many=True)},
+        filters=False,
+    )
+    @action(detail=False, methods=["post"], pagination_class=None)
+    def invoice(self, request: Request) -> Response:
+        """Invoice what is due of a customer now, without waiting for the schedule."""
+        body = self.read_body(InvoicePendingLinesSerializer)
+        customer = Customer.objects.filter(pk=body["customer_id"], deleted_at=None).first()
+        if customer is None:
+            raise field_error("customerId", "customer_not_found", "There is no such customer.")
+        made = invoice_pending_lines(
+            customer=customer, as_of=body.get("as_of"), line_ids=body.get("filters", {}).get("line_ids")
+        )
+        invoices = invoices_for_display(lines=True).filter(pk__in=[invoice.pk for invoice in made])
+        context = {**self.get_serializer_context(), "lines": True}
+        shown = InvoiceSerializer(invoices.order_by("created_at", "id"), many=True, context=context).data
+        return Response(shown, status=status.HTTP_201_CREATED)
 
     @extend_schema(operation_id="advanceInvoiceAction", request=None)
     @action(detail=True, methods=["post"])

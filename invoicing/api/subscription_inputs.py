@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.rest.fields import (
+    CurrencyField,
     DecimalStringField,
     KeyField,
     TextField,
@@ -17,6 +18,7 @@ from core.rest.fields import (
     ULIDField,
 )
 from core.rest.serializers import WireSerializer
+from subscriptions.api.plan_serializers import PlanUpdateSerializer
 from subscriptions.choices import UpdateAction
 from subscriptions.item_update import ItemUpdate
 
@@ -85,10 +87,17 @@ class PlanReferenceInputSerializer(WireSerializer):
     version = serializers.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
 
 
+class CustomPlanSerializer(PlanUpdateSerializer):
+    """Terms of the customer's own: a plan's facts without a stored plan."""
+
+    currency = CurrencyField()
+
+
 class SubscriptionCreateSerializer(WireSerializer):
     """Ours beyond the clients' types: `quantities`, what flat items start with, by key; and the anchor `calendar`."""
 
     plan = PlanReferenceInputSerializer(required=False)
+    custom_plan = CustomPlanSerializer(required=False)
     customer_id = ULIDField(required=False)
     customer_key = TextField(required=False, max_length=256)
     timing = TimingField(required=False)

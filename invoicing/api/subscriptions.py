@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from core import clock
 from core.errors import Forbidden
+from core.money import to_wire
 from core.rest.filters import AnyIdFilter, WireFilterSet
 from core.rest.lookups import find
 from core.rest.views import WireViewSet
@@ -21,10 +22,15 @@ from invoicing.api.subscription_inputs import (
     CALENDAR,
     IMMEDIATE,
     NEXT_BILLING_CYCLE,
+    ItemUpdateResultSerializer,
+    ItemUpdateSerializer,
     SubscriptionCreateSerializer,
+    item_update,
 )
 from invoicing.services.delete_subscription import delete_subscription
 from invoicing.services.start_subscription import calendar_anchor, next_cycle_start, start_subscription
+from invoicing.services.update_item import update_item
+from subscriptions.api.plan_serializers import plan_terms
 from subscriptions.api.subscription_serializers import SubscriptionExpandedSerializer, SubscriptionSerializer
 from subscriptions.choices import SubscriptionStatus
 from subscriptions.errors import field_error
@@ -73,17 +79,17 @@ class SubscriptionViewSet(WireViewSet):
         customer = _customer_of(body)
         active_from = _start(customer, body.get("timing", IMMEDIATE))
         check_backdate(request, active_from)
-        if "plan" not in body:
-            raise field_error("plan", "plan_or_custom_plan", "Give either plan or customPlan.")
+        named, custom = body.get("plan"), body.get("custom_plan")
         subscription = start_subscription(
             customer=customer,
-            plan=plan_named(**{"version": None, **body["plan"]}, at=max(clock.now(), active_from)),
+            plan=plan_named(**{"version": None, **named}, at=max(clock.now(), active_from)) if named else None,
+            custom_plan=plan_terms(custom) if custom else None,
             active_from=active_from,
             billing_anchor=_anchor(customer, body.get("billing_anchor"), active_from),
             starting_phase=body.get("starting_phase"),
             name=body.get("name"),
-            description=body.get("description"),
-            metadata=body.get("metadata"),
+            description=body.get("description", (custom or {}).get("description")),
+            metadata=body.get("metadata", (custom or {}).get("metadata")),
             settlement_mode=body.get("settlement_mode"),
             quantities=body.get("quantities"),
         )
@@ -118,6 +124,32 @@ class CustomerSubscriptionViewSet(WireViewSet):
     @extend_schema(operation_id="listCustomerSubscriptions")
     def list(self, request: Request, **kwargs: str) -> Response:
         return self.show_page(self.filter_queryset(self.get_queryset()))
+
+
+class SubscriptionItemViewSet(WireViewSet):
+    """Items are addressed by their running number, which never changes (billing rules 4)."""
+
+    required_scopes = SCOPES
+    serializer_class = ItemUpdateResultSerializer
+    queryset = Subscription.objects.all()
+    lookup_url_kwarg = "subscriptionId"
+
+    @extend_schema(operation_id="updateSubscriptionItem", request=ItemUpdateSerializer)
+    def update(self, request: Request, *, runningNumber: int, **kwargs: str) -> Response:  # noqa: N803 - the path's name
+        """Set the quantity of a flat item, or report the usage of one without a meter; or preview either."""
+        subscription = find(self.get_queryset(), self.addressed, what="subscription")
+        update = item_update(self.read_body(ItemUpdateSerializer))
+        check_backdate(request, update.effective_at)
+        result = update_item(subscription_id=subscription.pk, running_number=runningNumber, update=update)
+        shown = {
+            "amount_due_now": to_wire(result.due_now),
+            "amount_at_next_billing": to_wire(result.next_amount),
+            "next_billing_date": result.next_billing_at,
+            "currency": result.currency,
+            "invoice_id": result.invoice_id,
+            "late_usage": result.late or None,
+        }
+        return self.show(shown)
 
 
 def check_backdate(request: Request, moment: datetime | None) -> None:

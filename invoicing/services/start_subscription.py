@@ -13,6 +13,7 @@ from core.outbox.services.enqueue import enqueue_email
 from core.periods import month_start, zone_info
 from customers.models import Customer
 from invoicing.services.sync_gathering import sync_customers
+from invoicing.tasks import close_customers
 from subscriptions.choices import SubscriptionStatus
 from subscriptions.errors import field_error
 from subscriptions.models import Plan, Subscription
@@ -55,6 +56,10 @@ def start_subscription(
     )
     sync_customers([customer.id], as_of=clock.now())
     _send_notice(subscription)
+    subscription.refresh_from_db(fields=["next_billing_at", "reconcile_from"])
+    if subscription.next_billing_at is not None and subscription.active_from <= clock.now():
+        # Without the broker the schedule finds it all the same, so a failure to ask is no failure to subscribe.
+        transaction.on_commit(lambda: close_customers.delay([to_text(customer.id)]), robust=True)
     return subscription
 
 

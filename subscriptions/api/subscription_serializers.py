@@ -11,7 +11,6 @@ from core.rest.fields import (
     DecimalStringField,
     DurationField,
     KeyField,
-    ObjectField,
     TextField,
     TextMapField,
     TimeField,
@@ -20,6 +19,7 @@ from core.rest.fields import (
 from core.rest.serializers import WireSerializer
 from core.rest.wire_json import number_text
 from entitlements.api.serializers import FeatureSerializer
+from subscriptions.api.plan_serializers import DiscountsField, PriceField, TaxConfigField
 from subscriptions.choices import SubscriptionStatus
 from subscriptions.models import ItemRevision, Subscription, SubscriptionPhase
 from subscriptions.selectors import current_period, current_quantity
@@ -100,9 +100,9 @@ class SubscriptionItemSerializer(WireSerializer):
     active_to = TimeField(required=False)
     feature_key = KeyField(required=False)
     billing_cadence = DurationField(allow_null=True)
-    price = ObjectField(allow_null=True)
-    discounts = ObjectField(required=False)
-    tax_config = ObjectField(required=False)
+    price = PriceField(allow_null=True)
+    discounts = DiscountsField(required=False)
+    tax_config = TaxConfigField(required=False)
     included = serializers.SerializerMethodField()
     quantity = serializers.SerializerMethodField()
 

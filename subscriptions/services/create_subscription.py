@@ -24,6 +24,7 @@ from subscriptions.models import (
     SubscriptionItem,
     SubscriptionPhase,
 )
+from subscriptions.plan_selectors import checked_terms
 from subscriptions.plan_terms import PhaseTerms, PlacedPhase, PlanTerms, place_phases
 from subscriptions.selectors import overlapping_features, terms_of_plan
 
@@ -62,8 +63,11 @@ def create_subscription(
     customer = Customer.objects.select_for_update().get(pk=customer.pk)
     _check_start(active_from)
     _check_customer(customer)
-    terms = terms_of_plan(_on_sale(plan, active_from)) if plan is not None else custom_plan
-    assert terms is not None
+    if plan is not None:
+        terms = terms_of_plan(_on_sale(plan, active_from))
+    else:
+        assert custom_plan is not None
+        terms = checked_terms(custom_plan, path="customPlan")
     _bind_currency(customer, terms.currency)
 
     zone = customer.time_zone

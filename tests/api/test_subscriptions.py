@@ -137,6 +137,39 @@ class TestCreate:
         assert not InvoiceLine.objects.exists()
         assert not OutboxMessage.objects.exists()
 
+    def test_terms_of_the_customers_own_need_no_plan(self, api):
+        make_customer()
+        make_feature()
+        phase = {
+            "key": "only",
+            "name": "Only",
+            "rateCards": [
+                {
+                    "type": "usage_based",
+                    "key": "storage",
+                    "name": "Storage",
+                    "featureKey": "storage",
+                    "billingCadence": "P1M",
+                    "price": {"type": "unit", "amount": "0.10"},
+                }
+            ],
+        }
+        custom = {"name": "Acme special", "currency": "EUR", "billingCadence": "P1M", "phases": [phase]}
+        created = data(subscribe(api, plan=None, customPlan=custom), 201)
+        assert created["name"] == "Acme special"
+        assert "plan" not in created
+        shown = data(api.get(f"/subscriptions/{created['id']}"))
+        assert [item["featureKey"] for item in shown["phases"][0]["items"]] == ["storage"]
+
+    def test_a_bad_price_of_such_terms_is_named_by_its_path(self, api):
+        make_customer()
+        card = {"type": "flat_fee", "key": "base", "name": "Base", "price": {"type": "flat", "amount": "-1"}}
+        phase = {"key": "only", "name": "Only", "rateCards": [card]}
+        custom = {"name": "Acme special", "currency": "EUR", "billingCadence": "P1M", "phases": [phase]}
+        problem = fields_at_fault(subscribe(api, plan=None, customPlan=custom))
+        assert set(problem) == {"customPlan.phases.0.rateCards.0.price.amount"}
+        assert not Subscription.objects.exists()
+
     def test_a_draft_plan_is_400(self, api):
         make_customer()
         make_plan(effective_from=None)

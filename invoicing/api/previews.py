@@ -1,0 +1,87 @@
+"""`/customers/{idOrKey}/preview-invoices`: what would be billed, without billing it."""
+
+from datetime import timedelta
+from typing import Any
+
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import clock
+from core.rest.fields import CurrencyField, DecimalStringField, TextField, TimeField, ULIDField
+from core.rest.serializers import WireSerializer
+from core.rest.views import WireViewSet
+from customers.models import Customer
+from customers.selectors import living_customer
+from invoicing.api.line_serializers import TotalsSerializer
+from invoicing.engine.documents import totals_of
+from invoicing.services.preview import PreviewInvoice, PreviewLine, preview_customer
+from subscriptions.api.subscription_serializers import PeriodSerializer
+from subscriptions.errors import field_error
+
+FURTHEST = timedelta(days=400)
+
+
+class PreviewQuerySerializer(WireSerializer):
+    until = TimeField(required=False)
+
+
+class PreviewLineSerializer(WireSerializer):
+    """`id` is that of the gathering line, which the billed line keeps."""
+
+    id = ULIDField()
+    subscription_id = ULIDField()
+    running_number = serializers.IntegerField()
+    name = TextField()
+    period = serializers.SerializerMethodField()
+    invoice_at = TimeField()
+    quantity = DecimalStringField(source="rated.quantity")
+    totals = serializers.SerializerMethodField()
+
+    @extend_schema_field(PeriodSerializer)
+    def get_period(self, line: PreviewLine) -> dict[str, Any]:
+        return PeriodSerializer({"start": line.period_start, "end": line.period_end}).data
+
+    @extend_schema_field(TotalsSerializer)
+    def get_totals(self, line: PreviewLine) -> dict[str, Any]:
+        return TotalsSerializer(totals_of([line.rated], self.context["currency"])).data
+
+
+class PreviewInvoiceSerializer(WireSerializer):
+    customer_id = ULIDField()
+    currency = CurrencyField()
+    totals = TotalsSerializer()
+    lines = serializers.SerializerMethodField()
+
+    @extend_schema_field(PreviewLineSerializer(many=True))
+    def get_lines(self, invoice: PreviewInvoice) -> Any:
+        return PreviewLineSerializer(invoice.lines, many=True, context={"currency": invoice.currency}).data
+
+
+class PreviewViewSet(WireViewSet):
+    """The same computation as the close, up to `until` (by default now), with the usage known so far."""
+
+    required_scopes = {"GET": "billing:read"}
+    serializer_class = PreviewInvoiceSerializer
+    pagination_class = None
+    queryset = Customer.objects.none()
+    lookup_url_kwarg = "customerIdOrKey"
+
+    @extend_schema(
+        operation_id="previewInvoices",
+        parameters=[PreviewQuerySerializer],
+        responses=PreviewInvoiceSerializer(many=True),
+        filters=False,
+    )
+    def list(self, request: Request, **kwargs: str) -> Response:
+        customer = living_customer(self.addressed)
+        query = PreviewQuerySerializer(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        now = clock.now()
+        until = query.validated_data.get("until", now)
+        if until > now + FURTHEST:
+            raise field_error("until", "too_far_away", f"A preview reaches {FURTHEST.days} days ahead at most.")
+        return Response(
+            PreviewInvoiceSerializer(preview_customer(customer_id=customer.id, until=until), many=True).data
+        )
