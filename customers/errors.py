@@ -19,3 +19,15 @@ class CustomerDeleted(PreconditionFailed):
     """A deleted customer can't be changed."""
 
     default_code = "customer_deleted"
+
+
+class ProfileArchived(PreconditionFailed):
+    """An archived profile takes no customers."""
+
+    default_code = "profile_archived"
+
+
+class DefaultProfile(Conflict):
+    """The default profile must stay in use."""
+
+    default_code = "default_profile"

@@ -32,6 +32,13 @@ class InvoiceStatus(models.TextChoices):
 
 DRAFT_STATUSES = tuple(status for status in InvoiceStatus if status.value.startswith("draft."))
 
+# Drafts at which a step failed: staff fix the cause and retry the step.
+STOPPED_STATUSES = (
+    InvoiceStatus.DRAFT_COLLECTING_FAILED,
+    InvoiceStatus.DRAFT_INVALID,
+    InvoiceStatus.DRAFT_SYNC_FAILED,
+)
+
 # Issued, and money is still expected: what collection, dunning and ageing look at.
 OPEN_STATUSES = (
     InvoiceStatus.ISSUED,

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Count, Exists, F, OuterRef, Prefetch, QuerySet
 
@@ -10,6 +10,8 @@ from customers.models import Customer
 from invoicing.choices import CustomerOutcome, RunStatus
 from invoicing.models import BillingRun, Invoice, InvoiceDetailedLine, InvoiceLine, ParkedCustomer, RunCustomer
 from subscriptions.models import Subscription
+
+DUE_SOON = timedelta(days=7)
 
 
 def is_parked(customer_field: str = "customer_id") -> Exists:

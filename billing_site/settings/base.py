@@ -1,9 +1,12 @@
 """Settings that hold everywhere. What steers an installation comes from the environment."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 from billing_site.runtime.wiring import database_config, redis_url
+
+from .admin import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
@@ -17,11 +20,12 @@ INSTALLED_APPS = [
     "invoicing",
     "billing_site.access",
     "billing_site",
-    "unfold",
+    "billing_site.backoffice",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     "unfold.contrib.inlines",
-    "django.contrib.admin",
+    "billing_site.backoffice.config.FinanceDeskConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -96,6 +100,9 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 
@@ -147,6 +154,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BODY_BYTES
 API_RATE_LIMIT: str | None = os.environ.get("API_RATE_LIMIT", "6000/min") or None
 
 AXES_FAILURE_LIMIT = 5
-AXES_COOLOFF_TIME = 0.25  # hours
+AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
+AXES_ENABLE_ADMIN = False  # the finance desk has its own page of locked log-ins

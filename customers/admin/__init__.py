@@ -1,1 +1,5 @@
-"""The admin pages of the customers floor: each module registers its models when Django loads it."""
+"""Customers, suppliers, billing apps, billing profiles and overrides in the admin."""
+
+from customers.admin import app, customer, override, profile, supplier
+
+__all__ = ["app", "customer", "override", "profile", "supplier"]

@@ -1,1 +1,5 @@
-"""The admin pages of the entitlements floor: each module registers its models when Django loads it."""
+"""Meters, features and usage events in the admin."""
+
+from entitlements.admin import event, feature, meter
+
+__all__ = ["event", "feature", "meter"]

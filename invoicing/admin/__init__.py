@@ -1,1 +1,5 @@
-"""The admin pages of the invoicing floor: each module registers its models when Django loads it."""
+"""Invoices, payments, billing runs and parked customers in the admin."""
+
+from invoicing.admin import invoice, parked, payment, run, series
+
+__all__ = ["invoice", "parked", "payment", "run", "series"]

@@ -1,1 +1,5 @@
-"""The admin pages of the subscriptions floor: each module registers its models when Django loads it."""
+"""Plans, coupons and subscriptions in the admin."""
+
+from subscriptions.admin import coupon, plan, subscription
+
+__all__ = ["coupon", "plan", "subscription"]

@@ -8,6 +8,7 @@ from django.db import models
 
 from core.audit.actors import Actor, current_actor
 from core.audit.models import AuditEntry
+from core.audit.reasons import current_reason
 
 
 def record(
@@ -23,7 +24,8 @@ def record(
     """Record that the actor (by default the current one) `did` something to `target`.
 
     `did` continues the actor's name: "pinned Acme to Enterprise" becomes "Ada Byron pinned Acme to Enterprise."
-    `changes` maps a field to `[before, after]`, in JSON values. Call it in the transaction of the act itself.
+    `reason` is the one given here, else that of `because`. `changes` maps a field to `[before, after]`, in JSON
+    values. Call it in the transaction of the act itself.
     """
     actor = actor or current_actor()
     return AuditEntry.objects.create(
@@ -36,6 +38,6 @@ def record(
         target_label=str(target)[:300],
         customer_id=customer_id,
         sentence=f"{actor.label} {did.rstrip('.')}.",
-        reason=reason,
+        reason=reason or current_reason(),
         changes=dict(changes or {}),
     )

@@ -1,0 +1,1 @@
+"""The finance desk: roles, navigation, the start page, and admin pages that cross apps."""

@@ -1,0 +1,115 @@
+"""The customer's page: everything about them that finance asks for, across apps."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Sum
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from core import clock
+from core.admin.display import EMPTY, badge
+from core.audit.models import AuditEntry
+from customers.admin.customer import CustomerAdmin
+from customers.effective import terms_of
+from customers.models import Customer
+from customers.settings_words import SETTING_LABELS, setting_words
+from invoicing.admin.invoice_states import state_badge
+from invoicing.choices import OPEN_STATUSES, CustomerOutcome, InvoiceStatus
+from invoicing.models import Invoice, ParkedCustomer, RunCustomer
+from invoicing.run_progress import OUTCOME_TONES
+from subscriptions.admin.subscription import SUBSCRIPTION_TONES
+
+LATEST_INVOICES = 12
+LATEST_OUTCOMES = 8
+LATEST_SUBSCRIPTIONS = 20
+TIMELINE_LENGTH = 30
+
+admin.site.unregister(Customer)
+
+
+@admin.register(Customer)
+class CustomerPage(CustomerAdmin):
+    list_display = ("name", "standing", "key", "email", "currency", "billed_by", "time_zone", "since")
+    page_template = "backoffice/customer.html"
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changes = super().get_changelist_instance(request)
+        rows = list(changes.result_list)
+        parked = ParkedCustomer.objects.filter(customer__in=rows, released_at__isnull=True)
+        causes = dict(parked.values_list("customer_id", "cause"))
+        for customer in rows:
+            customer.parked_cause = causes.get(customer.pk)
+        changes.result_list = rows
+        return changes
+
+    @display(description="")
+    def standing(self, customer: Any) -> SafeString:
+        if customer.deleted_at:
+            return badge("Deleted")
+        return badge("Parked", "red", title=customer.parked_cause) if customer.parked_cause else EMPTY
+
+    def page_context(self, request: HttpRequest, obj: Customer) -> dict[str, Any]:
+        now = clock.now()
+        latest = obj.subscriptions.select_related("plan").order_by("-active_from")
+        subscriptions: list[Any] = list(latest[:LATEST_SUBSCRIPTIONS])
+        for subscription in subscriptions:
+            status = subscription.status_at(now)
+            subscription.badge = badge(status.label, SUBSCRIPTION_TONES[status])
+        invoices: list[Any] = list(
+            obj.invoices.exclude(status__in=[InvoiceStatus.GATHERING, InvoiceStatus.DELETED])
+            .select_related("customer")
+            .order_by("-created_at")[:LATEST_INVOICES]
+        )
+        for invoice in invoices:
+            invoice.badge = state_badge(invoice)
+        outcomes: list[Any] = list(
+            RunCustomer.objects.filter(customer=obj).select_related("run").order_by("-id")[:LATEST_OUTCOMES]
+        )
+        for row in outcomes:
+            row.tone = OUTCOME_TONES[CustomerOutcome(row.outcome)]
+        terms = terms_of([obj.pk])[obj.pk]
+        return {
+            "customer": obj,
+            "parked": ParkedCustomer.objects.filter(customer=obj, released_at__isnull=True).first(),
+            "subjects": list(obj.usage_subjects.filter(deleted_at__isnull=True)),
+            "address": [part for part in _address_lines(obj) if part],
+            "subscriptions": subscriptions,
+            "invoices": invoices,
+            "balances": _balances(obj, now),
+            "gathering": list(obj.invoices.filter(status=InvoiceStatus.GATHERING).order_by("currency")),
+            "outcomes": outcomes,
+            "terms": terms,
+            "settings": [
+                (label, setting_words(field, terms.settings.values[field]), terms.settings.origins[field])
+                for field, label in SETTING_LABELS.items()
+                if field in terms.settings.values
+            ],
+            "timeline": list(AuditEntry.objects.filter(customer_id=obj.pk)[:TIMELINE_LENGTH]),
+        }
+
+
+def _address_lines(customer: Customer) -> list[str]:
+    town = " ".join(part for part in (customer.postal_code, customer.city) if part)
+    region = ", ".join(part for part in (customer.state, customer.country) if part)
+    return [customer.line1, customer.line2, town, region, customer.phone_number]
+
+
+def _balances(customer: Customer, now: Any) -> list[dict[str, Any]]:
+    """What is open, per currency: how many invoices, how much, and since when."""
+    rows = (
+        Invoice.objects.filter(customer=customer, due__gt=0, issued_at__isnull=False, status__in=OPEN_STATUSES)
+        .order_by("currency")
+        .values("currency")
+        .annotate(count=Count("pk"), open=Sum("due"))
+    )
+    overdue = dict(
+        Invoice.objects.filter(
+            customer=customer, due__gt=0, issued_at__isnull=False, status__in=OPEN_STATUSES, due_at__lt=now
+        )
+        .order_by("currency")
+        .values_list("currency")
+        .annotate(overdue=Sum("due"))
+    )
+    return [{**row, "overdue": overdue.get(row["currency"], 0)} for row in rows]

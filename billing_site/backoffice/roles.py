@@ -1,0 +1,64 @@
+"""The four roles and what each may do. The database's groups follow this file after every migrate."""
+
+from typing import Any
+
+from django.apps import apps
+from django.db import transaction
+
+CLERK = "Finance clerk"
+APPROVER = "Finance approver"
+ADMIN = "Billing admin"
+AUDITOR = "Auditor"
+ROLES = (CLERK, APPROVER, ADMIN, AUDITOR)
+
+_HOUSE = ("customers", "entitlements", "subscriptions", "invoicing", "access")
+_READABLE = (*_HOUSE, "audit", "outbox", "testclock")
+
+_CLERK = {
+    "customers.add_customer",
+    "customers.change_customer",
+    "customers.delete_customer",
+    "customers.pin_customer",
+    "customers.change_customeroverride",
+    "customers.add_customeroverride",
+    "customers.add_customerappdata",
+    "customers.change_customerappdata",
+    "invoicing.advance_invoice",
+    "invoicing.delete_draft_invoice",
+    "invoicing.collect_invoice",
+    "invoicing.record_payment",
+    "subscriptions.add_coupon",
+    "subscriptions.change_coupon",
+}
+_APPROVER = _CLERK | {
+    "invoicing.approve_invoice",
+    "invoicing.void_invoice",
+    "invoicing.release_parkedcustomer",
+    "invoicing.start_billingrun",
+}
+_USERS = {"auth.view_user", "auth.add_user", "auth.change_user", "auth.view_group", "axes.view_accessattempt"}
+_USERS_ADMIN = {*_USERS, "axes.delete_accessattempt"}
+
+
+def sync_roles(*args: Any, **kwargs: Any) -> None:
+    """Give the four groups exactly their permissions. Other groups are left alone."""
+    group_model, permission_model = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
+    known = {
+        f"{permission.content_type.app_label}.{permission.codename}": permission.pk
+        for permission in permission_model.objects.select_related("content_type")
+    }
+    reads = {name for name in known if _app(name) in _READABLE and ".view_" in name}
+    wanted = {
+        CLERK: reads | _CLERK,
+        APPROVER: reads | _APPROVER,
+        ADMIN: reads | _USERS_ADMIN | {name for name in known if _app(name) in _HOUSE},
+        AUDITOR: reads | {"auth.view_user", "auth.view_group", "axes.view_accessattempt"},
+    }
+    with transaction.atomic():
+        for role, names in wanted.items():
+            group, _ = group_model.objects.get_or_create(name=role)
+            group.permissions.set([known[name] for name in names if name in known])
+
+
+def _app(permission: str) -> str:
+    return permission.partition(".")[0]

@@ -1,0 +1,86 @@
+"""Find anything: by number, key, name, e-mail, exact amount, id or a payment provider's id."""
+
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Model, Q, QuerySet
+from unfold.dataclasses import SearchResult
+
+from core import ids
+from core.admin.display import admin_url
+from core.admin.words import amount_text
+from core.errors import BillingError
+from core.money import parse_decimal
+from customers.models import Customer, CustomerAppData
+from invoicing.models import Invoice, Payment
+from subscriptions.models import Coupon, Plan, Subscription
+
+PER_KIND = 10
+
+
+def find(user: Any, term: str) -> list[SearchResult]:
+    """What the term may mean, at most ten of each kind, of the kinds that `user` may read."""
+    results: list[SearchResult] = []
+    if user.has_perm("customers.view_customer"):
+        results += [_customer(customer) for customer in _customers(term)]
+    if user.has_perm("invoicing.view_invoice"):
+        results += [_invoice(invoice) for invoice in _invoices(term)]
+    if user.has_perm("invoicing.view_payment"):
+        payments = Payment.objects.filter(Q(external_id=term) | Q(reference=term)).select_related("invoice")
+        results += [_result(payment, "Payment", "payments") for payment in payments[:PER_KIND]]
+    if user.has_perm("subscriptions.view_subscription"):
+        results += [_result(found, "Subscription", "autorenew") for found in _by_id(Subscription, term, "customer")]
+    if user.has_perm("subscriptions.view_plan"):
+        plans = Plan.objects.filter(Q(key__iexact=term) | Q(name__istartswith=term), deleted_at__isnull=True)
+        results += [_result(plan, f"Plan {plan.key}", "inventory_2") for plan in plans[:PER_KIND]]
+    if user.has_perm("subscriptions.view_coupon"):
+        coupons = Coupon.objects.filter(code__iexact=term)
+        results += [_result(coupon, "Coupon", "sell") for coupon in coupons[:PER_KIND]]
+    return results
+
+
+def _customers(term: str) -> list[Customer]:
+    known = _by_id(Customer, term)
+    if known:
+        return known
+    starts = Q(name__istartswith=term) | Q(key__istartswith=term) | Q(primary_email__istartswith=term)
+    found = list(Customer.objects.filter(starts)[:PER_KIND])
+    at_provider = CustomerAppData.objects.filter(external_id=term).select_related("customer")
+    return found + [data.customer for data in at_provider[:PER_KIND] if data.customer not in found]
+
+
+def _invoices(term: str) -> list[Invoice]:
+    known = _by_id(Invoice, term, "customer")
+    if known:
+        return known
+    invoices = Invoice.objects.select_related("customer")
+    found = list(invoices.filter(number=term.upper())[:PER_KIND])
+    try:
+        amount: Decimal = parse_decimal(term.replace(",", ""), field="amount")
+    except BillingError:
+        return found
+    by_amount = invoices.filter(total=amount, issued_at__isnull=False).order_by("-issued_at")
+    return found + list(by_amount[:PER_KIND])
+
+
+def _by_id(model: type[Model], term: str, *related: str) -> list[Any]:
+    known = ids.from_text(term)
+    if known is None:
+        return []
+    rows: QuerySet[Any] = model._default_manager.filter(pk=known)
+    return list(rows.select_related(*related) if related else rows)
+
+
+def _customer(customer: Customer) -> SearchResult:
+    known_as = ", ".join(part for part in (customer.key, customer.primary_email) if part)
+    return SearchResult(customer.name, f"Customer · {known_as}", admin_url(customer), "groups")
+
+
+def _invoice(invoice: Invoice) -> SearchResult:
+    total = f"{amount_text(invoice.total, invoice.currency)} {invoice.currency}"
+    description = f"{invoice.customer} · {total} · {invoice.get_status_display()}"
+    return SearchResult(str(invoice), description, admin_url(invoice), "receipt_long")
+
+
+def _result(obj: Model, description: str, icon: str) -> SearchResult:
+    return SearchResult(str(obj), description, admin_url(obj), icon)

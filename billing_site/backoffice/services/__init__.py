@@ -1,0 +1,1 @@
+"""What only the finance desk writes: its staff."""

@@ -1,0 +1,290 @@
+"""The model admins that all of ours build on: lists that stay fast, read pages, and changes that leave a trace."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.admin.options import IS_POPUP_VAR
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from unfold.views import ChangeList
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from core import ids
+from core.admin.changes import changes_of, sentence_of
+from core.admin.display import admin_url
+from core.admin.paginator import CappedPaginator
+from core.admin.refusals import explain
+from core.admin.verbs import Verb, VerbAdmin
+from core.audit.models import AuditEntry
+from core.audit.reasons import because
+from core.audit.services.record import record
+from core.errors import BillingError
+
+TIMELINE_LENGTH = 50
+
+
+class ChangeReasonForm(forms.ModelForm):
+    """A form that also asks why."""
+
+    change_reason = forms.CharField(
+        label="Reason for the change",
+        required=False,
+        max_length=1000,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text="Goes to the audit trail together with the old and new values.",
+    )
+
+
+class BoundedChangeList(ChangeList):
+    """Without a filter, what was counted (up to the cap) is all there is: no second count, no "show all"."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not (self.has_active_filters or self.query):
+            self.full_result_count = self.result_count
+
+
+class BackOfficeAdmin(VerbAdmin):
+    """A list with bounded counts and index-friendly search, and a read page in front of the form.
+
+    With a `page_template`, an object's address shows that page; its form moves to `…/edit/`. `search_exact` and
+    `search_prefix` are looked up first, as a whole; only when they find nothing are `search_within` searched for the
+    term anywhere. An id in its 26-character form always finds its row.
+    """
+
+    paginator = CappedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    list_max_show_all = 200
+    list_fullwidth = True
+    list_filter_submit = False
+    compressed_fields = False
+    warn_unsaved_form = True
+    actions_on_bottom = False
+    list_before_template = "admin/quick_filter.html"
+
+    page_template: str | None = None
+    verbs: tuple[Verb, ...] = ()
+    search_exact: tuple[str, ...] = ()
+    search_prefix: tuple[str, ...] = ()
+    search_within: tuple[str, ...] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.search_fields = (*self.search_exact, *self.search_prefix, *self.search_within)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return BoundedChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
+    ) -> tuple[models.QuerySet[Any], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        known = ids.from_text(term)
+        if known is not None:
+            return queryset.filter(pk=known), False
+        close = Q()
+        for field in self.search_exact:
+            close |= Q(**{field: term})
+        for field in self.search_prefix:
+            close |= Q(**{f"{field}__istartswith": term})
+        found = queryset.filter(close) if close else queryset.none()
+        if not self.search_within or found.exists():
+            return found, False
+        anywhere = Q()
+        for field in self.search_within:
+            anywhere |= Q(**{f"{field}__icontains": term})
+        return queryset.filter(anywhere), False
+
+    def get_urls(self) -> list[URLPattern]:
+        urls = super().get_urls()
+        if self.page_template is None:
+            return urls
+        name = f"{self.opts.app_label}_{self.opts.model_name}_edit"
+        return [path("<path:object_id>/edit/", self.admin_site.admin_view(self.edit_view), name=name), *urls]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if self.page_template is None or request.method == "POST" or IS_POPUP_VAR in request.GET:
+            return super().change_view(request, object_id, form_url, extra_context)
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        if not self.has_view_permission(request, obj):
+            raise PermissionDenied
+        request.current_app = self.admin_site.name
+        context = {
+            **self.admin_site.each_context(request),
+            "title": str(obj),
+            "opts": self.opts,
+            "object": obj,
+            "object_id": ids.to_text(obj.pk) if hasattr(obj.pk, "int") else obj.pk,
+            "media": self.media,
+            "buttons": self.buttons(request, obj),
+            "edit_url": self.edit_url(request, obj),
+            **self.page_context(request, obj),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, self.page_template, context)
+
+    def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The form of an object whose address shows its page."""
+        return super().change_view(request, object_id)
+
+    def edit_url(self, request: HttpRequest, obj: models.Model) -> str | None:
+        """Where the object can be edited, or None when it can't."""
+        if self.page_template is None or not self.has_change_permission(request, obj):
+            return None
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_edit", args=[obj.pk])
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """What the read page shows besides the object itself."""
+        return {}
+
+    def timeline(self, obj: models.Model) -> list[AuditEntry]:
+        """The latest audit entries about `obj`."""
+        entries = AuditEntry.objects.filter(target_type=self.opts.label_lower, target_id=obj.pk)
+        return list(entries[:TIMELINE_LENGTH])
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        if not self.has_view_permission(request, obj):
+            raise PermissionDenied
+        context = {"title": f"History: {obj}", "object": obj, "timeline": self.timeline(obj), "back": admin_url(obj)}
+        return self._page(request, "admin/history.html", context)
+
+    # The audit trail is the only record of who did what; Django's own log would be a second one.
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None: ...
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None: ...
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> None: ...
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        # One way to save, which leads back to the page.
+        extra_context = {
+            "show_save_and_continue": False,
+            "show_save_and_add_another": False,
+            **(extra_context or {}),
+        }
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except BillingError as error:
+            # Rolled back. The same form once more, with what was typed and with the refusal on top.
+            request.__dict__["refusal"] = error
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        title = str(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title[:1].upper() + title[1:], **(extra_context or {})})
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        refusal = getattr(request, "refusal", None)
+        return form if refusal is None else type(form.__name__, (_Refused, form), {"refusal": refusal})
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        asks = issubclass(self.form, ChangeReasonForm) and self.has_change_permission(request, obj)
+        if not asks or any("change_reason" in options["fields"] for _, options in fieldsets):
+            return fieldsets
+        return [*fieldsets, (None, {"fields": ["change_reason"]})]
+
+
+class _Refused:
+    """A form that a service refused: it says why, and is not saved."""
+
+    refusal: BillingError
+
+    def clean(self) -> Any:
+        cleaned = super().clean()  # type: ignore[misc]
+        self.add_error(None, explain(self.refusal))  # type: ignore[attr-defined]
+        return cleaned
+
+
+class ReadOnlyAdmin(BackOfficeAdmin):
+    """For what only services write: shown, never edited."""
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class MasterDataAdmin(BackOfficeAdmin):
+    """For master data that staff edit in a form. Every save and delete leaves a sentence in the audit trail."""
+
+    form = ChangeReasonForm
+
+    def customer_id_of(self, obj: Any) -> Any:
+        """Whose timeline the change belongs to."""
+        return None
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        with because(form.cleaned_data.get("change_reason", "")):
+            self.save_recorded(request, obj, form, change)
+
+    def save_recorded(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save and record it. Overridden where a service does both."""
+        changes = changes_of(form)
+        super().save_model(request, obj, form, change)
+        noun = self.opts.verbose_name
+        if change and not changes:
+            return
+        record(
+            verb=f"{self.opts.model_name}.{'changed' if change else 'created'}",
+            target=obj,
+            did=f"changed {noun} {obj}: {sentence_of(changes, self.model)}" if change else f"created {noun} {obj}",
+            changes=changes,
+            customer_id=self.customer_id_of(obj),
+        )
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        record(
+            verb=f"{self.opts.model_name}.deleted",
+            target=obj,
+            did=f"deleted {self.opts.verbose_name} {obj}",
+            customer_id=self.customer_id_of(obj),
+        )
+        super().delete_model(request, obj)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        # One at a time, each with its page of consequences: deleting many at once is no daily job.
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        response = super().response_add(request, obj, post_url_continue)
+        return self._to_page(request, obj, response)
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        response = super().response_change(request, obj)
+        return self._to_page(request, obj, response)
+
+    def _to_page(self, request: HttpRequest, obj: Any, response: HttpResponse) -> HttpResponse:
+        if self.page_template is None or "_save" not in request.POST or IS_POPUP_VAR in request.POST:
+            return response
+        return HttpResponseRedirect(admin_url(obj))

@@ -1,0 +1,23 @@
+"""Owns list filters by named states."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from django.contrib.admin import SimpleListFilter
+from django.http import HttpRequest
+
+
+class ChoiceFilter(SimpleListFilter):
+    """A filter whose state without a choice has a name of its own."""
+
+    choices_of: ClassVar[tuple[tuple[str, str], ...]] = ()
+    default_label: ClassVar[str] = "All"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> tuple[tuple[str, str], ...]:
+        return self.choices_of
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        choices: list[Any] = list(super().choices(changelist))
+        first, *rest = choices
+        yield {**first, "display": self.default_label}
+        yield from rest

@@ -1,0 +1,85 @@
+"""The outbox in the admin: what was told to whom, and what could not be delivered."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from core.admin.base import ReadOnlyAdmin
+from core.admin.display import EMPTY, badge, moment, number
+from core.admin.filters import ChoiceFilter
+from core.outbox.models import OutboxMessage
+
+
+class DeliveryState(ChoiceFilter):
+    title = "State"
+    parameter_name = "state"
+    choices_of = (("waiting", "Waiting"), ("delivered", "Delivered"), ("failed", "Given up"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "waiting":
+            return queryset.filter(due_at__isnull=False)
+        if self.value() == "delivered":
+            return queryset.filter(delivered_at__isnull=False)
+        if self.value() == "failed":
+            return queryset.filter(due_at__isnull=True, delivered_at__isnull=True)
+        return queryset
+
+
+def subject_of(message: OutboxMessage) -> str:
+    """What the message is about, in a line."""
+    payload: Mapping[str, Any] = message.payload
+    return str(payload.get("subject") or payload.get("type") or message.topic)
+
+
+@admin.register(OutboxMessage)
+class OutboxMessageAdmin(ReadOnlyAdmin):
+    list_display = ("made", "topic", "about", "receiver", "state", "tries", "delivered")
+    list_display_links = ("about",)
+    list_filter = (DeliveryState, "topic")
+    search_exact = ("payload__to", "dedupe_key")
+    search_help_text = "An e-mail address, exactly."
+    sortable_by = ()
+    fields = ("made", "topic", "receiver", "about", "body", "state", "tries", "next_try", "delivered", "last_error")
+    readonly_fields = fields
+
+    @display(description="Made")
+    def made(self, message: OutboxMessage) -> SafeString:
+        return moment(message.created_at)
+
+    @display(description="About")
+    def about(self, message: OutboxMessage) -> str:
+        return subject_of(message)
+
+    @display(description="To")
+    def receiver(self, message: OutboxMessage) -> SafeString | str:
+        return message.payload.get("to") or EMPTY
+
+    @display(description="Text")
+    def body(self, message: OutboxMessage) -> SafeString:
+        return format_html('<pre class="ch-pre">{}</pre>', message.payload.get("body") or message.payload)
+
+    @display(description="State")
+    def state(self, message: OutboxMessage) -> SafeString:
+        if message.delivered_at:
+            return badge("Delivered", "green")
+        if message.due_at is None:
+            return badge("Given up", "red")
+        return badge("Retrying", "amber") if message.attempts else badge("Waiting", "blue")
+
+    @display(description="Attempts")
+    def tries(self, message: OutboxMessage) -> SafeString:
+        return number(message.attempts)
+
+    @display(description="Next attempt")
+    def next_try(self, message: OutboxMessage) -> SafeString:
+        return moment(message.due_at)
+
+    @display(description="Delivered")
+    def delivered(self, message: OutboxMessage) -> SafeString:
+        return moment(message.delivered_at)

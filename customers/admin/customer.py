@@ -1,0 +1,233 @@
+"""Customers in the admin: the list, the form, and pinning them to a profile."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminTextInputWidget
+
+from core.admin.base import ChangeReasonForm, MasterDataAdmin
+from core.admin.display import EMPTY, badge, moment
+from core.admin.filters import ChoiceFilter
+from core.admin.refusals import explain
+from core.admin.verbs import ReasonForm, Verb
+from core.errors import BillingError
+from core.money import currencies
+from core.periods import zone_info
+from customers.models import BillingProfile, Customer, UsageSubject
+from customers.services.create_customer import create_customer
+from customers.services.customer_input import ADDRESS_FIELDS, CustomerInput
+from customers.services.delete_customer import delete_customer
+from customers.services.pin_customer import pin_customer
+from customers.services.unpin_customer import unpin_customer
+from customers.services.update_customer import update_customer
+
+
+class LivingCustomers(ChoiceFilter):
+    title = "State"
+    parameter_name = "state"
+    choices_of = (("deleted", "Deleted"),)
+    default_label = "Not deleted"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(deleted_at__isnull=self.value() != "deleted")
+
+
+class PinnedTo(ChoiceFilter):
+    """The profiles that customers are pinned to; without a pin they follow the default."""
+
+    title = "Billing profile"
+    parameter_name = "profile"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> tuple[tuple[str, str], ...]:
+        profiles = BillingProfile.objects.values_list("pk", "name")[:50]
+        return (("default", "Follows the default"), *((str(pk), f"Pinned to {name}") for pk, name in profiles))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        if self.value() == "default":
+            return queryset.filter(billing_override__billing_profile__isnull=True)
+        return queryset.filter(billing_override__billing_profile=self.value())
+
+
+class PinForm(ReasonForm):
+    profile = forms.ModelChoiceField(
+        label="Pin to",
+        queryset=BillingProfile.objects.filter(archived_at__isnull=True),
+        widget=UnfoldAdminSelect2Widget,
+    )
+    field_order = ("profile", "reason")
+
+
+class CustomerForm(ChangeReasonForm):
+    """A customer with the subjects that count as its usage."""
+
+    subjects = forms.CharField(
+        label="Usage subjects",
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Usage events with these subjects are the customer's. Separate them by commas.",
+    )
+
+    class Meta:
+        model = Customer
+        fields = ("name", "key", "description", "primary_email", "currency", "time_zone", "tax_id", *ADDRESS_FIELDS)
+        labels = {"primary_email": "E-mail", "tax_id": "Tax id", "line1": "Address line 1", "line2": "Address line 2"}
+        help_texts = {
+            "key": "The customer's name in your own systems.",
+            "currency": "Once set, new subscriptions must be in it; a code such as EUR.",
+            "time_zone": "Of new subscriptions, such as Europe/Berlin; running ones keep theirs.",
+            "country": "Two letters, such as DE.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk and not self.instance._state.adding:
+            living = UsageSubject.objects.filter(customer=self.instance, deleted_at__isnull=True)
+            self.initial["subjects"] = ", ".join(living.values_list("key", flat=True))
+
+    def clean_currency(self) -> str | None:
+        currency = (self.cleaned_data["currency"] or "").upper()
+        if currency and currency not in currencies():
+            raise ValidationError("Not a currency of ISO 4217; use a code such as EUR.")
+        return currency or None
+
+    def clean_country(self) -> str:
+        return self.cleaned_data["country"].upper()
+
+    def clean_time_zone(self) -> str:
+        try:
+            zone_info(self.cleaned_data["time_zone"])
+        except BillingError as error:
+            raise ValidationError(explain(error)) from error
+        return self.cleaned_data["time_zone"]
+
+    def as_input(self) -> CustomerInput:
+        """The form as the services take it. Metadata, which the form does not show, stays as it is."""
+        values = self.cleaned_data
+        subjects = tuple(part.strip() for part in values["subjects"].split(",") if part.strip())
+        adding = self.instance._state.adding
+        return CustomerInput(
+            name=values["name"],
+            key=values["key"] or None,
+            description=values["description"] or None,
+            primary_email=values["primary_email"] or None,
+            currency=values["currency"],
+            time_zone=values["time_zone"],
+            tax_id=values["tax_id"],
+            metadata=self.instance.metadata,
+            address={name: values[name] for name in ADDRESS_FIELDS},
+            subjects=None if adding and not subjects else subjects,
+        )
+
+
+def profile_now(customer: Customer) -> str:
+    """What the customer is pinned to, in words."""
+    override = getattr(customer, "billing_override", None)
+    pinned = override.billing_profile if override else None
+    return f"pinned to “{pinned.name}”" if pinned else "not pinned: follows the default profile"
+
+
+def _pin(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
+    pin_customer(customer=customer, profile=answers["profile"], reason=answers["reason"])
+    return f"{customer} is pinned to “{answers['profile']}”. Open drafts keep their terms."
+
+
+def _unpin(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
+    unpin_customer(customer=customer, reason=answers["reason"])
+    return f"{customer} follows the default profile again. Open drafts keep their terms."
+
+
+def _why_not_pin(request: HttpRequest, customer: Customer) -> str:
+    return "The customer was deleted." if customer.deleted_at else ""
+
+
+def _why_not_unpin(request: HttpRequest, customer: Customer) -> str:
+    override = getattr(customer, "billing_override", None)
+    return "" if override and override.billing_profile_id else "The customer is not pinned to a profile."
+
+
+PIN = Verb(
+    slug="pin",
+    label="Pin to profile",
+    permission="customers.pin_customer",
+    asks=lambda customer: f"To which billing profile is {customer} to be pinned? Now it is {profile_now(customer)}.",
+    consequences=lambda customer: [
+        "The next invoices follow the pinned profile: its supplier, app, payment terms and workflow.",
+        "The customer's own overrides stay, and go before the profile.",
+        "Drafts and issued invoices keep the terms that they were made with.",
+    ],
+    perform=_pin,
+    why_not=_why_not_pin,
+    form=PinForm,
+    bulk=True,
+)
+UNPIN = Verb(
+    slug="unpin",
+    label="Unpin",
+    permission="customers.pin_customer",
+    asks=lambda customer: f"Is {customer} to follow the default profile again? Now it is {profile_now(customer)}.",
+    consequences=lambda customer: ["Drafts and issued invoices keep the terms that they were made with."],
+    perform=_unpin,
+    why_not=_why_not_unpin,
+    bulk=True,
+)
+
+
+@admin.register(Customer)
+class CustomerAdmin(MasterDataAdmin):
+    list_display: tuple[str, ...] = ("name", "key", "email", "currency", "billed_by", "time_zone", "since")
+    list_filter = (LivingCustomers, PinnedTo)
+    list_select_related = ("billing_override__billing_profile",)
+    search_exact = ("key",)
+    search_prefix = ("name", "key", "primary_email")
+    search_within = ("name", "primary_email", "key")
+    form = CustomerForm
+    fieldsets = (
+        (None, {"fields": (("name", "key"), "description", ("primary_email", "tax_id"), "subjects")}),
+        ("Billing", {"fields": (("currency", "time_zone"),)}),
+        (
+            "Address",
+            {"fields": (("line1", "line2"), ("postal_code", "city"), ("state", "country"), "phone_number")},
+        ),
+    )
+    verbs = (PIN, UNPIN)
+
+    @display(description="E-mail", ordering="primary_email")
+    def email(self, customer: Customer) -> SafeString | str:
+        return customer.primary_email or EMPTY
+
+    @display(description="Billing profile")
+    def billed_by(self, customer: Customer) -> SafeString:
+        override = getattr(customer, "billing_override", None)
+        pinned = override.billing_profile if override else None
+        return badge(f"pin: {pinned.name}", "blue") if pinned else EMPTY
+
+    @display(description="Customer since", ordering="created_at")
+    def since(self, customer: Customer) -> SafeString:
+        return moment(customer.created_at)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
+        return super().get_queryset(request).select_related("billing_override__billing_profile")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or obj.deleted_at is None)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or obj.deleted_at is None)
+
+    def save_recorded(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:
+            update_customer(customer=obj, replacement=form.as_input())
+        else:
+            obj.pk = create_customer(customer=form.as_input()).pk
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        delete_customer(customer=obj)

@@ -1,0 +1,129 @@
+"""Billing profiles in the admin: what they say, who follows them, archiving."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from core.admin.base import MasterDataAdmin
+from core.admin.display import badge, number
+from core.admin.filters import ChoiceFilter
+from core.admin.verbs import Verb
+from core.admin.words import counted
+from customers.admin.setting_fields import DaysField, SettingsForm
+from customers.models import BillingProfile
+from customers.models.profile import default_dunning_days
+from customers.services.archive_profile import archive_profile, restore_profile
+from customers.settings_words import SETTING_LABELS, setting_words
+
+
+class UsableProfiles(ChoiceFilter):
+    title = "State"
+    parameter_name = "state"
+    choices_of = (("archived", "Archived"),)
+    default_label = "In use"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(archived_at__isnull=self.value() != "archived")
+
+
+class ProfileForm(SettingsForm):
+    dunning_days = DaysField(label="Retries after a failed charge", empty=[], initial=default_dunning_days)
+
+    class Meta:
+        model = BillingProfile
+        fields = "__all__"
+
+
+def _archive(request: HttpRequest, profile: BillingProfile, answers: Mapping[str, Any]) -> str:
+    archive_profile(profile=profile, reason=answers["reason"])
+    return f"“{profile}” is archived. Nobody new can be pinned to it."
+
+
+def _restore(request: HttpRequest, profile: BillingProfile, answers: Mapping[str, Any]) -> str:
+    restore_profile(profile=profile, reason=answers["reason"])
+    return f"“{profile}” can be used again."
+
+
+ARCHIVE = Verb(
+    slug="archive",
+    label="Archive",
+    permission="customers.change_billingprofile",
+    asks=lambda profile: f"Is “{profile}” to be archived?",
+    consequences=lambda profile: ["Nobody new can be pinned to it. Customers that are pinned to it stay."],
+    shows=lambda profile: profile.archived_at is None,
+    why_not=lambda request, profile: "The default profile can't be archived." if profile.is_default else "",
+    perform=_archive,
+    tone="danger",
+)
+RESTORE = Verb(
+    slug="restore",
+    label="Use again",
+    permission="customers.change_billingprofile",
+    asks=lambda profile: f"Is “{profile}” to be usable again?",
+    shows=lambda profile: profile.archived_at is not None,
+    perform=_restore,
+)
+
+
+@admin.register(BillingProfile)
+class BillingProfileAdmin(MasterDataAdmin):
+    """The app is fixed once given (billing rules 5); the default is changed by its own verb."""
+
+    form = ProfileForm
+    list_display = ("name", "standing", "supplier", "app", "collection_method", "terms", "customers_pinned")
+    list_filter = (UsableProfiles, "collection_method")
+    list_select_related = ("supplier", "app")
+    search_within = ("name",)
+    page_template = "backoffice/profile.html"
+    fieldsets = (
+        (None, {"fields": ("name", "description", ("supplier", "app"))}),
+        ("Collection", {"fields": (("collection_method", "due_after"), "dunning_days")}),
+        (
+            "Workflow",
+            {"fields": (("auto_advance", "draft_period"), ("collection_interval", "collection_alignment"))},
+        ),
+        (
+            "Progressive billing",
+            {"fields": ("progressive_billing", ("progressive_threshold", "progressive_threshold_currency"))},
+        ),
+        ("Tax", {"fields": (("tax_enabled", "tax_enforced"), ("tax_behavior", "tax_code"))}),
+    )
+    verbs: tuple[Verb, ...] = (ARCHIVE, RESTORE)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BillingProfile]:
+        return super().get_queryset(request).select_related("supplier", "app").annotate(pins=Count("pinned_overrides"))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("app",) if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        free = obj is None or not (obj.is_default or obj.pinned_overrides.exists())
+        return free and super().has_delete_permission(request, obj)
+
+    @display(description="Standing")
+    def standing(self, profile: BillingProfile) -> SafeString:
+        if profile.is_default:
+            return badge("Default", "green")
+        return badge("Archived", "grey") if profile.archived_at else badge("Available", "blue")
+
+    @display(description="Due after")
+    def terms(self, profile: BillingProfile) -> str:
+        return setting_words("due_after", profile.due_after)
+
+    @display(description="Customers pinned", ordering="pins")
+    def customers_pinned(self, profile: Any) -> SafeString:
+        return number(profile.pins)
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        return {
+            "profile": obj,
+            "standing": self.standing(obj),
+            "settings": [(label, setting_words(field, getattr(obj, field))) for field, label in SETTING_LABELS.items()],
+            "pinned": counted(obj.pins, "customer is pinned to it", "customers are pinned to it"),
+            "timeline": self.timeline(obj),
+        }

@@ -1,0 +1,56 @@
+"""Meters in the admin. How a meter reads events is fixed once given: billed quantities rest on it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from core.admin.base import MasterDataAdmin
+from core.admin.display import badge, moment
+from core.admin.filters import ChoiceFilter
+from entitlements.models import Meter
+
+
+class LivingMeters(ChoiceFilter):
+    title = "State"
+    parameter_name = "state"
+    choices_of = (("deleted", "Deleted"),)
+    default_label = "In use"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(deleted_at__isnull=self.value() != "deleted")
+
+
+@admin.register(Meter)
+class MeterAdmin(MasterDataAdmin):
+    list_display = ("name", "key", "reads", "event_type", "dimensions", "since")
+    list_filter = (LivingMeters, "aggregation")
+    search_prefix = ("key", "name")
+    search_within = ("name", "key", "event_type")
+    fields = ("name", "key", "description", "aggregation", "event_type", "value_property", "group_by", "event_from")
+    fixed = ("key", "aggregation", "event_type", "value_property", "group_by", "event_from")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return self.fixed
+
+    @display(description="Reads")
+    def reads(self, meter: Meter) -> SafeString:
+        what = f"{meter.get_aggregation_display()} of {meter.value_property}" if meter.value_property else "Count"
+        return badge(what, "blue")
+
+    @display(description="By dimension")
+    def dimensions(self, meter: Meter) -> str:
+        return ", ".join(meter.group_by) or "–"
+
+    @display(description="Since", ordering="created_at")
+    def since(self, meter: Meter) -> SafeString:
+        return moment(meter.created_at)

@@ -1,0 +1,133 @@
+"""Invoices in the admin: the list, and the page with lines, money and frozen terms. Read only everywhere."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from core.admin.base import ReadOnlyAdmin
+from core.admin.display import link, moment, money
+from customers.choices import CollectionMethod
+from customers.settings_words import SETTING_LABELS, setting_words
+from invoicing.admin.invoice_states import InvoiceCurrency, InvoiceState, IssuedIn, state_badge
+from invoicing.admin.invoice_verbs import INVOICE_VERBS
+from invoicing.admin.payment import PAYMENT_TONES
+from invoicing.choices import InvoiceStatus, PaymentStatus
+from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
+from subscriptions.price_words import discount_words, price_words
+
+HOW_PAID = {CollectionMethod.CHARGE_AUTOMATICALLY: "automatically", CollectionMethod.SEND_INVOICE: "by the customer"}
+
+
+@admin.register(Invoice)
+class InvoiceAdmin(ReadOnlyAdmin):
+    list_display = (
+        "document",
+        "state",
+        "customer_link",
+        "issued",
+        "due_date",
+        "total_amount",
+        "due_amount",
+        "collected_by",
+    )
+    list_filter = (InvoiceState, InvoiceCurrency, IssuedIn, "collection_method")
+    list_select_related = ("customer",)
+    search_exact = ("number",)
+    search_prefix = ("customer__name", "customer__key")
+    search_within = ("customer__name",)
+    search_help_text = "An invoice number, or the start of a customer's name or key."
+    page_template = "backoffice/invoice.html"
+    verbs = INVOICE_VERBS
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
+        return super().get_queryset(request).select_related("customer", "supplier", "app", "profile", "run")
+
+    @display(description="Invoice")
+    def document(self, invoice: Invoice) -> str:
+        return invoice.number or ("Gathering" if invoice.status == InvoiceStatus.GATHERING else "Draft")
+
+    @display(description="Status")
+    def state(self, invoice: Invoice) -> SafeString:
+        return state_badge(invoice)
+
+    @display(description="Customer", ordering="customer__name")
+    def customer_link(self, invoice: Invoice) -> SafeString:
+        return link(invoice.customer)
+
+    @display(description="Issued", ordering="issued_at")
+    def issued(self, invoice: Invoice) -> SafeString:
+        return moment(invoice.issued_at)
+
+    @display(description="Due date", ordering="due_at")
+    def due_date(self, invoice: Invoice) -> SafeString:
+        return moment(invoice.due_at)
+
+    @display(description="Total", ordering="total")
+    def total_amount(self, invoice: Invoice) -> SafeString:
+        return money(invoice.total, invoice.currency)
+
+    @display(description="Due", ordering="due")
+    def due_amount(self, invoice: Invoice) -> SafeString:
+        return money(invoice.due, invoice.currency, quiet_zero=True)
+
+    @display(description="Paid")
+    def collected_by(self, invoice: Invoice) -> str:
+        return HOW_PAID.get(CollectionMethod(invoice.collection_method), "–") if invoice.collection_method else "–"
+
+    def page_context(self, request: HttpRequest, obj: Invoice) -> dict[str, Any]:
+        payments: list[Any] = list(obj.payments.select_related("app"))
+        for payment in payments:
+            payment.tone = PAYMENT_TONES[PaymentStatus(payment.status)]
+        return {
+            "invoice": obj,
+            "document": self.document(obj),
+            "state": state_badge(obj),
+            "is_gathering": obj.status == InvoiceStatus.GATHERING,
+            "lines": lines_of(obj),
+            "payments": payments,
+            "money_rows": money_rows(obj),
+            "terms": terms_rows(obj),
+            "timeline": self.timeline(obj),
+        }
+
+
+def lines_of(invoice: Invoice) -> list[Any]:
+    """The lines with their detailed lines and prices in words, times in the subscription's zone. Two queries."""
+    details = InvoiceDetailedLine.objects.order_by("position")
+    lines: list[Any] = list(
+        InvoiceLine.objects.filter(invoice=invoice, deleted_at__isnull=True)
+        .select_related("subscription", "item", "revision")
+        .order_by("position", "id")
+        .prefetch_related(Prefetch("detailed_lines", details))
+    )
+    for line in lines:
+        line.zone = line.subscription.time_zone if line.subscription else "UTC"
+        cadence = line.revision.billing_cadence if line.revision else None
+        line.words = price_words(line.price, line.currency, cadence) if line.price else ""
+        line.discount = discount_words(line.discounts)
+    return lines
+
+
+def money_rows(invoice: Invoice) -> list[tuple[str, Any, bool]]:
+    """The identity of billing rules 11 as label, amount and whether it is shown at zero too."""
+    rows: list[tuple[str, Any, bool]] = [
+        ("Total", invoice.total, True),
+        ("Credited", -invoice.credited, False),
+        ("Paid", -invoice.paid, True),
+        ("Refunded", invoice.refunded, False),
+        ("Moved to the balance", invoice.moved_to_balance, False),
+        ("From the balance", -invoice.applied_from_balance, False),
+        ("Written off", -invoice.written_off, False),
+        ("Due", invoice.due, True),
+    ]
+    return [row for row in rows if row[2] or row[1]]
+
+
+def terms_rows(invoice: Invoice) -> list[tuple[str, str, str]]:
+    """The settings that the invoice froze when it was created, in words, each with its origin."""
+    frozen = invoice.workflow_snapshot
+    return [(label, setting_words(field, frozen[field])) for field, label in SETTING_LABELS.items() if field in frozen]

@@ -1,0 +1,90 @@
+"""Parked customers in the admin: why each is left out of runs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from core.admin.base import ReadOnlyAdmin
+from core.admin.display import badge, link, moment
+from core.admin.filters import ChoiceFilter
+from core.admin.verbs import Verb
+from invoicing.models import ParkedCustomer
+from invoicing.services.release_customer import release_customer
+
+
+def _release(request: HttpRequest, parked: ParkedCustomer, answers: Mapping[str, Any]) -> str:
+    release_customer(parked=parked, reason=answers["reason"])
+    return f"{parked.customer} is released. The next run bills everything that is due."
+
+
+RELEASE = Verb(
+    slug="release",
+    label="Release",
+    permission="invoicing.release_parkedcustomer",
+    asks=lambda parked: f"Is the cause fixed, and may {parked.customer} be billed again?",
+    consequences=lambda parked: [
+        f"Parked because: {parked.cause}",
+        "The next run bills everything that is due, and nothing twice.",
+        "If the cause is still there, the run parks the customer again.",
+    ],
+    why_not=lambda request, parked: "" if parked.released_at is None else "The customer is released already.",
+    perform=_release,
+    tone="primary",
+    bulk=True,
+)
+
+
+class StillParked(ChoiceFilter):
+    """Parked now by default: who was released is history."""
+
+    title = "State"
+    parameter_name = "state"
+    choices_of = (("released", "Released"), ("all", "All"))
+    default_label = "Parked now"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(released_at__isnull=self.value() != "released")
+
+
+@admin.register(ParkedCustomer)
+class ParkedCustomerAdmin(ReadOnlyAdmin):
+    list_display = ("customer_name", "state", "cause", "since", "run_link", "released")
+    list_filter = (StillParked, "cause_code")
+    list_select_related = ("customer", "run")
+    search_prefix = ("customer__name", "customer__key")
+    search_within = ("customer__name", "cause")
+    page_template = "backoffice/parked.html"
+    verbs = (RELEASE,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ParkedCustomer]:
+        return super().get_queryset(request).select_related("customer", "run")
+
+    @display(description="Customer", ordering="customer__name")
+    def customer_name(self, parked: ParkedCustomer) -> str:
+        return parked.customer.name
+
+    @display(description="State")
+    def state(self, parked: ParkedCustomer) -> SafeString:
+        return badge("Parked", "red") if parked.released_at is None else badge("Released", "green")
+
+    @display(description="Since", ordering="parked_at")
+    def since(self, parked: ParkedCustomer) -> SafeString:
+        return moment(parked.parked_at)
+
+    @display(description="Run")
+    def run_link(self, parked: ParkedCustomer) -> SafeString:
+        return link(parked.run)
+
+    @display(description="Released")
+    def released(self, parked: ParkedCustomer) -> SafeString:
+        return moment(parked.released_at)
+
+    def page_context(self, request: HttpRequest, obj: ParkedCustomer) -> dict[str, Any]:
+        return {"parked": obj, "timeline": self.timeline(obj)}

@@ -1,0 +1,81 @@
+"""Makes another billing profile the default, without moving anyone across billing apps."""
+
+import uuid
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from core import clock
+from core.audit.services.record import record
+from core.errors import PreconditionFailed
+from customers.effective import default_profile
+from customers.models import BillingProfile, Customer, CustomerOverride
+from subscriptions.models import Subscription
+
+BATCH = 1000
+
+
+def customers_kept_on_old_app(profile: BillingProfile) -> int:
+    """How many customers `make_default_profile` would pin to the present default."""
+    return _would_change_app(default_profile(), profile).count()
+
+
+@transaction.atomic
+def make_default_profile(*, profile: BillingProfile, reason: str) -> int:
+    """Make `profile` the default; how many customers were pinned to the old one (billing rules 5).
+
+    Those are the customers without a pin who have a live subscription, where the two profiles collect through
+    different apps: nobody is moved across apps silently. Repeating it changes nothing. PreconditionFailed for an
+    archived profile.
+    """
+    # Both rows, in id order, so that two switches at once queue up.
+    locked = BillingProfile.objects.select_for_update().filter(Q(is_default=True) | Q(pk=profile.pk)).order_by("pk")
+    profiles = {row.pk: row for row in locked}
+    new = profiles[profile.pk]
+    old = next((row for row in profiles.values() if row.is_default), None)
+    if old == new:
+        return 0
+    if new.archived_at is not None:
+        raise PreconditionFailed(
+            f"“{new}” is archived, so it can't be the default. Nothing was changed: take it into use again first.",
+            code="profile_archived",
+        )
+    kept = _pin_to(old, _would_change_app(old, new).values_list("pk", flat=True)) if old is not None else 0
+    now = clock.now()
+    BillingProfile.objects.filter(is_default=True).update(is_default=False, updated_at=now)
+    BillingProfile.objects.filter(pk=new.pk).update(is_default=True, updated_at=now)
+    before = f"“{old}”" if old else "nothing"
+    record(
+        verb="billingprofile.made_default",
+        target=new,
+        did=f"made “{new}” the default profile instead of {before}; customers pinned to the old one: {kept}",
+        reason=reason,
+        changes={"default": [str(old) if old else None, str(new)], "pinned": [0, kept]},
+    )
+    return kept
+
+
+def _would_change_app(old: BillingProfile, new: BillingProfile) -> QuerySet[Customer]:
+    if old.app_id == new.app_id:
+        return Customer.objects.none()
+    now = clock.now()
+    live = Subscription.objects.filter(Q(active_to__isnull=True) | Q(active_to__gt=now)).values("customer_id")
+    return Customer.objects.filter(pk__in=live, deleted_at__isnull=True, billing_override__billing_profile__isnull=True)
+
+
+def _pin_to(profile: BillingProfile, customer_ids: QuerySet[Customer, uuid.UUID]) -> int:
+    """Pin these customers in bulk; the one sentence of the switch stands for all of them in the audit trail."""
+    pinned = 0
+    ids = list(customer_ids)
+    for start in range(0, len(ids), BATCH):
+        batch = ids[start : start + BATCH]
+        known = CustomerOverride.objects.filter(customer_id__in=batch)
+        have = set(known.values_list("customer_id", flat=True))
+        known.update(billing_profile=profile, updated_at=clock.now())
+        CustomerOverride.objects.bulk_create(
+            CustomerOverride(customer_id=customer_id, billing_profile=profile)
+            for customer_id in batch
+            if customer_id not in have
+        )
+        pinned += len(batch)
+    return pinned
