@@ -112,7 +112,7 @@ def _tier_cost(tier: Mapping[str, Any], currency: str) -> str:
     parts = []
     if flat is not None:
         parts.append(f"{_money(flat, currency)} flat")
-    if unit is not None:
+    if unit is not None and (Decimal(unit) or not parts):
         parts.append(f"{_money(unit, currency)} per unit")
     return " + ".join(parts) or "free"
 

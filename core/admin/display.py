@@ -38,7 +38,7 @@ def number(value: Decimal | int | str | None) -> SafeString:
 
 
 def moment(value: datetime | None, zone: str = "UTC") -> SafeString:
-    """A time on the wall of `zone`, labelled with its abbreviation then. Hovering names the zone and tells it in UTC."""
+    """A time on the wall of `zone`, labelled with its abbreviation. Hovering names the zone and tells UTC."""
     if value is None:
         return EMPTY
     return format_html(

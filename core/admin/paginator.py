@@ -1,5 +1,7 @@
 """Owns counting for lists: never a count of a million rows."""
 
+from typing import Any
+
 from django.core.paginator import Paginator
 from django.utils.functional import cached_property
 

@@ -23,7 +23,6 @@ from core.periods import zone_info
 from customers.models import BillingProfile, Customer, UsageSubject
 from customers.services.create_customer import create_customer
 from customers.services.customer_input import ADDRESS_FIELDS, CustomerInput
-from customers.services.delete_customer import delete_customer
 from customers.services.pin_customer import pin_customer
 from customers.services.unpin_customer import unpin_customer
 from customers.services.update_customer import update_customer
@@ -198,7 +197,7 @@ class CustomerAdmin(MasterDataAdmin):
             {"fields": (("line1", "line2"), ("postal_code", "city"), ("state", "country"), "phone_number")},
         ),
     )
-    verbs = (PIN, UNPIN)
+    verbs: tuple[Verb, ...] = (PIN, UNPIN)
 
     @display(description="E-mail", ordering="primary_email")
     def email(self, customer: Customer) -> SafeString | str:
@@ -221,13 +220,10 @@ class CustomerAdmin(MasterDataAdmin):
         return super().has_change_permission(request, obj) and (obj is None or obj.deleted_at is None)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and (obj is None or obj.deleted_at is None)
+        return False  # a verb: it is a soft delete, which must not be announced as the end of all that refers to it
 
     def save_recorded(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
             update_customer(customer=obj, replacement=form.as_input())
         else:
             obj.pk = create_customer(customer=form.as_input()).pk
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        delete_customer(customer=obj)

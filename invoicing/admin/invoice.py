@@ -9,13 +9,14 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
-from core.admin.display import link, moment, money
+from core.admin.display import day, link, money
 from customers.choices import CollectionMethod
 from customers.settings_words import SETTING_LABELS, setting_words
 from invoicing.admin.invoice_states import InvoiceCurrency, InvoiceState, IssuedIn, state_badge
 from invoicing.admin.invoice_verbs import INVOICE_VERBS
 from invoicing.admin.payment import PAYMENT_TONES
 from invoicing.choices import InvoiceStatus, PaymentStatus
+from invoicing.live import show_live
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
 from subscriptions.price_words import discount_words, price_words
 
@@ -46,6 +47,12 @@ class InvoiceAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
         return super().get_queryset(request).select_related("customer", "supplier", "app", "profile", "run")
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changes = super().get_changelist_instance(request)
+        changes.result_list = list(changes.result_list)
+        show_live(changes.result_list)
+        return changes
+
     @display(description="Invoice")
     def document(self, invoice: Invoice) -> str:
         return invoice.number or ("Gathering" if invoice.status == InvoiceStatus.GATHERING else "Draft")
@@ -58,19 +65,19 @@ class InvoiceAdmin(ReadOnlyAdmin):
     def customer_link(self, invoice: Invoice) -> SafeString:
         return link(invoice.customer)
 
-    @display(description="Issued", ordering="issued_at")
+    @display(description="Issued (UTC)", ordering="issued_at")
     def issued(self, invoice: Invoice) -> SafeString:
-        return moment(invoice.issued_at)
+        return day(invoice.issued_at)
 
-    @display(description="Due date", ordering="due_at")
+    @display(description="Due (UTC)", ordering="due_at")
     def due_date(self, invoice: Invoice) -> SafeString:
-        return moment(invoice.due_at)
+        return day(invoice.due_at)
 
     @display(description="Total", ordering="total")
     def total_amount(self, invoice: Invoice) -> SafeString:
         return money(invoice.total, invoice.currency)
 
-    @display(description="Due", ordering="due")
+    @display(description="Still due", ordering="due")
     def due_amount(self, invoice: Invoice) -> SafeString:
         return money(invoice.due, invoice.currency, quiet_zero=True)
 
@@ -79,6 +86,11 @@ class InvoiceAdmin(ReadOnlyAdmin):
         return HOW_PAID.get(CollectionMethod(invoice.collection_method), "–") if invoice.collection_method else "–"
 
     def page_context(self, request: HttpRequest, obj: Invoice) -> dict[str, Any]:
+        live = obj.status == InvoiceStatus.GATHERING
+        lines = lines_of(obj)
+        if live:
+            obj.__dict__["shown_lines"] = lines
+            show_live([obj])
         payments: list[Any] = list(obj.payments.select_related("app"))
         for payment in payments:
             payment.tone = PAYMENT_TONES[PaymentStatus(payment.status)]
@@ -86,8 +98,8 @@ class InvoiceAdmin(ReadOnlyAdmin):
             "invoice": obj,
             "document": self.document(obj),
             "state": state_badge(obj),
-            "is_gathering": obj.status == InvoiceStatus.GATHERING,
-            "lines": lines_of(obj),
+            "lines": lines,
+            "live": live,
             "payments": payments,
             "money_rows": money_rows(obj),
             "terms": terms_rows(obj),
@@ -107,6 +119,7 @@ def lines_of(invoice: Invoice) -> list[Any]:
     for line in lines:
         line.zone = line.subscription.time_zone if line.subscription else "UTC"
         cadence = line.revision.billing_cadence if line.revision else None
+        line.shown_details = list(line.detailed_lines.all())
         line.words = price_words(line.price, line.currency, cadence) if line.price else ""
         line.discount = discount_words(line.discounts)
     return lines
@@ -130,4 +143,9 @@ def money_rows(invoice: Invoice) -> list[tuple[str, Any, bool]]:
 def terms_rows(invoice: Invoice) -> list[tuple[str, str, str]]:
     """The settings that the invoice froze when it was created, in words, each with its origin."""
     frozen = invoice.workflow_snapshot
-    return [(label, setting_words(field, frozen[field])) for field, label in SETTING_LABELS.items() if field in frozen]
+    values, origins = frozen.get("values", {}), frozen.get("origins", {})
+    return [
+        (label, setting_words(field, values[field]), origins.get(field) or "")
+        for field, label in SETTING_LABELS.items()
+        if values.get(field) not in (None, "")
+    ]

@@ -41,18 +41,18 @@ class InvoiceState(ChoiceFilter):
 
     title = "State"
     parameter_name = "state"
-    default_label = "Drafts and issued"
+    default_label = "All"
     choices_of = (
         ("gathering", "Gathering"),
         ("draft", "Drafts"),
-        ("approve", "Drafts to approve"),
-        ("stopped", "Drafts that stopped"),
-        ("open", "Issued, not paid"),
+        ("approve", "To approve"),
+        ("stopped", "Stopped"),
+        ("open", "Open"),
         ("due_soon", "Due in 7 days"),
         ("overdue", "Overdue"),
         ("failed", "Payment failed"),
         ("paid", "Paid"),
-        ("closed", "Voided, deleted, uncollectible"),
+        ("closed", "Closed"),
     )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

@@ -1,5 +1,6 @@
 """The customer's page: everything about them that finance asks for, across apps."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -10,6 +11,7 @@ from unfold.decorators import display
 
 from core import clock
 from core.admin.display import EMPTY, badge
+from core.admin.verbs import Verb
 from core.audit.models import AuditEntry
 from customers.admin.customer import CustomerAdmin
 from customers.effective import terms_of
@@ -17,14 +19,37 @@ from customers.models import Customer
 from customers.settings_words import SETTING_LABELS, setting_words
 from invoicing.admin.invoice_states import state_badge
 from invoicing.choices import OPEN_STATUSES, CustomerOutcome, InvoiceStatus
+from invoicing.live import show_live
 from invoicing.models import Invoice, ParkedCustomer, RunCustomer
 from invoicing.run_progress import OUTCOME_TONES
+from invoicing.services.delete_billed_customer import delete_billed_customer
+from invoicing.services.update_billed_customer import update_billed_customer
 from subscriptions.admin.subscription import SUBSCRIPTION_TONES
 
 LATEST_INVOICES = 12
 LATEST_OUTCOMES = 8
 LATEST_SUBSCRIPTIONS = 20
 TIMELINE_LENGTH = 30
+
+
+def _delete(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
+    delete_billed_customer(customer=customer)
+    return f"{customer} is deleted. Their invoices stay."
+
+
+DELETE = Verb(
+    slug="delete",
+    label="Delete",
+    permission="customers.delete_customer",
+    asks=lambda customer: f"Is {customer} to be deleted?",
+    consequences=lambda customer: [
+        "Their invoices, payments and history stay; their key and usage subjects become free for others.",
+        "While a subscription runs or an invoice is open, the deletion is refused.",
+    ],
+    why_not=lambda request, customer: "The customer is deleted already." if customer.deleted_at else "",
+    perform=_delete,
+    tone="danger",
+)
 
 admin.site.unregister(Customer)
 
@@ -33,6 +58,7 @@ admin.site.unregister(Customer)
 class CustomerPage(CustomerAdmin):
     list_display = ("name", "standing", "key", "email", "currency", "billed_by", "time_zone", "since")
     page_template = "backoffice/customer.html"
+    verbs = (*CustomerAdmin.verbs, DELETE)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
@@ -43,6 +69,12 @@ class CustomerPage(CustomerAdmin):
             customer.parked_cause = causes.get(customer.pk)
         changes.result_list = rows
         return changes
+
+    def save_recorded(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:
+            update_billed_customer(customer=obj, replacement=form.as_input())
+        else:
+            super().save_recorded(request, obj, form, change)
 
     @display(description="")
     def standing(self, customer: Any) -> SafeString:
@@ -70,6 +102,8 @@ class CustomerPage(CustomerAdmin):
         for row in outcomes:
             row.tone = OUTCOME_TONES[CustomerOutcome(row.outcome)]
         terms = terms_of([obj.pk])[obj.pk]
+        gathering = list(obj.invoices.filter(status=InvoiceStatus.GATHERING).order_by("currency"))
+        show_live(gathering)
         return {
             "customer": obj,
             "parked": ParkedCustomer.objects.filter(customer=obj, released_at__isnull=True).first(),
@@ -78,7 +112,7 @@ class CustomerPage(CustomerAdmin):
             "subscriptions": subscriptions,
             "invoices": invoices,
             "balances": _balances(obj, now),
-            "gathering": list(obj.invoices.filter(status=InvoiceStatus.GATHERING).order_by("currency")),
+            "gathering": gathering,
             "outcomes": outcomes,
             "terms": terms,
             "settings": [

@@ -1,0 +1,70 @@
+"""Customers with invoices, as the close makes them, for the tests of the finance desk."""
+
+from typing import Any
+
+from core import clock
+from customers.models import BillingProfile, Customer
+from invoicing.choices import RunTrigger
+from invoicing.models import BillingRun, Invoice
+from invoicing.services.start_run import start_run
+from invoicing.services.work_shard import work_shard
+from subscriptions.models import Plan
+from subscriptions.services.create_subscription import create_subscription
+from tests.make import at, make_customer, make_default_profile, make_excess_plan
+
+START = at("2026-03-17")
+
+
+def run_close(*, as_of: Any = START, started_by: str = "") -> BillingRun | None:
+    """A run up to `as_of`, worked off."""
+    trigger = RunTrigger.STAFF if started_by else RunTrigger.SCHEDULE
+    with clock.frozen_at(as_of):
+        run = start_run(as_of=as_of, trigger=trigger, started_by=started_by)
+        if run is not None:
+            for shard in run.shards.all():
+                work_shard(shard.pk)
+            run.refresh_from_db()
+    return run
+
+
+def subscribe(plan: Plan, **customer: Any) -> Customer:
+    """A customer on `plan` since 17 March 2026."""
+    made = make_customer(**customer)
+    with clock.frozen_at(START):
+        create_subscription(customer=made, plan=plan, active_from=START)
+    return made
+
+
+def make_issued(*, decline: bool = False, **profile: Any) -> Invoice:
+    """INV-000001 over 50.00 EUR of Acme, issued on 17 March 2026; paid at once, unless the sandbox declines."""
+    default = make_default_profile(**profile)
+    customer = subscribe(make_excess_plan())
+    if decline:
+        customer.app_data.create(app=default.app, data={"outcome": "decline"})
+    run_close()
+    return Invoice.objects.get(issued_at__isnull=False)
+
+
+def make_draft(*, started_by: str = "", **profile: Any) -> Invoice:
+    """A draft over 50.00 EUR of Acme that waits for approval."""
+    make_default_profile(**({"auto_advance": False} | profile))
+    subscribe(make_excess_plan())
+    run_close(started_by=started_by)
+    return Invoice.objects.get(status__startswith="draft.")
+
+
+def make_many(count: int, plan: Plan | None = None, first: int = 0) -> list[Invoice]:
+    """`count` customers, each with an issued invoice and a gathering one."""
+    make_default_profile()
+    plan = plan or make_excess_plan()
+    for number in range(first, first + count):
+        subscribe(plan, key=f"customer-{number:03}", name=f"Customer {number:03}")
+    run_close()
+    return list(Invoice.objects.filter(issued_at__isnull=False))
+
+
+def enterprise(**overrides: Any) -> BillingProfile:
+    """A profile of the same supplier and app as the default: bank-like terms, due after 45 days."""
+    default = make_default_profile()
+    values = {"name": "Enterprise", "supplier": default.supplier, "app": default.app, "due_after": "P45D"} | overrides
+    return BillingProfile.objects.create(**values)

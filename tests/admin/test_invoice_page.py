@@ -1,0 +1,137 @@
+"""The invoice page: what it shows, and what can be done from it."""
+
+from datetime import timedelta
+
+import pytest
+
+from core import clock
+from core.audit.models import AuditEntry
+from invoicing.models import BilledWindow, Invoice
+from tests.admin.billed import START, make_draft, make_issued
+from tests.admin.desk import Desk, page_url, said, verb_url
+from tests.make import at
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_page_shows_number_lines_money_and_frozen_terms(clerk):
+    page = clerk.read(page_url(make_issued()))
+    for text in ("INV-000001", "Paid", "Acme", "Base fee", "50.00 EUR a month, in advance", "Frozen terms", "30 days"):
+        assert text in page
+    assert '50.00 <span class="ch-currency">EUR</span>' in page
+    assert '17 Mar 2026 00:00 <span class="ch-zone">UTC</span>' in page
+
+
+def test_a_gathering_invoice_shows_what_would_be_owed_now(clerk):
+    make_issued()
+    gathering = Invoice.objects.get(status="gathering")
+    page = clerk.read(page_url(gathering))
+    assert "What would be owed now" in page
+    assert '<td class="ch-right"><span class="ch-money">50.00 <span class="ch-currency">EUR</span></span></td>' in page
+
+
+def test_an_approver_issues_a_draft_with_a_reason_in_the_audit_trail(approver):
+    draft = make_draft()
+    response = approver.do(draft, "approve", reason="Checked with sales")
+    draft.refresh_from_db()
+    assert said(response) == ["INV-000001 over 50.00 EUR is issued."]
+    assert (draft.number, draft.status) == ("INV-000001", "paid")
+    entry = AuditEntry.objects.get(verb="approve_invoice")
+    assert (entry.actor_label, entry.reason) == ("Approver", "Checked with sales")
+
+
+def test_asking_to_approve_changes_nothing(approver):
+    draft = make_draft()
+    page = approver.read(verb_url(draft, "approve"))
+    draft.refresh_from_db()
+    assert "Is the draft for Acme over 50.00 EUR right" in page
+    assert draft.status == "draft.manual_approval_needed"
+
+
+def test_who_started_the_run_does_not_approve_its_drafts():
+    desk = Desk("Finance approver", username="ada")
+    draft = make_draft(started_by="ada")
+    response = desk.do(draft, "approve", reason="mine")
+    draft.refresh_from_db()
+    assert said(response) == ["You started the run that made it: somebody else must approve it."]
+    assert draft.status == "draft.manual_approval_needed"
+    Desk("Finance approver", username="bob").do(draft, "approve", reason="seen")
+    draft.refresh_from_db()
+    assert draft.number == "INV-000001"
+
+
+def test_a_button_that_can_not_be_used_says_why(clerk):
+    page = clerk.read(page_url(make_issued()))
+    assert 'aria-disabled="true"' in page
+    assert "Nothing is due on it." in page
+
+
+def test_what_can_not_be_done_is_refused_when_posted_too(clerk):
+    invoice = make_issued()
+    response = clerk.do(invoice, "collect", reason="")
+    assert said(response) == ["Nothing is due on it."]
+    assert invoice.payments.count() == 1
+
+
+def test_a_declined_invoice_is_charged_again(clerk):
+    invoice = make_issued(decline=True)
+    invoice.customer.app_data.update(data={})
+    response = clerk.do(invoice, "collect", reason="The customer called")
+    invoice.refresh_from_db()
+    assert said(response) == ["INV-000001 is paid."]
+    assert (invoice.status, invoice.payments.count()) == ("paid", 2)
+
+
+def test_a_decline_is_told_as_one(clerk):
+    invoice = make_issued(decline=True)
+    response = clerk.do(invoice, "collect", reason="")
+    assert said(response)[0].startswith("The charge did not succeed: Payment failed.")
+
+
+def test_a_deleted_draft_is_billed_again_or_waived(clerk):
+    draft = make_draft()
+    response = clerk.do(draft, "delete-draft", windows="waive", reason="Goodwill")
+    draft.refresh_from_db()
+    assert said(response) == ["The draft is deleted; its periods are waived."]
+    assert (draft.status, BilledWindow.objects.get().kind) == ("deleted", "waiver")
+
+
+def test_a_draft_is_not_deleted_without_a_reason(clerk):
+    draft = make_draft()
+    response = clerk.post(verb_url(draft, "delete-draft"), {"windows": "rebill", "reason": " "})
+    draft.refresh_from_db()
+    assert "This field is required." in response.content.decode()
+    assert draft.status == "draft.manual_approval_needed"
+
+
+def test_a_draft_in_its_review_time_says_until_when(clerk):
+    with clock.frozen_at(START):
+        draft = make_draft(auto_advance=True, draft_period="P3D")
+        assert draft.draft_until == START + timedelta(days=3)
+        assert "It is a draft until 20 Mar 2026 00:00 UTC." in clerk.read(page_url(draft))
+
+
+@pytest.mark.parametrize("role", ["Finance clerk", "Finance approver", "Billing admin", "Auditor"])
+def test_no_role_edits_an_invoice_by_form(role):
+    invoice = make_issued()
+    desk = Desk(role)
+    assert desk.post(page_url(invoice), {"total": "0", "customer": invoice.customer_id}).status_code == 403
+    assert desk.get("/admin/invoicing/invoice/add/").status_code == 403
+    assert desk.post(f"/admin/invoicing/invoice/{invoice.pk}/delete/", {"post": "yes"}).status_code == 403
+    invoice.refresh_from_db()
+    assert (str(invoice.total), invoice.issued_at) == ("50.00", at("2026-03-17"))
+
+
+def test_many_drafts_are_approved_at_once_with_the_result_of_each(approver):
+    draft = make_draft()
+    url = "/admin/invoicing/invoice/"
+    chosen = {"action": "approve", "_selected_action": [str(draft.pk)]}
+    asked = approver.post(url, chosen).content.decode()
+    draft.refresh_from_db()
+    assert "Approve and issue: 1 of 1 invoices?" in asked
+    assert draft.number is None
+
+    result = approver.post(url, chosen | {"confirmed": "yes", "reason": ""}).content.decode()
+    draft.refresh_from_db()
+    assert "1 of 1 done" in result
+    assert draft.number == "INV-000001"
