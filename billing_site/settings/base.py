@@ -137,6 +137,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SCHEMA_PATH_PREFIX": r"/api/v[12]",
     "COMPONENT_SPLIT_REQUEST": True,
+    # What is computed for an answer may be absent from it: absent instead of null.
+    "COMPONENT_NO_READ_ONLY_REQUIRED": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "PlanStatusEnum": ["draft", "scheduled", "active", "archived"],

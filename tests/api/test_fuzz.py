@@ -1,0 +1,78 @@
+"""Every endpoint with bodies and parameters that a machine thought up, on the tests' own database."""
+
+from unittest import SkipTest
+
+import hypothesis
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+from drf_spectacular.generators import SchemaGenerator
+from hypothesis import HealthCheck
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from billing_site.wsgi import application
+from subscriptions.models import Subscription
+from tests.api.client import Api, data
+from tests.make import make_customer, make_default_profile, make_feature, make_meter, make_plan
+
+pytestmark = pytest.mark.django_db
+
+schema = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(request=None, public=True))
+OPERATIONS = [result.ok() for result in schema.get_all_operations()]
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+@pytest.fixture
+def site(db):
+    """A caller's key, and of each kind of thing one that can be addressed."""
+    make_default_profile()
+    meter = make_meter(group_by={"model": "$.model"})
+    make_feature(meter=meter)
+    customer = make_customer()
+    make_plan(key="gold")
+    api = Api()
+    subscription = data(api.post("/subscriptions", {"customerKey": "acme", "plan": {"key": "gold"}}), 201)
+    known = {
+        "customerIdOrKey": "acme",
+        "customerId": data(api.get("/customers/acme"))["id"],
+        "meterIdOrSlug": "usage",
+        "groupByKey": "model",
+        "featureId": "storage",
+        "planId": "gold",
+        "subscriptionId": subscription["id"],
+        "runningNumber": 1,
+    }
+    assert Subscription.objects.get().customer == customer
+    # Django's test client, too, keeps a request's end from closing the connection: the test's own transaction is on it.
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield api.token, known
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+@hypothesis.settings(
+    max_examples=10, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+@hypothesis.given(draw=st.data())
+def test_whatever_is_sent_the_answer_is_one_that_the_schema_names(operation, draw, site):
+    token, known = site
+    mode = draw.draw(st.sampled_from([GenerationMode.POSITIVE, GenerationMode.POSITIVE, GenerationMode.NEGATIVE]))
+    try:
+        case = draw.draw(operation.as_strategy(generation_mode=mode))
+    except (SkipTest, Unsatisfiable):
+        hypothesis.reject()  # nothing about this operation can be wrong
+    if case.path_parameters and draw.draw(st.booleans()):
+        case.path_parameters = {name: known.get(name, value) for name, value in case.path_parameters.items()}
+    case.headers = {**(case.headers or {}), "Authorization": f"Bearer {token}"}
+    case.call_and_validate(app=application, base_url="http://testserver", checks=CHECKS)
