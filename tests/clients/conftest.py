@@ -15,6 +15,7 @@ import pytest
 from openmeter import Client
 
 from billing_site.access.services.create_api_key import create_api_key
+from billing_site.celery import app
 from tests.make import make_default_profile
 
 JS = Path(__file__).parent / "js"
@@ -26,6 +27,14 @@ def server(live_server):
     """The address of a running server, with what every installation has."""
     make_default_profile()
     return live_server.url
+
+
+@pytest.fixture
+def worker():
+    """Does the tasks that requests ask for: at once and in the server's own thread, instead of a process apart."""
+    app.conf.task_always_eager = True
+    yield
+    app.conf.task_always_eager = False
 
 
 @pytest.fixture

@@ -1,0 +1,84 @@
+"""Subscriptions and invoices through the Python client."""
+
+import datetime
+
+import pytest
+from corehttp.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from openmeter import models
+
+from core import clock
+from core.testclock.models import ClockSetting
+from tests.make import at, make_customer, make_excess_plan
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("worker")]
+
+PLAN = models.PlanReferenceInput(key="storage")
+
+
+@pytest.fixture
+def acme(server):
+    """Acme and the plan of billing rules 4, on 17 March."""
+    ClockSetting.objects.create(now=at("2026-03-17"))
+    make_excess_plan()
+    with clock.frozen_at(at("2026-03-17")):
+        return make_customer()
+
+
+def test_a_subscription_is_started_billed_and_read(client, acme):
+    body = models.PlanSubscriptionCreate(plan=PLAN, customer_key="acme", timing="immediate", metadata={"deal": "4711"})
+    created = client.subscriptions.create(body)
+    assert (created.status, created.plan.key, created.currency) == ("active", "storage", "EUR")
+    assert created.active_from == datetime.datetime(2026, 3, 17, tzinfo=datetime.UTC)
+    expanded = client.subscriptions.get_expanded(created.id)
+    [phase] = expanded.phases
+    assert [item.key for item in phase.items_property] == ["base", "storage"]
+    assert phase.items_property[1].price["quantityPerPackage"] == "25"
+    assert expanded.alignment.current_aligned_billing_period.to == datetime.datetime(2026, 4, 17, tzinfo=datetime.UTC)
+
+    page = client.invoices.list(statuses=["issued", "paid"], expand=["lines"])
+    [invoice] = page.items_property
+    assert (invoice.number, invoice.totals.total, invoice.status) == ("INV-000001", "50.00", "paid")
+    assert [line.name for line in invoice.lines] == ["Base fee"]
+    read = client.invoice.get_invoice(invoice.id, expand=["lines", "workflow.apps"])
+    assert read.lines[0].totals.total == "50.00"
+    assert read.lines[0].children[0].per_unit_amount == "50"
+
+
+def test_a_dated_start_and_its_deletion(client, acme):
+    start = datetime.datetime(2026, 4, 1, 0, 0, 0, 123456, tzinfo=datetime.UTC)
+    created = client.subscriptions.create(models.PlanSubscriptionCreate(plan=PLAN, customer_key="acme", timing=start))
+    assert (created.status, created.active_from) == ("scheduled", start)
+    client.subscriptions.delete(created.id)
+    with pytest.raises(ResourceNotFoundError):
+        client.subscriptions.get_expanded(created.id)
+
+
+def test_an_invoice_is_simulated(client, acme):
+    period = models.Period(
+        from_property=datetime.datetime(2026, 3, 17, tzinfo=datetime.UTC),
+        to=datetime.datetime(2026, 4, 17, tzinfo=datetime.UTC),
+    )
+    line = models.InvoiceSimulationLine(
+        name="Excess",
+        period=period,
+        invoice_at=period.to,
+        quantity="201",
+        rate_card=models.InvoiceUsageBasedRateCard(
+            price=models.PackagePriceWithCommitments(type="package", amount="1.00", quantity_per_package="25")
+        ),
+    )
+    customer = client.customers.get("acme")
+    body = models.InvoiceSimulationInput(currency="EUR", lines=[line])
+    assert client.customer_invoice.simulate_invoice(customer.id, body).totals.total == "9.00"
+
+
+def test_refusals_come_as_the_clients_own_errors(client, acme):
+    body = models.PlanSubscriptionCreate(plan=PLAN, customer_key="acme")
+    client.subscriptions.create(body)
+    with pytest.raises(ResourceExistsError, match="already has storage"):
+        client.subscriptions.create(body)
+    customer = client.customers.get("acme")
+    with pytest.raises(HttpResponseError, match="has nothing to invoice"):
+        client.invoices.invoice_pending_lines_action(models.InvoicePendingLinesActionInput(customer_id=customer.id))
+    with pytest.raises(ResourceNotFoundError):
+        client.invoice.get_invoice("01G65Z755AFWAKHE12NY0CQ9FH")
