@@ -63,6 +63,19 @@ class LineManagedBy(models.TextChoices):
 class LineKind(models.TextChoices):
     FLAT = "flat", "Flat fee"
     USAGE = "usage", "Usage"
+    CREDIT = "credit", "Credit for an unused part"
+
+
+class CreditReason(models.TextChoices):
+    UNUSED = "unused", "Unused part of a fee billed in advance"
+    CORRECTION = "correction", "Correction"
+
+
+class BalanceKind(models.TextChoices):
+    CREDIT_NOTE = "credit_note", "Credit note"
+    OVERPAYMENT = "overpayment", "Overpayment"
+    APPLIED = "applied", "Applied to an invoice"
+    REFUND = "refund", "Refunded"
 
 
 class WindowKind(models.TextChoices):

@@ -116,6 +116,7 @@ class Invoice(Record):
                 | Q(status=InvoiceStatus.VOIDED, due=0, paid=0),
                 name="payment_identity",
             ),
+            models.CheckConstraint(condition=Q(total__gte=0), name="invoice_total_is_not_negative"),
         ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="invoice_by_time"),

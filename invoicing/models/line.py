@@ -49,6 +49,9 @@ class InvoiceLine(Record):
     discounts = models.JSONField(null=True, blank=True)
     tax_config = models.JSONField(null=True, blank=True)
     components = models.JSONField(null=True, blank=True)
+    tax_rate = AmountField(null=True, blank=True)
+    tax_name = models.CharField(max_length=100, blank=True)
+    tax_behavior = models.CharField(max_length=16, blank=True)
 
     quantity = AmountField(null=True, blank=True)
     metered_quantity = AmountField(null=True, blank=True)

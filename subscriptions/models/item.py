@@ -18,11 +18,17 @@ class TsTzRange(Func):
 
 
 class SubscriptionItem(Record):
-    """The lasting identity of one priced thing: its running number (1, 2, ...) and key never change."""
+    """The lasting identity of one priced thing: its running number (1, 2, ...) and key never change.
+
+    After a change of plan that keeps the period's usage (billing rules 10), the item of the same key takes the period
+    over at the old one's `continued_at`; its `earlier_use` lists what it takes over, `[{"item", "from", "to"}]`.
+    """
 
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="items")
     running_number = models.PositiveSmallIntegerField()
     key = models.CharField(max_length=64)
+    earlier_use = models.JSONField(default=list, blank=True)
+    continued_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["subscription", "running_number"]
