@@ -51,12 +51,12 @@ clean:
 # Each stamp is newer than the pins it stands for.
 .venv/for-development: requirements-dev.txt requirements.txt .venv/bin/pip
 	@echo "Installing requirements-dev.txt into .venv"
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch .venv/for-running $@
 
 .venv/for-running: requirements.txt .venv/bin/pip
 	@echo "Installing requirements.txt into .venv"
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 # pip comes last into a new environment, so an unfinished one is made again.

@@ -21,8 +21,10 @@ def daily(hour: int, minute: int, task: str) -> dict[str, Any]:
     return {"task": task, "schedule": crontab(hour=hour, minute=minute), "options": {"expires": 12 * 3600}}
 
 
+HEARTBEAT = every(EVERY_SECONDS, "billing_site.tasks.beat_heartbeat")
+
 SCHEDULE: dict[str, dict[str, Any]] = {
-    "heartbeat": every(EVERY_SECONDS, "billing_site.tasks.beat_heartbeat"),
+    "heartbeat": HEARTBEAT,
     "close due periods": every(5, "invoicing.tasks.close_due_periods"),
     "advance drafts": every(5, "invoicing.tasks.advance_invoices"),
     "collect issued invoices": every(5, "invoicing.tasks.collect_invoices"),

@@ -5,9 +5,9 @@ import signal
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import beat_init, worker_process_init
 
-from billing_site.beat import SCHEDULE
+from billing_site.beat import HEARTBEAT, SCHEDULE
 from billing_site.runtime.processes import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing_site.settings.development")
@@ -22,3 +22,9 @@ app.autodiscover_tasks()
 def end_with_the_worker(**_details: Any) -> None:
     """A pool process ends with its worker, even when that is killed: nobody else would take its results or stop it."""
     die_with_parent(signal.SIGKILL)
+
+
+@beat_init.connect
+def mark_the_start(**_details: Any) -> None:
+    """Beat waits for the first interval; the doctor shouldn't have to."""
+    app.send_task(HEARTBEAT["task"], **HEARTBEAT["options"])

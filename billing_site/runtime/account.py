@@ -66,7 +66,8 @@ def prepare_data_folder(layout: Layout) -> Account | None:
         for folder in reversed(missing):
             folder.mkdir()
             folder.chmod(0o755 if root else 0o700)
-        layout.logs.mkdir(exist_ok=True)
+        for folder in (layout.logs, layout.beat):
+            folder.mkdir(exist_ok=True)
     except OSError as error:
         raise RuntimeProblem(
             f"The data folder {layout.data} can't be used: {error}. "

@@ -64,6 +64,10 @@ class Layout:
         return self.data / "redis"
 
     @property
+    def beat(self) -> Path:
+        return self.data / "beat"
+
+    @property
     def binaries(self) -> Path:
         """PostgreSQL's programs, copied here only when its user can't enter the folder that they are installed in."""
         return self.data / "postgres-programs"

@@ -166,7 +166,7 @@ def web_command(port: int) -> list[str]:
 
 def celery_command(*words: str) -> list[str]:
     """A Celery program. That root shouldn't run it is known: `make demo` in a container has no other user."""
-    quiet = ["-W", "ignore::RuntimeWarning:celery.platforms"]
+    quiet = ["-W", "ignore::UserWarning:celery.platforms"]
     command = [sys.executable, *quiet, "-m", "celery", "--app", "billing_site.celery", "--quiet"]
     return [*command, *words, "--loglevel", "WARNING"]
 
@@ -178,7 +178,7 @@ def worker_command() -> list[str]:
 
 def beat_command(layout: Layout) -> list[str]:
     """Celery beat, its schedule's state in the data folder."""
-    return celery_command("beat", "--pidfile=", "--schedule", str(layout.data / "beat-schedule"))
+    return celery_command("beat", "--pidfile=", "--schedule", str(layout.beat / "schedule"))
 
 
 def manage(*arguments: str) -> list[str]:
