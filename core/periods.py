@@ -15,6 +15,7 @@ _DURATION_TEXT: Final = re.compile(
     r"P(?=.)(?:([0-9]{1,4})Y)?(?:([0-9]{1,4})M)?(?:([0-9]{1,4})W)?(?:([0-9]{1,5})D)?"
     r"(?:T(?=.)(?:([0-9]{1,6})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,9})S)?)?"
 )
+_DAYS_IN_MONTH: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -153,14 +154,13 @@ def boundary(anchor: datetime, zone: str, cadence: Cadence, n: int) -> datetime:
     February, 31 March, 30 April. A wall time that a clock change skips moves on by the length of the gap; one that
     comes twice is the first of the two. ValueError unless `anchor` is in UTC.
     """
-    if n == 0:
-        return _checked(anchor)
-    return _boundary(_local(_checked(anchor), zone), zone, cadence, n)
+    return _nth(_checked(anchor), _local(anchor, zone), zone, cadence, n)
 
 
 def period_at(anchor: datetime, zone: str, cadence: Cadence, moment: datetime) -> Period:
     """The period between two boundaries that holds `moment` (UTC), also before the anchor."""
-    return _period(anchor, zone, cadence, _index_at(anchor, zone, cadence, moment))
+    _, start, end = _at(_checked(anchor), zone, cadence, moment)
+    return Period(start, end)
 
 
 def periods(anchor: datetime, zone: str, cadence: Cadence, start: datetime, end: datetime) -> Iterator[Period]:
@@ -170,14 +170,13 @@ def periods(anchor: datetime, zone: str, cadence: Cadence, start: datetime, end:
     """
     if end <= start:
         return
-    n = _index_at(anchor, zone, cadence, start)
-    here = boundary(anchor, zone, cadence, n)
+    n, here, there = _at(_checked(anchor), zone, cadence, start)
+    local = _local(anchor, zone)
     while here < end:
-        n += 1
-        there = boundary(anchor, zone, cadence, n)
         if here < there:
             yield Period(here, there)
-        here = there
+        n += 1
+        here, there = there, _nth(anchor, local, zone, cadence, n + 1)
 
 
 def month_start(moment: datetime, zone: str) -> datetime:
@@ -185,26 +184,26 @@ def month_start(moment: datetime, zone: str) -> datetime:
     return _to_utc(_local(_checked(moment), zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0), zone)
 
 
-def _index_at(anchor: datetime, zone: str, cadence: Cadence, moment: datetime) -> int:
-    local, here = _local(_checked(anchor), zone), _local(_checked(moment), zone)
+def _at(anchor: datetime, zone: str, cadence: Cadence, moment: datetime) -> tuple[int, datetime, datetime]:
+    """The number, start and end of the period that holds `moment`."""
+    local, here = _local(anchor, zone), _local(_checked(moment), zone)
     if cadence.months:
         n = ((here.year - local.year) * 12 + here.month - local.month) // cadence.months
     else:
         n = (here.date() - local.date()).days // cadence.days
-    # Wall dates give n or one off; a skipped day or an anchor in a repeated hour needs another look.
-    while boundary(anchor, zone, cadence, n) > moment:
+    if _plus(local, n * cadence.months, n * cadence.days) > here:
         n -= 1
-    while boundary(anchor, zone, cadence, n + 1) <= moment:
-        n += 1
-    return n
+    start, end = (_nth(anchor, local, zone, cadence, number) for number in (n, n + 1))
+    # Wall times give n; a skipped day, a repeated hour or an anchor inside of one needs another look.
+    while start > moment:
+        n, start, end = n - 1, _nth(anchor, local, zone, cadence, n - 1), start
+    while end <= moment:
+        n, start, end = n + 1, end, _nth(anchor, local, zone, cadence, n + 2)
+    return n, start, end
 
 
-def _period(anchor: datetime, zone: str, cadence: Cadence, n: int) -> Period:
-    return Period(boundary(anchor, zone, cadence, n), boundary(anchor, zone, cadence, n + 1))
-
-
-def _boundary(local: datetime, zone: str, cadence: Cadence, n: int) -> datetime:
-    return _to_utc(_plus(local, n * cadence.months, n * cadence.days), zone)
+def _nth(anchor: datetime, local: datetime, zone: str, cadence: Cadence, n: int) -> datetime:
+    return _to_utc(_plus(local, n * cadence.months, n * cadence.days), zone) if n else anchor
 
 
 def _plus(local: datetime, months: int, days: int) -> datetime:
@@ -212,7 +211,7 @@ def _plus(local: datetime, months: int, days: int) -> datetime:
         year, month = divmod(local.year * 12 + local.month - 1 + months, 12)
         day = local.day
         if day > 28:
-            day = min(day, calendar.monthrange(year, month + 1)[1])
+            day = min(day, _DAYS_IN_MONTH[month] + (month == 1 and calendar.isleap(year)))
         local = local.replace(year=year, month=month + 1, day=day)
     return local + timedelta(days=days) if days else local
 
