@@ -21,7 +21,7 @@ _MAX_PATH_LENGTH = 2048
 
 
 class ApiMiddleware:
-    """Refuses oversized bodies (413), names the key as the actor of what is recorded, and makes any POST with an
+    """Refuses bodies that are too large (413) or of unknown length (411), names the key as the actor of what is recorded, and makes any POST with an
     `Idempotency-Key` safe to repeat."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -30,6 +30,9 @@ class ApiMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not is_api(request):
             return self.get_response(request)
+        if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
+            detail = "Send the body with a Content-Length, not in chunks."
+            return plain_problem(status=411, code="length_required", detail=detail)
         length = request.META.get("CONTENT_LENGTH") or "0"
         if length.isdigit() and int(length) > settings.API_MAX_BODY_BYTES:
             detail = f"The body is larger than {settings.API_MAX_BODY_BYTES} bytes. Send less at a time."

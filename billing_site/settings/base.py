@@ -127,6 +127,8 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "billing_site.rest.schema.WireAutoSchema",
     "EXCEPTION_HANDLER": "billing_site.rest.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
+    # OPTIONS is a 405: the schema says what can be sent.
+    "DEFAULT_METADATA_CLASS": None,
     "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {

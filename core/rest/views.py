@@ -31,7 +31,7 @@ class WireViewSet(GenericViewSet):
     def scope_needed(self, method: str) -> str:
         """The scope that `method` needs. A view that declares none is a mistake of ours, not of the caller."""
         try:
-            return self.required_scopes["GET" if method in ("HEAD", "OPTIONS") else method]
+            return self.required_scopes["GET" if method == "HEAD" else method]
         except KeyError as error:
             raise ImproperlyConfigured(f"{type(self).__name__} declares no scope for {method}.") from error
 

@@ -10,6 +10,7 @@ from billing_site.access.models import ApiKey, IdempotentResponse
 from billing_site.access.services.ensure_api_key import ensure_api_key
 from billing_site.access.services.purge_idempotent_responses import purge_idempotent_responses
 from billing_site.access.services.revoke_api_key import revoke_api_key
+from billing_site.rest.middleware import ApiMiddleware
 from core.clock import real_now
 from tests.api.client import Api, data, fields_at_fault, refused
 
@@ -167,6 +168,7 @@ class TestErrors:
         refused(api.get("/nothing"), 404)
         refused(api.get("/things/a%00b"), 404)
         refused(api.call("PATCH", "/things", {}), 405)
+        refused(api.call("OPTIONS", "/things"), 405)
         refused(api.post("/things", "name: Bolt", content_type="text/yaml"), 415)
 
     def test_a_caller_that_accepts_nothing_we_have_gets_json(self, api):
@@ -177,6 +179,11 @@ class TestErrors:
         settings.API_MAX_BODY_BYTES = 100
         refused(api.post("/things", {"fullName": "x" * 100}), 413)
         data(api.post("/things", THING), 201)
+
+    def test_a_body_in_chunks_is_411(self, api, rf):
+        request = rf.post("/api/v1/things", headers={"Transfer-Encoding": "chunked"})
+        request.META["CONTENT_LENGTH"] = ""
+        refused(ApiMiddleware(lambda request: pytest.fail("It was let through."))(request), 411)
 
 
 class TestValues:
