@@ -21,8 +21,8 @@ _MAX_PATH_LENGTH = 2048
 
 
 class ApiMiddleware:
-    """Refuses bodies that are too large (413) or of unknown length (411), names the key as the actor of what is recorded, and makes any POST with an
-    `Idempotency-Key` safe to repeat."""
+    """Refuses bodies that are too large (413) or of unknown length (411), names the key as the actor of what is
+    recorded, and makes any POST with an `Idempotency-Key` safe to repeat."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
