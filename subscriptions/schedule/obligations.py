@@ -131,7 +131,8 @@ def _windows(
 ) -> Iterator[Obligation]:
     """The windows of one span from the one that holds `since` on; endless where the span is."""
     if revision.cadence is None:
-        yield from _one_time(sub, item, revision, span.start, span.end)
+        if span.end is None or span.end > since:
+            yield from _one_time(sub, item, revision, span.start, span.end)
         return
     limit = span.end or datetime.max.replace(tzinfo=span.start.tzinfo)
     for period in service_periods(sub, revision.cadence, max(since, span.start), limit):

@@ -153,6 +153,14 @@ def test_a_one_time_fee_is_due_once_and_settles_its_item_for_good():
     assert [(c.numerator, c.denominator) for c in fee.components] == [(1, 1)]
 
 
+def test_a_one_time_fee_of_a_phase_that_ended_is_not_looked_at_again():
+    sub = subscription(item(revision(cadence=None, end="2026-05-01")))
+    assert windows(sub, "2026-06-01", since="2026-04-30") == [
+        ("2026-04-01 00:00", "2026-05-01 00:00", "2026-04-01 00:00")
+    ]
+    assert windows(sub, "2026-06-01", since="2026-05-01") == []
+
+
 def test_phases_follow_each_other_in_the_middle_of_a_period():
     ramp = item(revision(end="2026-04-16"), revision(start="2026-04-16"))
     assert windows(subscription(ramp), "2026-04-16") == [
