@@ -3,7 +3,7 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -43,8 +43,11 @@ class Batch:
     features: dict[uuid.UUID, Feature]
 
 
-def load_batch(customer_ids: Collection[uuid.UUID]) -> Batch:
-    """Everything that is needed to close these customers, in the order of their ids. Eleven queries."""
+def load_batch(customer_ids: Collection[uuid.UUID], *, whole_history: bool = False) -> Batch:
+    """Everything that is needed to close these customers, in the order of their ids. Eleven queries.
+
+    With `whole_history` as if nothing had ever been reconciled: every subscription, from its start.
+    """
     terms = terms_of(customer_ids)
     customers = {
         customer.id: LoadedCustomer(customer.id, customer, terms[customer.id])
@@ -61,7 +64,9 @@ def load_batch(customer_ids: Collection[uuid.UUID]) -> Batch:
     since: dict[uuid.UUID, datetime] = {}
     owner: dict[uuid.UUID, LoadedCustomer] = {}
     for loaded in load_subscriptions(Q(customer_id__in=customer_ids)):
-        if (
+        if whole_history:
+            loaded = replace(loaded, reconcile_from=loaded.facts.start)
+        elif (
             loaded.next_billing_at is None
             and loaded.facts.end is not None
             and loaded.reconcile_from >= loaded.facts.end

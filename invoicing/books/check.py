@@ -1,0 +1,87 @@
+"""Runs the checks of the books one after the other, on one snapshot of the database, reading only."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.db import connection, transaction
+
+from invoicing.books.examination import Examination, Finding
+from invoicing.books.frozen import issued_invoices_are_unchanged
+from invoicing.books.past_due import nothing_is_past_due
+from invoicing.books.payments import money_is_accounted_for
+from invoicing.books.second_close import second_close_is_empty
+from invoicing.books.series import series_are_gapless
+from invoicing.books.tiling import windows_tile
+from invoicing.books.totals import parts_add_up
+from invoicing.books.usage import billed_usage_is_backed_by_events
+
+Check = Callable[[Examination], Iterator[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """One of billing rules 13, by its number there; `unit` is what its check counts."""
+
+    number: int
+    claim: str
+    unit: str
+    check: Check
+
+
+INVARIANTS = (
+    Invariant(1, "Settled windows tile each item's active time", "customers", windows_tile),
+    Invariant(2, "A second close writes nothing", "customers with nothing due", second_close_is_empty),
+    Invariant(3, "Issued invoices are unchanged and can be computed again", "invoices", issued_invoices_are_unchanged),
+    Invariant(4, "Parts add up to totals", "invoices", parts_add_up),
+    Invariant(5, "Series have no gap and no decreasing date", "numbers", series_are_gapless),
+    Invariant(7, "The money of every invoice is accounted for", "invoices", money_is_accounted_for),
+    Invariant(8, "Billed usage is backed by events", "usage lines", billed_usage_is_backed_by_events),
+    Invariant(10, "Nothing is past due", "subscriptions", nothing_is_past_due),
+)
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of one invariant."""
+
+    invariant: Invariant
+    checked: int
+    broken: int
+
+
+@contextmanager
+def one_snapshot() -> Iterator[None]:
+    """A transaction that writes nothing, and sees nothing of what others write meanwhile."""
+    nested = connection.in_atomic_block
+    with transaction.atomic(), connection.cursor() as cursor:
+        # The level can only be set before the first query; inside another transaction, that one's snapshot serves.
+        level = "" if nested else "ISOLATION LEVEL REPEATABLE READ, "
+        cursor.execute(f"SET TRANSACTION {level}READ ONLY")
+        yield
+
+
+def check_books(
+    *,
+    as_of: datetime,
+    grace: timedelta,
+    numbers: frozenset[int] | None = None,
+    found: Callable[[Invariant, Finding], None],
+    inform: Callable[[str], None],
+    progress: Callable[[Invariant, int], None],
+) -> list[Report]:
+    """Check every invariant (or those `numbers`) as of `as_of`, in UTC; each finding is handed to `found` at once."""
+    reports = []
+    with one_snapshot():
+        for invariant in INVARIANTS:
+            if numbers is not None and invariant.number not in numbers:
+                continue
+            exam = Examination(as_of, grace, inform, partial(progress, invariant))
+            broken = 0
+            for finding in invariant.check(exam):
+                broken += 1
+                found(invariant, finding)
+            reports.append(Report(invariant, exam.checked, broken))
+    return reports

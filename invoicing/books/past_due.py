@@ -1,0 +1,82 @@
+"""Owns invariant 10: nobody is past due for billing without an invoice, a run in progress or a parked cause."""
+
+import uuid
+from collections.abc import Iterator
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from core import clock
+from core.ids import to_text
+from invoicing.books.examination import Examination, Finding, name_customer, name_invoice
+from invoicing.choices import CustomerOutcome, InvoiceStatus, RunStatus
+from invoicing.models import InvoiceLine, RunCustomer, RunShard
+from invoicing.selectors import is_parked
+from invoicing.services.advance_invoice import drafts_due
+from subscriptions.models import Subscription
+
+START = "See that beat and a worker run (manage.py doctor), or start a billing run."
+
+
+def nothing_is_past_due(exam: Examination) -> Iterator[Finding]:
+    """What fell due more than the grace ago is billed, being billed, or parked; drafts have moved on, too."""
+    yield from _subscriptions(exam)
+    yield from _waiting_too_long(exam)
+    for draft in drafts_due(exam.settled_by).select_related("customer").iterator(chunk_size=500):
+        customer = draft.customer
+        yield Finding(
+            name_invoice(None, draft.id, name_customer(customer.name, customer.key, customer.id)),
+            f"this draft's next step has been due for longer than the grace: {draft.get_status_display()}.",
+            START,
+        )
+
+
+def _subscriptions(exam: Examination) -> Iterator[Finding]:
+    exam.count(Subscription.objects.count())
+    due = Subscription.objects.filter(~is_parked(), next_billing_at__lte=exam.settled_by)
+    due = due.exclude(Exists(_under_way(exam)))
+    for subscription in due.select_related("customer").order_by("pk").iterator(chunk_size=500):
+        assert subscription.next_billing_at is not None
+        yield Finding(
+            _name(subscription),
+            f"it has been due since {subscription.next_billing_at:%Y-%m-%d %H:%M} UTC; expected an invoice, a run in "
+            "progress or a parked customer, found none.",
+            START,
+        )
+
+
+def _under_way(exam: Examination) -> QuerySet[RunCustomer]:
+    """Rows of runs that are alive: just made, or held by a worker whose lease has not long run out."""
+    alive = RunShard.objects.filter(run=OuterRef("run_id"), lease_until__gte=clock.real_now() - exam.grace)
+    return RunCustomer.objects.filter(
+        Q(run__created_at__gte=exam.settled_by) | Exists(alive),
+        ~Q(run__status=RunStatus.DONE),
+        customer_id=OuterRef("customer_id"),
+        outcome=CustomerOutcome.PENDING,
+    )
+
+
+def _waiting_too_long(exam: Examination) -> Iterator[Finding]:
+    """Waiting lines for which nobody would look in time: their subscription's next billing lies behind them."""
+    unseen = Q(subscription__next_billing_at__isnull=True) | Q(subscription__next_billing_at__gt=F("invoice_at"))
+    lines = InvoiceLine.objects.filter(unseen, invoice__status=InvoiceStatus.GATHERING, deleted_at__isnull=True)
+    seen: set[uuid.UUID] = set()
+    for line in lines.select_related("subscription__customer").order_by("invoice_at").iterator(chunk_size=500):
+        subscription = line.subscription
+        if subscription is None or subscription.pk in seen:
+            continue
+        seen.add(subscription.pk)
+        upcoming = subscription.next_billing_at
+        yield Finding(
+            _name(subscription),
+            f"its line {line.name} is due on {line.invoice_at:%Y-%m-%d %H:%M} UTC, but its next billing is "
+            + ("never." if upcoming is None else f"only on {upcoming:%Y-%m-%d %H:%M} UTC."),
+            "Set the subscription's next_billing_at to that time.",
+        )
+
+
+def _name(subscription: Subscription) -> str:
+    customer = subscription.customer
+    return (
+        f"Subscription {subscription.name} ({to_text(subscription.id)}) of "
+        f"{name_customer(customer.name, customer.key, customer.id)}"
+    )

@@ -1,0 +1,164 @@
+"""Owns invariant 1: the settled windows of an item tile its active time, without gap or overlap."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db.models import F, Q
+from django.db.models.functions import Lower, Upper
+
+from core.ids import to_text
+from invoicing.books.examination import Examination, Finding, name_customer, name_invoice
+from invoicing.books.histories import History, histories, name_item
+from invoicing.choices import InvoiceStatus, LineStatus, WindowKind
+from invoicing.engine.state import Billed
+from invoicing.models import BilledWindow, InvoiceLine
+from subscriptions.schedule import Obligation, obligations
+
+CLOSE_AGAIN = "Set the subscription's reconcile_from back to that time and its next_billing_at to now; then close."
+ASK = "Find out which change made it, and restore the window from a backup."
+
+
+def windows_tile(exam: Examination) -> Iterator[Finding]:
+    """Every period of every item up to what is due is settled exactly once, waits, or is parked."""
+    yield from _overlaps(exam)
+    yield from _windows_without_their_line()
+    yield from _lines_without_their_window()
+    for history in histories(exam):
+        yield from _of_customer(exam, history)
+        exam.count(1)
+
+
+def _of_customer(exam: Examination, history: History) -> Iterator[Finding]:
+    loaded = history.loaded
+    if loaded is None:
+        if not history.parked and history.error is not None:
+            yield Finding(
+                f"Customer {history.name}",
+                f"their subscriptions can't be read: {history.error.message}",
+                "Mend the terms. The next run parks the customer until then.",
+            )
+        return
+    waiting = {(line.item_id, line.start) for line in loaded.pending if line.amends_id is None}
+    left = dict(loaded.billed)
+    for subscription in loaded.subscriptions:
+        reconciled = history.reconciled[subscription.facts.id]
+        # Parked and due customers are billed later, from there on; what lies behind, no close looks at again.
+        open_from = None if history.at_rest else reconciled
+        for period in obligations(subscription.facts, since=subscription.facts.start, as_of=exam.as_of):
+            settled = left.pop(period.key, None)
+            if settled is not None:
+                yield from _wrong_end(history, period, settled)
+                continue
+            due = period.invoice_at <= exam.settled_by
+            ends = period.settles_until or period.end
+            if due and period.key not in waiting and (open_from is None or ends <= open_from):
+                yield Finding(
+                    name_item(period, history.name),
+                    f"nothing bills {_span(period.start, ends)}, which was due on {_time(period.invoice_at)}: "
+                    "expected a settled window or a waiting line, found neither.",
+                    CLOSE_AGAIN,
+                )
+    yield from _stray(history, left)
+
+
+def _wrong_end(history: History, period: Obligation, settled: Billed) -> Iterator[Finding]:
+    expected = period.settles_until
+    if settled.end == expected:
+        return
+    ends = {period.revision.end, period.subscription.end}
+    # Charged in advance before the end was known: the rest of such a window is no break, it is to be credited.
+    if expected in ends and (settled.end is None or (expected is not None and settled.end > expected)):
+        return
+    yield Finding(
+        name_item(period, history.name),
+        f"its window from {_time(period.start)} ends on {_time(settled.end)}; expected {_time(expected)}.",
+        ASK,
+    )
+
+
+def _stray(history: History, left: dict[tuple[uuid.UUID, datetime], Billed]) -> Iterator[Finding]:
+    """Settled windows that are no period of their item, unless the item had ended before them."""
+    assert history.loaded is not None
+    items = {item.id: (sub.facts, item) for sub in history.loaded.subscriptions for item in sub.facts.items}
+    for (item_id, start), settled in left.items():
+        facts, item = items[item_id]
+        if any(end is not None and end <= start for end in (facts.end, item.revisions[-1].end)):
+            continue
+        yield Finding(
+            f"Item {item.running_number} ({item.key}) of {history.name}",
+            f"its settled window {_span(start, settled.end)} is none of its periods.",
+            ASK,
+        )
+
+
+def _overlaps(exam: Examination) -> Iterator[Finding]:
+    rows = BilledWindow.objects.raw(
+        """
+        SELECT w.* FROM (
+            SELECT id, lower(span) AS start, max(coalesce(upper(span), 'infinity')) OVER (
+                PARTITION BY item_id ORDER BY lower(span), id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS taken_until FROM invoicing_billedwindow
+        ) AS o JOIN invoicing_billedwindow w ON w.id = o.id WHERE o.start < o.taken_until
+        """
+    ).prefetch_related("item__subscription__customer")
+    for window in rows:
+        customer = window.item.subscription.customer
+        yield Finding(
+            f"Item {window.item.running_number} ({window.item.key}) of "
+            f"{name_customer(customer.name, customer.key, customer.id)}",
+            f"its settled window {_span(window.span.lower, window.span.upper)} overlaps an earlier one.",
+            "Void or credit the second charge, and find out how the database's guard was passed.",
+        )
+
+
+def _windows_without_their_line() -> Iterator[Finding]:
+    """Charges whose line is of another item or time, or on an invoice that no longer stands."""
+    wrong = (
+        ~Q(line__item_id=F("item_id"))
+        | ~Q(line__period_start=Lower("span"))
+        | Q(line__period_end__gt=Upper("span"))
+        | Q(line__deleted_at__isnull=False)
+        | Q(line__invoice__status__in=[InvoiceStatus.VOIDED, InvoiceStatus.DELETED, InvoiceStatus.GATHERING])
+    )
+    rows = BilledWindow.objects.filter(wrong, kind=WindowKind.CHARGE).order_by("pk")
+    for window in rows.select_related("item__subscription__customer", "line__invoice").iterator(chunk_size=500):
+        customer, line = window.item.subscription.customer, window.line
+        assert line is not None
+        name, invoice = name_customer(customer.name, customer.key, customer.id), line.invoice
+        yield Finding(
+            f"Item {window.item.running_number} ({window.item.key}) of {name}",
+            f"its window {_span(window.span.lower, window.span.upper)} is settled by line {to_text(line.id)} "
+            f"of {name_invoice(invoice.number, invoice.id, name)} ({invoice.get_status_display().lower()}), "
+            f"which bills {_span(line.period_start, line.period_end)}.",
+            ASK,
+        )
+
+
+def _lines_without_their_window() -> Iterator[Finding]:
+    """Charges on standing invoices that no window guards: their time could be billed again."""
+    lines = InvoiceLine.objects.filter(
+        item__isnull=False,
+        amends__isnull=True,
+        parent__isnull=True,
+        status=LineStatus.VALID,
+        deleted_at__isnull=True,
+        billed_window__isnull=True,
+    ).exclude(invoice__status__in=[InvoiceStatus.GATHERING, InvoiceStatus.VOIDED, InvoiceStatus.DELETED])
+    for line in lines.order_by("pk").select_related("invoice__customer").iterator(chunk_size=500):
+        customer = line.invoice.customer
+        name = name_customer(customer.name, customer.key, customer.id)
+        yield Finding(
+            name_invoice(line.invoice.number, line.invoice_id, name),
+            f"its line {line.name} bills {_span(line.period_start, line.period_end)}, but no settled window says so: "
+            "that time could be billed again.",
+            "Add the window again, before the next close.",
+        )
+
+
+def _span(start: datetime, end: datetime | None) -> str:
+    return f"from {_time(start)} to {_time(end)}"
+
+
+def _time(moment: datetime | None) -> str:
+    return "the end of time" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,113 @@
+"""Owns invariant 8, as far as windows go: what was billed for usage is what the events of the window come to.
+
+That each event is in exactly one window follows from the tiling (invariant 1). Events that came after a window's
+snapshot are late usage: reported, not broken.
+"""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Q
+
+from core.money import trimmed
+from customers.models import UsageSubject
+from entitlements.models import Feature, UsageEvent
+from entitlements.usage import UsageRequest, features_by_id, reading_of, usage_of
+from invoicing.books.examination import INVOICES_AT_ONCE, Examination, Finding, batches, name_customer, name_invoice
+from invoicing.choices import LineKind
+from invoicing.models import Invoice, InvoiceLine
+
+GONE = "Events were changed or removed. Restore them from a backup, or credit the difference."
+
+
+@dataclass(slots=True)
+class _Window:
+    """A billed usage window, with the meter's reading of now and the subjects of then."""
+
+    line: Any
+    feature: Feature
+    subjects: tuple[str, ...]
+    snapshot: datetime
+
+
+def billed_usage_is_backed_by_events(exam: Examination) -> Iterator[Finding]:
+    """The frozen quantity of each metered line is what its events come to, unless late ones came."""
+    collected = Invoice.objects.filter(quantity_snapshoted_at__isnull=False, deleted_at__isnull=True)
+    for ids in batches(collected, INVOICES_AT_ONCE):
+        windows = _windows(ids)
+        yield from _compare(exam, windows)
+        exam.count(len(windows))
+
+
+def _windows(invoice_ids: Sequence[uuid.UUID]) -> list[_Window]:
+    lines = list(
+        InvoiceLine.objects.filter(
+            Q(billed_window__isnull=False),
+            invoice_id__in=invoice_ids,
+            kind=LineKind.USAGE,
+            metered_quantity__isnull=False,
+            deleted_at__isnull=True,
+            revision__feature__meter__isnull=False,
+        ).select_related("invoice__customer", "revision", "item")
+    )
+    features = features_by_id(line.revision.feature_id for line in lines if line.revision and line.revision.feature_id)
+    subjects: dict[uuid.UUID, set[str]] = {}
+    attributed = UsageSubject.objects.filter(customer_id__in={line.invoice.customer_id for line in lines})
+    for customer_id, key in attributed.values_list("customer_id", "key"):
+        subjects.setdefault(customer_id, set()).add(key)
+    windows = []
+    for line in lines:
+        assert line.revision is not None and line.revision.feature_id is not None
+        feature, snapshot = features[line.revision.feature_id], line.invoice.quantity_snapshoted_at
+        assert feature.meter is not None and snapshot is not None
+        # Who has since read the usage by another meter, or by other filters, can't compare it with what was billed.
+        if max(feature.updated_at, feature.meter.updated_at) > snapshot:
+            continue
+        then = set(line.invoice.customer_snapshot.get("subjectKeys", ()))
+        if then <= subjects.get(line.invoice.customer_id, set()):
+            windows.append(_Window(line, feature, tuple(sorted(then)), snapshot))
+    return windows
+
+
+def _compare(exam: Examination, windows: Sequence[_Window]) -> Iterator[Finding]:
+    requests = []
+    for index, window in enumerate(windows):
+        reading = reading_of(window.feature)
+        assert reading is not None
+        line = window.line
+        requests.append(UsageRequest(index, reading, window.subjects, line.period_start, line.period_end))
+    found = usage_of(requests)
+    for index, window in enumerate(windows):
+        line, now = window.line, found[index].quantity
+        frozen: Decimal = line.metered_quantity
+        if now == frozen:
+            continue
+        customer = line.invoice.customer
+        name = name_invoice(
+            line.invoice.number, line.invoice_id, name_customer(customer.name, customer.key, customer.id)
+        )
+        late = _late_events(window)
+        if late or now > frozen:
+            exam.inform(f"{name}, line {line.name}: {late} late events; billed {trimmed(frozen)}, now {trimmed(now)}.")
+            continue
+        yield Finding(
+            f"{name}, line {line.name}",
+            f"it was billed for {trimmed(frozen)}; its events come to {trimmed(now)}.",
+            GONE,
+        )
+
+
+def _late_events(window: _Window) -> int:
+    meter = window.feature.meter
+    assert meter is not None
+    return UsageEvent.objects.filter(
+        subject__in=window.subjects,
+        type=meter.event_type,
+        time__gte=window.line.period_start,
+        time__lt=window.line.period_end,
+        ingested_at__gt=window.snapshot,
+    ).count()
