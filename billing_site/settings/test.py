@@ -3,12 +3,15 @@
 import os
 
 from .base import *  # noqa: F403
-from .base import REDIS_URL
+from .base import DATABASES, REDIS_URL
 
 # Each process of a parallel run has its own database within Redis (the default has 16), as it has in PostgreSQL.
 REDIS_URL = f"{REDIS_URL.rsplit('/', 1)[0]}/{int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:]) % 16}"
 CELERY_BROKER_URL = REDIS_URL
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+
+# A thread of the test server must not keep its connection: the database could not be dropped at the end.
+DATABASES["default"]["CONN_MAX_AGE"] = 0
 
 SECRET_KEY = "only-for-tests"
 ALLOWED_HOSTS = ["*"]
