@@ -219,14 +219,14 @@ def _plus(local: datetime, months: int, days: int) -> datetime:
 def _local(moment: datetime, zone: str) -> datetime:
     if zone == "UTC":
         return moment.replace(tzinfo=None)
-    # fold is dropped on purpose: of an hour that comes twice, boundaries take the first.
-    return moment.astimezone(zone_info(zone)).replace(tzinfo=None, fold=0)
+    return moment.astimezone(zone_info(zone)).replace(tzinfo=None)
 
 
 def _to_utc(local: datetime, zone: str) -> datetime:
     if zone == "UTC":
         return local.replace(tzinfo=UTC)
-    # With fold=0, zoneinfo reads a skipped wall time by the offset before the gap, which moves it on by the gap.
+    # With fold=0, zoneinfo takes the first of two equal wall times, and reads a skipped one by the offset before the
+    # gap, which moves it on by the gap.
     return local.replace(tzinfo=zone_info(zone), fold=0).astimezone(UTC)
 
 

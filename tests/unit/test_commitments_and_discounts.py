@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from invoicing.rating import Coupon
+from invoicing.rating import Coupon, FlatComponent
 from tests.unit.rating import net, rated, tiered, totals
 
 UNIT = {"type": "unit", "amount": "1.00"}
@@ -166,6 +166,13 @@ def test_a_coupon_is_spread_over_the_detailed_lines_by_largest_remainder():
     # 10.00 + 5.00 + 2.50: 5.00 splits into 2.857, 1.428, 0.714.
     assert [str(part.discount_total) for part in line.detailed] == ["2.86", "1.43", "0.71"]
     assert {part.discounts[0].code for part in line.detailed} == {"FIVE"}
+
+
+def test_a_coupon_comes_off_the_parts_that_charge_something():
+    seats = (FlatComponent(Decimal(8), 1, 1), FlatComponent(Decimal(-3), 1, 2))
+    line = rated({"type": "flat", "amount": "10.00"}, "5", components=seats, coupon=Coupon("TEN", Decimal(10)))
+    assert [str(part.total) for part in line.detailed] == ["73.50", "-15.00"]
+    assert (str(line.coupon_used), str(line.net)) == ("6.50", "58.50")
 
 
 def test_a_coupon_comes_after_the_percentage_discount_and_before_the_maximum():
