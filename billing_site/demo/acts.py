@@ -1,0 +1,185 @@
+"""What people and programs do in the demo company's story, each by the service that does it everywhere else."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from billing_site.demo.catalog import (
+    GPU_EVENT,
+    WELCOME,
+    create_gpu_meter,
+    plan_on_sale,
+    terms_with_gpu,
+    terms_with_sms,
+)
+from billing_site.demo.companies import Company, Trait
+from billing_site.demo.profiles import Profiles
+from billing_site.demo.usage import SOURCE, events_of_day
+from core import clock
+from core.money import round_money
+from customers.choices import AppType
+from customers.effective import terms_of
+from customers.models import Customer, CustomerAppData, CustomerOverride
+from customers.services.create_customer import create_customer
+from customers.services.customer_input import CustomerInput
+from customers.services.pin_customer import pin_customer
+from entitlements.models import Feature, Meter
+from entitlements.services.archive_feature import archive_feature
+from entitlements.services.delete_meter import delete_meter
+from entitlements.services.ingest_events import ingest_events
+from invoicing.choices import OPEN_STATUSES, InvoiceStatus
+from invoicing.models import Invoice
+from invoicing.services.approve_invoice import approve_invoice
+from invoicing.services.record_payment import record_payment
+from invoicing.services.start_subscription import start_subscription
+from invoicing.services.update_item import update_item
+from subscriptions.item_update import ItemUpdate
+from subscriptions.models import SubscriptionItem
+from subscriptions.services.redeem_coupon import redeem_coupon
+
+_PAID_AFTER = timedelta(days=19)
+_PAID_LATE_AFTER = timedelta(days=47)
+
+
+def sign_up(company: Company, profiles: Profiles) -> None:
+    """The customer is created and, where finance agreed so, pinned."""
+    place = company.place
+    customer = create_customer(
+        customer=CustomerInput(
+            name=company.name,
+            key=company.key,
+            primary_email=company.email,
+            currency=place.currency,
+            time_zone=place.zone,
+            address={
+                "country": place.country,
+                "postal_code": place.postal_code,
+                "state": place.state,
+                "city": place.city,
+                "line1": company.street,
+            },
+        )
+    )
+    profile = profiles.of(company)
+    if profile is not None:
+        pin_customer(customer=customer, profile=profile, reason=f"{profile.name} terms, as agreed when they signed.")
+    if Trait.LONGER_TERM in company.traits:
+        CustomerOverride.objects.create(customer=customer, due_after="P14D")
+
+
+def subscribe(company: Company, active_from: datetime, anchor: datetime | None) -> None:
+    """The subscription, with the welcome coupon where there is a fee to take it off yet."""
+    customer = Customer.objects.get(key=company.key)
+    own_terms = None
+    if Trait.SMS in company.traits:
+        own_terms = terms_with_sms(company.plan, company.place.currency)
+    elif Trait.GPU in company.traits:
+        own_terms = terms_with_gpu(company.plan, company.place.currency)
+    start_subscription(
+        customer=customer,
+        plan=plan_on_sale(company.plan, company.place.currency) if own_terms is None else None,
+        custom_plan=own_terms,
+        active_from=active_from,
+        billing_anchor=anchor,
+        quantities={"seats": Decimal(company.seats)} if company.seats > 1 else None,
+    )
+
+
+def use_coupon(company: Company) -> None:
+    """The welcome coupon on the first item, from now on."""
+    redeem_coupon(item=_item(company, 1), code=WELCOME, at=clock.now())
+
+
+def change_seats(company: Company, seats: int, *, align: bool, extend: bool = False) -> None:
+    """More or fewer seats."""
+    _update(company, "seats", Decimal(seats), align=align, extend=extend)
+
+
+def report_storage(company: Company, gigabytes: Decimal) -> None:
+    """The storage used beyond what is included, in the current period."""
+    _update(company, "storage", gigabytes)
+
+
+def send_usage(companies: Iterable[Company]) -> int:
+    """The day's events of these companies, in one batch. Usage makes nothing fall due."""
+    now = clock.now()
+    ingest_events(events=[event for company in companies for event in events_of_day(company, now)])
+    return 0
+
+
+def send_unreadable_usage(company: Company) -> None:
+    """Events of the GPU pilot from before there was a meter: nobody checked what they say."""
+    now = clock.now()
+    events = [
+        {
+            "id": f"{company.key}-gpu-pilot-{number}",
+            "source": SOURCE,
+            "type": GPU_EVENT,
+            "subject": company.key,
+            "time": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            "data": {"hours": "n/a"},
+        }
+        for number in range(3)
+    ]
+    ingest_events(events=events)
+
+
+def measure_gpu() -> None:
+    create_gpu_meter()
+
+
+def retire_text_messages() -> None:
+    """Product takes the feature and its meter away, though two customers still have them in their own terms."""
+    archive_feature(feature=Feature.objects.get(key="sms", archived_at=None))
+    delete_meter(meter=Meter.objects.get(key="sms_messages", deleted_at=None))
+
+
+def set_card(company: Company, outcome: str) -> None:
+    """What the sandbox answers when this customer is charged from now on."""
+    customer = Customer.objects.get(key=company.key)
+    app = terms_of([customer.id])[customer.id].profile.app
+    CustomerAppData.objects.update_or_create(customer=customer, app=app, defaults={"data": {"outcome": outcome}})
+
+
+def approve_drafts(created_before: datetime) -> int:
+    """The approver issues the drafts that wait for approval since before then; returns how many."""
+    waiting = Invoice.objects.filter(status=InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED, created_at__lt=created_before)
+    approved = [approve_invoice(invoice=invoice) for invoice in waiting.order_by("created_at", "id")]
+    return len(approved)
+
+
+def book_transfers(payers: dict[str, Company], stopped_since: datetime) -> int:
+    """The clerk books what the bank statement of the day shows; returns how many payments that were."""
+    now, booked = clock.now(), 0
+    unpaid = Invoice.objects.filter(status__in=OPEN_STATUSES, app__type=AppType.BANK_TRANSFER, due__gt=0, paid=0)
+    for invoice in unpaid.select_related("customer").order_by("issued_at", "id"):
+        traits = payers[invoice.customer.key or ""].traits
+        assert invoice.issued_at is not None
+        if Trait.STOPPED_PAYING in traits and invoice.issued_at >= stopped_since:
+            continue
+        after = _PAID_LATE_AFTER if Trait.PAYS_LATE in traits else _PAID_AFTER
+        if invoice.issued_at + after <= now:
+            charges = round_money(invoice.due / 200, invoice.currency) if Trait.PAYS_IN_PART in traits else Decimal(0)
+            record_payment(
+                invoice=invoice,
+                amount=invoice.due - charges,
+                received_at=now,
+                reference=f"Statement {now:%Y-%m-%d}, {invoice.number}",
+            )
+            booked += 1
+    return booked
+
+
+def _item(company: Company, running_number: int) -> SubscriptionItem:
+    return SubscriptionItem.objects.select_related("subscription__customer", "subscription__plan").get(
+        subscription__customer__key=company.key, running_number=running_number
+    )
+
+
+def _update(company: Company, key: str, quantity: Decimal, *, align: bool = False, extend: bool = False) -> None:
+    item = SubscriptionItem.objects.get(subscription__customer__key=company.key, key=key)
+    update_item(
+        subscription_id=item.subscription_id,
+        running_number=item.running_number,
+        update=ItemUpdate(product_id=key, quantity=quantity, align=align, extend=extend),
+    )
