@@ -58,6 +58,16 @@ class TestRuns:
         with django_assert_num_queries(4):
             assert data(api.get("/billing/runs"))["totalCount"] == count
 
+    @pytest.mark.parametrize("count", [3, 30])
+    def test_nor_on_the_number_of_customers_of_a_run(self, api, count, django_assert_num_queries):
+        plan = make_plan()
+        for number in range(count):
+            subscribed(plan, key=f"c{number}", name=f"Customer {number}")
+        run_everything()
+        [run] = data(api.get("/billing/runs"))["items"]
+        with django_assert_num_queries(4):
+            assert data(api.get(f"/billing/runs/{run['id']}/customers"))["totalCount"] == count
+
     def test_an_unknown_run_is_404(self, api):
         refused(api.get("/billing/runs/01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404)
 

@@ -264,6 +264,15 @@ class TestList:
             page = data(api.get("/subscriptions"))
         assert (page["totalCount"], len(page["items"])) == (count, count)
 
+    @pytest.mark.parametrize("count", [3, 30])
+    def test_nor_does_it_for_the_subscriptions_of_one_customer(self, api, count, django_assert_num_queries):
+        self.make(count)
+        Subscription.objects.update(customer=Subscription.objects.first().customer)
+        path = f"/customers/customer-{count - 1}/subscriptions"
+        api.get(path)
+        with django_assert_num_queries(3):
+            assert data(api.get(path))["totalCount"] == count
+
     def test_a_list_is_narrowed_by_status(self, api):
         self.make(4)
         assert data(api.get("/subscriptions?status=scheduled"))["totalCount"] == 2
