@@ -39,13 +39,13 @@ class MeterReading:
 
 
 class UsageRequest(NamedTuple):
-    """Asks for the usage of `subjects` in `[start, end)`, read by `reading`; `key` names it in the answer."""
+    """Asks for the usage of `subjects` in all of `spans`, each `[start, end)` in UTC and apart from the others, read
+    together by `reading`; `key` names it in the answer."""
 
     key: int
     reading: MeterReading
     subjects: Sequence[str]
-    start: datetime
-    end: datetime
+    spans: Sequence[tuple[datetime, datetime]]
 
 
 class Usage(NamedTuple):
@@ -95,9 +95,10 @@ def usage_of(requests: Iterable[UsageRequest]) -> Mapping[int, Usage]:
 def _select(reading: MeterReading, asked: Sequence[UsageRequest]) -> tuple[str, list[Any]]:
     """One meter's part of the query. A window of several subjects appears once for each, under one key."""
     windows = [
-        (request.key, subject, max(request.start, reading.event_from or request.start), request.end)
+        (request.key, subject, max(start, reading.event_from or start), end)
         for request in asked
         for subject in request.subjects
+        for start, end in request.spans
     ]
     keys, subjects, starts, ends = zip(*windows, strict=True) if windows else ((), (), (), ())
     params: list[Any] = []

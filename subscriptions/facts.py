@@ -3,11 +3,11 @@
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Q, TextField
 from django.db.models.functions import Cast
@@ -17,7 +17,7 @@ from core.periods import CADENCES, Cadence, parse_cadence
 from subscriptions.models import CouponRedemption, ItemRevision, QuantityChange, QuantityReport, Subscription
 from subscriptions.pricing import NO_DISCOUNTS, Discounts, Price, parse_discounts, parse_price
 from subscriptions.schedule import AnchorShift, CouponFacts, ItemFacts, RevisionFacts, SubscriptionFacts
-from subscriptions.schedule.facts import LoadedSubscription, QuantityAt, RevisionTerms
+from subscriptions.schedule.facts import EarlierUse, LoadedSubscription, QuantityAt, RevisionTerms, Span
 
 
 def calendar_of(subscription: Subscription) -> SubscriptionFacts:
@@ -45,7 +45,7 @@ def load_subscriptions(subscriptions: Q) -> list[LoadedSubscription]:
     rows = list(
         Subscription.objects.filter(subscriptions)
         .order_by("active_from", "id")
-        .values_list(
+        .values(
             "id",
             "customer_id",
             "currency",
@@ -56,80 +56,107 @@ def load_subscriptions(subscriptions: Q) -> list[LoadedSubscription]:
             "active_to",
             "anchor_shifts",
             "pro_rating_enabled",
+            "pauses",
             "reconcile_from",
             "next_billing_at",
         )
     )
-    ids = [row[0] for row in rows]
+    ids = [row["id"] for row in rows]
     revisions = _revisions(ids)
     item_ids = [item_id for items in revisions.values() for item_id in items]
     quantities = _quantities(item_ids)
     coupons = _coupons(item_ids)
-    return [_build(row, revisions.get(row[0], {}), quantities, coupons) for row in rows]
+    return [_build(row, revisions.get(row["id"], {}), quantities, coupons) for row in rows]
+
+
+class _RevisionRow(NamedTuple):
+    """A revision with its item, as `_revisions` reads it."""
+
+    subscription_id: uuid.UUID
+    item_id: uuid.UUID
+    key: str
+    running_number: int
+    earlier_use: list[dict[str, str]]
+    continued_at: datetime | None
+    id: uuid.UUID
+    start: datetime
+    end: datetime | None
+    cadence: str | None
+    name: str
+    description: str | None
+    feature_id: uuid.UUID | None
+    feature_key: str | None
+    price: str | None
+    discounts: str | None
+    tax_config: str | None
 
 
 def _build(
-    row: tuple[Any, ...],
-    items: dict[uuid.UUID, list[tuple[Any, ...]]],
+    row: Mapping[str, Any],
+    items: dict[uuid.UUID, list[_RevisionRow]],
     quantities: dict[uuid.UUID, tuple[QuantityAt, ...]],
     coupons: dict[uuid.UUID, tuple[CouponFacts, ...]],
 ) -> LoadedSubscription:
-    sub_id, customer_id, currency, zone, anchor, cadence, start, end, shifts, prorate, reconcile_from, next_at = row
-    own_cadence = _required_cadence(cadence)
-    terms: dict[uuid.UUID, RevisionTerms] = {}
-    facts: list[ItemFacts] = []
-    for item_id, revision_rows in items.items():
-        revision_facts = []
-        for revision in revision_rows:
-            (_, _, key, number, rev_id, rev_start, rev_end, rev_cadence, name, description, feature_id, feature_key,
-             price, discounts, tax_config) = revision  # fmt: skip
-            revision_facts.append(
-                RevisionFacts(
-                    id=rev_id,
-                    start=rev_start,
-                    end=rev_end,
-                    cadence=parse_cadence(rev_cadence),
-                    price=_price(price) if price else None,
-                    discounts=_discounts(discounts) if discounts else NO_DISCOUNTS,
-                    name=name,
-                    feature_id=feature_id,
-                    feature_key=feature_key,
-                )
-            )
-            terms[rev_id] = RevisionTerms(_canonical(price), _canonical(discounts), _canonical(tax_config), description)
-        facts.append(
-            ItemFacts(
-                id=item_id,
-                key=key,
-                running_number=number,
-                revisions=tuple(revision_facts),
-                quantities=quantities.get(item_id, ()),
-                coupons=coupons.get(item_id, ()),
-            )
+    facts = tuple(
+        ItemFacts(
+            id=item_id,
+            key=revisions[0].key,
+            running_number=revisions[0].running_number,
+            revisions=tuple(_revision_facts(revision) for revision in revisions),
+            quantities=quantities.get(item_id, ()),
+            coupons=coupons.get(item_id, ()),
+            earlier=tuple(_earlier_use(use) for use in revisions[0].earlier_use),
+            continued_at=revisions[0].continued_at,
         )
+        for item_id, revisions in items.items()
+    )
     return LoadedSubscription(
         facts=SubscriptionFacts(
-            id=sub_id,
-            customer_id=customer_id,
-            currency=currency,
-            zone=zone,
-            anchor=anchor,
-            cadence=own_cadence,
-            start=start,
-            end=end,
-            items=tuple(facts),
-            shifts=tuple(_shift(shift) for shift in shifts),
-            prorate=prorate,
+            id=row["id"],
+            customer_id=row["customer_id"],
+            currency=row["currency"],
+            zone=row["time_zone"],
+            anchor=row["billing_anchor"],
+            cadence=_required_cadence(row["billing_cadence"]),
+            start=row["active_from"],
+            end=row["active_to"],
+            items=facts,
+            shifts=tuple(_shift(shift) for shift in row["anchor_shifts"]),
+            prorate=row["pro_rating_enabled"],
+            pauses=tuple(_pause(pause) for pause in row["pauses"]),
         ),
-        reconcile_from=reconcile_from,
-        next_billing_at=next_at,
-        terms=terms,
+        reconcile_from=row["reconcile_from"],
+        next_billing_at=row["next_billing_at"],
+        terms={
+            revision.id: RevisionTerms(
+                _canonical(revision.price),
+                _canonical(revision.discounts),
+                _canonical(revision.tax_config),
+                revision.description,
+            )
+            for revisions in items.values()
+            for revision in revisions
+        },
     )
 
 
-def _revisions(subscription_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[uuid.UUID, list[tuple[Any, ...]]]]:
+def _revision_facts(row: _RevisionRow) -> RevisionFacts:
+    return RevisionFacts(
+        id=row.id,
+        start=row.start,
+        end=row.end,
+        cadence=parse_cadence(row.cadence),
+        price=_price(row.price) if row.price else None,
+        discounts=_discounts(row.discounts) if row.discounts else NO_DISCOUNTS,
+        name=row.name,
+        feature_id=row.feature_id,
+        feature_key=row.feature_key,
+    )
+
+
+def _revisions(subscription_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[uuid.UUID, list[_RevisionRow]]]:
     """Revision rows by subscription and item, items by running number, revisions by time."""
-    found: dict[uuid.UUID, dict[uuid.UUID, list[tuple[Any, ...]]]] = defaultdict(dict)
+    found: dict[uuid.UUID, dict[uuid.UUID, list[_RevisionRow]]] = defaultdict(dict)
     rows = (
         ItemRevision.objects.filter(item__subscription_id__in=subscription_ids)
         .order_by("item__subscription_id", "item__running_number", "active_from")
@@ -138,6 +165,8 @@ def _revisions(subscription_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[
             "item_id",
             "item__key",
             "item__running_number",
+            "item__earlier_use",
+            "item__continued_at",
             "id",
             "active_from",
             "active_to",
@@ -151,8 +180,9 @@ def _revisions(subscription_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[
             Cast("tax_config", TextField()),
         )
     )
-    for row in rows:
-        found[row[0]].setdefault(row[1], []).append(row)
+    for values in rows:
+        row = _RevisionRow(*values)
+        found[row.subscription_id].setdefault(row.item_id, []).append(row)
     return found
 
 
@@ -193,6 +223,16 @@ def _shift(wire: dict[str, str]) -> AnchorShift:
         at=datetime.fromisoformat(wire["at"]),
         cadence=_required_cadence(wire["cadence"]),
     )
+
+
+def _pause(wire: dict[str, str | None]) -> Span:
+    start, end = wire["from"], wire["to"]
+    assert start is not None
+    return Span(datetime.fromisoformat(start), None if end is None else datetime.fromisoformat(end))
+
+
+def _earlier_use(wire: dict[str, str]) -> EarlierUse:
+    return EarlierUse(uuid.UUID(wire["item"]), datetime.fromisoformat(wire["from"]), datetime.fromisoformat(wire["to"]))
 
 
 def _required_cadence(text: str) -> Cadence:

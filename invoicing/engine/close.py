@@ -13,7 +13,8 @@ from datetime import datetime
 from core import clock
 from core.errors import BillingError
 from entitlements.models import Feature
-from invoicing.engine.documents import CustomerClose, close_customer
+from invoicing.engine.assemble import close_customer
+from invoicing.engine.documents import CustomerClose
 from invoicing.engine.load import LoadedCustomer, load_batch
 from invoicing.engine.plan import Plan, PlannedLine, plan_customer
 from invoicing.engine.quantities import Quantity, feature_of, quantities_of
@@ -34,10 +35,11 @@ class Computed:
     failures: dict[uuid.UUID, BillingError] = field(default_factory=dict)
 
 
-def compute(customer_ids: Collection[uuid.UUID], *, as_of: datetime, take: Taken) -> Computed:
+def compute(customer_ids: Collection[uuid.UUID], *, as_of: datetime, take: Taken, give_back: bool = True) -> Computed:
     """Work out a batch without writing: the lines that `take` chooses go on standard invoices, the others wait.
 
-    A customer whose facts can't be billed is a failure; the others are not affected.
+    With `give_back`, unused parts of fees billed in advance come back. A customer whose facts can't be billed is a
+    failure; the others are not affected.
     """
     batch = load_batch(customer_ids)
     computed = Computed()
@@ -59,7 +61,7 @@ def compute(customer_ids: Collection[uuid.UUID], *, as_of: datetime, take: Taken
     for loaded, plan, due in plans:
         try:
             lines = [(line, quantities.get(id(line))) for line in due]
-            computed.closes.append(close_customer(loaded, plan, lines, as_of))
+            computed.closes.append(close_customer(loaded, plan, lines, as_of=as_of, give_back=give_back))
         except Exception as error:  # noqa: BLE001 - as above
             computed.failures[loaded.id] = as_cause(error, loaded.id)
     return computed

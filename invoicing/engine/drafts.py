@@ -13,12 +13,13 @@ from core.errors import BillingError
 from customers.models import UsageSubject
 from entitlements.usage import features_by_id
 from invoicing.choices import InvoiceStatus, LineKind
+from invoicing.engine.assemble import rate_line, status_after_collection
 from invoicing.engine.close import as_cause
-from invoicing.engine.documents import RatedDocumentLine, rate_line, status_after_collection
+from invoicing.engine.documents import RatedDocumentLine
 from invoicing.engine.plan import PlannedLine
 from invoicing.engine.quantities import feature_of, quantities_of
 from invoicing.engine.redraft import redraft
-from invoicing.engine.state import Billed
+from invoicing.engine.state import Billed, BilledLine
 from invoicing.models import Invoice, InvoiceLine
 from subscriptions.facts import load_subscriptions
 from subscriptions.schedule import obligations
@@ -111,7 +112,8 @@ def _planned(
     loaded = subscriptions[line.subscription_id]
     for obligation in obligations(loaded.facts, since=line.period_start, as_of=as_of):
         if obligation.key == (line.item_id, line.period_start):
-            settled = Billed(True, line.id, line.invoice_id, on_draft=True, end=obligation.settles_until)
+            billed = BilledLine(line.id, line.invoice_id, (), line.total, None)
+            settled = Billed(line.id, obligation.start, obligation.settles_until, True, on_draft=True, lines=[billed])
             terms = loaded.terms[obligation.revision.id]
             return PlannedLine(obligation, terms, (), obligation.invoice_at, on_draft=settled)
     return None

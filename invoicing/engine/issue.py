@@ -6,13 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from core.bulk import update_rows
+from core.bulk import copy_rows, update_rows
 from core.periods import parse_duration
 from customers.choices import CollectionMethod
 from invoicing.choices import InvoiceStatus, SeriesKind
+from invoicing.engine.balance import Balances, applied_row
 from invoicing.engine.fingerprint import fingerprint
 from invoicing.engine.numbering import take_blocks
-from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
+from invoicing.models import BalanceEntry, Invoice, InvoiceDetailedLine, InvoiceLine
 
 _ISSUED_COLUMNS = (
     "status",
@@ -22,6 +23,8 @@ _ISSUED_COLUMNS = (
     "number",
     "issued_at",
     "due_at",
+    "applied_from_balance",
+    "due",
     "next_collection_at",
     "content_hash",
     "updated_at",
@@ -41,14 +44,21 @@ def issue_drafts(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> list
         Invoice.objects.filter(pk__in=empty).update(status=InvoiceStatus.DELETED, deleted_at=as_of, updated_at=as_of)
         drafts = [draft for draft in drafts if lines[draft["id"]]]
     blocks = take_blocks(Counter(draft["supplier_id"] for draft in drafts), kind=SeriesKind.INVOICE, issue_at=as_of)
+    balances = Balances.of({draft["customer_id"] for draft in drafts})
+    entries: list[dict[str, Any]] = []
     for draft in drafts:
         block = blocks[draft["supplier_id"]]
         draft["sequence"], draft["number"] = block.take()
         draft["series_id"], draft["issued_at"] = block.series_id, block.issued_at
         draft["updated_at"], draft["status_note"] = as_of, ""
+        applied = balances.take(draft["customer_id"], draft["currency"], draft["due"])
+        if applied:
+            draft["applied_from_balance"], draft["due"] = applied, draft["due"] - applied
+            entries.append(applied_row(draft, applied, as_of))
         due_after = parse_duration(draft["workflow_snapshot"]["values"]["due_after"])
         freeze(draft, due_at=due_after.after(block.issued_at))
         draft["content_hash"] = fingerprint(draft, lines[draft["id"]], details[draft["id"]])
+    copy_rows(BalanceEntry, entries)
     update_rows(
         Invoice, _ISSUED_COLUMNS, [[draft["id"], *(draft[column] for column in _ISSUED_COLUMNS)] for draft in drafts]
     )

@@ -11,13 +11,15 @@ from typing import Any
 from django.db.models import Q
 
 from core.jsontext import canonical_json
+from customers.choices import TaxBehavior
 from customers.effective import Terms, terms_of
 from customers.models import Customer, UsageSubject
 from entitlements.models import Feature
 from entitlements.usage import features_by_id
-from invoicing.choices import InvoiceStatus, WindowKind
-from invoicing.engine.state import Billed, PendingLine
-from invoicing.models import BilledWindow, Invoice, InvoiceLine
+from invoicing.choices import InvoiceStatus, LineKind, WindowKind
+from invoicing.engine.state import Billed, BilledLine, PendingLine
+from invoicing.models import BilledWindow, CreditNoteLine, Invoice, InvoiceLine, TaxRate
+from invoicing.tax import RateFacts, TaxTerms
 from subscriptions.facts import load_subscriptions
 from subscriptions.schedule import Component
 from subscriptions.schedule.facts import LoadedSubscription
@@ -31,6 +33,7 @@ class LoadedCustomer:
     customer: Customer
     terms: Terms
     subjects: tuple[str, ...] = ()
+    tax_rates: tuple[RateFacts, ...] = ()
     subscriptions: list[LoadedSubscription] = field(default_factory=list)
     gathering: dict[str, uuid.UUID] = field(default_factory=dict)
     pending: list[PendingLine] = field(default_factory=list)
@@ -53,6 +56,9 @@ def load_batch(customer_ids: Collection[uuid.UUID], *, whole_history: bool = Fal
         customer.id: LoadedCustomer(customer.id, customer, terms[customer.id])
         for customer in Customer.objects.filter(pk__in=customer_ids).order_by("id")
     }
+    rates = _tax_rates({loaded.customer.country for loaded in customers.values()})
+    for loaded_customer in customers.values():
+        loaded_customer.tax_rates = rates.get(loaded_customer.customer.country, ())
     subjects: dict[uuid.UUID, list[str]] = defaultdict(list)
     attributed = UsageSubject.objects.filter(customer_id__in=customer_ids, deleted_at__isnull=True)
     for customer_id, key in attributed.values_list("customer_id", "key"):
@@ -84,6 +90,17 @@ def load_batch(customer_ids: Collection[uuid.UUID], *, whole_history: bool = Fal
     _load_pending(customers)
     _load_billed(since, owner)
     return Batch(list(customers.values()), features_by_id(feature_ids))
+
+
+def _tax_rates(countries: set[str]) -> dict[str, tuple[RateFacts, ...]]:
+    """The tax rates of these countries."""
+    found: dict[str, list[RateFacts]] = defaultdict(list)
+    rows = TaxRate.objects.filter(country__in=countries - {""}).values_list(
+        "country", "region", "category", "rate", "name", "valid_from", "valid_to"
+    )
+    for row in rows:
+        found[row[0]].append(RateFacts(*row))
+    return {country: tuple(rates) for country, rates in found.items()}
 
 
 def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
@@ -118,37 +135,62 @@ def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
 
 
 def _load_billed(since: dict[uuid.UUID, datetime], owner: dict[uuid.UUID, LoadedCustomer]) -> None:
-    """The settled windows that may still differ from the facts, and what amendments have added to them."""
+    """The settled windows that may still differ from the facts, with the lines that charged for them. Four queries."""
     if not since:
         return
-    rows = BilledWindow.objects.filter(item_id__in=list(since), span__endswith__gt=min(since.values())) | (
-        BilledWindow.objects.filter(item_id__in=list(since), span__upper_inf=True)
-    )
+    open_since = BilledWindow.objects.filter(item_id__in=list(since), span__endswith__gt=min(since.values()))
+    for_good = BilledWindow.objects.filter(item_id__in=list(since), span__upper_inf=True)
+    windows = (open_since | for_good).values_list("id", "item_id", "span", "kind", "line_id")
     by_line: dict[uuid.UUID, Billed] = {}
-    for item_id, span, kind, line_id, invoice_id, issued_at, components in rows.values_list(
-        "item_id", "span", "kind", "line_id", "line__invoice_id", "line__invoice__issued_at", "line__components"
-    ):
+    for window_id, item_id, span, kind, line_id in windows:
         if span.upper is not None and span.upper <= since[item_id]:
             continue
-        billed = Billed(
-            is_charge=kind == WindowKind.CHARGE,
-            line_id=line_id,
-            invoice_id=invoice_id,
-            on_draft=kind == WindowKind.CHARGE and issued_at is None,
-            end=span.upper,
-            components=list(components_from_json(components)),
-        )
+        billed = Billed(window_id, span.lower, span.upper, is_charge=kind == WindowKind.CHARGE)
         owner[item_id].billed[(item_id, span.lower)] = billed
         if line_id is not None:
             by_line[line_id] = billed
-    amendments = (
-        InvoiceLine.objects.filter(amends_id__in=list(by_line), deleted_at__isnull=True)
-        .exclude(invoice__status=InvoiceStatus.GATHERING)
+    if by_line:
+        _load_billed_lines(by_line)
+
+
+def _load_billed_lines(windows: dict[uuid.UUID, Billed]) -> None:
+    """The lines of these windows (by the id of each window's own line), their amendments, and what was credited."""
+    kept = InvoiceLine.objects.exclude(invoice__status=InvoiceStatus.GATHERING).filter(deleted_at__isnull=True)
+    rows = (
+        kept.filter(Q(pk__in=list(windows)) | Q(amends_id__in=list(windows)))
+        .exclude(kind=LineKind.CREDIT)
         .order_by("id")
-        .values_list("amends_id", "components")
+        .values_list(
+            "id",
+            "invoice_id",
+            "amends_id",
+            "invoice__issued_at",
+            "components",
+            "amount",
+            "charges_total",
+            "discounts_total",
+            "tax_rate",
+            "tax_name",
+            "tax_behavior",
+        )
     )
-    for amends_id, components in amendments:
-        by_line[amends_id].components.extend(components_from_json(components))
+    lines: dict[uuid.UUID, BilledLine] = {}
+    for line_id, invoice_id, amends_id, issued_at, wire, amount, charges, discounts, rate, name, behavior in rows:
+        tax = None if rate is None else TaxTerms(rate, behavior == TaxBehavior.INCLUSIVE, name)
+        line = BilledLine(line_id, invoice_id, components_from_json(wire), amount + charges - discounts, tax)
+        lines[line_id] = line
+        window = windows[amends_id or line_id]
+        if amends_id is None:
+            window.lines.insert(0, line)
+            window.on_draft = issued_at is None
+        else:
+            window.lines.append(line)
+    credits = kept.filter(amends_id__in=list(lines), kind=LineKind.CREDIT)
+    for line_id, amount in credits.values_list("amends_id", "amount"):
+        lines[line_id].net_left += amount
+    notes = CreditNoteLine.objects.filter(invoice_line_id__in=list(lines))
+    for line_id, amount in notes.values_list("invoice_line_id", "amount"):
+        lines[line_id].net_left -= amount
 
 
 def components_from_json(wire: list[Any] | None) -> tuple[Component, ...]:

@@ -1,7 +1,8 @@
 """Owns the difference: what ought to be billed against what is billed or waiting, for one customer. Pure.
 
 A window that is not settled yet becomes a line, or changes the one that waits for it. A settled window on a draft
-changes that draft's line. One on an issued invoice gets an amendment that charges exactly what is missing.
+changes that draft's line. One on an issued invoice gets an amendment that charges exactly what is missing. One that
+reaches beyond the time in which its item is active is cut, and what was not used comes back.
 """
 
 import uuid
@@ -9,7 +10,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
+from invoicing.engine.cuts import Cut, cuts_of
 from invoicing.engine.state import Billed, PendingLine
 from subscriptions.schedule import Component, Obligation, obligations
 from subscriptions.schedule.facts import LoadedSubscription, RevisionTerms
@@ -57,7 +60,10 @@ class Plan:
     """What a close will do for one customer before anything is rated."""
 
     lines: list[PlannedLine] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
     obsolete: list[PendingLine] = field(default_factory=list)
+    # Windows that will be cut later: of which subscription, when, and the window's start.
+    wakes: list[tuple[uuid.UUID, datetime, datetime]] = field(default_factory=list)
 
 
 def plan_customer(
@@ -89,6 +95,13 @@ def _plan_subscription(
     as_of: datetime,
     plan: Plan,
 ) -> None:
+    for cut in cuts_of(subscription.facts, billed):
+        cut.billed.end = cut.at
+        if cut.at <= as_of:
+            plan.cuts.append(cut)
+        else:
+            # What comes back comes back when the window ends: until then the change can be taken back, too.
+            plan.wakes.append((subscription.facts.id, cut.at, cut.billed.start))
     for obligation in obligations(subscription.facts, since=subscription.reconcile_from, as_of=as_of):
         terms = subscription.terms[obligation.revision.id]
         settled = billed.get(obligation.key)
@@ -110,9 +123,10 @@ def _against_settled(
     waiting_amendments: dict[uuid.UUID, PendingLine],
 ) -> PlannedLine | None:
     """What a settled window still lacks. Usage was fixed by its snapshot: what comes later is late usage, not ours."""
-    if not settled.is_charge or settled.line_id is None or not obligation.is_flat:
+    if not settled.is_charge or not settled.lines or not obligation.is_flat:
         return None
-    missing = missing_components(obligation.components, settled.components)
+    billed = [part for line in settled.lines for part in line.components] if settled.on_draft else settled.components
+    missing = missing_components(obligation.components, billed, one_time=not obligation.is_recurring)
     if not missing:
         return None
     if settled.on_draft:
@@ -122,23 +136,33 @@ def _against_settled(
         terms,
         missing,
         invoice_at=min(component.start for component in missing),
-        waiting=waiting_amendments.pop(settled.line_id, None),
-        amends=settled.line_id,
+        waiting=waiting_amendments.pop(settled.lines[0].id, None),
+        amends=settled.lines[0].id,
     )
 
 
-def missing_components(wanted: Sequence[Component], billed: Sequence[Component]) -> tuple[Component, ...]:
+def missing_components(
+    wanted: Sequence[Component], billed: Sequence[Component], *, one_time: bool = False
+) -> tuple[Component, ...]:
     """What must be added to `billed` to make it `wanted`: parts to charge, then parts to take back (negative).
 
-    Each part rounds as it did when it was billed, so the sum comes to the cent.
+    Parts are the same when quantity and time are: what they are a fraction of follows. Of a one-time fee only the start
+    counts, since its end is the end of the period in which it happens to be shown. Each part rounds as it did when it
+    was billed, so the sum comes to the cent.
     """
-    want, have = Counter(wanted), Counter(billed)
-    for part in list(have):
+    known = {_identity(part, one_time): part for part in (*billed, *wanted)}
+    want = Counter(_identity(part, one_time) for part in wanted)
+    have = Counter(_identity(part, one_time) for part in billed)
+    for identity in list(have):
         # What one amendment charged and a later one took back is as if it had never been billed.
-        opposite = part._replace(quantity=-part.quantity)
-        both = min(have[part], have[opposite]) if opposite != part else 0
-        have[part] -= both
+        opposite = (-identity[0], *identity[1:])
+        both = min(have[identity], have[opposite]) if opposite != identity else 0
+        have[identity] -= both
         have[opposite] -= both
-    charge = list((want - have).elements())
-    take_back = [part._replace(quantity=-part.quantity) for part in (have - want).elements()]
+    charge = [known[identity] for identity in (want - have).elements()]
+    take_back = [known[identity]._replace(quantity=-identity[0]) for identity in (have - want).elements()]
     return tuple(charge + take_back)
+
+
+def _identity(part: Component, one_time: bool) -> tuple[Decimal, datetime, datetime | None]:
+    return (part.quantity, part.start, None if one_time else part.end)

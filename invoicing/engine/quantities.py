@@ -6,20 +6,28 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from core.money import ZERO
 from entitlements.models import Feature
-from entitlements.usage import UsageRequest, reading_of, usage_of
+from entitlements.usage import NO_USAGE, UsageRequest, reading_of, usage_of
+from invoicing.choices import LineKind
 from invoicing.engine.plan import PlannedLine
 from invoicing.errors import CannotBill
+from invoicing.models import InvoiceLine
 from subscriptions.facts import reports_of
 
 
 class Quantity(NamedTuple):
-    """What a usage line is billed for (None: nothing was reported), and how many events it came from."""
+    """What a usage line is billed for (None: nothing was reported), and how many events it came from.
+
+    `earlier` is what the same period had used before the line's window, `earlier_net` what was billed for that.
+    """
 
     quantity: Decimal | None
     events: int = 0
     unreadable: int = 0
     metered: bool = False
+    earlier: Decimal = ZERO
+    earlier_net: Decimal = ZERO
 
 
 def feature_of(line: PlannedLine, features: Mapping[uuid.UUID, Feature]) -> Feature:
@@ -46,23 +54,88 @@ def quantities_of(
 ) -> list[Quantity]:
     """The quantity of each line, in order. A line comes with its customer's usage subjects; `feature_of` has passed it.
 
-    Usage up to `as_of` counts, so that the lines of open periods can be shown too. At most two queries.
+    Usage up to `as_of` counts, so that the lines of open periods can be shown too. Quantities of a window and of what
+    its period had before it are read together, so that unique counts and maxima are those of the whole. At most three
+    queries.
     """
     requests: list[UsageRequest] = []
-    reported: dict[int, PlannedLine] = {}
+    reported: list[int] = []
     for index, (line, subjects) in enumerate(lines):
         reading = reading_of(feature_of(line, features))
         if reading is None:
-            reported[index] = line
+            reported.append(index)
+            continue
+        window = line.obligation
+        end = max(min(window.end, as_of), window.start)
+        before = tuple((use.start, use.end) for use in window.earlier)
+        requests.append(UsageRequest(2 * index, reading, subjects, (*before, (window.start, end))))
+        if before:
+            requests.append(UsageRequest(2 * index + 1, reading, subjects, before))
+    usage = usage_of(requests)
+    earlier_nets = _earlier_nets([line for line, _ in lines])
+    reports = _reports([lines[index][0] for index in reported])
+    found: list[Quantity] = []
+    for index, (line, _) in enumerate(lines):
+        net = earlier_nets.get(id(line), ZERO)
+        if 2 * index in usage:
+            whole, before_it = usage[2 * index], usage.get(2 * index + 1, NO_USAGE)
+            found.append(
+                Quantity(
+                    whole.quantity - before_it.quantity,
+                    whole.events - before_it.events,
+                    whole.unreadable,
+                    metered=True,
+                    earlier=before_it.quantity,
+                    earlier_net=net,
+                )
+            )
         else:
-            end = max(min(line.obligation.end, as_of), line.obligation.start)
-            requests.append(UsageRequest(index, reading, subjects, line.obligation.start, end))
-    found = {index: Quantity(*usage, metered=True) for index, usage in usage_of(requests).items()}
-    if reported:
-        since = min(line.obligation.start for line in reported.values())
-        reports = reports_of({line.obligation.item.id for line in reported.values()}, since=since)
-        for index, line in reported.items():
-            period = line.obligation
-            said = [amount for at, amount in reports.get(period.item.id, ()) if period.start <= at < period.end]
-            found[index] = Quantity(said[-1] if said else None)
-    return [found[index] for index in range(len(lines))]
+            window = line.obligation
+            said = reports.get((window.item.id, window.start, window.end))
+            before_said = (reports.get((use.item_id, use.start, use.end)) for use in window.earlier)
+            earlier = sum((amount for amount in before_said if amount is not None), ZERO)
+            found.append(Quantity(said, earlier=earlier, earlier_net=net))
+    return found
+
+
+_Window = tuple[uuid.UUID, datetime, datetime]
+
+
+def _reports(lines: Sequence[PlannedLine]) -> dict[_Window, Decimal]:
+    """The last quantity reported for each window of these lines and for what their periods had before them."""
+    windows: set[_Window] = set()
+    for line in lines:
+        window = line.obligation
+        windows.add((window.item.id, window.start, window.end))
+        windows.update((use.item_id, use.start, use.end) for use in window.earlier)
+    if not windows:
+        return {}
+    said = reports_of({item_id for item_id, _, _ in windows}, since=min(start for _, start, _ in windows))
+    found: dict[_Window, Decimal] = {}
+    for item_id, start, end in windows:
+        amounts = [amount for at, amount in said.get(item_id, ()) if start <= at < end]
+        if amounts:
+            found[(item_id, start, end)] = amounts[-1]
+    return found
+
+
+def _earlier_nets(lines: Sequence[PlannedLine]) -> dict[int, Decimal]:
+    """What was billed for the time before each line's window, where a minimum or a maximum asks for it."""
+    asking = [
+        line
+        for line in lines
+        if line.obligation.earlier
+        and (price := line.obligation.revision.price) is not None
+        and (price.minimum is not None or price.maximum is not None)
+    ]
+    if not asking:
+        return {}
+    items = {use.item_id for line in asking for use in line.obligation.earlier}
+    rows = InvoiceLine.objects.filter(
+        item_id__in=items, kind=LineKind.USAGE, deleted_at__isnull=True, billed_window__isnull=False
+    ).values_list("item_id", "period_start", "amount", "charges_total", "discounts_total")
+    nets = {(item_id, start): amount + charges - discounts for item_id, start, amount, charges, discounts in rows}
+    return {
+        id(line): sum((nets.get((use.item_id, use.start), ZERO) for use in line.obligation.earlier), ZERO)
+        for line in asking
+    }

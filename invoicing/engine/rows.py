@@ -6,12 +6,14 @@ from typing import Any
 
 from core.ids import new_id
 from core.jsontext import canonical_json
-from core.money import ZERO, round_money
+from core.money import ZERO
+from customers.choices import TaxBehavior
 from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy, LineStatus, WindowKind
-from invoicing.engine.documents import InvoiceDocument, RatedDocumentLine, totals_of
+from invoicing.engine.documents import InvoiceDocument, RatedDocumentLine
 from invoicing.engine.load import components_to_json
 from invoicing.engine.plan import PlannedLine
 from invoicing.engine.snapshots import customer_snapshot, supplier_snapshot, workflow_snapshot
+from invoicing.tax import TaxTerms
 
 Row = dict[str, Any]
 
@@ -30,6 +32,7 @@ RATED_COLUMNS = (
     "total",
     "explain",
 )
+TAX_COLUMNS = ("tax_rate", "tax_name", "tax_behavior")
 TERMS_COLUMNS = (
     "name",
     "description",
@@ -108,7 +111,7 @@ def invoice_row(document: InvoiceDocument, run_id: uuid.UUID | None, now: dateti
     """A standard invoice as a draft, terms frozen. `texts` keeps the JSON of what many invoices of a batch share."""
     loaded, terms = document.loaded, document.loaded.terms
     profile = terms.profile
-    totals = totals_of([line.rated for line in document.lines], document.currency)
+    totals = document.totals()
     if profile.supplier_id not in texts:
         texts[profile.supplier_id] = canonical_json(supplier_snapshot(profile.supplier))
     if id(terms) not in texts:
@@ -183,24 +186,24 @@ def line_row(planned: PlannedLine, line_id: uuid.UUID, invoice_id: uuid.UUID, no
 
 
 def rated_columns(line: RatedDocumentLine) -> Row:
-    """The columns that rating fills."""
-    rated = line.rated
-    zero = round_money(ZERO, line.planned.obligation.subscription.currency)
+    """The columns that rating and tax fill."""
     metered = line.quantity.quantity if line.quantity is not None and line.quantity.metered else None
     return {
-        "quantity": rated.quantity,
+        "quantity": line.rated.quantity,
         "metered_quantity": metered,
-        "pre_period_quantity": ZERO if line.quantity is not None else None,
-        "amount": rated.amount,
-        "charges_total": rated.charges_total,
-        "discounts_total": rated.discounts_total,
-        "credits_total": zero,
-        "taxes_inclusive_total": zero,
-        "taxes_exclusive_total": zero,
-        "taxes_total": zero,
-        "total": rated.net,
-        "explain": rated.account,
+        "pre_period_quantity": line.quantity.earlier if line.quantity is not None else None,
+        "explain": line.rated.account,
+        **tax_columns(line.tax_terms),
+        **line.totals(),
     }
+
+
+def tax_columns(terms: TaxTerms | None) -> Row:
+    """How a line is taxed, as columns."""
+    if terms is None:
+        return {"tax_rate": None, "tax_name": "", "tax_behavior": ""}
+    behavior = TaxBehavior.INCLUSIVE if terms.inclusive else TaxBehavior.EXCLUSIVE
+    return {"tax_rate": terms.rate, "tax_name": terms.name, "tax_behavior": behavior.value}
 
 
 def detail_rows(line: RatedDocumentLine) -> list[Row]:

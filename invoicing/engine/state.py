@@ -3,7 +3,9 @@
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
+from invoicing.tax.compute import TaxTerms
 from subscriptions.schedule import Component
 
 
@@ -24,15 +26,37 @@ class PendingLine:
 
 
 @dataclass(slots=True)
-class Billed:
-    """A settled window of an item: by which line, on what invoice, and what a flat line charged for so far.
+class BilledLine:
+    """A line that charged for a window, or for a part of it (an amendment), on a standard invoice.
 
-    `components` include those of amendments on standard invoices; `on_draft` says that the line can still change.
+    `net_left` is its net less what has been credited on it; `tax` is how it was taxed.
     """
 
-    is_charge: bool
-    line_id: uuid.UUID | None
-    invoice_id: uuid.UUID | None
-    on_draft: bool
+    id: uuid.UUID
+    invoice_id: uuid.UUID
+    components: tuple[Component, ...]
+    net_left: Decimal
+    tax: TaxTerms | None
+
+
+@dataclass(slots=True)
+class Billed:
+    """A settled window `[start, end)` of an item (`end` None: for good): by which lines, the window's own first.
+
+    `on_draft` says that the window's line can still change.
+    """
+
+    id: uuid.UUID
+    start: datetime
     end: datetime | None
-    components: list[Component] = field(default_factory=list)
+    is_charge: bool
+    on_draft: bool = False
+    lines: list[BilledLine] = field(default_factory=list)
+
+    @property
+    def components(self) -> list[Component]:
+        """What flat lines have charged for in this window so far; of what was cut off since, only what is left."""
+        parts = [part for line in self.lines for part in line.components]
+        if self.end is None:
+            return parts
+        return [part._replace(end=min(part.end, self.end)) for part in parts if part.start < self.end]

@@ -10,13 +10,19 @@ from core.bulk import copy_rows, delete_rows, update_rows
 from core.ids import new_id
 from core.periods import parse_duration
 from invoicing.choices import SeriesKind, WindowKind
-from invoicing.engine.documents import CustomerClose, InvoiceDocument, Issued, RatedDocumentLine
+from invoicing.engine.balance import Balances, applied_row
+from invoicing.engine.book_credit_notes import book_credit_notes
+from invoicing.engine.credit_rows import credit_detail_row, credit_row
+from invoicing.engine.cuts import Cut
+from invoicing.engine.documents import CreditNoteDocument, CustomerClose, InvoiceDocument, Issued, RatedDocumentLine
 from invoicing.engine.fingerprint import fingerprint
 from invoicing.engine.issue import freeze
 from invoicing.engine.numbering import take_blocks
 from invoicing.engine.plan import PlannedLine
+from invoicing.engine.redraft import drop_from_drafts
 from invoicing.engine.rows import (
     RATED_COLUMNS,
+    TAX_COLUMNS,
     TERMS_COLUMNS,
     Row,
     detail_rows,
@@ -26,10 +32,10 @@ from invoicing.engine.rows import (
     rated_columns,
     window_row,
 )
-from invoicing.models import BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine
+from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine
 from subscriptions.models import Subscription
 
-_MOVED = ("invoice_id", "position", "updated_at", *TERMS_COLUMNS, *RATED_COLUMNS)
+_MOVED = ("invoice_id", "position", "updated_at", *TERMS_COLUMNS, *TAX_COLUMNS, *RATED_COLUMNS)
 _WAITING = ("updated_at", *TERMS_COLUMNS)
 
 
@@ -48,6 +54,9 @@ class Writer:
         self.windows: list[Row] = []
         self.obsolete: list[uuid.UUID] = []
         self.redrafted: list[tuple[uuid.UUID, RatedDocumentLine]] = []
+        self.balance_entries: list[Row] = []
+        self.cuts: list[Cut] = []
+        self.credit_notes: list[CreditNoteDocument] = []
         self.schedule: list[tuple[uuid.UUID, datetime | None, datetime]] = []
 
     def add(self, close: CustomerClose) -> None:
@@ -66,9 +75,11 @@ class Writer:
         self.obsolete.extend(line.id for line in close.plan.obsolete)
         for redrafted in close.redrafted:
             settled = redrafted.planned.on_draft
-            if settled is not None and settled.line_id is not None and settled.invoice_id is not None:
-                redrafted.id = settled.line_id
-                self.redrafted.append((settled.invoice_id, redrafted))
+            if settled is not None:
+                redrafted.id = settled.lines[0].id
+                self.redrafted.append((settled.lines[0].invoice_id, redrafted))
+        self.cuts.extend(close.cuts)
+        self.credit_notes.extend(close.credit_notes)
         schedule = close.schedule(self.as_of)
         for subscription in close.loaded.subscriptions:
             next_billing_at, reconcile_from = schedule[subscription.facts.id]
@@ -87,6 +98,11 @@ class Writer:
             details.extend(detail_rows(line))
             if planned.amends is None:
                 self.windows.append(window_row(planned, line.id, WindowKind.CHARGE, self.now))
+        for position, credit in enumerate(document.credits, start=len(document.lines) + 1):
+            row = credit_row(credit, document.id, self.now) | {"position": position}
+            self.new_lines.append(row)
+            line_rows.append(row)
+            details.append(credit_detail_row(credit))
         self.details.extend(details)
         self.invoices.append((document, invoice_row(document, self.run_id, self.now, self.texts), line_rows, details))
 
@@ -107,6 +123,7 @@ class Writer:
         """Write everything. Lines go in before their invoices (the foreign keys are checked at commit), because a line
         may not join an invoice that is already issued."""
         self._issue()
+        self._shorten_windows()
         delete_rows(InvoiceLine, self.obsolete)
         copy_rows(InvoiceLine, self.new_lines)
         self._update(InvoiceLine, _MOVED, self.moved_lines)
@@ -114,7 +131,24 @@ class Writer:
         copy_rows(InvoiceDetailedLine, self.details)
         copy_rows(BilledWindow, self.windows)
         copy_rows(Invoice, [*self.gathering, *(row for _, row, _, _ in self.invoices)])
+        copy_rows(BalanceEntry, self.balance_entries)
+        book_credit_notes(self.credit_notes, as_of=self.as_of, now=self.now)
         update_rows(Subscription, ("next_billing_at", "reconcile_from"), self.schedule)
+
+    def _shorten_windows(self) -> None:
+        """Let windows that ended early end there, before their time is billed to whatever came instead."""
+        vanished = [cut for cut in self.cuts if cut.vanishes]
+        delete_rows(BilledWindow, [cut.billed.id for cut in vanished])
+        update_rows(
+            BilledWindow,
+            ("span",),
+            [
+                (cut.billed.id, f"[{cut.billed.start.isoformat()},{cut.at.isoformat()})")
+                for cut in self.cuts
+                if not cut.vanishes
+            ],
+        )
+        drop_from_drafts([cut.billed.lines[0].id for cut in vanished if cut.billed.on_draft], now=self.now)
 
     def _issue(self) -> None:
         """Number and freeze the documents that are issued at once."""
@@ -124,6 +158,7 @@ class Writer:
             kind=SeriesKind.INVOICE,
             issue_at=self.as_of,
         )
+        balances = Balances.of({document.loaded.id for document, _, _, _ in issued})
         for document, row, lines, details in issued:
             terms = document.loaded.terms
             block = blocks[terms.profile.supplier_id]
@@ -134,6 +169,10 @@ class Writer:
                 "number": number,
                 "issued_at": block.issued_at,
             }
+            applied = balances.take(document.loaded.id, document.currency, row["due"])
+            if applied:
+                row["applied_from_balance"], row["due"] = applied, row["due"] - applied
+                self.balance_entries.append(applied_row(row, applied, self.as_of))
             freeze(row, due_at=parse_duration(terms.settings.values["due_after"]).after(block.issued_at))
             row["content_hash"] = fingerprint(row, lines, details)
             document.issued = Issued(number, block.issued_at, row["due_at"], row["total"])

@@ -1,0 +1,201 @@
+"""Turns a plan and its quantities into documents: rates the due lines, gives back what was unused, works out tax."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from core.errors import BillingError
+from core.ids import new_id
+from core.money import ZERO, to_wire
+from core.periods import parse_duration, zone_info
+from invoicing.choices import InvoiceStatus
+from invoicing.engine.cuts import Cut, UnusedPart
+from invoicing.engine.documents import (
+    CreditLine,
+    CreditNoteDocument,
+    CustomerClose,
+    InvoiceDocument,
+    RatedDocumentLine,
+)
+from invoicing.engine.load import LoadedCustomer
+from invoicing.engine.plan import Plan, PlannedLine
+from invoicing.engine.quantities import Quantity
+from invoicing.engine.taxation import tax_document
+from invoicing.errors import CannotBill
+from invoicing.rating import Coupon, FlatComponent, RatingInput, rate
+from subscriptions.schedule.obligations import coupon_at
+
+
+def close_customer(
+    loaded: LoadedCustomer,
+    plan: Plan,
+    due: Sequence[tuple[PlannedLine, Quantity | None]],
+    *,
+    as_of: datetime,
+    give_back: bool,
+) -> CustomerClose:
+    """The documents for the `due` lines of `plan`, as of `as_of`; whatever else is planned waits.
+
+    With `give_back`, unused parts of fees billed in advance come back, on the same invoice as far as its charges go,
+    the rest by credit note (billing rules 10). BillingError, of whatever kind, means that this customer can't be
+    billed now: nothing of it may be stored.
+    """
+    close = CustomerClose(loaded, plan)
+    taken = {id(line) for line, _ in due}
+    close.gathering = [line for line in plan.lines if id(line) not in taken and line.on_draft is None]
+    by_currency: dict[str, list[RatedDocumentLine]] = {}
+    for line, quantity in due:
+        if quantity is not None and quantity.quantity is None:
+            close.unreported.append(line)
+            close.notes.append(f"{_what(line)}: nothing was reported for {_span(line)}, so there is nothing to bill.")
+            continue
+        rated = rate_line(line, quantity)
+        if rated.net < 0 and line.amends is not None:
+            close.dropped.append(line)
+            close.notes.append(
+                f"{_what(line)} was billed {to_wire(-rated.net)} {line.obligation.subscription.currency} too much for "
+                f"{_span(line)}: a credit is proposed, not booked."
+            )
+        elif line.on_draft is not None:
+            close.redrafted.append(rated)
+        else:
+            by_currency.setdefault(line.obligation.subscription.currency, []).append(rated)
+    for currency, lines in by_currency.items():
+        lines.sort(key=_line_order)
+        close.invoices.append(_standard_invoice(loaded, currency, lines, as_of))
+    if give_back and plan.cuts:
+        close.cuts = list(plan.cuts)
+        _give_back(close)
+    for document in close.invoices:
+        tax_document(document, as_of)
+    return close
+
+
+def rate_line(line: PlannedLine, quantity: Quantity | None) -> RatedDocumentLine:
+    """One line with its money; `quantity` is that of a usage line, None for a flat fee."""
+    revision, currency = line.obligation.revision, line.obligation.subscription.currency
+    if revision.price is None:
+        raise CannotBill(f"{revision.name} has no price.", code="no_price")
+    if quantity is not None and quantity.unreadable:
+        raise CannotBill(
+            f"{quantity.unreadable} usage events of {revision.name} from {_span(line)} hold no readable value. "
+            "Mend the meter's value property, or the events, then release the customer.",
+            code="unreadable_events",
+        )
+    try:
+        rated = rate(_rating_input(line, quantity, currency))
+    except BillingError as error:
+        raise CannotBill(f"{revision.name}: {error.message}", code=error.code) from error
+    return RatedDocumentLine(line, line.waiting.id if line.waiting else new_id(), quantity, rated)
+
+
+def _rating_input(line: PlannedLine, quantity: Quantity | None, currency: str) -> RatingInput:
+    obligation, revision = line.obligation, line.obligation.revision
+    assert revision.price is not None
+    if quantity is None:
+        components = tuple(FlatComponent(*component) for component in line.components)
+        whole = sum((component.quantity for component in components), ZERO)
+        return RatingInput(
+            price=revision.price,
+            quantity=whole,
+            currency=currency,
+            discounts=revision.discounts,
+            components=components,
+            coupon=_coupon(line),
+        )
+    return RatingInput(
+        price=revision.price,
+        quantity=quantity.quantity or ZERO,
+        currency=currency,
+        pre_quantity=quantity.earlier,
+        discounts=revision.discounts,
+        fraction=obligation.share,
+        is_first_split=not obligation.earlier,
+        is_last_split=obligation.closes,
+        previously_billed_net=quantity.earlier_net,
+        event_count=quantity.events,
+        coupon=_coupon(line),
+    )
+
+
+def _coupon(line: PlannedLine) -> Coupon | None:
+    """The coupon on a line. An amendment that takes something back has none: it corrects, it does not sell."""
+    if any(component.quantity < 0 for component in line.components) and line.amends is not None:
+        return None
+    facts = coupon_at(line.obligation.item, line.start)
+    return None if facts is None else Coupon(facts.code, facts.percentage, facts.amount)
+
+
+def _standard_invoice(
+    loaded: LoadedCustomer, currency: str, lines: list[RatedDocumentLine], as_of: datetime
+) -> InvoiceDocument:
+    """A standard invoice at the step of its life that it reaches at once (billing rules 6)."""
+    settings = loaded.terms.settings.values
+    document = InvoiceDocument(loaded, currency, lines)
+    metered = [line.planned.invoice_at for line in lines if line.quantity is not None]
+    interval = parse_duration(settings["collection_interval"])
+    document.collection_at = max(as_of, interval.after(max(metered))) if metered else as_of
+    document.draft_until = parse_duration(settings["draft_period"]).after(document.collection_at)
+    if document.collection_at > as_of:
+        document.status = InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION
+        return document
+    document.snapshot_at = as_of
+    document.status = status_after_collection(settings["auto_advance"], document.draft_until, as_of)
+    return document
+
+
+def status_after_collection(auto_advance: bool, draft_until: datetime, as_of: datetime) -> str:
+    """Where a draft stands once its quantities are fixed."""
+    if not auto_advance:
+        return InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED
+    return InvoiceStatus.ISSUED if draft_until <= as_of else InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL
+
+
+def _give_back(close: CustomerClose) -> None:
+    """Put unused parts on the invoices, as far as their charges go, and the rest on credit notes."""
+    documents = {document.currency: document for document in close.invoices}
+    room = {
+        # Usage that is not collected yet may still fall: only what is certain can take a credit.
+        currency: sum((line.net for line in document.lines if document.snapshot_at or line.quantity is None), ZERO)
+        for currency, document in documents.items()
+    }
+    notes: dict[tuple[uuid.UUID, str], list[CreditLine]] = defaultdict(list)
+    for part in _unused(close.cuts):
+        currency = part.subscription.currency
+        here = min(part.amount, max(room.get(currency, ZERO), ZERO))
+        if here > 0:
+            room[currency] -= here
+            documents[currency].credits.append(CreditLine(part, here))
+        if here < part.amount:
+            notes[(part.line.invoice_id, currency)].append(CreditLine(part, part.amount - here))
+    close.credit_notes = [
+        CreditNoteDocument(close.loaded, currency, invoice_id, parts) for (invoice_id, currency), parts in notes.items()
+    ]
+
+
+def _unused(cuts: Sequence[Cut]) -> list[UnusedPart]:
+    parts = [part for cut in cuts for part in cut.unused]
+    return sorted(parts, key=lambda part: (part.start, part.item.running_number, part.line.id))
+
+
+def _line_order(line: RatedDocumentLine) -> tuple[Any, ...]:
+    obligation = line.planned.obligation
+    return (
+        obligation.subscription.start,
+        obligation.subscription.id,
+        obligation.item.running_number,
+        line.planned.start,
+        line.planned.amends is not None,
+    )
+
+
+def _what(line: PlannedLine) -> str:
+    return f"Item {line.obligation.item.running_number} ({line.obligation.revision.name})"
+
+
+def _span(line: PlannedLine) -> str:
+    """The service period as people read it, by the subscription's own calendar."""
+    zone = zone_info(line.obligation.subscription.zone)
+    return f"{line.start.astimezone(zone):%-d %B %Y} to {line.end.astimezone(zone):%-d %B %Y}"

@@ -1,0 +1,64 @@
+"""Decides how each line is taxed, and works out an invoice's tax (billing rules 12)."""
+
+import json
+from datetime import datetime
+from functools import lru_cache
+
+from customers.choices import TaxBehavior
+from invoicing.engine.documents import CreditNoteDocument, InvoiceDocument, RatedDocumentLine
+from invoicing.engine.load import LoadedCustomer
+from invoicing.errors import CannotBill
+from invoicing.tax import TaxTerms, rate_for, tax_lines
+
+
+def tax_document(document: InvoiceDocument, as_of: datetime) -> None:
+    """Give each line of `document` its tax. CannotBill where tax is enforced and no rate is known."""
+    for line in document.lines:
+        line.tax_terms = terms_of_line(document.loaded, line, as_of)
+    taxes = tax_lines([(entry.net, entry.tax_terms) for entry in document.entries], document.currency)
+    for entry, tax in zip(document.entries, taxes, strict=True):
+        entry.tax = tax
+
+
+def tax_credit_note(note: CreditNoteDocument) -> None:
+    """Give each part of a credit note the tax that it takes back: at the rate of the line that charged it."""
+    taxes = tax_lines([(part.net, part.tax_terms) for part in note.parts], note.currency)
+    for part, tax in zip(note.parts, taxes, strict=True):
+        part.tax = tax
+
+
+def terms_of_line(loaded: LoadedCustomer, line: RatedDocumentLine, as_of: datetime) -> TaxTerms | None:
+    """How a line is taxed: by the customer's place, at the tax point: the service period's end, or, for what is billed
+    in advance, the date of issue."""
+    settings = loaded.terms.settings.values
+    if not settings["tax_enabled"]:
+        return None
+    code, behavior = _config(line.planned.terms.tax_config)
+    in_advance = line.planned.invoice_at < line.planned.end
+    found = rate_for(
+        loaded.tax_rates,
+        country=loaded.customer.country,
+        region=loaded.customer.state,
+        category=code or settings["tax_code"] or "",
+        tax_point=as_of if in_advance else line.planned.end,
+    )
+    if found is None:
+        if settings["tax_enforced"]:
+            place = loaded.customer.country or "a customer without a country"
+            raise CannotBill(
+                f"Tax is enforced, but no tax rate is known for {place}. Add the rate, or the customer's address, then "
+                "release the customer.",
+                code="no_tax_rate",
+            )
+        return None
+    inclusive = (behavior or settings["tax_behavior"]) == TaxBehavior.INCLUSIVE
+    return TaxTerms(found.rate, inclusive, found.name)
+
+
+@lru_cache(maxsize=1024)
+def _config(text: str | None) -> tuple[str | None, str | None]:
+    """The tax code and behaviour of a rate card's tax settings."""
+    if text is None:
+        return None, None
+    config = json.loads(text) or {}
+    return (config.get("stripe") or {}).get("code"), config.get("behavior")
