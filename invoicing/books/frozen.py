@@ -10,8 +10,9 @@ from core.jsontext import canonical_json
 from core.money import trimmed
 from invoicing.books.documents import Document, Row, by_line, documents
 from invoicing.books.examination import Examination, Finding
+from invoicing.choices import LineKind
 from invoicing.engine.fingerprint import fingerprint
-from invoicing.rating import RatedLine, replay
+from invoicing.rating import RatedLine, recompute, replay
 from subscriptions.pricing import parse_price
 
 RESTORE = "An issued invoice was changed past the database's guards. Restore its rows from a backup."
@@ -48,6 +49,13 @@ def _recomputed(document: Document) -> Iterator[Finding]:
 def _differs(line: Row, details: Sequence[Row]) -> str | None:
     """What computing the line again shows to be wrong with it."""
     account: Mapping[str, Any] = line["explain"]
+    if line["kind"] == LineKind.CREDIT:
+        net = recompute(account)
+        return (
+            None
+            if net == line["amount"]
+            else f"its account gives back {trimmed(-net)}, not {trimmed(-line['amount'])}."
+        )
     price = parse_price(line["price"])
     if price is None or canonical_json(price.to_wire()) != canonical_json(account.get("price")):
         return "its price is not the one that its account was rated by."

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from invoicing.books.examination import Examination, Finding
 from invoicing.books.histories import History, histories, name_item
+from invoicing.engine.assemble import rate_line
 from invoicing.engine.close import as_cause
-from invoicing.engine.documents import rate_line
 from invoicing.engine.plan import PlannedLine, plan_customer
 
 CHANGED = "A fact was changed past the services. Set reconcile_from back and next_billing_at to now; then close."

@@ -79,7 +79,7 @@ def _compare(exam: Examination, windows: Sequence[_Window]) -> Iterator[Finding]
         reading = reading_of(window.feature)
         assert reading is not None
         line = window.line
-        requests.append(UsageRequest(index, reading, window.subjects, line.period_start, line.period_end))
+        requests.append(UsageRequest(index, reading, window.subjects, ((line.period_start, line.period_end),)))
     found = usage_of(requests)
     for index, window in enumerate(windows):
         line, now = window.line, found[index].quantity
