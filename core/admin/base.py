@@ -285,6 +285,6 @@ class MasterDataAdmin(BackOfficeAdmin):
         return self._to_page(request, obj, response)
 
     def _to_page(self, request: HttpRequest, obj: Any, response: HttpResponse) -> HttpResponse:
-        if self.page_template is None or "_save" not in request.POST or IS_POPUP_VAR in request.POST:
+        if self.page_template is None or IS_POPUP_VAR in request.POST:
             return response
         return HttpResponseRedirect(admin_url(obj))

@@ -12,10 +12,11 @@ Changes = dict[str, list[Any]]
 
 def changes_of(form: forms.ModelForm) -> Changes:
     """Field -> [before, after] of what the form changed, as JSON values."""
+    columns = {field.name for field in form.instance._meta.concrete_fields}
     changes: Changes = {}
     for name in form.changed_data:
         field = form.fields[name]
-        if name not in {f.name for f in form.instance._meta.get_fields()}:
+        if name not in columns:
             continue
         before = field.to_python(form.initial.get(name)) if form.initial.get(name) not in (None, "") else None
         after = form.cleaned_data.get(name)

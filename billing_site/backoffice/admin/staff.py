@@ -78,7 +78,7 @@ class StaffAdmin(UserAdmin, BackOfficeAdmin):  # type: ignore[misc]
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         user = form.instance
-        changes = {name: pair for name, pair in changes_of(form).items() if name not in ("password", "groups")}
+        changes = {name: pair for name, pair in changes_of(form).items() if name != "password"}
         if "groups" in form.changed_data:
             before = [group.name for group in form.initial.get("groups", ())]
             changes["groups"] = [before, [group.name for group in form.cleaned_data["groups"]]]

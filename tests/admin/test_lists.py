@@ -1,0 +1,122 @@
+"""Lists: a constant number of queries, no count of a huge table, search by what staff know."""
+
+import pytest
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from billing_site.access.models import ApiKey
+from billing_site.access.services.create_api_key import create_api_key
+from core.admin import paginator
+from core.audit.models import AuditEntry
+from core.ids import to_text
+from core.outbox.models import OutboxMessage
+from customers.models import BillingApp, BillingProfile, Customer, CustomerOverride, Supplier
+from entitlements.models import Feature, Meter, UsageEvent
+from invoicing.models import BillingRun, Invoice, NumberSeries, ParkedCustomer, Payment
+from subscriptions.models import Coupon, Plan, Subscription
+from tests.admin.billed import enterprise, make_many
+from tests.admin.desk import list_url, page_url
+from tests.make import at, make_customer, make_excess_plan, make_feature, make_meter
+
+pytestmark = pytest.mark.django_db
+
+
+def queries(desk, url):
+    ContentType.objects.clear_cache()
+    with CaptureQueriesContext(connection) as captured:
+        desk.read(url)
+    return len(captured)
+
+
+def grow(plan, first, count):
+    """`count` more rows of every kind of list."""
+    for invoice in make_many(count, plan, first=first):
+        ParkedCustomer.objects.get_or_create(customer=invoice.customer, cause_code="no_price", cause="No price.")
+        CustomerOverride.objects.get_or_create(customer=invoice.customer, billing_profile=invoice.profile)
+    for number in range(first, first + count):
+        event = {"type": "call", "subject": "acme", "time": at("2026-03-17")}
+        UsageEvent.objects.create(source="app", external_id=str(number), **event)
+        enterprise(name=f"Profile {number}")
+        create_api_key(name=f"Key {number}", scopes=["*"])
+        Coupon.objects.create(code=f"SAVE{number}", percentage=10)
+        make_feature(key=f"feature_{number}", meter=make_meter(key=f"meter_{number}"))
+        OutboxMessage.objects.create(topic="email", payload={"to": "a@b.example", "subject": "Hello"})
+        Plan.objects.create(key=f"plan_{number}", name="Plan", currency="EUR")
+
+
+LISTS = [
+    Customer, Subscription, Invoice, Payment, BillingRun, ParkedCustomer, Plan, Coupon, Feature, Meter, UsageEvent,
+    BillingProfile, CustomerOverride, Supplier, BillingApp, NumberSeries, AuditEntry, OutboxMessage, ApiKey,
+]  # fmt: skip
+
+
+def test_no_list_asks_more_for_thirty_rows_than_for_three(billing_admin):
+    plan = make_excess_plan()
+    urls = [list_url(model) for model in LISTS]
+    urls += [f"{list_url(Invoice)}?state=gathering", "/admin/"]
+    grow(plan, 0, 3)
+    few = {url: queries(billing_admin, url) for url in urls}
+    grow(plan, 3, 27)
+    assert {url: queries(billing_admin, url) for url in urls} == few
+    plain = [url for url in urls if "gathering" not in url and url != "/admin/"]
+    assert {url: few[url] for url in plain if few[url] > 12} == {}
+
+
+def test_the_pages_of_customer_invoice_subscription_run_and_plan_ask_a_fixed_number(billing_admin):
+    plan = make_excess_plan()
+    make_many(3, plan)
+
+    def pages():
+        invoice = Invoice.objects.filter(issued_at__isnull=False).order_by("number").first()
+        subscription = Subscription.objects.filter(customer=invoice.customer).get()
+        run = BillingRun.objects.first()
+        return {obj._meta.label: queries(billing_admin, page_url(obj)) for obj in (invoice, subscription, run, plan)}
+
+    few = pages()
+    make_many(27, plan, first=3)
+    assert pages() == few
+    assert max(few.values()) <= 16
+
+
+def test_a_huge_table_is_counted_up_to_the_cap_only(clerk, monkeypatch):
+    monkeypatch.setattr(paginator, "LIMIT", 3)
+    for number in range(5):
+        make_customer(key=f"customer-{number}", name=f"Customer {number}")
+    with CaptureQueriesContext(connection) as captured:
+        page = clerk.read(list_url(Customer))
+    counts = [query["sql"] for query in captured if "COUNT(" in query["sql"] and "customers_customer" in query["sql"]]
+    assert "more than 3 customers" in page
+    assert len(counts) == 1
+    assert "LIMIT 4" in counts[0]
+
+
+def test_a_list_that_is_counted_in_full_says_so(clerk):
+    make_customer()
+    page = clerk.read(list_url(Customer))
+    assert "1 customer" in page
+    assert "more than" not in page
+
+
+@pytest.mark.parametrize("term", ["Nor", "north-1", "north-", "pay@north.example", "west Trading"])
+def test_a_customer_is_found_by_the_start_of_what_is_known_or_by_words_within(clerk, term):
+    make_customer(key="north-1", name="Northwest Trading", primary_email="pay@north.example")
+    make_customer(key="south-1", name="Southern Cross", primary_email="pay@south.example")
+    page = clerk.read(f"{list_url(Customer)}?q={term}")
+    assert "Northwest Trading" in page
+    assert "Southern Cross" not in page
+
+
+def test_a_row_is_found_by_its_id(clerk):
+    customer = make_customer(name="Northwest Trading")
+    make_customer(key="other", name="Southern Cross")
+    page = clerk.read(f"{list_url(Customer)}?q={to_text(customer.pk)}")
+    assert "Northwest Trading" in page
+    assert "Southern Cross" not in page
+
+
+def test_no_form_has_a_dropdown_of_customers(billing_admin):
+    make_customer(name="Northwest Trading")
+    page = billing_admin.read("/admin/customers/customeroverride/add/")
+    assert "admin-autocomplete" in page
+    assert "Northwest Trading" not in page

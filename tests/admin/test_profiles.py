@@ -1,0 +1,160 @@
+"""Billing profiles at the finance desk: one default, changed without moving anyone across apps."""
+
+import pytest
+from django.urls import reverse
+
+from core.audit.models import AuditEntry
+from customers.models import BillingApp, BillingProfile, CustomerOverride
+from invoicing.services.make_default_profile import make_default_profile as switch_default
+from tests.admin.billed import enterprise, subscribe
+from tests.admin.desk import page_url, said, verb_url
+from tests.make import make_customer, make_default_profile, make_excess_plan
+
+pytestmark = pytest.mark.django_db
+
+
+def bank():
+    return BillingApp.objects.create(type="bank_transfer", name="Bank transfer")
+
+
+def form(**changes):
+    profile = make_default_profile()
+    values = {
+        "name": "Enterprise",
+        "description": "",
+        "supplier": str(profile.supplier_id),
+        "app": str(profile.app_id),
+        "collection_method": "send_invoice",
+        "due_after": "P45D",
+        "dunning_days": "2, 4",
+        "auto_advance": "on",
+        "draft_period": "P1D",
+        "collection_interval": "PT0S",
+        "collection_alignment": "subscription",
+        "progressive_threshold": "",
+        "progressive_threshold_currency": "",
+        "tax_enabled": "on",
+        "tax_behavior": "",
+        "tax_code": "",
+        "change_reason": "New contracts",
+    }
+    return values | changes
+
+
+def test_a_profile_is_added_and_recorded(billing_admin):
+    billing_admin.post(reverse("admin:customers_billingprofile_add"), form())
+    profile = BillingProfile.objects.get(name="Enterprise")
+    assert (profile.due_after, profile.dunning_days, profile.is_default) == ("P45D", [2, 4], False)
+    entry = AuditEntry.objects.get()
+    assert (entry.sentence, entry.reason) == ("Admin created billing profile Enterprise.", "New contracts")
+
+
+def test_a_change_is_told_with_the_values_before_and_after(billing_admin):
+    profile = make_default_profile()
+    url = reverse("admin:customers_billingprofile_edit", args=[profile.pk])
+    unchanged = {"collection_method": "charge_automatically", "dunning_days": "1, 3, 5, 7", "draft_period": "PT0S"}
+    billing_admin.post(url, form(name="Default", **unchanged))
+    entry = AuditEntry.objects.get()
+    assert entry.sentence == "Admin changed billing profile Default: due after from “P30D” to “P45D”."
+    assert entry.changes == {"due_after": ["P30D", "P45D"]}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("due_after", "30 days", "ISO 8601"),
+        ("dunning_days", "3, 1", "must be at least 1 and rise"),
+        ("dunning_days", "soon", "whole days"),
+        ("progressive_threshold", "100", "together, or neither"),
+    ],
+)
+def test_settings_that_can_not_be_read_are_refused(billing_admin, field, value, message):
+    page = billing_admin.post(reverse("admin:customers_billingprofile_add"), form(**{field: value}))
+    assert message in page.content.decode()
+    assert BillingProfile.objects.count() == 1
+
+
+def test_the_app_of_a_profile_never_changes(billing_admin):
+    profile = enterprise()
+    url = reverse("admin:customers_billingprofile_edit", args=[profile.pk])
+    billing_admin.post(url, form(app=str(bank().pk), name="Renamed"))
+    profile.refresh_from_db()
+    assert (profile.name, profile.app) == ("Renamed", make_default_profile().app)
+
+
+def test_another_default_pins_live_customers_who_would_change_the_app(billing_admin):
+    old = make_default_profile()
+    new = enterprise(app=bank())
+    live = subscribe(make_excess_plan())
+    make_customer(key="idle", name="Idle")
+    pinned = make_customer(key="pinned", name="Pinned")
+    CustomerOverride.objects.create(customer=pinned, billing_profile=new)
+
+    asked = billing_admin.read(verb_url(new, "make-default"))
+    assert "1 customer with a running subscription would change the billing app" in asked
+    response = billing_admin.do(new, "make-default", reason="All new customers pay by transfer")
+
+    assert said(response) == ["“Enterprise” is the default profile now. 1 customer was pinned to the old default."]
+    assert BillingProfile.objects.get(is_default=True) == new
+    pins = {override.customer.name: override.billing_profile for override in CustomerOverride.objects.all()}
+    assert pins == {live.name: old, "Pinned": new}
+    assert AuditEntry.objects.get(verb="billingprofile.made_default").reason == "All new customers pay by transfer"
+
+
+def test_another_default_on_the_same_app_pins_nobody(db):
+    make_default_profile()
+    subscribe(make_excess_plan())
+    new = enterprise()
+    assert switch_default(profile=new, reason="Longer terms") == 0
+    assert switch_default(profile=new, reason="Longer terms") == 0
+    assert CustomerOverride.objects.count() == 0
+    assert AuditEntry.objects.filter(verb="billingprofile.made_default").count() == 1
+
+
+def test_an_override_that_says_something_else_keeps_it_when_pinned(db):
+    make_default_profile()
+    customer = subscribe(make_excess_plan())
+    CustomerOverride.objects.create(customer=customer, due_after="P60D")
+    switch_default(profile=enterprise(app=bank()), reason="Transfer")
+    override = CustomerOverride.objects.get()
+    assert (override.billing_profile.name, override.due_after) == ("Default", "P60D")
+
+
+def test_the_default_is_neither_archived_nor_deleted(billing_admin):
+    profile = make_default_profile()
+    assert said(billing_admin.do(profile, "archive", reason="Old")) == ["The default profile can't be archived."]
+    delete = reverse("admin:customers_billingprofile_delete", args=[profile.pk])
+    assert billing_admin.post(delete, {"post": "yes"}).status_code == 403
+
+
+def test_an_archived_profile_can_not_become_the_default_until_it_is_restored(billing_admin):
+    profile = enterprise()
+    billing_admin.do(profile, "archive", reason="Old contracts")
+    assert "It is archived: use it again first." in said(billing_admin.do(profile, "make-default", reason="x"))
+    billing_admin.do(profile, "restore", reason="Needed again")
+    profile.refresh_from_db()
+    assert profile.archived_at is None
+    assert "Needed again" in billing_admin.read(page_url(profile))
+
+
+def test_a_profile_that_customers_are_pinned_to_is_not_deleted(billing_admin):
+    profile = enterprise()
+    CustomerOverride.objects.create(customer=make_customer(), billing_profile=profile)
+    delete = reverse("admin:customers_billingprofile_delete", args=[profile.pk])
+    assert billing_admin.post(delete, {"post": "yes"}).status_code == 403
+    CustomerOverride.objects.all().delete()
+    assert billing_admin.post(delete, {"post": "yes"}).status_code == 302
+    assert AuditEntry.objects.get(verb="billingprofile.deleted").sentence == (
+        "Admin deleted billing profile Enterprise."
+    )
+
+
+def test_an_override_is_recorded_on_the_customers_timeline(clerk):
+    customer = make_customer()
+    clerk.post(
+        reverse("admin:customers_customeroverride_add"),
+        {"customer": str(customer.pk), "due_after": "P60D", "dunning_days": "", "change_reason": "Agreed by phone"},
+    )
+    override = CustomerOverride.objects.get()
+    assert (override.due_after, override.dunning_days, override.auto_advance) == ("P60D", None, None)
+    assert "Agreed by phone" in clerk.read(page_url(customer))

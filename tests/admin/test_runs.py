@@ -1,0 +1,108 @@
+"""Billing runs at the finance desk: a count before the start, live progress, causes in plain words."""
+
+import pytest
+from django.urls import reverse
+
+from core import clock
+from core.audit.models import AuditEntry
+from invoicing.models import BillingRun, Invoice, ParkedCustomer, RunCustomer
+from invoicing.services.work_shard import work_shard
+from tests.admin.billed import START, make_issued, run_close, subscribe
+from tests.admin.desk import page_url, said
+from tests.make import make_customer, make_default_profile, make_excess_plan
+
+pytestmark = pytest.mark.django_db
+
+START_URL = "/admin/invoicing/billingrun/start/"
+NOW = {"as_of_0": "2026-03-17", "as_of_1": "00:00:00"}
+
+
+def test_a_run_is_counted_first_and_started_only_when_confirmed(approver):
+    make_default_profile()
+    subscribe(make_excess_plan())
+    counted = approver.post(START_URL, NOW | {"reason": "Missed close"}).content.decode()
+    assert "Bill 1 customer for everything due up to" in counted
+    assert "Acme" in counted
+    assert BillingRun.objects.count() == 0
+
+    approver.post(START_URL, NOW | {"reason": "Missed close", "confirmed": "yes"})
+    run = BillingRun.objects.get()
+    assert (run.trigger, run.started_by, run.customer_count) == ("staff", "approver", 1)
+    entry = AuditEntry.objects.get(verb="start_run")
+    assert (entry.actor_label, entry.reason) == ("Approver", "Missed close")
+    work_shard(run.shards.get().pk)
+    assert Invoice.objects.get(issued_at__isnull=False).number == "INV-000001"
+
+
+def test_nothing_due_starts_nothing(approver):
+    response = approver.post(START_URL, NOW | {"confirmed": "yes"}, follow=True)
+    assert said(response) == ["Nothing is due up to 17 Mar 2026 00:00 UTC, so no run was started."]
+    assert BillingRun.objects.count() == 0
+
+
+def test_the_future_is_not_closed(approver):
+    with clock.frozen_at(START):
+        page = approver.post(START_URL, {"as_of_0": "2026-03-18", "as_of_1": "00:00:00"}).content.decode()
+    assert "the future can&#x27;t be closed" in page
+
+
+def test_a_clerk_does_not_start_runs(clerk):
+    assert clerk.get(START_URL).status_code == 403
+    assert clerk.post(START_URL, NOW | {"confirmed": "yes"}).status_code == 403
+
+
+def test_the_page_shows_outcomes_invoices_and_causes(clerk):
+    run = make_issued().run
+    broken = make_customer(key="broken", name="Broken")
+    row = {"run": run, "shard": run.shards.get(), "customer": broken, "outcome": "parked"}
+    RunCustomer.objects.create(**row, cause_code="no_price", cause="Base fee has no price.")
+    BillingRun.objects.update(customer_count=2)
+    page = clerk.read(page_url(run))
+    for text in ("2 of 2 customers", "INV-000001", "Invoiced", "Parked", "Base fee has no price."):
+        assert text in page
+    parked = clerk.read(f"{page_url(run)}?outcome=parked")
+    assert "Broken" in parked
+    assert "INV-000001" not in parked
+
+
+def test_progress_refreshes_itself_until_the_run_is_done(approver):
+    make_default_profile()
+    subscribe(make_excess_plan())
+    approver.post(START_URL, NOW | {"confirmed": "yes"})
+    run = BillingRun.objects.get()
+    url = reverse("admin:invoicing_billingrun_progress", args=[run.pk])
+    running = approver.read(url)
+    assert f'hx-get="{url}" hx-trigger="every 2s"' in running
+    assert "0 of 1 customer" in running
+    work_shard(run.shards.get().pk)
+    done = approver.read(url)
+    assert "1 of 1 customers" in done
+    assert "hx-get" not in done
+
+
+def test_a_parked_customer_is_released_with_a_reason_and_billed_by_the_next_run(approver):
+    make_default_profile()
+    customer = subscribe(make_excess_plan())
+    parked = ParkedCustomer.objects.create(customer=customer, cause_code="no_price", cause="Base fee has no price.")
+    assert run_close() is None
+    assert "This field is required." in approver.do(parked, "release", reason="").content.decode()
+    response = approver.do(parked, "release", reason="Price entered")
+    parked.refresh_from_db()
+    assert said(response) == ["Acme is released. The next run bills everything that is due."]
+    assert (parked.released_by, parked.release_reason) == ("Approver", "Price entered")
+    run_close()
+    assert Invoice.objects.get(issued_at__isnull=False).customer == customer
+
+
+def test_a_released_customer_is_not_released_again(approver):
+    parked = ParkedCustomer.objects.create(customer=make_customer(), cause_code="x", cause="X.")
+    for _ in range(2):
+        response = approver.do(parked, "release", reason="Fixed")
+    assert said(response) == ["The customer is released already."]
+
+
+def test_a_clerk_does_not_release(clerk):
+    parked = ParkedCustomer.objects.create(customer=make_customer(), cause_code="x", cause="X.")
+    assert clerk.do(parked, "release", reason="Fixed").status_code == 403
+    parked.refresh_from_db()
+    assert parked.released_at is None
