@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from typing import Any
 
+import psycopg
 import pytest
 
 from billing_site.runtime.layout import ROOT
@@ -31,12 +33,18 @@ class Server:
         self.port = free_port()
         house.environment |= {"PORT": str(self.port), "DJANGO_SETTINGS_MODULE": "billing_site.settings.development"}
         self.process = house.begin("serve")
-        self.lines: list[str] = []
+        self.read_until("Ctrl-C stops everything.")
+
+    def read_until(self, text: str) -> None:
+        lines = []
         for line in self.process.stdout or ():
-            self.lines.append(line)
-            if "Ctrl-C stops everything." in line:
-                break
-        assert self.process.poll() is None, "".join(self.lines)
+            lines.append(line)
+            if text in line:
+                return
+        pytest.fail(f"serve ended without saying {text!r}:\n{''.join(lines)}")
+
+    def rest(self) -> str:
+        return self.process.stdout.read() if self.process.stdout else ""
 
     def children(self) -> dict[str, int]:
         state = json.loads(self.house.layout.state.read_text())
@@ -51,10 +59,6 @@ class Server:
         return subprocess.run(
             command, env=self.house.environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
         )
-
-    def end(self, number: signal.Signals) -> str:
-        self.process.send_signal(number)
-        return self.process.communicate(timeout=60)[0]
 
 
 @pytest.fixture
@@ -81,10 +85,18 @@ def test_the_doctor_says_what_works_and_after_ctrl_c_that_nothing_is_left(server
     ):
         assert re.search(line, well.stdout), well.stdout
 
-    said = server.end(signal.SIGINT)
+    with house.connect() as connection:
+        connection.execute("BEGIN")
+        connection.execute("LOCK TABLE outbox_outboxmessage")
+        wait_until(lambda: waits_for_a_lock(connection), "a task of the worker waits for us")
+        server.process.send_signal(signal.SIGINT)
+        server.read_until("The worker finishes the tasks it has begun.")
+        assert not answers(server)
+        assert alive(children["worker"])
+    server.process.wait(60)
 
     assert server.process.returncode == 0
-    assert said.splitlines()[-1] == "Stopped."
+    assert server.rest().splitlines()[-1] == "Stopped."
     assert processes_that_mention(str(house.data)) == []
     assert [name for name, pid in children.items() if alive(pid)] == []
     ill = server.doctor()
@@ -137,6 +149,10 @@ def test_a_wrong_port_is_refused(house: House) -> None:
 
     assert refused.stderr == "PORT is a number from 1 to 65535, not 'eighty'. Nothing was started.\n"
     assert not house.data.exists()
+
+
+def waits_for_a_lock(connection: psycopg.Connection[Any]) -> bool:
+    return bool(connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone())
 
 
 def answers(server: Server) -> bool:
