@@ -43,7 +43,9 @@ def take_blocks(
     suppliers = Supplier.objects.in_bulk(list(counts))
     rows = _locked(counts, kind)
     if len(rows) < len(counts):
-        missing = [suppliers[supplier_id] for supplier_id in counts if supplier_id not in {r.supplier_id for r in rows}]
+        known = {row.supplier_id for row in rows}
+        # In one order too, because an insert waits for another transaction's insert of the same series.
+        missing = sorted((suppliers[pk] for pk in counts if pk not in known), key=lambda one: _prefix(one, kind))
         NumberSeries.objects.bulk_create(
             [NumberSeries(supplier=supplier, kind=kind, prefix=_prefix(supplier, kind)) for supplier in missing],
             ignore_conflicts=True,

@@ -1,0 +1,151 @@
+"""A worker that dies, or only seems to, loses nothing and doubles nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from django.db import connection, transaction
+
+from core import clock
+from customers.models import Supplier
+from invoicing.models import Invoice, NumberSeries, RunCustomer, RunShard
+from invoicing.services import work_shard as module
+from invoicing.services.start_run import start_run
+from invoicing.services.work_shard import claim, work_shard
+from tests.concurrency.crowd import CLOSE, assert_each_billed_once, at_once, make_crowd
+from tests.concurrency.worker import BATCH
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def shard():
+    """A shard of 80 customers, for workers that take 20 at a time."""
+    customers = make_crowd(80)
+    with clock.frozen_at(CLOSE):
+        start_run(as_of=CLOSE, trigger="schedule")
+    found = RunShard.objects.get()
+    found.everyone = customers
+    return found
+
+
+@contextmanager
+def worker_process(shard):
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "tests.concurrency.worker"),
+            *(str(shard.id), CLOSE.isoformat(), connection.settings_dict["NAME"]),
+        ],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "billing_site.settings.test"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextmanager
+def counter_held():
+    """Hold the series' counter row, so that whoever issues stops in the middle of their batch."""
+    with transaction.atomic():
+        NumberSeries.objects.select_for_update().get()
+        yield
+
+
+def wait_until_blocked():
+    """Until another connection waits for the counter row."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            # Within a transaction PostgreSQL would show the same picture again and again.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND wait_event_type = 'Lock' AND query LIKE '%invoicing_numberseries%'"
+            )
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.05)
+    raise AssertionError("nobody came to the counter")
+
+
+def expire_lease(shard):
+    RunShard.objects.filter(pk=shard.pk).update(lease_until=clock.real_now() - timedelta(seconds=1))
+
+
+def test_a_worker_killed_in_the_middle_of_a_batch_is_finished_by_a_new_one(shard):
+    with worker_process(shard) as process:
+        assert process.stdout.readline() == f"{BATCH}\n"
+        with counter_held():
+            process.stdin.write("\n")
+            process.stdin.flush()
+            wait_until_blocked()
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    assert Invoice.objects.filter(issued_at__isnull=False).count() == BATCH
+    assert RunCustomer.objects.filter(outcome="pending").count() == 60
+    assert claim(shard.id) is None  # its lease still runs
+    expire_lease(shard)
+    with clock.frozen_at(CLOSE):
+        assert work_shard(shard.id)
+    assert_each_billed_once(shard.everyone)
+
+
+def test_a_worker_that_lost_its_lease_in_the_middle_of_a_batch_writes_nothing_twice(shard, monkeypatch):
+    monkeypatch.setattr(module, "BATCH_SIZE", BATCH)
+    NumberSeries.objects.create(supplier=Supplier.objects.get(), kind="invoice", prefix="INV")
+    blocked = threading.Event()
+
+    def zombie():
+        return work_shard(shard.id)
+
+    def successor():
+        blocked.wait(timeout=30)
+        expire_lease(shard)
+        return work_shard(shard.id)
+
+    def hold():
+        with counter_held():
+            wait_until_blocked()
+            expire_lease(shard)
+            blocked.set()
+            time.sleep(0.5)  # the successor now waits for the customers that the zombie holds
+
+    assert at_once(zombie, successor, hold)[:2] == [False, True]
+    assert_each_billed_once(shard.everyone)
+    assert RunCustomer.objects.filter(outcome="invoiced").count() == 80
+
+
+def test_a_worker_that_was_slow_before_its_batch_writes_nothing_twice(shard, monkeypatch):
+    monkeypatch.setattr(module, "BATCH_SIZE", BATCH)
+    slow, taken_over = threading.Event(), threading.Event()
+    close_batch = module._close_batch
+
+    def stalls(*arguments):
+        if not slow.is_set():
+            slow.set()
+            assert taken_over.wait(timeout=60)
+        close_batch(*arguments)
+
+    monkeypatch.setattr(module, "_close_batch", stalls)
+
+    def successor():
+        slow.wait(timeout=30)
+        expire_lease(shard)
+        done = work_shard(shard.id)
+        taken_over.set()
+        return done
+
+    at_once(partial(work_shard, shard.id), successor)
+    assert_each_billed_once(shard.everyone)
