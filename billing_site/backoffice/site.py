@@ -1,5 +1,6 @@
 """The admin site: the start page, the search over everything, and the clock in the header."""
 
+import time
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -34,8 +35,15 @@ class FinanceDesk(UnfoldAdminSite):
         term = request.GET.get("s", "").strip()
         if not term:
             return HttpResponse()
+        started = time.monotonic()
         page = Paginator(find(request.user, term), 100)
-        context = {"page_obj": page, "results": page.page(1), "page_counter": 0, "command_show_history": True}
+        context = {
+            "page_obj": page,
+            "results": page.page(1),
+            "page_counter": 0,
+            "command_show_history": True,
+            "execution_time": time.monotonic() - started,
+        }
         return TemplateResponse(
             request, "unfold/helpers/command_results.html", context, headers={"HX-Trigger": "search"}
         )

@@ -34,3 +34,17 @@ window.addEventListener("pageshow", () => {
     form.querySelector("button[type=submit]")?.removeAttribute("aria-busy");
   });
 });
+
+// Enter in the search takes the first result when the arrow keys have chosen none.
+document.addEventListener(
+  "keydown",
+  (event) => {
+    if (event.key !== "Enter" || event.target.id !== "search-input-command") return;
+    if (document.querySelector("#command-results li.active, #command-history li.active")) return;
+    const first = document.querySelector("#command-results-list a");
+    event.preventDefault();
+    event.stopPropagation();
+    if (first) window.location.assign(first.href);
+  },
+  true,
+);

@@ -1,0 +1,47 @@
+"""Chromium on a running site, driven by Playwright. A page that complains in its console fails the test."""
+
+import os
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.admin.desk import Desk
+
+# Playwright keeps an event loop in this thread, which Django's ORM takes for asynchronous code; it is not.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, live_server):
+    """An empty tab; addresses are relative to the running site."""
+    context = browser.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 950})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def log_in(page: Page, live_server):
+    """Makes a user in a role and puts their session into the browser."""
+
+    def log_in(role: str) -> Desk:
+        desk = Desk(role)
+        session = {"name": "sessionid", "value": desk.cookies["sessionid"].value}
+        page.context.add_cookies([session | {"url": live_server.url}])
+        return desk
+
+    return log_in
