@@ -9,17 +9,18 @@ from datetime import datetime
 from uuid import UUID
 
 import django
+from django.db import connection
+
+from core import clock
+
+django.setup()
+
+from invoicing.services import work_shard  # noqa: E402 - its models need Django to be set up
 
 BATCH = 20
 
 
 def main() -> None:
-    django.setup()
-    from django.db import connection  # noqa: PLC0415
-
-    from core import clock  # noqa: PLC0415 - Django must be set up first
-    from invoicing.services import work_shard  # noqa: PLC0415
-
     connection.settings_dict["NAME"] = sys.argv[3]
 
     def tell(done: int, total: int) -> None:
