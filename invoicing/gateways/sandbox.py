@@ -1,7 +1,8 @@
 """The sandbox: pays at once, unless the customer's sandbox data ask for another outcome."""
 
+from customers.models import BillingApp
 from invoicing.choices import PaymentStatus
-from invoicing.gateways.base import ChargeOutcome, ChargeRequest
+from invoicing.gateways.base import ChargeOutcome, ChargeRequest, PaymentMethodCheck
 
 
 class SandboxGateway:
@@ -22,3 +23,7 @@ class SandboxGateway:
                 failure_message="The customer must confirm the payment.",
             )
         return ChargeOutcome(PaymentStatus.SUCCEEDED)
+
+    def check_customer(self, app: BillingApp, external_id: str | None) -> PaymentMethodCheck:
+        """The sandbox can always collect."""
+        return PaymentMethodCheck()
