@@ -151,6 +151,13 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
+# Credentials of payment providers are encrypted under the first of these; the others still read (decision page).
+CREDENTIALS_KEYS = [key for key in os.environ.get("CREDENTIALS_KEY", "").split(",") if key]
+# "test" or "live": keys of the other kind are refused, also where a copy of the database brings them along.
+STRIPE_MODE = os.environ.get("STRIPE_MODE", "test")
+# Where Stripe's API is; empty: at Stripe.
+STRIPE_API_BASE = os.environ.get("STRIPE_API_BASE", "")
+
 # Larger request bodies are refused. An event is a few hundred bytes, so this takes a batch of thousands.
 API_MAX_BODY_BYTES = int(os.environ.get("API_MAX_BODY_BYTES", 8 * 1024 * 1024))
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BODY_BYTES
