@@ -97,6 +97,43 @@ class PaymentStatus(models.TextChoices):
     UNKNOWN = "unknown", "Outcome unknown"
 
 
+# Sent to the provider, and nothing final is known: no other charge may start meanwhile.
+IN_FLIGHT = (PaymentStatus.PENDING, PaymentStatus.UNKNOWN)
+
+
+class RefundStatus(models.TextChoices):
+    PENDING = "pending", "Pending"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    UNKNOWN = "unknown", "Outcome unknown"
+
+
+class StatementStatus(models.TextChoices):
+    REVIEW = "review", "To review"
+    CONFIRMED = "confirmed", "Booked"
+    DISCARDED = "discarded", "Discarded"
+
+
+class MatchStatus(models.TextChoices):
+    """What the import found for a row of a bank statement."""
+
+    EXACT = "exact", "Number and amount match"
+    PARTIAL = "partial", "Less than is due"
+    OVER = "over", "More than is due"
+    AMOUNT_ONLY = "amount_only", "Only the amount matches"
+    AMBIGUOUS = "ambiguous", "Several invoices fit"
+    NOT_OPEN = "not_open", "Nothing is due on it"
+    UNMATCHED = "unmatched", "No invoice found"
+    DUPLICATE = "duplicate", "Booked already"
+    OUTGOING = "outgoing", "Not a receipt"
+
+
+class RowDecision(models.TextChoices):
+    OPEN = "open", "To decide"
+    BOOK = "book", "Book"
+    SKIP = "skip", "Leave out"
+
+
 class RunStatus(models.TextChoices):
     PENDING = "pending", "Waiting"
     RUNNING = "running", "Running"

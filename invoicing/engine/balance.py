@@ -55,5 +55,7 @@ def applied_row(invoice: Mapping[str, Any], amount: Decimal, at: datetime) -> di
         "at": at,
         "invoice_id": invoice["id"],
         "credit_note_id": None,
+        "payment_id": None,
+        "refund_id": None,
         "reason": "",
     }

@@ -81,5 +81,7 @@ def _entry(note: dict[str, Any]) -> dict[str, Any]:
         "at": note["issued_at"],
         "invoice_id": note["invoice_id"],
         "credit_note_id": note["id"],
+        "payment_id": None,
+        "refund_id": None,
         "reason": "",
     }

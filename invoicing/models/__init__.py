@@ -1,16 +1,21 @@
 """The models of the invoicing floor."""
 
 from invoicing.models.balance import BalanceEntry
+from invoicing.models.bank_statement import BankStatement, BankStatementRow
 from invoicing.models.credit_note import CreditNote, CreditNoteLine
 from invoicing.models.invoice import Invoice
 from invoicing.models.line import BilledWindow, InvoiceDetailedLine, InvoiceLine
-from invoicing.models.payment import Payment
+from invoicing.models.payment import Payment, Refund
 from invoicing.models.run import BillingRun, ParkedCustomer, RunCustomer, RunShard
 from invoicing.models.series import NumberSeries
+from invoicing.models.stripe import StripeAccount, StripeEvent
 from invoicing.models.tax_rate import TaxRate
+from invoicing.models.write_off import WriteOff
 
 __all__ = [
     "BalanceEntry",
+    "BankStatement",
+    "BankStatementRow",
     "BilledWindow",
     "BillingRun",
     "CreditNote",
@@ -21,7 +26,11 @@ __all__ = [
     "NumberSeries",
     "ParkedCustomer",
     "Payment",
+    "Refund",
     "RunCustomer",
     "RunShard",
+    "StripeAccount",
+    "StripeEvent",
     "TaxRate",
+    "WriteOff",
 ]

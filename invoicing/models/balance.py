@@ -10,6 +10,7 @@ from customers.models import Customer
 from invoicing.choices import BalanceKind
 from invoicing.models.credit_note import CreditNote
 from invoicing.models.invoice import Invoice
+from invoicing.models.payment import Payment, Refund
 
 
 class BalanceEntry(models.Model):
@@ -30,6 +31,10 @@ class BalanceEntry(models.Model):
     credit_note = models.ForeignKey(
         CreditNote, on_delete=models.PROTECT, null=True, blank=True, related_name="balance_entries"
     )
+    payment = models.ForeignKey(
+        Payment, on_delete=models.PROTECT, null=True, blank=True, related_name="balance_entries"
+    )
+    refund = models.ForeignKey(Refund, on_delete=models.PROTECT, null=True, blank=True, related_name="balance_entries")
     reason = models.TextField(blank=True)
 
     class Meta:

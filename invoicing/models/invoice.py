@@ -139,6 +139,9 @@ class Invoice(Record):
             ("collect_invoice", "Can retry the collection of invoices"),
             ("record_payment", "Can record payments"),
             ("delete_draft_invoice", "Can delete drafts"),
+            ("mark_uncollectible_invoice", "Can mark invoices uncollectible"),
+            ("write_off_invoice", "Can write off invoices"),
+            ("refund_payment", "Can refund payments"),
         ]
 
     def __str__(self) -> str:

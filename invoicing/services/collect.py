@@ -131,6 +131,12 @@ def _record(attempts: Sequence[_Attempt], as_of: datetime) -> None:
                 "failure_message": outcome.failure_message,
                 "reference": "",
                 "received_at": as_of if outcome.status == PaymentStatus.SUCCEEDED else None,
+                "to_balance": ZERO,
+                "sent_at": None,
+                "provider_state_at": None,
+                "next_check_at": None,
+                "checks": 0,
+                "to_cancel": False,
             }
         )
         updates.append(_effect(attempt, as_of))
