@@ -15,8 +15,7 @@ from core.rest.views import WireViewSet
 from customers.models import Customer
 from customers.selectors import living_customer
 from invoicing.api.line_serializers import TotalsSerializer
-from invoicing.engine.documents import totals_of
-from invoicing.services.preview import PreviewInvoice, PreviewLine, preview_customer
+from invoicing.services.preview import PreviewLine, preview_customer
 from subscriptions.api.subscription_serializers import PeriodSerializer
 from subscriptions.errors import field_error
 
@@ -36,27 +35,19 @@ class PreviewLineSerializer(WireSerializer):
     name = TextField()
     period = serializers.SerializerMethodField()
     invoice_at = TimeField()
-    quantity = DecimalStringField(source="rated.quantity")
-    totals = serializers.SerializerMethodField()
+    quantity = DecimalStringField()
+    totals = TotalsSerializer()
 
     @extend_schema_field(PeriodSerializer)
     def get_period(self, line: PreviewLine) -> dict[str, Any]:
         return PeriodSerializer({"start": line.period_start, "end": line.period_end}).data
-
-    @extend_schema_field(TotalsSerializer)
-    def get_totals(self, line: PreviewLine) -> dict[str, Any]:
-        return TotalsSerializer(totals_of([line.rated], self.context["currency"])).data
 
 
 class PreviewInvoiceSerializer(WireSerializer):
     customer_id = ULIDField()
     currency = CurrencyField()
     totals = TotalsSerializer()
-    lines = serializers.SerializerMethodField()
-
-    @extend_schema_field(PreviewLineSerializer(many=True))
-    def get_lines(self, invoice: PreviewInvoice) -> Any:
-        return PreviewLineSerializer(invoice.lines, many=True, context={"currency": invoice.currency}).data
+    lines = PreviewLineSerializer(many=True)
 
 
 class PreviewViewSet(WireViewSet):

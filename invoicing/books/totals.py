@@ -9,18 +9,9 @@ from core.money import ZERO, exponent, trimmed
 from invoicing.books.documents import Document, Row, by_line, documents
 from invoicing.books.examination import Examination, Finding
 from invoicing.choices import InvoiceStatus, LineStatus
+from invoicing.money_columns import TOTALS
 from invoicing.rating import COMMITMENT
 
-COLUMNS = (
-    "amount",
-    "charges_total",
-    "discounts_total",
-    "credits_total",
-    "taxes_inclusive_total",
-    "taxes_exclusive_total",
-    "taxes_total",
-    "total",
-)
 ISSUED = "An issued invoice was changed past the database's guards. Restore its rows from a backup."
 DRAFT = "Collect the draft's quantities again, or delete it and close again."
 
@@ -44,7 +35,7 @@ def _of_document(document: Document) -> Iterator[Finding]:
             problem = f"it is in {line['currency']}, its invoice in {document.invoice['currency']}."
             yield Finding(f"{document.name}, line {line['name']}", problem, remedy)
     counted = [line for line in document.lines if line["status"] == LineStatus.VALID]
-    expected = {column: sum((line[column] for line in counted), ZERO) for column in COLUMNS}
+    expected = {column: sum((line[column] for line in counted), ZERO) for column in TOTALS}
     problem = _difference(expected, document.invoice, "its lines add up to")
     if problem:
         yield Finding(document.name, problem, remedy)
@@ -70,7 +61,7 @@ def _line_problem(line: Row, details: Sequence[Row]) -> str | None:
     if problem:
         return problem
     places = exponent(line["currency"])
-    for column in COLUMNS:
+    for column in TOTALS:
         if line[column] != round(line[column], places):
             return f"its {_words(column)} {trimmed(line[column])} is finer than {line['currency']} has digits."
     return None

@@ -9,6 +9,7 @@ from typing import Any
 
 from core.jsontext import canonical_json
 from core.money import trimmed
+from invoicing.money_columns import TOTALS
 
 INVOICE_FIELDS = (
     "id",
@@ -26,14 +27,7 @@ INVOICE_FIELDS = (
     "supplier_snapshot",
     "customer_snapshot",
     "workflow_snapshot",
-    "amount",
-    "charges_total",
-    "discounts_total",
-    "credits_total",
-    "taxes_inclusive_total",
-    "taxes_exclusive_total",
-    "taxes_total",
-    "total",
+    *TOTALS,
 )
 LINE_FIELDS = (
     "id",
@@ -57,14 +51,7 @@ LINE_FIELDS = (
     "quantity",
     "metered_quantity",
     "pre_period_quantity",
-    "amount",
-    "charges_total",
-    "discounts_total",
-    "credits_total",
-    "taxes_inclusive_total",
-    "taxes_exclusive_total",
-    "taxes_total",
-    "total",
+    *TOTALS,
     "explain",
 )
 DETAIL_FIELDS = (

@@ -13,6 +13,7 @@ from invoicing.engine.documents import InvoiceDocument, RatedDocumentLine
 from invoicing.engine.load import components_to_json
 from invoicing.engine.plan import PlannedLine
 from invoicing.engine.snapshots import customer_snapshot, supplier_snapshot, workflow_snapshot
+from invoicing.money_columns import SETTLEMENT, TOTALS
 from invoicing.tax import TaxTerms
 
 Row = dict[str, Any]
@@ -22,14 +23,7 @@ RATED_COLUMNS = (
     "quantity",
     "metered_quantity",
     "pre_period_quantity",
-    "amount",
-    "charges_total",
-    "discounts_total",
-    "credits_total",
-    "taxes_inclusive_total",
-    "taxes_exclusive_total",
-    "taxes_total",
-    "total",
+    *TOTALS,
     "explain",
 )
 TAX_COLUMNS = ("tax_rate", "tax_name", "tax_behavior")
@@ -47,22 +41,8 @@ TERMS_COLUMNS = (
     "components",
 )
 
-_NO_MONEY = dict.fromkeys(
-    (
-        "amount",
-        "charges_total",
-        "discounts_total",
-        "credits_total",
-        "taxes_inclusive_total",
-        "taxes_exclusive_total",
-        "taxes_total",
-        "total",
-    ),
-    ZERO,
-)
-_NO_SETTLEMENT = dict.fromkeys(
-    ("credited", "paid", "refunded", "moved_to_balance", "applied_from_balance", "written_off", "due"), ZERO
-)
+_NO_MONEY = dict.fromkeys(TOTALS, ZERO)
+_NO_SETTLEMENT = dict.fromkeys(SETTLEMENT, ZERO)
 _BARE_INVOICE: Row = {
     "status_note": "",
     "description": None,

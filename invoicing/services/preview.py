@@ -1,32 +1,30 @@
 """Shows what would be billed, by the same computation as the close, writing nothing."""
 
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
+from core.money import ONE
 from invoicing.engine.close import compute, due_by
-from invoicing.engine.documents import InvoiceDocument, RatedDocumentLine, totals_of
-from invoicing.engine.plan import PlannedLine
-from invoicing.models import InvoiceLine
-from invoicing.rating import RatedLine
+from invoicing.engine.credit_rows import credit_name
+from invoicing.engine.documents import CreditLine, InvoiceDocument, RatedDocumentLine
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewLine:
-    """One line as it would be billed. `id` is that of the gathering line, which the billed line keeps."""
+    """One line as it would be billed. `id` is that of the gathering line, which the billed line keeps; `totals` has the
+    columns of a line's totals. A credit for an unused part is a line, too."""
 
     id: uuid.UUID
     subscription_id: uuid.UUID
-    item_id: uuid.UUID
     running_number: int
     name: str
     period_start: datetime
     period_end: datetime
     invoice_at: datetime
-    rated: RatedLine
+    quantity: Decimal
+    totals: dict[str, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,52 +52,40 @@ def preview_customer(*, customer_id: uuid.UUID, until: datetime) -> list[Preview
     return [_shown(document) for close in computed.closes for document in close.invoices]
 
 
-def rate_gathering(*, customer_ids: Collection[uuid.UUID], as_of: datetime) -> dict[uuid.UUID, RatedLine]:
-    """What every waiting line of these customers comes to as of `as_of`, by line id: the live gathering invoices.
-
-    Lines of customers who can't be billed, and of items for which nothing was reported, are left out. A constant
-    number of queries for any number of customers.
-    """
-    computed = compute(customer_ids, as_of=as_of, take=_everything)
-    return {
-        line.id: line.rated
-        for close in computed.closes
-        for document in close.invoices
-        for line in document.lines
-        if line.planned.waiting is not None
-    }
-
-
-def live_line_columns(line: InvoiceLine, rated: RatedLine | None) -> dict[str, Any]:
-    """The money columns of a gathering line as they would be stored if it were billed now."""
-    if rated is None:
-        return {}
-    return totals_of([rated], line.currency) | {"quantity": rated.quantity, "explain": rated.explain}
-
-
-def _everything(line: PlannedLine) -> bool:
-    return True
-
-
 def _shown(document: InvoiceDocument) -> PreviewInvoice:
     return PreviewInvoice(
         customer_id=document.loaded.id,
         currency=document.currency,
-        lines=tuple(_shown_line(line) for line in document.lines),
-        totals=totals_of([line.rated for line in document.lines], document.currency),
+        lines=(*map(_charge, document.lines), *map(_credit, document.credits)),
+        totals=document.totals(),
     )
 
 
-def _shown_line(line: RatedDocumentLine) -> PreviewLine:
-    planned = line.planned
+def _charge(line: RatedDocumentLine) -> PreviewLine:
+    planned, obligation = line.planned, line.planned.obligation
     return PreviewLine(
         id=line.id,
-        subscription_id=planned.obligation.subscription.id,
-        item_id=planned.obligation.item.id,
-        running_number=planned.obligation.item.running_number,
-        name=planned.obligation.revision.name,
+        subscription_id=obligation.subscription.id,
+        running_number=obligation.item.running_number,
+        name=obligation.revision.name,
         period_start=planned.start,
         period_end=planned.end,
         invoice_at=planned.invoice_at,
-        rated=line.rated,
+        quantity=line.rated.quantity,
+        totals=line.totals(),
+    )
+
+
+def _credit(credit: CreditLine) -> PreviewLine:
+    unused = credit.unused
+    return PreviewLine(
+        id=credit.id,
+        subscription_id=unused.subscription.id,
+        running_number=unused.item.running_number,
+        name=credit_name(unused),
+        period_start=unused.start,
+        period_end=unused.end,
+        invoice_at=unused.start,
+        quantity=ONE,
+        totals=credit.totals(),
     )

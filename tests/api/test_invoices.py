@@ -204,7 +204,7 @@ class TestList:
         [
             ("?statuses=paid&statuses=issued", 2),
             ("?statuses=paid&statuses=issued&expand=lines", 4),
-            ("?expand=lines", 18),
+            ("?expand=lines", 20),
         ],
     )
     def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
