@@ -25,3 +25,9 @@ class OpenBusiness(Conflict):
     """The customer has subscriptions or invoices that are not settled."""
 
     default_code = "open_business"
+
+
+class AlreadyRecorded(Conflict):
+    """This money is booked already."""
+
+    default_code = "already_recorded"

@@ -5,6 +5,7 @@ from rest_framework.routers import SimpleRouter
 
 from invoicing.api.customers import BilledCustomerViewSet
 from invoicing.api.invoices import InvoiceViewSet, SimulationViewSet
+from invoicing.api.payments import PaymentViewSet
 from invoicing.api.previews import PreviewViewSet
 from invoicing.api.runs import RunViewSet
 from invoicing.api.subscriptions import CustomerSubscriptionViewSet, SubscriptionItemViewSet, SubscriptionViewSet
@@ -14,6 +15,7 @@ router = SimpleRouter(trailing_slash=False)
 router.register("customers", BilledCustomerViewSet, basename="customer")
 router.register("subscriptions", SubscriptionViewSet, basename="subscription")
 router.register("billing/invoices", InvoiceViewSet, basename="invoice")
+router.register("payments", PaymentViewSet, basename="payment")
 router.register("billing/runs", RunViewSet, basename="run")
 urlpatterns = [
     *router.urls,

@@ -1,24 +1,28 @@
 """Owns invariant 7: the money of every invoice is accounted for (billing rules 11)."""
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from core.money import ZERO, trimmed
 from invoicing.books.examination import INVOICES_AT_ONCE, Examination, Finding, batches, name_customer, name_invoice
-from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES, InvoiceStatus, PaymentStatus
-from invoicing.models import Invoice
+from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES, BalanceKind, InvoiceStatus, PaymentStatus, RefundStatus
+from invoicing.models import BalanceEntry, CreditNote, Invoice, Payment, Refund, WriteOff
 
 RESTORE = "Compare the invoice with its payments and the payment provider's record, and correct what is wrong."
 
 
 def money_is_accounted_for(exam: Examination) -> Iterator[Finding]:
-    """total - credited = paid - refunded - moved to balance + from balance + written off + due, with the payments."""
+    """total - credited = paid - refunded - moved to balance + from balance + written off + due, with what moved it."""
     standard = Invoice.objects.exclude(status=InvoiceStatus.GATHERING)
     for ids in batches(standard, INVOICES_AT_ONCE):
-        for invoice in _with_payments(Invoice.objects.filter(pk__in=ids)):
-            problem = _problem(invoice)
+        moved = _Movements.of(ids)
+        for invoice in Invoice.objects.filter(pk__in=ids).select_related("customer").order_by("pk"):
+            problem = _problem(invoice, moved)
             if problem:
                 customer = invoice.customer
                 name = name_customer(customer.name, customer.key, customer.id)
@@ -26,28 +30,82 @@ def money_is_accounted_for(exam: Examination) -> Iterator[Finding]:
         exam.count(len(ids))
 
 
-def _with_payments(invoices: QuerySet[Invoice]) -> QuerySet[Any]:
-    succeeded = Q(payments__status=PaymentStatus.SUCCEEDED)
-    foreign = ~Q(payments__currency=F("currency"))
-    return (
-        invoices.select_related("customer")
-        .order_by("pk")
-        .annotate(
-            received=Sum("payments__amount", filter=succeeded, default=ZERO),
-            foreign=Count("payments", filter=foreign & Q(payments__isnull=False)),
+@dataclass(frozen=True, slots=True)
+class _Movements:
+    """What moved the money of a batch of invoices, in sums by invoice."""
+
+    received: dict[uuid.UUID, Decimal]
+    overpaid: dict[uuid.UUID, Decimal]
+    foreign: dict[uuid.UUID, int]
+    refunded: dict[uuid.UUID, Decimal]
+    from_balance: dict[uuid.UUID, Decimal]
+    written_off: dict[uuid.UUID, Decimal]
+    noted: dict[uuid.UUID, Decimal]
+    credited: dict[uuid.UUID, Decimal]
+    overpayment_entries: dict[uuid.UUID, Decimal]
+    refund_entries: dict[uuid.UUID, Decimal]
+
+    @classmethod
+    def of(cls, ids: Collection[uuid.UUID]) -> "_Movements":
+        succeeded = Payment.objects.filter(invoice__in=ids, status=PaymentStatus.SUCCEEDED)
+        foreign = Payment.objects.filter(~Q(currency=F("invoice__currency")), invoice__in=ids)
+        refunds = Refund.objects.filter(invoice__in=ids).exclude(status=RefundStatus.FAILED)
+        notes = CreditNote.objects.filter(invoice__in=ids)
+        entries = BalanceEntry.objects.filter(invoice__in=ids)
+        return cls(
+            received=_sums(succeeded, "amount"),
+            overpaid=_sums(succeeded, "to_balance"),
+            foreign=dict(foreign.order_by().values_list("invoice").annotate(n=Count("id"))),
+            refunded=_sums(refunds, "amount"),
+            from_balance=_sums(refunds, "from_balance"),
+            written_off=_sums(WriteOff.objects.filter(invoice__in=ids), "amount"),
+            noted=_sums(notes, "moved_to_balance"),
+            credited=_sums(notes, "total"),
+            overpayment_entries=_sums(entries.filter(kind=BalanceKind.OVERPAYMENT), "amount"),
+            refund_entries=_sums(entries.filter(kind=BalanceKind.REFUND), "amount"),
         )
-    )
 
 
-def _problem(invoice: Any) -> str | None:
-    if invoice.foreign:
-        return f"{invoice.foreign} of its payments are not in {invoice.currency}."
-    if invoice.paid != invoice.received:
-        return f"it says that {trimmed(invoice.paid)} is paid; its payments come to {trimmed(invoice.received)}."
+def _sums(rows: QuerySet[Any], column: str) -> dict[uuid.UUID, Decimal]:
+    return dict(rows.order_by().values_list("invoice").annotate(total=Sum(column)))
+
+
+def _problem(invoice: Invoice, moved: _Movements) -> str | None:
+    pk = invoice.pk
+    if moved.foreign.get(pk):
+        return f"{moved.foreign[pk]} of its payments are not in {invoice.currency}."
+    overpaid, from_balance = moved.overpaid.get(pk, ZERO), moved.from_balance.get(pk, ZERO)
+    entered = moved.overpayment_entries.get(pk, ZERO)
+    if overpaid != entered:
+        return f"{trimmed(overpaid)} of its payments was too much; the balance's ledger has {trimmed(entered)} of it."
+    entered = -moved.refund_entries.get(pk, ZERO)
+    if from_balance != entered:
+        return f"{trimmed(from_balance)} was refunded from the balance; its ledger says {trimmed(entered)}."
+    received = moved.received.get(pk, ZERO)
     if invoice.status == InvoiceStatus.VOIDED:
         if invoice.due or invoice.paid:
             return f"it is voided, but {trimmed(invoice.due)} is due and {trimmed(invoice.paid)} paid."
+        if received != overpaid:
+            return f"it is voided, but {trimmed(received - overpaid)} of its payments is not on the balance."
         return None
+    columns = {
+        "paid": (invoice.paid, received, "payments"),
+        "refunded": (invoice.refunded, moved.refunded.get(pk, ZERO), "refunds"),
+        "written off": (invoice.written_off, moved.written_off.get(pk, ZERO), "write-offs"),
+        "credited": (invoice.credited, moved.credited.get(pk, ZERO), "credit notes"),
+        "moved to the balance": (
+            invoice.moved_to_balance,
+            moved.noted.get(pk, ZERO) + overpaid - from_balance,
+            "credit notes, payments and refunds",
+        ),
+    }
+    for words, (says, sums, whose) in columns.items():
+        if says != sums:
+            return f"it says that {trimmed(says)} is {words}; its {whose} come to {trimmed(sums)}."
+    return _identity_problem(invoice)
+
+
+def _identity_problem(invoice: Invoice) -> str | None:
     owed = invoice.total - invoice.credited
     settled = (
         invoice.paid

@@ -1,4 +1,4 @@
-"""Records money that a customer has paid by themselves, in full or in part."""
+"""Records money that a customer has paid by themselves: in full, in part, or more than is due."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -8,46 +8,57 @@ from django.db import transaction
 from core import clock
 from core.audit.services.record import record
 from core.errors import FieldProblem, InvalidInput
-from core.money import ZERO, round_money, to_wire
+from core.locks import lock_customers
+from core.money import round_money, to_wire
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus, PaymentStatus
-from invoicing.errors import WrongInvoiceState
+from invoicing.errors import AlreadyRecorded, WrongInvoiceState
 from invoicing.models import Invoice, Payment
+from invoicing.services.book_receipt import book_receipt
 
 
 @transaction.atomic
-def record_payment(*, invoice: Invoice, amount: Decimal, received_at: datetime, reference: str) -> Payment:
+def record_payment(
+    *,
+    invoice: Invoice,
+    amount: Decimal,
+    received_at: datetime,
+    reference: str,
+    transaction_id: str | None = None,
+    settled_too: bool = False,
+) -> Payment:
     """Book `amount`, in the invoice's currency, received at `received_at` (UTC), on `invoice` (billing rules 11).
 
-    With the whole amount due the invoice is paid; with a part it stays open for the rest. InvalidInput for an amount
-    that isn't above zero, has more places than the currency, or exceeds what is due, or for a time to come;
-    WrongInvoiceState where nothing is expected. Neither changes anything.
+    With the whole amount due the invoice is paid; with a part it stays open for the rest; what is too much goes to
+    the customer's balance. `transaction_id` is the bank's own: the same one is booked once. InvalidInput for an
+    amount that isn't above zero or has more places than the currency, or for a time to come; WrongInvoiceState where
+    nothing is expected, unless `settled_too`: then all of it goes to the balance; AlreadyRecorded for a transaction
+    that is booked. None changes anything.
     """
+    lock_customers([invoice.customer_id])
     locked = Invoice.objects.select_for_update(of=("self",)).select_related("app", "customer").get(pk=invoice.pk)
-    if locked.status not in OPEN_STATUSES or locked.due <= 0 or locked.app is None:
+    if locked.issued_at is None or locked.app is None or not (settled_too or _expects_money(locked)):
         raise WrongInvoiceState(
             f"No payment is expected for {locked}: {locked.get_status_display()}. Nothing was recorded."
         )
     _check(locked, amount, received_at)
-    now = clock.now()
-    payment = Payment.objects.create(
+    if transaction_id and Payment.objects.filter(app=locked.app, external_id=transaction_id).exists():
+        raise AlreadyRecorded(f"The bank's transaction {transaction_id} is recorded already. Nothing was recorded.")
+    payment = Payment(
         invoice=locked,
         app=locked.app,
         amount=amount,
         currency=locked.currency,
         status=PaymentStatus.SUCCEEDED,
+        external_id=transaction_id or None,
         reference=reference,
         received_at=received_at,
     )
-    locked.paid += amount
-    locked.due -= amount
-    if locked.due == ZERO:
-        locked.status, locked.status_note, locked.next_collection_at = InvoiceStatus.PAID, "", None
-    locked.updated_at = now
-    locked.save(update_fields=["paid", "due", "status", "status_note", "next_collection_at", "updated_at"])
+    rest = book_receipt(invoice=locked, payment=payment)
+    to_balance = f"; {to_wire(rest)} {locked.currency} of it went to the balance" if rest else ""
     record(
         verb="record_payment",
         target=locked,
-        did=f"recorded a payment of {to_wire(amount)} {locked.currency} for {locked} of {locked.customer}",
+        did=f"recorded a payment of {to_wire(amount)} {locked.currency} for {locked} of {locked.customer}{to_balance}",
         changes={"reference": [None, reference]},
         customer_id=locked.customer_id,
     )
@@ -55,14 +66,18 @@ def record_payment(*, invoice: Invoice, amount: Decimal, received_at: datetime, 
     return payment
 
 
+def _expects_money(invoice: Invoice) -> bool:
+    given_up = invoice.status == InvoiceStatus.UNCOLLECTIBLE and invoice.written_off > 0
+    owed = invoice.status in (*OPEN_STATUSES, InvoiceStatus.UNCOLLECTIBLE) and invoice.due > 0
+    return owed or given_up
+
+
 def _check(invoice: Invoice, amount: Decimal, received_at: datetime) -> None:
     wrong = ""
     if amount <= 0:
         wrong = "A payment must be more than zero."
     elif amount != round_money(amount, invoice.currency):
-        wrong = f"{invoice.currency} amounts have no more places than those of {to_wire(invoice.due)}."
-    elif amount > invoice.due:
-        wrong = f"Only {to_wire(invoice.due)} {invoice.currency} is due on {invoice}."
+        wrong = f"{invoice.currency} amounts have no more places than those of {to_wire(invoice.total)}."
     if wrong:
         raise InvalidInput(f"{wrong} Nothing was recorded.", problems=[FieldProblem("amount", "bad_amount", wrong)])
     if received_at > clock.now():

@@ -140,6 +140,27 @@ BREAKS = {
         "5. Series have no gap",
         "Series INV: its next number is 8; expected 7",
     ),
+    "7: credited without a credit note": (
+        "UPDATE invoicing_invoice SET credited = 7, moved_to_balance = 7 WHERE number = 'INV-000001'",
+        "7. The money of every invoice",
+        "it says that 7 is credited; its credit notes come to 0",
+    ),
+    "7: moved to the balance by nothing": (
+        "UPDATE invoicing_invoice SET refunded = -3, moved_to_balance = 3 WHERE number = 'INV-000001'",
+        "7. The money of every invoice",
+        "it says that -3 is refunded; its refunds come to 0",
+    ),
+    "7: written off without a reason": (
+        "UPDATE invoicing_invoice SET written_off = 9, due = -9 WHERE number = 'INV-000001'",
+        "7. The money of every invoice",
+        "it says that 9 is written off; its write-offs come to 0",
+    ),
+    "7: an overpayment that the balance does not know": (
+        "UPDATE invoicing_payment p SET to_balance = 1 FROM invoicing_invoice i "
+        "WHERE p.invoice_id = i.id AND i.number = 'INV-000001'",
+        "7. The money of every invoice",
+        "1 of its payments was too much; the balance's ledger has 0 of it",
+    ),
     "7: a payment is gone": (
         "DELETE FROM invoicing_payment p USING invoicing_invoice i "
         "WHERE i.id = p.invoice_id AND i.number = 'INV-000001'",
@@ -185,9 +206,9 @@ def test_overlapping_windows_are_found(company):
 
 def test_the_payment_identity_is_checked_without_the_databases_own_constraint(company):
     drop_constraint("invoicing_invoice", "payment_identity")
-    break_by("UPDATE invoicing_invoice SET credited = 7 WHERE number = 'INV-000001'")
+    break_by("UPDATE invoicing_invoice SET due = 7 WHERE number = 'INV-000001'")
     code, said = run_check("--only", "7")
-    assert (code, "42.95 was to be settled, but its columns account for 49.95" in said) == (1, True), said
+    assert (code, "49.95 was to be settled, but its columns account for 56.95" in said) == (1, True), said
 
 
 def test_a_numbered_draft_is_found(company):
