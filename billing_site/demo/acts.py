@@ -36,6 +36,7 @@ from invoicing.services.update_item import update_item
 from subscriptions.item_update import ItemUpdate
 from subscriptions.models import SubscriptionItem
 from subscriptions.services.redeem_coupon import redeem_coupon
+from subscriptions.services.report_quantity import report_quantity
 
 _PAID_AFTER = timedelta(days=19)
 _PAID_LATE_AFTER = timedelta(days=47)
@@ -92,12 +93,21 @@ def use_coupon(company: Company) -> None:
 
 def change_seats(company: Company, seats: int, *, align: bool, extend: bool = False) -> None:
     """More or fewer seats."""
-    _update(company, "seats", Decimal(seats), align=align, extend=extend)
+    item = SubscriptionItem.objects.get(subscription__customer__key=company.key, key="seats")
+    update_item(
+        subscription_id=item.subscription_id,
+        running_number=item.running_number,
+        update=ItemUpdate(product_id=item.key, quantity=Decimal(seats), align=align, extend=extend),
+    )
 
 
-def report_storage(company: Company, gigabytes: Decimal) -> None:
-    """The storage used beyond what is included, in the current period."""
-    _update(company, "storage", gigabytes)
+def report_storage(company: Company, gigabytes: Decimal) -> int:
+    """The storage used beyond what is included, in the current period. It falls due when that ends, as before."""
+    item = SubscriptionItem.objects.select_related("subscription__customer").get(
+        subscription__customer__key=company.key, key="storage"
+    )
+    report_quantity(item=item, quantity=gigabytes)
+    return 0
 
 
 def send_usage(companies: Iterable[Company]) -> int:
@@ -173,13 +183,4 @@ def book_transfers(payers: dict[str, Company], stopped_since: datetime) -> int:
 def _item(company: Company, running_number: int) -> SubscriptionItem:
     return SubscriptionItem.objects.select_related("subscription__customer", "subscription__plan").get(
         subscription__customer__key=company.key, running_number=running_number
-    )
-
-
-def _update(company: Company, key: str, quantity: Decimal, *, align: bool = False, extend: bool = False) -> None:
-    item = SubscriptionItem.objects.get(subscription__customer__key=company.key, key=key)
-    update_item(
-        subscription_id=item.subscription_id,
-        running_number=item.running_number,
-        update=ItemUpdate(product_id=key, quantity=quantity, align=align, extend=extend),
     )

@@ -1,0 +1,155 @@
+"""Measures the close of a month: invoices issued a second, queries, processor time and memory.
+
+    python -m billing_site.runtime run -- .venv/bin/python -m benchmarks.close [200 1000 5000]
+    make bench                                                      the same
+    ... --workers 2       two processes side by side as well, and how much more they do than one
+    ... --history 12      after that many closed months instead of one
+    ... --profile         where one worker's time goes
+
+Every customer has one subscription: 29.90 a month in advance, and a metered item at 0.25 a unit with 100 units free,
+with four events in the month. What is timed is what a worker does, `work_shard`, from the run's start to its end;
+the sandbox's payments are part of that work, and shown apart. Each measurement has a database and processes of its own.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.database import copy_of, migrated_template
+
+DEFAULT_SIZES = (200, 1000, 5000)
+GOAL = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the workers of one close measured, added up; `seconds` is that of the slowest."""
+
+    customers: int
+    workers: int
+    invoices: int
+    seconds: float
+    collecting: float
+    rating: float
+    queries: int
+    cpu: float
+    server_cpu: float | None
+    peak_mib: float
+
+    @property
+    def issuing(self) -> float:
+        """Seconds without the payments."""
+        return self.seconds - self.collecting
+
+    @property
+    def rate(self) -> float:
+        return self.invoices / self.issuing
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
+    parser.add_argument("sizes", type=int, nargs="*", default=DEFAULT_SIZES, metavar="CUSTOMERS")
+    parser.add_argument("--workers", type=int, default=1, help="processes at once, beside the measurement with one")
+    parser.add_argument("--history", type=int, default=1, help="months closed before (at least 1)")
+    parser.add_argument("--profile", action="store_true", help="print the hottest functions of one worker")
+    given = parser.parse_args()
+    print(machine())
+    print(
+        f"{'customers':>9} {'workers':>7} {'invoices':>8} {'issued/s':>8} {'paid too/s':>10} {'queries/inv':>11} "
+        f"{'CPU ms/inv':>10} {'server ms/inv':>13} {'rating':>6} {'peak MiB':>8}"
+    )
+    with migrated_template() as template:
+        for size in given.sizes:
+            alone = measure(template, size, 1, given.history, given.profile)
+            print(shown(alone))
+            if given.workers > 1:
+                together = measure(template, size, given.workers, given.history, False)
+                print(f"{shown(together)}   {together.rate / alone.rate:.2f} times one worker")
+
+
+def measure(template: str, customers: int, workers: int, history: int, profile: bool) -> Result:
+    """One close in a database of its own."""
+    with copy_of(template, f"{template}_{customers}_{workers}") as address:
+        environment = {**os.environ, "DATABASE_URL": address, "OMP_NUM_THREADS": "1"}
+        arguments = ["--history", str(history)]
+        _run("prepare", str(customers), *arguments, environment=environment)
+        begun = [
+            subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.close_worker", "work", *arguments, *(["--profile"] * profile)],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(workers)
+        ]
+        # Each says that it is ready before any begins, so that no start-up is measured.
+        for process in begun:
+            assert process.stdout is not None
+            if process.stdout.readline() != "ready\n":
+                sys.exit("A worker of the benchmark failed: see above.")
+        for process in begun:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        answers = [json.loads(process.communicate()[0]) for process in begun]
+        invoices = int(_run("count", *arguments, environment=environment))
+    if invoices != customers:
+        sys.exit(f"{invoices} invoices were issued for {customers} customers.")
+    return _sum_up(answers, customers, invoices)
+
+
+def _sum_up(answers: list[dict[str, Any]], customers: int, invoices: int) -> Result:
+    known = [answer["server_cpu"] for answer in answers]
+    return Result(
+        customers=customers,
+        workers=len(answers),
+        invoices=invoices,
+        seconds=max(answer["seconds"] for answer in answers),
+        collecting=max(answer["collecting"] for answer in answers),
+        rating=sum(answer["rating"] for answer in answers) / sum(answer["seconds"] for answer in answers),
+        queries=sum(answer["queries"] for answer in answers),
+        cpu=sum(answer["cpu"] for answer in answers),
+        server_cpu=None if None in known else sum(known),
+        peak_mib=max(answer["peak_mib"] for answer in answers),
+    )
+
+
+def shown(result: Result) -> str:
+    """A line of the table."""
+    server = "?" if result.server_cpu is None else f"{1000 * result.server_cpu / result.invoices:.2f}"
+    verdict = f"   goal {GOAL}: {result.rate / GOAL:.0%}" if result.workers == 1 else ""
+    cpu = 1000 * result.cpu / result.invoices
+    return (
+        f"{result.customers:>9,} {result.workers:>7} {result.invoices:>8,} {result.rate:>8,.0f} "
+        f"{result.invoices / result.seconds:>10,.0f} {result.queries / result.invoices:>11.3f} "
+        f"{cpu:>10.2f} {server:>13} {result.rating:>6.1%} {result.peak_mib:>8.0f}{verdict}"
+    )
+
+
+def machine() -> str:
+    """The processor, how many, and how busy they are with other things."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    load = os.getloadavg()[0]
+    return f"{model}, {os.cpu_count()} processors, load {load:.1f}; Python {platform.python_version()}"
+
+
+def _run(*words: str, environment: dict[str, str]) -> str:
+    command = [sys.executable, "-m", "benchmarks.close_worker", *words]
+    return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The processes of `benchmarks.close`: one prepares the customers, others work the close off and measure themselves."""
+
+import argparse
+import cProfile
+import json
+import os
+import pstats
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import django
+from psycopg import Cursor
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing_site.settings.development")
+django.setup()
+
+from django.db import connection  # noqa: E402 - Django first
+
+from benchmarks.customers import make_customers, months_later  # noqa: E402
+from core import clock  # noqa: E402
+from invoicing.choices import RunTrigger  # noqa: E402
+from invoicing.engine import assemble  # noqa: E402
+from invoicing.models import Invoice, RunShard  # noqa: E402
+from invoicing.services import work_shard as work  # noqa: E402
+from invoicing.services.start_run import start_run  # noqa: E402
+
+
+class Meters:
+    """Counts the statements that go to the server, and adds up the seconds spent in single functions."""
+
+    def __init__(self) -> None:
+        self.queries = 0
+        self.seconds: dict[str, float] = {}
+
+    def count(self, execute: Callable[..., Any], *rest: Any) -> Any:
+        self.queries += 1
+        return execute(*rest)
+
+    def timed(self, module: Any, name: str) -> None:
+        """Have `module` call its function `name` through a stop-watch."""
+        function, now = getattr(module, name), time.perf_counter
+        self.seconds[name] = 0.0
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            begun = now()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.seconds[name] += now() - begun
+
+        setattr(module, name, watched)
+
+    def count_copies(self) -> None:
+        """COPY passes Django's counting by."""
+        copy = Cursor.copy
+
+        def counted(cursor: Any, *args: Any, **kwargs: Any) -> Any:
+            self.queries += 1
+            return copy(cursor, *args, **kwargs)
+
+        setattr(Cursor, "copy", counted)  # noqa: B010 - mypy forbids the plain assignment
+
+
+def close(history: int, profile: bool) -> dict[str, Any]:
+    """Work off every shard that is free, as a worker does; what it took."""
+    moment = months_later(history + 1)
+    connection.ensure_connection()
+    server = _server_process()
+    meters = Meters()
+    meters.timed(work, "collect_invoices")
+    meters.timed(assemble, "rate")
+    meters.count_copies()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    profiler = cProfile.Profile() if profile else None
+    cpu, server_cpu, begun = time.process_time(), _cpu_of(server), time.perf_counter()
+    if profiler:
+        profiler.enable()
+    with clock.frozen_at(moment), connection.execute_wrapper(meters.count):
+        # With several workers, whoever comes first starts the run; the others find nobody due and its shards.
+        start_run(as_of=moment, trigger=RunTrigger.SCHEDULE)
+        for shard_id in list(RunShard.objects.filter(run__as_of=moment).values_list("id", flat=True)):
+            work.work_shard(shard_id)
+    if profiler:
+        profiler.disable()
+        statistics = pstats.Stats(profiler, stream=sys.stderr)
+        statistics.sort_stats("tottime").print_stats(45)
+        statistics.sort_stats("cumtime").print_stats(r"countinghouse|core|invoicing|subscriptions|entitlements", 60)
+    after = _cpu_of(server)
+    return {
+        "seconds": time.perf_counter() - begun,
+        "cpu": time.process_time() - cpu,
+        "server_cpu": None if after is None or server_cpu is None else after - server_cpu,
+        "queries": meters.queries,
+        "collecting": meters.seconds["collect_invoices"],
+        "rating": meters.seconds["rate"],
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _server_process() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
+def _cpu_of(process: int) -> float | None:
+    """Processor seconds of PostgreSQL's process for this connection; None where it runs on another machine."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def main() -> None:
+    """`prepare CUSTOMERS`, `work` or `count`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("verb", choices=("prepare", "work", "count"))
+    parser.add_argument("customers", type=int, nargs="?", default=0)
+    parser.add_argument("--history", type=int, default=1)
+    parser.add_argument("--profile", action="store_true")
+    given = parser.parse_args()
+    if given.verb == "prepare":
+        make_customers(given.customers, history=given.history)
+    elif given.verb == "work":
+        print(json.dumps(close(given.history, given.profile)))
+    else:
+        print(Invoice.objects.filter(issued_at=months_later(given.history + 1)).count())
+
+
+if __name__ == "__main__":
+    main()

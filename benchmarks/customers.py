@@ -1,0 +1,145 @@
+"""The customers that a close is measured with: one subscription each, a flat fee and a metered item, usage to bill."""
+
+import random
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection, models
+
+from core import clock
+from core.bulk import columns_of, copy_rows
+from core.ids import new_id
+from core.jsontext import canonical_json
+from customers.models import BillingProfile, Customer, UsageSubject
+from entitlements.models import Feature, Meter, UsageEvent
+from invoicing.choices import RunTrigger
+from invoicing.services.run_due import close_now
+from subscriptions.models import ItemRevision, Plan, PlanPhase, RateCard, Subscription, SubscriptionItem
+from subscriptions.models import SubscriptionPhase as Phase
+from subscriptions.services.create_subscription import create_subscription
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+EVENTS_A_MONTH = 4
+SEED = 20260301
+
+
+def months_later(count: int) -> datetime:
+    """The boundary after `count` months."""
+    return datetime(START.year + (START.month - 1 + count) // 12, (START.month - 1 + count) % 12 + 1, 1, tzinfo=UTC)
+
+
+def make_customers(count: int, *, history: int) -> None:
+    """`count` customers, subscribed since `START`, with `history` months closed and the usage of the next one there."""
+    profile = BillingProfile.objects.get(is_default=True)
+    profile.name = "Benchmark"
+    profile.save()
+    with clock.frozen_at(START):
+        model = _first_customer()
+        _copy_customer(model, count - 1)
+    keys = list(Customer.objects.values_list("key", flat=True))
+    chance = random.Random(SEED)
+    for month in range(history + 1):
+        moment = months_later(month)
+        _analyze()
+        with clock.frozen_at(moment):
+            close_now(as_of=moment, trigger=RunTrigger.SCHEDULE)
+        _report_usage(keys, month, chance)
+    _analyze()
+
+
+def _first_customer() -> Customer:
+    meter = Meter.objects.create(
+        key="calls", name="Calls", event_type="call", aggregation="SUM", value_property="$.units"
+    )
+    feature = Feature.objects.create(key="calls", name="Calls", meter=meter)
+    plan = Plan.objects.create(key="standard", name="Standard", currency="EUR", effective_from=START)
+    phase = PlanPhase.objects.create(plan=plan, position=0, key="standard", name="Standard")
+    flat = {"type": "flat", "amount": "29.90", "paymentTerm": "in_advance"}
+    unit, free = {"type": "unit", "amount": "0.25"}, {"usage": {"quantity": "100"}}
+    month = {"phase": phase, "billing_cadence": "P1M"}
+    RateCard.objects.create(**month, position=0, type="flat_fee", key="base", name="Base fee", price=flat)
+    RateCard.objects.create(
+        **month,
+        position=1,
+        type="usage_based",
+        key="calls",
+        name="Calls",
+        price=unit,
+        discounts=free,
+        feature=feature,
+    )
+    customer = Customer.objects.create(key="customer-0", name="Customer 0", currency="EUR")
+    UsageSubject.objects.create(customer=customer, key="customer-0")
+    create_subscription(customer=customer, plan=plan, active_from=START)
+    return customer
+
+
+def _copy_customer(model: Customer, copies: int) -> None:
+    """More customers like the first, by COPY: subscribing them one by one is not what is measured."""
+    subscription = Subscription.objects.get(customer=model)
+    made = [(new_id(), new_id(), new_id(), [new_id(), new_id()]) for _ in range(copies)]
+    items = list(SubscriptionItem.objects.filter(subscription=subscription).order_by("running_number"))
+    copy_rows(
+        Customer,
+        [
+            _row(model, id=customer, key=f"customer-{number}", name=f"Customer {number}")
+            for number, (customer, _, _, _) in enumerate(made, start=1)
+        ],
+    )
+    UsageSubject.objects.bulk_create(
+        UsageSubject(customer_id=customer, key=f"customer-{number}")
+        for number, (customer, _, _, _) in enumerate(made, start=1)
+    )
+    copy_rows(Subscription, [_row(subscription, id=own, customer_id=customer) for customer, own, _, _ in made])
+    phase = Phase.objects.get(subscription=subscription)
+    copy_rows(Phase, [_row(phase, id=own, subscription_id=subscribed) for _, subscribed, own, _ in made])
+    for position, item in enumerate(items):
+        copy_rows(
+            SubscriptionItem,
+            [_row(item, id=ids[position], subscription_id=subscribed) for _, subscribed, _, ids in made],
+        )
+        revision = ItemRevision.objects.get(item=item)
+        rows = [_row(revision, id=new_id(), item_id=ids[position], phase_id=own) for _, _, own, ids in made]
+        copy_rows(ItemRevision, rows)
+
+
+def _row(record: models.Model, **changes: Any) -> dict[str, Any]:
+    """The columns of a stored record, with some changed."""
+    values = {field.column: getattr(record, field.attname) for field in record._meta.concrete_fields}
+    as_json = {
+        field.column
+        for field in record._meta.concrete_fields
+        if isinstance(field, models.JSONField) and values[field.column] is not None
+    }
+    row = {column: canonical_json(value) if column in as_json else value for column, value in values.items()}
+    assert set(row) == set(columns_of(type(record)))
+    return row | changes
+
+
+def _report_usage(keys: Iterable[str], month: int, chance: random.Random) -> None:
+    begin, length = months_later(month), months_later(month + 1) - months_later(month)
+    rows = []
+    for key in keys:
+        for number in range(EVENTS_A_MONTH):
+            at = begin + timedelta(seconds=chance.randrange(int(length.total_seconds())))
+            rows.append(
+                {
+                    "id": new_id(),
+                    "source": "benchmark",
+                    "external_id": f"{key}-{month}-{number}",
+                    "type": "call",
+                    "subject": key,
+                    "time": at,
+                    "data": f'{{"units": {Decimal(chance.randrange(20_000)).scaleb(-2)}}}',
+                    "ingested_at": at,
+                }
+            )
+    copy_rows(UsageEvent, rows)
+
+
+def _analyze() -> None:
+    """As autovacuum would have done."""
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
