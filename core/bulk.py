@@ -37,16 +37,20 @@ def update_rows(model: type[models.Model], columns: Sequence[str], rows: Iterabl
         return 0
     key = model._meta.pk
     assert key is not None
-    arrays = list(zip(*listed, strict=True))
-    casts = [_array_cast(model, name) for name in (key.column, *columns)]
+    names = (key.column, *columns)
+    arrays = [
+        array_text(values, quoted=_is_text(model, name))
+        for name, values in zip(names, zip(*listed, strict=True), strict=True)
+    ]
+    casts = [_array_cast(model, name) for name in names]
     assignments = ", ".join(f'"{name}" = v."{name}"' for name in columns)
-    aliases = ", ".join(f'"{name}"' for name in (key.column, *columns))
+    aliases = ", ".join(f'"{name}"' for name in names)
     sql = (
         f'UPDATE "{model._meta.db_table}" AS t SET {assignments} '
         f'FROM unnest({", ".join(casts)}) AS v({aliases}) WHERE t."{key.column}" = v."{key.column}"'
     )
     with connection.cursor() as cursor:
-        cursor.execute(sql, [list(array) for array in arrays])
+        cursor.execute(sql, arrays)
         return cursor.rowcount
 
 
@@ -55,6 +59,32 @@ def delete_rows(model: type[models.Model], ids: Iterable[Any]) -> None:
     listed = list(ids)
     if listed:
         model._base_manager.filter(pk__in=listed)._raw_delete(connection.alias)
+
+
+def array_text(values: Iterable[Any], *, quoted: bool = False) -> str:
+    """`values` as the text of a PostgreSQL array, to be cast: ids, numbers, times and booleans; with `quoted`, texts.
+
+    Several times cheaper than the driver's own lists, which look at every element.
+    """
+    if quoted:
+        parts = ["NULL" if value is None else _quoted(str(value)) for value in values]
+    else:
+        parts = ["NULL" if value is None else str(value) for value in values]
+    return "{" + ",".join(parts) + "}"
+
+
+def _quoted(text: str) -> str:
+    if "\\" in text:
+        text = text.replace("\\", "\\\\")
+    return '"' + text.replace('"', '\\"') + '"'
+
+
+@cache
+def _is_text(model: type[models.Model], column: str) -> bool:
+    """Whether a value may hold characters that mean something in an array. Times do, too: their text has a blank."""
+    field = next(field for field in model._meta.concrete_fields if field.column == column)
+    kind = str(field.db_type(connection)).partition("(")[0]
+    return kind not in ("uuid", "numeric", "boolean", "integer", "bigint", "smallint")
 
 
 @cache

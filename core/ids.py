@@ -1,15 +1,31 @@
 """Identifiers: ULIDs, kept as `uuid.UUID` inside and in the database, shown as 26 characters at the edges."""
 
+import os
+import threading
+import time
 import uuid
 
 from ulid import ULID
 
 _TEXT_LENGTH = 26
+_RANDOM_BITS = 80  # the rest is the time in milliseconds
+_STEP = (1 << 48) - 1
+
+_lock = threading.Lock()
+_last = 0
 
 
 def new_id() -> uuid.UUID:
-    """A fresh id. Ids made later sort later, to the millisecond."""
-    return ULID().to_uuid()
+    """A fresh id. Those made later in one process sort later; those of different processes, to the millisecond."""
+    global _last
+    # Written out, because a close makes nine of them for an invoice and the library's take five times as long.
+    chance = int.from_bytes(os.urandom(10), "big")
+    with _lock:
+        value = (time.time_ns() // 1_000_000 << _RANDOM_BITS) | chance
+        if value <= _last:
+            value = _last + 1 + (chance & _STEP)
+        _last = value
+    return uuid.UUID(int=value)
 
 
 def to_text(value: uuid.UUID) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.among import among
 from core.errors import PreconditionFailed
 from customers.models import BillingProfile, CustomerOverride
 from customers.resolution import WORKFLOW_FIELDS, EffectiveSettings, Layer, resolve
@@ -35,10 +36,8 @@ def terms_of(customer_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Terms]:
     layer_of_default = Layer("default profile", profile_values(default))
     common = Terms(default, resolve([layer_of_default]))
     terms = dict.fromkeys(customer_ids, common)
-    overrides = CustomerOverride.objects.filter(customer_id__in=customer_ids).select_related(
-        "billing_profile__supplier", "billing_profile__app"
-    )
-    for override in overrides:
+    overrides = CustomerOverride.objects.select_related("billing_profile__supplier", "billing_profile__app")
+    for override in among(overrides, "customer_id", customer_ids):
         layers = [Layer("override", override_values(override))]
         profile = override.billing_profile
         if profile is not None:

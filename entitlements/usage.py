@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from core.bulk import array_text
 from entitlements.choices import Aggregation
 from entitlements.models import Feature
 
@@ -112,7 +113,8 @@ def _select(reading: MeterReading, asked: Sequence[UsageRequest]) -> tuple[str, 
         else:
             value = f"CASE WHEN r.raw ~ '{_NUMBER}' THEN r.raw::numeric END"
             unreadable = "count(*) FILTER (WHERE x.value IS NULL)"
-    params += [list(keys), list(subjects), list(starts), list(ends), reading.event_type]
+    params += [array_text(keys), array_text(subjects, quoted=True)]
+    params += [array_text(starts, quoted=True), array_text(ends, quoted=True), reading.event_type]
     conditions = ""
     for path, values in reading.filters:
         conditions += " AND jsonb_path_query_first(e.data, %s::jsonpath) #>> '{}' = ANY(%s::text[])"

@@ -9,9 +9,10 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from django.db.models import Q, TextField
+from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 
+from core.among import among
 from core.jsontext import canonical_json
 from core.periods import CADENCES, Cadence, parse_cadence
 from subscriptions.models import CouponRedemption, ItemRevision, QuantityChange, QuantityReport, Subscription
@@ -37,15 +38,13 @@ def calendar_of(subscription: Subscription) -> SubscriptionFacts:
     )
 
 
-def load_subscriptions(subscriptions: Q) -> list[LoadedSubscription]:
-    """The facts of every subscription that matches, in order of start. Four queries.
+def load_subscriptions(subscriptions: QuerySet[Subscription]) -> list[LoadedSubscription]:
+    """The facts of these subscriptions, in order of start. Four queries.
 
     BillingError when stored terms can't be read, of whichever subscription.
     """
     rows = list(
-        Subscription.objects.filter(subscriptions)
-        .order_by("active_from", "id")
-        .values(
+        subscriptions.order_by("active_from", "id").values(
             "id",
             "customer_id",
             "currency",
@@ -158,7 +157,7 @@ def _revisions(subscription_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[
     """Revision rows by subscription and item, items by running number, revisions by time."""
     found: dict[uuid.UUID, dict[uuid.UUID, list[_RevisionRow]]] = defaultdict(dict)
     rows = (
-        ItemRevision.objects.filter(item__subscription_id__in=subscription_ids)
+        among(ItemRevision.objects.all(), "item__subscription_id", subscription_ids)
         .order_by("item__subscription_id", "item__running_number", "active_from")
         .values_list(
             "item__subscription_id",
@@ -189,7 +188,7 @@ def _revisions(subscription_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[
 def _quantities(item_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[QuantityAt, ...]]:
     """Quantities by item, in order of time; of two at one time the one recorded later counts."""
     found: dict[uuid.UUID, dict[datetime, Decimal]] = defaultdict(dict)
-    rows = QuantityChange.objects.filter(item_id__in=item_ids).order_by("effective_at", "recorded_at", "id")
+    rows = among(QuantityChange.objects.order_by("effective_at", "recorded_at", "id"), "item_id", item_ids)
     for item_id, effective_at, quantity in rows.values_list("item_id", "effective_at", "quantity"):
         found[item_id][effective_at] = quantity
     return {item_id: tuple(QuantityAt(*pair) for pair in pairs.items()) for item_id, pairs in found.items()}
@@ -197,7 +196,7 @@ def _quantities(item_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[Quanti
 
 def _coupons(item_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[CouponFacts, ...]]:
     found: dict[uuid.UUID, list[CouponFacts]] = defaultdict(list)
-    rows = CouponRedemption.objects.filter(item_id__in=item_ids).order_by("redeemed_at", "id")
+    rows = among(CouponRedemption.objects.order_by("redeemed_at", "id"), "item_id", item_ids)
     for item_id, code, percentage, amount, start, end in rows.values_list(
         "item_id", "coupon__code", "coupon__percentage", "coupon__amount", "effective_from", "effective_to"
     ):
@@ -208,7 +207,7 @@ def _coupons(item_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[CouponFac
 def reports_of(item_ids: Iterable[uuid.UUID], *, since: datetime) -> dict[uuid.UUID, list[tuple[datetime, Decimal]]]:
     """What was reported in time for periods from `since` on: (period start, quantity) by item, the last one last."""
     found: dict[uuid.UUID, list[tuple[datetime, Decimal]]] = defaultdict(list)
-    rows = QuantityReport.objects.filter(item_id__in=list(item_ids), period_start__gte=since, late=False)
+    rows = among(QuantityReport.objects.filter(period_start__gte=since, late=False), "item_id", list(item_ids))
     for item_id, period_start, quantity in rows.order_by("reported_at", "id").values_list(
         "item_id", "period_start", "quantity"
     ):

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Sum
 
+from core.among import among
 from core.ids import new_id
 from core.money import ZERO
 from invoicing.choices import BalanceKind
@@ -27,8 +28,7 @@ class Balances:
         if not customer_ids:
             return cls({})
         rows = (
-            BalanceEntry.objects.filter(customer_id__in=customer_ids)
-            .order_by()
+            among(BalanceEntry.objects.order_by(), "customer_id", customer_ids)
             .values_list("customer_id", "currency")
             .annotate(balance=Sum("amount"))
         )

@@ -5,8 +5,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
-
 from core import clock
 from core.bulk import update_rows
 from core.errors import BillingError
@@ -22,6 +20,7 @@ from invoicing.engine.redraft import redraft
 from invoicing.engine.state import Billed, BilledLine
 from invoicing.models import Invoice, InvoiceLine
 from subscriptions.facts import load_subscriptions
+from subscriptions.models import Subscription
 from subscriptions.schedule import obligations
 from subscriptions.schedule.facts import LoadedSubscription
 
@@ -59,9 +58,8 @@ def _rerate(invoice_ids: Collection[uuid.UUID], as_of: datetime) -> dict[uuid.UU
             invoice_id__in=invoice_ids, kind=LineKind.USAGE, deleted_at__isnull=True, subscription__isnull=False
         ).select_related("invoice")
     )
-    subscriptions = {
-        loaded.facts.id: loaded for loaded in load_subscriptions(Q(pk__in={line.subscription_id for line in lines}))
-    }
+    billed = Subscription.objects.filter(pk__in={line.subscription_id for line in lines})
+    subscriptions = {loaded.facts.id: loaded for loaded in load_subscriptions(billed)}
     features = features_by_id(
         revision.feature_id
         for loaded in subscriptions.values()

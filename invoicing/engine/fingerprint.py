@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -68,18 +68,16 @@ DETAIL_FIELDS = (
     "total",
 )
 
-JSON_COLUMNS = frozenset(
-    {
-        "supplier_snapshot",
-        "customer_snapshot",
-        "workflow_snapshot",
-        "price",
-        "discounts",
-        "tax_config",
-        "components",
-        "explain",
-    }
-)
+# How each kind of value reads. Values of JSON columns come as text that is canonical already, or as lists and objects.
+_TEXTS: dict[type, Callable[[Any], str]] = {
+    type(None): lambda value: "",
+    str: lambda value: value,
+    dict: canonical_json,
+    list: canonical_json,
+    Decimal: trimmed,
+    datetime: datetime.isoformat,
+    uuid.UUID: lambda value: value.hex,
+}
 
 
 def fingerprint(
@@ -93,22 +91,7 @@ def fingerprint(
     digest = hashlib.sha256()
     for fields, rows in ((INVOICE_FIELDS, (invoice,)), (LINE_FIELDS, lines), (DETAIL_FIELDS, details)):
         for row in rows:
-            digest.update("\x1f".join([_text(name, row[name]) for name in fields]).encode())
+            texts = [_TEXTS.get(type(value), str)(value) for value in map(row.__getitem__, fields)]
+            digest.update("\x1f".join(texts).encode())
             digest.update(b"\x1e")
     return digest.hexdigest()
-
-
-def _text(name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if type(value) is str:
-        return value
-    if name in JSON_COLUMNS:
-        return canonical_json(value)
-    if isinstance(value, Decimal):
-        return trimmed(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, uuid.UUID):
-        return value.hex
-    return str(value)

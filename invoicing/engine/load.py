@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from core.among import among, any_of
 from core.jsontext import canonical_json
 from customers.choices import TaxBehavior
 from customers.effective import Terms, terms_of
@@ -21,6 +22,7 @@ from invoicing.engine.state import Billed, BilledLine, PendingLine
 from invoicing.models import BilledWindow, CreditNoteLine, Invoice, InvoiceLine, TaxRate
 from invoicing.tax import RateFacts, TaxTerms
 from subscriptions.facts import load_subscriptions
+from subscriptions.models import Subscription
 from subscriptions.schedule import Component
 from subscriptions.schedule.facts import LoadedSubscription
 
@@ -54,13 +56,13 @@ def load_batch(customer_ids: Collection[uuid.UUID], *, whole_history: bool = Fal
     terms = terms_of(customer_ids)
     customers = {
         customer.id: LoadedCustomer(customer.id, customer, terms[customer.id])
-        for customer in Customer.objects.filter(pk__in=customer_ids).order_by("id")
+        for customer in among(Customer.objects.order_by("id"), "id", customer_ids)
     }
     rates = _tax_rates({loaded.customer.country for loaded in customers.values()})
     for loaded_customer in customers.values():
         loaded_customer.tax_rates = rates.get(loaded_customer.customer.country, ())
     subjects: dict[uuid.UUID, list[str]] = defaultdict(list)
-    attributed = UsageSubject.objects.filter(customer_id__in=customer_ids, deleted_at__isnull=True)
+    attributed = among(UsageSubject.objects.filter(deleted_at__isnull=True), "customer_id", customer_ids)
     for customer_id, key in attributed.values_list("customer_id", "key"):
         subjects[customer_id].append(key)
     for customer_id, keys in subjects.items():
@@ -69,7 +71,7 @@ def load_batch(customer_ids: Collection[uuid.UUID], *, whole_history: bool = Fal
     feature_ids: set[uuid.UUID] = set()
     since: dict[uuid.UUID, datetime] = {}
     owner: dict[uuid.UUID, LoadedCustomer] = {}
-    for loaded in load_subscriptions(Q(customer_id__in=customer_ids)):
+    for loaded in load_subscriptions(among(Subscription.objects.all(), "customer_id", customer_ids)):
         if whole_history:
             loaded = replace(loaded, reconcile_from=loaded.facts.start)
         elif (
@@ -84,7 +86,7 @@ def load_batch(customer_ids: Collection[uuid.UUID], *, whole_history: bool = Fal
             since[item.id], owner[item.id] = loaded.reconcile_from, mine
             feature_ids.update(rev.feature_id for rev in item.revisions if rev.feature_id is not None)
 
-    gathering = Invoice.objects.filter(customer_id__in=customer_ids, status=InvoiceStatus.GATHERING)
+    gathering = among(Invoice.objects.filter(status=InvoiceStatus.GATHERING), "customer_id", customer_ids)
     for invoice_id, customer_id, currency in gathering.values_list("id", "customer_id", "currency"):
         customers[customer_id].gathering[currency] = invoice_id
     _load_pending(customers)
@@ -105,7 +107,7 @@ def _tax_rates(countries: set[str]) -> dict[str, tuple[RateFacts, ...]]:
 
 def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
     owner = {invoice_id: loaded for loaded in customers.values() for invoice_id in loaded.gathering.values()}
-    rows = InvoiceLine.objects.filter(invoice_id__in=list(owner)).values_list(
+    rows = among(InvoiceLine.objects.all(), "invoice_id", owner).values_list(
         "id",
         "invoice_id",
         "currency",
@@ -138,9 +140,8 @@ def _load_billed(since: dict[uuid.UUID, datetime], owner: dict[uuid.UUID, Loaded
     """The settled windows that may still differ from the facts, with the lines that charged for them. Four queries."""
     if not since:
         return
-    open_since = BilledWindow.objects.filter(item_id__in=list(since), span__endswith__gt=min(since.values()))
-    for_good = BilledWindow.objects.filter(item_id__in=list(since), span__upper_inf=True)
-    windows = (open_since | for_good).values_list("id", "item_id", "span", "kind", "line_id")
+    unsettled = BilledWindow.objects.filter(Q(span__endswith__gt=min(since.values())) | Q(span__upper_inf=True))
+    windows = among(unsettled, "item_id", since).values_list("id", "item_id", "span", "kind", "line_id")
     by_line: dict[uuid.UUID, Billed] = {}
     for window_id, item_id, span, kind, line_id in windows:
         if span.upper is not None and span.upper <= since[item_id]:
@@ -157,7 +158,7 @@ def _load_billed_lines(windows: dict[uuid.UUID, Billed]) -> None:
     """The lines of these windows (by the id of each window's own line), their amendments, and what was credited."""
     kept = InvoiceLine.objects.exclude(invoice__status=InvoiceStatus.GATHERING).filter(deleted_at__isnull=True)
     rows = (
-        kept.filter(Q(pk__in=list(windows)) | Q(amends_id__in=list(windows)))
+        kept.filter(any_of("id", windows) | any_of("amends_id", windows))
         .exclude(kind=LineKind.CREDIT)
         .order_by("id")
         .values_list(
@@ -185,10 +186,10 @@ def _load_billed_lines(windows: dict[uuid.UUID, Billed]) -> None:
             window.on_draft = issued_at is None
         else:
             window.lines.append(line)
-    credits = kept.filter(amends_id__in=list(lines), kind=LineKind.CREDIT)
+    credits = among(kept.filter(kind=LineKind.CREDIT), "amends_id", lines)
     for line_id, amount in credits.values_list("amends_id", "amount"):
         lines[line_id].net_left += amount
-    notes = CreditNoteLine.objects.filter(invoice_line_id__in=list(lines))
+    notes = among(CreditNoteLine.objects.all(), "invoice_line_id", lines)
     for line_id, amount in notes.values_list("invoice_line_id", "amount"):
         lines[line_id].net_left -= amount
 

@@ -121,8 +121,8 @@ class Writer:
 
     def write(self) -> None:
         """Write everything. Lines go in before their invoices (the foreign keys are checked at commit), because a line
-        may not join an invoice that is already issued."""
-        self._issue()
+        may not join an invoice that is already issued. Numbers are taken as late as can be: whoever holds a series'
+        counter makes its other issuers wait until the end of the transaction."""
         self._shorten_windows()
         delete_rows(InvoiceLine, self.obsolete)
         copy_rows(InvoiceLine, self.new_lines)
@@ -130,10 +130,11 @@ class Writer:
         self._update(InvoiceLine, _WAITING, self.waiting_lines)
         copy_rows(InvoiceDetailedLine, self.details)
         copy_rows(BilledWindow, self.windows)
+        update_rows(Subscription, ("next_billing_at", "reconcile_from"), self.schedule)
+        self._issue()
         copy_rows(Invoice, [*self.gathering, *(row for _, row, _, _ in self.invoices)])
         copy_rows(BalanceEntry, self.balance_entries)
         book_credit_notes(self.credit_notes, as_of=self.as_of, now=self.now)
-        update_rows(Subscription, ("next_billing_at", "reconcile_from"), self.schedule)
 
     def _shorten_windows(self) -> None:
         """Let windows that ended early end there, before their time is billed to whatever came instead."""
@@ -153,12 +154,12 @@ class Writer:
     def _issue(self) -> None:
         """Number and freeze the documents that are issued at once."""
         issued = [entry for entry in self.invoices if entry[0].is_issued]
+        balances = Balances.of({document.loaded.id for document, _, _, _ in issued})
         blocks = take_blocks(
             Counter(document.loaded.terms.profile.supplier_id for document, _, _, _ in issued),
             kind=SeriesKind.INVOICE,
             issue_at=self.as_of,
         )
-        balances = Balances.of({document.loaded.id for document, _, _, _ in issued})
         for document, row, lines, details in issued:
             terms = document.loaded.terms
             block = blocks[terms.profile.supplier_id]

@@ -1,4 +1,7 @@
+import time
 import uuid
+
+from ulid import ULID
 
 from core.ids import from_text, new_id, to_text
 
@@ -16,5 +19,13 @@ def test_text_that_is_no_id_gives_none():
     assert from_text("8ZZZZZZZZZZZZZZZZZZZZZZZZZ") is None
 
 
-def test_new_ids_differ():
-    assert len({new_id() for _ in range(1000)}) == 1000
+def test_new_ids_differ_and_sort_in_the_order_in_which_they_were_made():
+    ids = [new_id() for _ in range(10_000)]
+    assert len(set(ids)) == 10_000
+    assert sorted(ids) == ids
+
+
+def test_a_new_id_begins_with_its_time():
+    before = time.time_ns() // 1_000_000
+    milliseconds = ULID.from_uuid(new_id()).milliseconds
+    assert before <= milliseconds <= before + 1000
