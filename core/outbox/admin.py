@@ -44,6 +44,7 @@ class OutboxMessageAdmin(ReadOnlyAdmin):
     list_filter = (DeliveryState, "topic")
     search_exact = ("payload__to", "dedupe_key")
     search_help_text = "An e-mail address, exactly."
+    ordering = ("-id",)
     sortable_by = ()
     fields = ("made", "topic", "receiver", "about", "body", "state", "tries", "next_try", "delivered", "last_error")
     readonly_fields = fields

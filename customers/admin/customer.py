@@ -185,6 +185,7 @@ class CustomerAdmin(MasterDataAdmin):
     list_display: tuple[str, ...] = ("name", "key", "email", "currency", "billed_by", "time_zone", "since")
     list_filter = (LivingCustomers, PinnedTo)
     list_select_related = ("billing_override__billing_profile",)
+    sortable_by = ("name", "since")
     search_exact = ("key",)
     search_prefix = ("name", "key", "primary_email")
     search_within = ("name", "primary_email", "key")

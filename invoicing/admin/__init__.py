@@ -1,5 +1,5 @@
 """Invoices, payments, billing runs and parked customers in the admin."""
 
-from invoicing.admin import invoice, parked, payment, run, series
+from invoicing.admin import balance, credit_note, invoice, parked, payment, run, series, tax_rate
 
-__all__ = ["invoice", "parked", "payment", "run", "series"]
+__all__ = ["balance", "credit_note", "invoice", "parked", "payment", "run", "series", "tax_rate"]

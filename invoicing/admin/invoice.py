@@ -37,9 +37,9 @@ class InvoiceAdmin(ReadOnlyAdmin):
     )
     list_filter = (InvoiceState, InvoiceCurrency, IssuedIn, "collection_method")
     list_select_related = ("customer",)
+    sortable_by = ("issued",)
     search_exact = ("number",)
     search_prefix = ("customer__name", "customer__key")
-    search_within = ("customer__name",)
     search_help_text = "An invoice number, or the start of a customer's name or key."
     page_template = "backoffice/invoice.html"
     verbs = INVOICE_VERBS
@@ -101,6 +101,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
             "lines": lines,
             "live": live,
             "payments": payments,
+            "credit_notes": list(obj.credit_notes.all()),
             "money_rows": money_rows(obj),
             "terms": terms_rows(obj),
             "timeline": self.timeline(obj),

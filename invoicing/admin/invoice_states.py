@@ -58,12 +58,13 @@ class InvoiceState(ChoiceFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         now = clock.now()
         unpaid = Q(due__gt=0, issued_at__isnull=False, status__in=OPEN_STATUSES)
+        drafts = Q(status__startswith="draft.")  # as in the index of drafts, or it is not used
         states = {
             None: ~Q(status__in=[InvoiceStatus.GATHERING, InvoiceStatus.DELETED]),
             "gathering": Q(status=InvoiceStatus.GATHERING),
-            "draft": Q(status__startswith="draft."),
-            "approve": Q(status=InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED),
-            "stopped": Q(status__in=STOPPED_STATUSES),
+            "draft": drafts,
+            "approve": drafts & Q(status=InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED),
+            "stopped": drafts & Q(status__in=STOPPED_STATUSES),
             "open": unpaid,
             "due_soon": unpaid & Q(due_at__gte=now, due_at__lt=now + DUE_SOON),
             "overdue": unpaid & Q(due_at__lt=now),

@@ -1,11 +1,12 @@
 """What staff can do to an invoice: each verb with its permission, its question, and why it can't be done now."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
 from django.http import HttpRequest
-from unfold.widgets import UnfoldAdminRadioSelectWidget
+from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidget
 
 from core import clock
 from core.admin.verbs import OptionalReasonForm, ReasonForm, Verb
@@ -17,6 +18,7 @@ from invoicing.services.advance_invoice import advance_invoice
 from invoicing.services.approve_invoice import TO_APPROVE, approve_invoice
 from invoicing.services.collect_invoice import collect_invoice
 from invoicing.services.delete_draft import delete_draft
+from invoicing.services.record_payment import record_payment
 
 
 class DeleteDraftForm(ReasonForm):
@@ -34,6 +36,10 @@ class DeleteDraftForm(ReasonForm):
 
 def _worth(invoice: Invoice) -> str:
     return f"{amount_text(invoice.total, invoice.currency)} {invoice.currency}"
+
+
+def _due(invoice: Invoice) -> str:
+    return f"{amount_text(invoice.due, invoice.currency)} {invoice.currency}"
 
 
 def _approve(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any]) -> str:
@@ -95,6 +101,31 @@ def _delete(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any]) 
     return f"The draft is deleted; its periods are {after}."
 
 
+class ReceiptForm(OptionalReasonForm):
+    """A payment that arrived: how much, when, and the reference on the bank statement."""
+
+    amount = forms.DecimalField(max_digits=30, decimal_places=12, widget=UnfoldAdminTextInputWidget)
+    received_on = forms.DateField(label="Received on (UTC)", widget=UnfoldAdminSingleDateWidget)
+    reference = forms.CharField(
+        max_length=255, widget=UnfoldAdminTextInputWidget, help_text="As on the bank statement."
+    )
+    field_order = ("amount", "received_on", "reference", "reason")
+
+
+def _record_payment(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any]) -> str:
+    day = answers["received_on"]
+    received_at = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    payment = record_payment(
+        invoice=invoice, amount=answers["amount"], received_at=received_at, reference=answers["reference"]
+    )
+    left = f"{_due(invoice)} is still due" if invoice.due else "paid in full"
+    return f"{amount_text(payment.amount, payment.currency)} {payment.currency} recorded for {invoice}: {left}."
+
+
+def _why_not_record(request: HttpRequest, invoice: Invoice) -> str:
+    return "" if invoice.status in OPEN_STATUSES and invoice.due > 0 else "Nothing is due on it."
+
+
 def _is_draft(invoice: Invoice) -> bool:
     return invoice.status in DRAFT_STATUSES
 
@@ -131,7 +162,7 @@ COLLECT = Verb(
     slug="collect",
     label="Charge now",
     permission="invoicing.collect_invoice",
-    asks=lambda invoice: f"Is {amount_text(invoice.due, invoice.currency)} {invoice.currency} to be charged now?",
+    asks=lambda invoice: f"Is {_due(invoice)} to be charged now?",
     consequences=lambda invoice: ["One charge is tried at the invoice's billing app; a decline changes nothing else."],
     why_not=_why_not_collect,
     shows=lambda invoice: invoice.issued_at is not None,
@@ -153,4 +184,20 @@ DELETE_DRAFT = Verb(
     tone="danger",
 )
 
-INVOICE_VERBS = (APPROVE, ADVANCE, COLLECT, DELETE_DRAFT)
+RECORD_PAYMENT = Verb(
+    slug="record-payment",
+    label="Record payment",
+    permission="invoicing.record_payment",
+    asks=lambda invoice: f"How much of the {_due(invoice)} has arrived?",
+    consequences=lambda invoice: ["With a part of it the invoice stays open for the rest."],
+    why_not=_why_not_record,
+    shows=lambda invoice: invoice.issued_at is not None,
+    initial=lambda invoice: {
+        "amount": amount_text(invoice.due, invoice.currency).replace(",", ""),
+        "received_on": clock.now().date(),
+    },
+    perform=_record_payment,
+    form=ReceiptForm,
+)
+
+INVOICE_VERBS = (APPROVE, ADVANCE, COLLECT, RECORD_PAYMENT, DELETE_DRAFT)

@@ -26,6 +26,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     list_select_related = ("invoice__customer", "app")
     search_exact = ("external_id", "reference", "invoice__number")
     search_help_text = "An invoice number, a reference or the provider's id, exactly."
+    ordering = ("-id",)
     sortable_by = ()
     fields = (
         "invoice_link", "customer_link", "amount_paid", "state", "way", "attempt", "external_id", "reference",

@@ -26,7 +26,7 @@ CUSTOMERS_PER_PAGE = 50
 
 @admin.register(BillingRun)
 class BillingRunAdmin(ReadOnlyAdmin):
-    list_display = ("up_to", "state", "progress", "customers", "parked", "trigger", "by", "started", "finished")
+    list_display = ("up_to", "state", "progress", "customers", "parked", "trigger", "by", "started")
     list_filter = ("status", "trigger")
     date_hierarchy = None
     page_template = "backoffice/run.html"
@@ -69,10 +69,6 @@ class BillingRunAdmin(ReadOnlyAdmin):
     @display(description="Started", ordering="created_at")
     def started(self, run: BillingRun) -> SafeString:
         return moment(run.created_at)
-
-    @display(description="Finished")
-    def finished(self, run: BillingRun) -> SafeString:
-        return moment(run.finished_at)
 
     def page_context(self, request: HttpRequest, obj: BillingRun) -> dict[str, Any]:
         outcome = request.GET.get("outcome", "")

@@ -131,6 +131,8 @@ class Invoice(Record):
                 condition=Q(status__startswith="draft."),
             ),
             models.Index(fields=["run"], name="invoice_of_run", condition=Q(run__isnull=False)),
+            models.Index(fields=["-issued_at", "-id"], name="invoice_by_issue", condition=Q(issued_at__isnull=False)),
+            models.Index(fields=["total"], name="invoice_by_total", condition=Q(issued_at__isnull=False)),
         ]
         permissions = [
             ("approve_invoice", "Can approve drafts"),

@@ -1,5 +1,6 @@
 """Plans in the admin: their versions, phases and rate cards, with prices in words."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -12,10 +13,13 @@ from core import clock
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, moment, number
 from core.admin.filters import ChoiceFilter
+from core.admin.verbs import OptionalReasonForm, Verb
 from core.admin.words import rhythm_words
 from subscriptions.choices import PlanStatus
 from subscriptions.models import Plan, PlanPhase, RateCard, Subscription
 from subscriptions.price_words import discount_words, price_words, tier_words
+from subscriptions.services.delete_plan import delete_plan
+from subscriptions.services.publish_plan import archive_plan, publish_plan
 
 PLAN_TONES = {
     PlanStatus.DRAFT: "grey",
@@ -24,6 +28,58 @@ PLAN_TONES = {
     PlanStatus.ARCHIVED: "grey",
 }
 LATEST_SUBSCRIPTIONS = 10
+
+
+def _publish(request: HttpRequest, plan: Plan, answers: Mapping[str, Any]) -> str:
+    return f"{publish_plan(plan=plan)} is on sale."
+
+
+def _archive(request: HttpRequest, plan: Plan, answers: Mapping[str, Any]) -> str:
+    return f"{archive_plan(plan=plan)} is off sale. Subscriptions to it go on."
+
+
+def _delete(request: HttpRequest, plan: Plan, answers: Mapping[str, Any]) -> str:
+    delete_plan(plan=plan)
+    return f"The draft {plan} is deleted."
+
+
+def _is_draft(plan: Plan) -> bool:
+    return plan.effective_from is None
+
+
+PUBLISH = Verb(
+    slug="publish",
+    label="Publish",
+    permission="subscriptions.change_plan",
+    asks=lambda plan: f"Is {plan} to go on sale now?",
+    consequences=lambda plan: [
+        "The version that is on sale now is archived; subscriptions to it go on.",
+        "A published version can't be changed any more.",
+    ],
+    shows=_is_draft,
+    perform=_publish,
+    form=OptionalReasonForm,
+    tone="primary",
+)
+ARCHIVE = Verb(
+    slug="archive",
+    label="Take off sale",
+    permission="subscriptions.change_plan",
+    asks=lambda plan: f"Is {plan} to be taken off sale?",
+    consequences=lambda plan: ["Subscriptions to it go on. It can't be published again: make its next version."],
+    shows=lambda plan: plan.status_at(clock.now()) in (PlanStatus.ACTIVE, PlanStatus.SCHEDULED),
+    perform=_archive,
+    tone="danger",
+)
+DELETE = Verb(
+    slug="delete",
+    label="Delete draft",
+    permission="subscriptions.delete_plan",
+    asks=lambda plan: f"Is the draft {plan} to be deleted?",
+    shows=_is_draft,
+    perform=_delete,
+    tone="danger",
+)
 
 
 class PlanState(ChoiceFilter):
@@ -51,6 +107,7 @@ class PlanAdmin(ReadOnlyAdmin):
     search_prefix = ("key", "name")
     search_within = ("name", "key")
     page_template = "backoffice/plan.html"
+    verbs = (PUBLISH, ARCHIVE, DELETE)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
         return super().get_queryset(request).annotate(cards=Count("phases__rate_cards"))

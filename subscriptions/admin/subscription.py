@@ -62,8 +62,10 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     list_display = ("name", "customer_link", "plan_link", "state", "currency", "rhythm", "start", "end", "next_billing")
     list_filter = (SubscriptionState, ClosesWhen, "currency")
     list_select_related = ("customer", "plan")
+    ordering = ("-id",)
+    sortable_by = ()
     search_prefix = ("customer__name", "customer__key")
-    search_within = ("name", "customer__name")
+    search_help_text = "The start of a customer's name or key."
     page_template = "backoffice/subscription.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:

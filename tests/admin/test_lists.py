@@ -13,7 +13,16 @@ from core.ids import to_text
 from core.outbox.models import OutboxMessage
 from customers.models import BillingApp, BillingProfile, Customer, CustomerOverride, Supplier
 from entitlements.models import Feature, Meter, UsageEvent
-from invoicing.models import BillingRun, Invoice, NumberSeries, ParkedCustomer, Payment
+from invoicing.models import (
+    BalanceEntry,
+    BillingRun,
+    CreditNote,
+    Invoice,
+    NumberSeries,
+    ParkedCustomer,
+    Payment,
+    TaxRate,
+)
 from subscriptions.models import Coupon, Plan, Subscription
 from tests.admin.billed import enterprise, make_many
 from tests.admin.desk import list_url, page_url
@@ -47,7 +56,8 @@ def grow(plan, first, count):
 
 LISTS = [
     Customer, Subscription, Invoice, Payment, BillingRun, ParkedCustomer, Plan, Coupon, Feature, Meter, UsageEvent,
-    BillingProfile, CustomerOverride, Supplier, BillingApp, NumberSeries, AuditEntry, OutboxMessage, ApiKey,
+    BalanceEntry, CreditNote, TaxRate, BillingProfile, CustomerOverride, Supplier, BillingApp, NumberSeries,
+    AuditEntry, OutboxMessage, ApiKey,
 ]  # fmt: skip
 
 

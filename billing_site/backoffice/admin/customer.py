@@ -133,6 +133,7 @@ class CustomerPage(CustomerAdmin):
             "balances": _balances(obj, now),
             "gathering": gathering,
             "outcomes": outcomes,
+            "credit": list(obj.balance_entries.order_by("currency").values("currency").annotate(total=Sum("amount"))),
             "terms": terms,
             "settings": [
                 (label, setting_words(field, terms.settings.values[field]), terms.settings.origins[field])

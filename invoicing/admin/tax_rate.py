@@ -1,0 +1,65 @@
+"""Tax rates in the admin. A rate that has begun is ended, never changed: invoices were made with it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from core.admin.base import ChangeReasonForm, MasterDataAdmin
+from core.admin.display import day
+from core.admin.words import quantity_text
+from invoicing.models import TaxRate
+
+
+class TaxRateForm(ChangeReasonForm):
+    class Meta:
+        model = TaxRate
+        fields = ("name", "country", "region", "category", "rate", "valid_from", "valid_to")
+        help_texts = {
+            "country": "Two letters, such as DE.",
+            "region": "Empty: the whole country.",
+            "category": "Empty: every kind of supply.",
+            "rate": "In percent: 19 means 19 %.",
+            "valid_to": "Empty: until another rate begins.",
+        }
+
+    def clean_country(self) -> str:
+        country = self.cleaned_data["country"].upper()
+        if len(country) != 2 or not country.isalpha():
+            raise ValidationError("Give the country in two letters, such as DE.")
+        return country
+
+
+@admin.register(TaxRate)
+class TaxRateAdmin(MasterDataAdmin):
+    form = TaxRateForm
+    list_display = ("name", "country", "region", "category", "percent", "begins", "ends")
+    search_exact = ("country",)
+    search_within = ("name", "country", "region")
+    fieldsets = (
+        (None, {"fields": (("name", "rate"),)}),
+        ("Where and for what", {"fields": (("country", "region", "category"),)}),
+        ("When (UTC)", {"fields": (("valid_from", "valid_to"),)}),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("country", "region", "category", "rate", "valid_from") if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @display(description="Rate", ordering="rate")
+    def percent(self, rate: TaxRate) -> SafeString:
+        return format_html('<span class="ch-money">{} %</span>', quantity_text(rate.rate))
+
+    @display(description="From (UTC)", ordering="valid_from")
+    def begins(self, rate: TaxRate) -> SafeString:
+        return day(rate.valid_from)
+
+    @display(description="Until (UTC)", ordering="valid_to")
+    def ends(self, rate: TaxRate) -> SafeString:
+        return day(rate.valid_to)
