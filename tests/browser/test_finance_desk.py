@@ -40,9 +40,9 @@ def test_a_disabled_button_says_why_when_the_keyboard_reaches_it(page, log_in):
     log_in("Finance clerk")
     page.goto(page_url(make_issued()))
     button = page.get_by_role("button", name="Charge now: Nothing is due on it.")
-    expect(page.locator(".ch-why")).to_be_hidden()
+    expect(button.locator(".ch-why")).to_be_hidden()
     button.focus()
-    expect(page.locator(".ch-why")).to_be_visible()
+    expect(button.locator(".ch-why")).to_be_visible()
 
 
 def test_the_parts_of_a_line_open_and_close(page, log_in):
