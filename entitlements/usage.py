@@ -12,20 +12,10 @@ from django.db import connection
 
 from core.bulk import array_text
 from entitlements.choices import Aggregation
+from entitlements.meter_sql import FIGURES, number_of, path_parameter, unreadable_count, value_in
 from entitlements.models import Feature
 
 ZERO = Decimal(0)
-
-_VALUES = {
-    Aggregation.SUM: "COALESCE(sum(x.value), 0)",
-    Aggregation.COUNT: "count(*)::numeric",
-    Aggregation.UNIQUE_COUNT: "count(DISTINCT x.raw)::numeric",
-    Aggregation.AVG: "COALESCE(avg(x.value), 0)",
-    Aggregation.MIN: "COALESCE(min(x.value), 0)",
-    Aggregation.MAX: "COALESCE(max(x.value), 0)",
-    Aggregation.LATEST: "COALESCE((array_agg(x.value ORDER BY x.time DESC, x.id DESC))[1], 0)",
-}
-_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,35 +93,31 @@ def _select(reading: MeterReading, asked: Sequence[UsageRequest]) -> tuple[str, 
     ]
     keys, subjects, starts, ends = zip(*windows, strict=True) if windows else ((), (), (), ())
     params: list[Any] = []
-    if reading.value_property is None:
-        raw, value, unreadable = "NULL::text", "NULL::numeric", "0::bigint"
-    else:
-        raw = "jsonb_path_query_first(e.data, %s::jsonpath) #>> '{}'"
-        params.append(reading.value_property)
-        if reading.aggregation == Aggregation.UNIQUE_COUNT:
-            value, unreadable = "NULL::numeric", "count(*) FILTER (WHERE x.raw IS NULL)"
-        else:
-            value = f"CASE WHEN r.raw ~ '{_NUMBER}' THEN r.raw::numeric END"
-            unreadable = "count(*) FILTER (WHERE x.value IS NULL)"
+    raw = "NULL::text"
+    if reading.value_property is not None:
+        raw = value_in("e.data")
+        params.append(path_parameter(reading.value_property))
     params += [array_text(keys), array_text(subjects, quoted=True)]
     params += [array_text(starts, quoted=True), array_text(ends, quoted=True), reading.event_type]
     conditions = ""
     for path, values in reading.filters:
-        conditions += " AND jsonb_path_query_first(e.data, %s::jsonpath) #>> '{}' = ANY(%s::text[])"
-        params += [path, list(values)]
+        conditions += f" AND {value_in('e.data')} = ANY(%s::text[])"
+        params += [path_parameter(path), list(values)]
+    aggregation = Aggregation(reading.aggregation)
+    # OFFSET 0 keeps the planner from pulling the subquery up, which would follow the path once for each use of `raw`.
     sql = f"""
-        SELECT x.key, {_VALUES[Aggregation(reading.aggregation)]}, count(*), {unreadable}
+        SELECT key, COALESCE({FIGURES[aggregation]}, 0), count(*), {unreadable_count(aggregation)}
         FROM (
-            SELECT r.key, r.raw, r.time, r.id, {value} AS value
+            SELECT key, raw, time, id, {number_of(aggregation)} AS number
             FROM (
                 SELECT w.key, e.time, e.id, {raw} AS raw
                 FROM unnest(%s::int[], %s::text[], %s::timestamptz[], %s::timestamptz[]) AS w(key, subject, t0, t1)
                 JOIN entitlements_usageevent e
                   ON e.subject = w.subject AND e.type = %s AND e.time >= w.t0 AND e.time < w.t1{conditions}
                 OFFSET 0
-            ) AS r
-        ) AS x
-        GROUP BY x.key
+            ) AS event
+        ) AS figure
+        GROUP BY key
     """
     return sql, params
 

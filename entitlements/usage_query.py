@@ -14,7 +14,7 @@ from psycopg import sql
 
 from entitlements.choices import Aggregation
 from entitlements.errors import BadQuery
-from entitlements.json_path import NUMBER_PATTERN, steps
+from entitlements.meter_sql import FIGURES, number_of, path_parameter, value_in
 from entitlements.models import Meter
 
 MAX_ROWS = 10_000
@@ -70,10 +70,13 @@ def query_usage(meter: Meter, query: UsageQuery) -> list[UsageRow]:
         end = sql.SQL("NULL::timestamptz")
     statement = sql.SQL(
         """
-        WITH event AS (
-          SELECT time, id, {start} AS w, {raw} AS raw, {number} AS number {columns}
+        WITH value AS (
+          SELECT time, id, {start} AS w, {raw} AS raw {columns}
           FROM entitlements_usageevent event
           WHERE {conditions}
+          OFFSET 0
+        ), event AS (
+          SELECT value.*, {number} AS number FROM value
         )
         SELECT w, {end}, min(time), max(time), {aggregate} {groups}
         FROM event
@@ -86,10 +89,10 @@ def query_usage(meter: Meter, query: UsageQuery) -> list[UsageRow]:
         start=start,
         end=end,
         raw=_value(meter, parameters),
-        number=_number(meter),
+        number=sql.SQL(number_of(meter.aggregation)),
         columns=_columns(meter, names, parameters),
         conditions=_conditions(meter, query, parameters),
-        aggregate=_AGGREGATES[Aggregation(meter.aggregation)],
+        aggregate=sql.SQL(FIGURES[Aggregation(meter.aggregation)]),
         groups=sql.SQL("").join(sql.SQL(", ") + group for group in groups),
         limit=sql.Literal(MAX_ROWS + 1),
     )
@@ -126,30 +129,11 @@ def group_values(meter: Meter, name: str, *, start: datetime | None, end: dateti
         return [value for (value,) in cursor.fetchall()]
 
 
-_AGGREGATES = {
-    Aggregation.SUM: sql.SQL("sum(number)"),
-    Aggregation.COUNT: sql.SQL("count(*)"),
-    Aggregation.UNIQUE_COUNT: sql.SQL("count(DISTINCT raw)"),
-    Aggregation.AVG: sql.SQL("avg(number)"),
-    Aggregation.MIN: sql.SQL("min(number)"),
-    Aggregation.MAX: sql.SQL("max(number)"),
-    Aggregation.LATEST: sql.SQL("(array_agg(number ORDER BY time DESC, id DESC) FILTER (WHERE number IS NOT NULL))[1]"),
-}
-
-
 def _value(meter: Meter, parameters: dict[str, Any]) -> sql.Composable:
     if not meter.value_property:
         return sql.SQL("NULL::text")
-    parameters["value_path"] = list(steps(meter.value_property))
-    return sql.SQL("data #>> %(value_path)s::text[]")
-
-
-def _number(meter: Meter) -> sql.Composable:
-    if not meter.value_property or meter.aggregation == Aggregation.UNIQUE_COUNT:
-        return sql.SQL("NULL::numeric")
-    return sql.SQL(
-        "CASE WHEN data #>> %(value_path)s::text[] ~ {pattern} THEN (data #>> %(value_path)s::text[])::numeric END"
-    ).format(pattern=sql.Literal(NUMBER_PATTERN))
+    parameters["value_path"] = path_parameter(meter.value_property)
+    return sql.SQL(value_in("data", "%(value_path)s"))
 
 
 def _columns(meter: Meter, names: Sequence[str], parameters: dict[str, Any]) -> sql.Composable:
@@ -171,8 +155,8 @@ def _group(meter: Meter, name: str, index: int, parameters: dict[str, Any]) -> s
         known = ", ".join([*sorted(meter.group_by), SUBJECT, CUSTOMER])
         raise BadQuery(f"The meter {meter.key} doesn't group by {name[:64]}. It groups by: {known}.")
     parameter = f"group_path_{index}"
-    parameters[parameter] = list(steps(meter.group_by[name]))
-    return sql.SQL("event.data #>> {}::text[]").format(sql.Placeholder(parameter))
+    parameters[parameter] = path_parameter(meter.group_by[name])
+    return sql.SQL(value_in("event.data", f"%({parameter})s"))
 
 
 def _conditions(meter: Meter, query: UsageQuery, parameters: dict[str, Any]) -> sql.Composable:
