@@ -11,8 +11,8 @@ from core.errors import FieldProblem, InvalidInput
 from core.locks import lock_customers
 from core.money import ZERO, round_money, trimmed
 from core.outbox.services.enqueue import enqueue_email
-from invoicing.engine.close import compute, due_by
-from invoicing.engine.documents import CustomerClose
+from invoicing.engine.close import Taken, compute, due_by
+from invoicing.engine.documents import CreditLine, CustomerClose, RatedDocumentLine
 from invoicing.errors import NegativeAmount
 from invoicing.models import BilledWindow
 from invoicing.services.close_customers import bill_customer
@@ -64,7 +64,7 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
         if update.coupon_code:
             redeem_coupon(item=item, code=update.coupon_code, at=now)
         sync_customers([customer_id], as_of=now)
-        _refuse_negative(_computed(customer_id, now), item.subscription_id)
+        _refuse_negative(_computed(customer_id, now, take=_due_or_amending(now)), item.subscription_id)
         next_at, next_amount = _next_billing(item.subscription)
         if update.send_notification and not update.preview_only:
             _notify(item, update)
@@ -127,8 +127,7 @@ def _bill_difference(subscription: Subscription, now: datetime) -> tuple[Decimal
         take=lambda line: line.invoice_at <= now and line.obligation.subscription.id == subscription.id,
     )
     _refuse_negative(close, subscription.id)
-    due = sum((line.rated.net for document in close.invoices for line in document.lines), ZERO)
-    return due, [document.id for document in close.invoices]
+    return _amount_of(close, subscription.id), [document.id for document in close.invoices]
 
 
 def _report(item: SubscriptionItem, update: ItemUpdate) -> bool:
@@ -162,9 +161,14 @@ def _refuse_negative(close: CustomerClose, subscription_id: uuid.UUID) -> None:
             )
 
 
-def _computed(customer_id: uuid.UUID, as_of: datetime) -> CustomerClose:
-    """What a close of the customer as of `as_of` would do, unless it would park them."""
-    computed = compute([customer_id], as_of=as_of, take=due_by(as_of))
+def _due_or_amending(now: datetime) -> Taken:
+    """Takes what is due, and every change of what is billed already: one that takes effect later must not lower it."""
+    return lambda line: line.invoice_at <= now or line.amends is not None
+
+
+def _computed(customer_id: uuid.UUID, as_of: datetime, *, take: Taken | None = None) -> CustomerClose:
+    """What a close of the customer as of `as_of` would do, unless it would park them; by default of all that is due."""
+    computed = compute([customer_id], as_of=as_of, take=take or due_by(as_of))
     for error in computed.failures.values():
         raise error
     return computed.closes[0]
@@ -176,11 +180,26 @@ def _next_billing(subscription: Subscription) -> tuple[datetime | None, Decimal]
     at = subscription.next_billing_at
     if at is None:
         return None, ZERO
-    close = _computed(subscription.customer_id, at)
-    lines = (line for document in close.invoices for line in document.lines)
-    return at, sum(
-        (line.rated.net for line in lines if line.planned.obligation.subscription.id == subscription.id), ZERO
-    )
+    return at, _amount_of(_computed(subscription.customer_id, at), subscription.id)
+
+
+def _amount_of(close: CustomerClose, subscription_id: uuid.UUID) -> Decimal:
+    """What one subscription comes to on the invoices of a close, gross, less what comes back there."""
+    entries: list[RatedDocumentLine | CreditLine] = [
+        *(
+            line
+            for document in close.invoices
+            for line in document.lines
+            if line.planned.obligation.subscription.id == subscription_id
+        ),
+        *(
+            line
+            for document in close.invoices
+            for line in document.credits
+            if line.unused.subscription.id == subscription_id
+        ),
+    ]
+    return sum((entry.totals()["total"] for entry in entries), ZERO)
 
 
 def _notify(item: SubscriptionItem, update: ItemUpdate) -> None:

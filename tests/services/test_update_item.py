@@ -264,3 +264,11 @@ def test_a_change_sends_a_notice_unless_it_is_suppressed():
     update(subscription, "2026-04-16", quantity=9)
     [notice] = OutboxMessage.objects.filter(payload__subject__startswith="Your subscription")
     assert notice.payload["to"] == "billing@acme.example"
+
+
+def test_a_later_reduction_within_what_is_billed_is_refused():
+    subscription = start()
+    before = everything_stored()
+    with pytest.raises(NegativeAmount, match="Nothing was changed"):
+        update(subscription, "2026-04-16", quantity=3, effective_at=at("2026-04-20"))
+    assert everything_stored() == before
