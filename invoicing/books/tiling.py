@@ -4,18 +4,22 @@ import uuid
 from collections.abc import Iterator
 from datetime import datetime
 
-from django.db.models import F, Q
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Lower, Upper
 
 from core.ids import to_text
+from core.money import ZERO, quantum, round_share
 from invoicing.books.examination import Examination, Finding, name_customer, name_invoice
 from invoicing.books.histories import History, histories, name_item
-from invoicing.choices import InvoiceStatus, LineStatus, WindowKind
+from invoicing.choices import InvoiceStatus, LineKind, LineStatus, WindowKind
+from invoicing.engine.cuts import unused_share
+from invoicing.engine.load import components_from_json
 from invoicing.engine.state import Billed
 from invoicing.models import BilledWindow, InvoiceLine
 from subscriptions.schedule import Obligation, obligations
 
 CLOSE_AGAIN = "Set the subscription's reconcile_from back to that time and its next_billing_at to now; then close."
+_CUTS = 3
 ASK = "Find out which change made it, and restore the window from a backup."
 
 
@@ -24,6 +28,7 @@ def windows_tile(exam: Examination) -> Iterator[Finding]:
     yield from _overlaps(exam)
     yield from _windows_without_their_line()
     yield from _lines_without_their_window()
+    yield from _uncredited_rests()
     for history in histories(exam):
         yield from _of_customer(exam, history)
         exam.count(1)
@@ -117,7 +122,6 @@ def _windows_without_their_line() -> Iterator[Finding]:
     wrong = (
         ~Q(line__item_id=F("item_id"))
         | ~Q(line__period_start=Lower("span"))
-        | Q(line__period_end__gt=Upper("span"))
         | Q(line__deleted_at__isnull=False)
         | Q(line__invoice__status__in=[InvoiceStatus.VOIDED, InvoiceStatus.DELETED, InvoiceStatus.GATHERING])
     )
@@ -133,6 +137,36 @@ def _windows_without_their_line() -> Iterator[Finding]:
             f"which bills {_span(line.period_start, line.period_end)}.",
             ASK,
         )
+
+
+def _uncredited_rests() -> Iterator[Finding]:
+    """Windows that ended before what their line had charged for, whose rest did not come back."""
+    ended_early = BilledWindow.objects.filter(
+        kind=WindowKind.CHARGE,
+        line__kind=LineKind.FLAT,
+        line__period_end__gt=Upper("span"),
+        line__invoice__issued_at__isnull=False,
+        line__subscription__pro_rating_enabled=True,
+    ).order_by("pk")
+    for window in ended_early.select_related("item__subscription__customer", "line__invoice").iterator(chunk_size=500):
+        line = window.line
+        assert line is not None
+        unused = unused_share(components_from_json(line.components), window.span.upper, line.period_end)
+        net = line.amount + line.charges_total - line.discounts_total
+        expected = round_share(net, unused.numerator, unused.denominator, line.currency)
+        on_invoices = line.amendments.filter(kind=LineKind.CREDIT, deleted_at__isnull=True)
+        found = -(on_invoices.aggregate(net=Sum("amount"))["net"] or ZERO)
+        found += line.credit_note_lines.aggregate(net=Sum("amount"))["net"] or ZERO
+        # A window that was cut more than once had its rest rounded as often.
+        if found < expected - _CUTS * quantum(line.currency):
+            customer = window.item.subscription.customer
+            name = name_customer(customer.name, customer.key, customer.id)
+            yield Finding(
+                name_invoice(line.invoice.number, line.invoice_id, name),
+                f"its line {line.name} charged up to {_time(line.period_end)}, but its window ends on "
+                f"{_time(window.span.upper)}: expected {expected} {line.currency} to come back, found {found}.",
+                "Credit the difference.",
+            )
 
 
 def _lines_without_their_window() -> Iterator[Finding]:
