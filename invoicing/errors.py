@@ -31,3 +31,16 @@ class AlreadyRecorded(Conflict):
     """This money is booked already."""
 
     default_code = "already_recorded"
+
+
+class ContradictsInvoice(Conflict):
+    """A change in the past that an invoice which was made since then knows nothing of (billing rules 10)."""
+
+    default_code = "contradicts_invoice"
+
+    def __init__(self, *, document: str, line: str, span: str, at: str) -> None:
+        super().__init__(
+            f"{document} bills {line} for {span}, so nothing can change on {at} any more. Nothing was changed. Date "
+            "the change later, or correct that document first.",
+            context={"document": document},
+        )

@@ -28,3 +28,10 @@ class UpdateAction(models.TextChoices):
     UPDATE = "update", "Update"
     UPGRADE = "upgrade", "Upgrade"
     DOWNGRADE = "downgrade", "Downgrade"
+
+
+class UsageOnChange(models.TextChoices):
+    """What becomes of the current period's usage when the plan is changed (billing rules 9 and 10)."""
+
+    PRESERVE = "preserve", "Preserve"
+    RESET = "reset", "Reset"

@@ -103,3 +103,25 @@ class NotOnSale(PreconditionFailed):
 
     def __init__(self, plan: str, status: str) -> None:
         super().__init__(f"{plan} is {status}, not active, so there is nothing to archive; it was left as it is.")
+
+
+class NotChangeable(PreconditionFailed):
+    """The subscription is not in a state in which this can be done to it."""
+
+    default_code = "subscription_not_changeable"
+
+    def __init__(self, because: str, remedy: str) -> None:
+        super().__init__(f"The subscription {because}; nothing was changed. {remedy}")
+
+
+class SuccessorScheduled(Conflict):
+    """A change of plan is waiting, and would have to go first."""
+
+    default_code = "change_scheduled"
+
+    def __init__(self, *, successor: str, starts: datetime) -> None:
+        super().__init__(
+            f"A change to {successor} is scheduled for {starts:%Y-%m-%d %H:%M} UTC; nothing was changed. Unschedule it "
+            "first.",
+            context={"successor": successor},
+        )

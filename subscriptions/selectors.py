@@ -139,6 +139,13 @@ def quantity_at(item: SubscriptionItem, moment: datetime) -> Decimal:
     return latest.quantity if latest else Decimal(1)
 
 
+def flat_items_at(subscription: Subscription, moment: datetime) -> list[SubscriptionItem]:
+    """The items that are priced by quantity (seats) at `moment`, or were when the subscription's end came before it."""
+    covering = Q(revisions__active_to__isnull=True) | Q(revisions__active_to__gt=moment)
+    flat = Q(revisions__price__type="flat", revisions__active_from__lte=moment)
+    return list(subscription.items.filter(covering & flat).distinct())
+
+
 def current_quantity(item: SubscriptionItem, moment: datetime) -> Decimal:
     """As `quantity_at`, for an item whose changes are loaded in order of time: see `subscriptions_expanded`."""
     quantity = Decimal(1)

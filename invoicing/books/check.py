@@ -8,6 +8,7 @@ from functools import partial
 
 from django.db import connection, transaction
 
+from invoicing.books.balances import balances_are_their_ledgers
 from invoicing.books.examination import Examination, Finding
 from invoicing.books.frozen import issued_invoices_are_unchanged
 from invoicing.books.past_due import nothing_is_past_due
@@ -37,6 +38,7 @@ INVARIANTS = (
     Invariant(3, "Issued invoices are unchanged and can be computed again", "invoices", issued_invoices_are_unchanged),
     Invariant(4, "Parts add up to totals", "invoices", parts_add_up),
     Invariant(5, "Series have no gap and no decreasing date", "numbers", series_are_gapless),
+    Invariant(6, "Balances are the sums of their ledgers", "balances", balances_are_their_ledgers),
     Invariant(7, "The money of every invoice is accounted for", "invoices", money_is_accounted_for),
     Invariant(8, "Billed usage is backed by events", "usage lines", billed_usage_is_backed_by_events),
     Invariant(10, "Nothing is past due", "subscriptions", nothing_is_past_due),

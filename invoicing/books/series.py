@@ -1,5 +1,6 @@
 """Owns invariant 5: series have no gap and no decreasing date, and drafts have no number."""
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,13 +16,21 @@ GONE = "Find the document in a backup: numbers are never given up, voided invoic
 COUNTER = "Stop issuing, set the counter right, and find out what wrote it."
 
 _IN_ORDER = """
-    SELECT i.id, i.number, i.sequence, i.issued_at, i.supplier_id, c.id, c.name, c.key,
+    SELECT i.id, i.number, i.sequence, i.issued_at, {supplier}, c.id, c.name, c.key,
         lag(i.sequence, 1, 0::bigint) OVER w AS before, lag(i.issued_at) OVER w AS issued_before
-    FROM invoicing_invoice i JOIN customers_customer c ON c.id = i.customer_id
+    FROM {documents} JOIN customers_customer c ON c.id = i.customer_id
     WHERE i.series_id = %s
     WINDOW w AS (ORDER BY i.sequence)
     ORDER BY i.sequence
 """
+_SELECT = {
+    SeriesKind.INVOICE: _IN_ORDER.format(supplier="i.supplier_id", documents="invoicing_invoice i"),
+    # A credit note is its invoice's supplier's.
+    SeriesKind.CREDIT_NOTE: _IN_ORDER.format(
+        supplier="o.supplier_id",
+        documents="invoicing_creditnote i JOIN invoicing_invoice o ON o.id = i.invoice_id",
+    ),
+}
 
 
 def series_are_gapless(exam: Examination) -> Iterator[Finding]:
@@ -36,7 +45,7 @@ def series_are_gapless(exam: Examination) -> Iterator[Finding]:
         yield Finding(_name(invoice), "it is not issued, but has a number.", "Find out what wrote it, and take it off.")
     for invoice in unnumbered.select_related("customer").iterator(chunk_size=500):
         yield Finding(_name(invoice), "it is issued, but has no number.", GONE)
-    for series in NumberSeries.objects.filter(kind=SeriesKind.INVOICE).order_by("prefix"):
+    for series in NumberSeries.objects.order_by("prefix"):
         yield from _numbers(exam, series)
         yield from _counter(series)
 
@@ -44,7 +53,7 @@ def series_are_gapless(exam: Examination) -> Iterator[Finding]:
 def _numbers(exam: Examination, series: NumberSeries) -> Iterator[Finding]:
     for row in _rows(series):
         (pk, number, sequence, issued_at, supplier_id, customer_id, customer, key, before, issued_before) = row
-        name = name_invoice(number, pk, name_customer(customer, key, customer_id))
+        name = _name_document(series, number, pk, name_customer(customer, key, customer_id))
         if sequence != before + 1:
             missing = _range(series.prefix, before + 1, sequence - 1)
             yield Finding(f"Series {series.prefix}", f"{missing} missing before {number}.", GONE)
@@ -66,13 +75,14 @@ def _numbers(exam: Examination, series: NumberSeries) -> Iterator[Finding]:
 def _rows(series: NumberSeries) -> Iterator[tuple[Any, ...]]:
     """The numbered invoices of a series in order, by a cursor on the server: any number takes the same memory."""
     with connection.chunked_cursor() as cursor:
-        cursor.execute(_IN_ORDER, [series.pk])
+        cursor.execute(_SELECT[SeriesKind(series.kind)], [series.pk])
         while rows := cursor.fetchmany(1000):
             yield from rows
 
 
 def _counter(series: NumberSeries) -> Iterator[Finding]:
-    stored = Invoice.objects.filter(series=series).aggregate(last=Max("sequence"), issued_at=Max("issued_at"))
+    documents: Any = series.invoices if series.kind == SeriesKind.INVOICE else series.credit_notes
+    stored = documents.aggregate(last=Max("sequence"), issued_at=Max("issued_at"))
     expected, issued_at = (stored["last"] or 0) + 1, stored["issued_at"]
     if series.next_number != expected:
         yield Finding(
@@ -84,6 +94,12 @@ def _counter(series: NumberSeries) -> Iterator[Finding]:
             f"it says that its last document was issued on {series.last_issued_at}; expected {issued_at}.",
             COUNTER,
         )
+
+
+def _name_document(series: NumberSeries, number: str, pk: uuid.UUID, customer: str) -> str:
+    if series.kind == SeriesKind.CREDIT_NOTE:
+        return f"Credit note {number} of {customer}"
+    return name_invoice(number, pk, customer)
 
 
 def _range(prefix: str, first: int, last: int) -> str:

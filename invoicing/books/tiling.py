@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import datetime
 
-from django.db.models import F, Q, Sum
+from django.db.models import Exists, F, OuterRef, Q, Sum
 from django.db.models.functions import Lower, Upper
 
 from core.ids import to_text
@@ -15,7 +15,7 @@ from invoicing.choices import InvoiceStatus, LineKind, LineStatus, WindowKind
 from invoicing.engine.cuts import unused_share
 from invoicing.engine.load import components_from_json
 from invoicing.engine.state import Billed
-from invoicing.models import BilledWindow, InvoiceLine
+from invoicing.models import BilledWindow, CreditNoteLine, InvoiceLine
 from subscriptions.schedule import Obligation, obligations
 
 CLOSE_AGAIN = "Set the subscription's reconcile_from back to that time and its next_billing_at to now; then close."
@@ -170,7 +170,10 @@ def _uncredited_rests() -> Iterator[Finding]:
 
 
 def _lines_without_their_window() -> Iterator[Finding]:
-    """Charges on standing invoices that no window guards: their time could be billed again."""
+    """Charges on standing invoices that no window guards and that did not come back: their time could be billed again.
+
+    A window that began when its item was active no more is gone; the whole of its line came back.
+    """
     lines = InvoiceLine.objects.filter(
         item__isnull=False,
         amends__isnull=True,
@@ -179,6 +182,12 @@ def _lines_without_their_window() -> Iterator[Finding]:
         deleted_at__isnull=True,
         billed_window__isnull=True,
     ).exclude(invoice__status__in=[InvoiceStatus.GATHERING, InvoiceStatus.VOIDED, InvoiceStatus.DELETED])
+    back = InvoiceLine.objects.filter(amends=OuterRef("pk"), kind=LineKind.CREDIT, deleted_at__isnull=True)
+    noted = CreditNoteLine.objects.filter(invoice_line=OuterRef("pk"))
+    from_the_start = Q(period_start__lte=OuterRef("period_start"))
+    lines = lines.exclude(Exists(back.filter(from_the_start)) | Exists(noted.filter(from_the_start)))
+    # What charged nothing has nothing to come back.
+    lines = lines.exclude(kind=LineKind.FLAT, amount=F("discounts_total") - F("charges_total"))
     for line in lines.order_by("pk").select_related("invoice__customer").iterator(chunk_size=500):
         customer = line.invoice.customer
         name = name_customer(customer.name, customer.key, customer.id)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from django.db.models import Q
 
 from core.money import ZERO, exponent, trimmed
+from invoicing.books.credits import credit_notes_add_up
 from invoicing.books.documents import Document, Row, by_line, documents
 from invoicing.books.examination import Examination, Finding
 from invoicing.choices import InvoiceStatus, LineStatus
@@ -17,7 +18,9 @@ DRAFT = "Collect the draft's quantities again, or delete it and close again."
 
 
 def parts_add_up(exam: Examination) -> Iterator[Finding]:
-    """Detailed lines add up to their line, lines to their invoice, and nothing is finer than the currency."""
+    """Detailed lines add up to their line, lines to their invoice, and nothing is finer than the currency; so do the
+    lines of credit notes, and none gives back more than was charged."""
+    yield from credit_notes_add_up(exam)
     for batch in documents(~Q(status=InvoiceStatus.DELETED)):
         for document in batch:
             yield from _of_document(document)

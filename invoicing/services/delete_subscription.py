@@ -25,6 +25,9 @@ def delete_subscription(*, subscription: Subscription) -> None:
     if begun or lines.exclude(invoice__status=InvoiceStatus.GATHERING).exists():
         raise NotScheduled(subscription.active_from)
     waiting.delete()
+    if subscription.previous is not None:
+        # Nobody takes its period over any more: its own last line closes it.
+        subscription.previous.items.filter(continued_at=subscription.active_from).update(continued_at=None)
     record(
         verb="subscription.deleted",
         target=subscription,

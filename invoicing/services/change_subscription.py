@@ -1,0 +1,52 @@
+"""Changes the plan of a subscription: what was not used comes back, the new plan is charged (billing rules 10)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from invoicing.services.bill_change import ChangeResult, bill_change
+from invoicing.services.notify_change import notify_change
+from subscriptions.choices import UsageOnChange
+from subscriptions.models import Plan, Subscription
+from subscriptions.plan_terms import PlanTerms
+from subscriptions.services.change_plan import change_plan
+from subscriptions.timing import Timing
+
+
+def change_subscription(
+    *,
+    subscription: Subscription,
+    timing: Timing,
+    plan: Plan | None = None,
+    custom_plan: PlanTerms | None = None,
+    billing_anchor: datetime | None = None,
+    starting_phase: str | None = None,
+    name: str | None = None,
+    description: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    settlement_mode: str | None = None,
+    usage: str = UsageOnChange.PRESERVE,
+    quantities: Mapping[str, Decimal] | None = None,
+    preview: bool = False,
+) -> ChangeResult:
+    """As `change_plan`, when `timing` says, and billed at once where that is now; with `preview` nothing is kept."""
+
+    def change(current: Subscription, at: datetime) -> Subscription:
+        successor = change_plan(
+            subscription=current,
+            at=at,
+            plan=plan,
+            custom_plan=custom_plan,
+            billing_anchor=billing_anchor,
+            starting_phase=starting_phase,
+            name=name,
+            description=description,
+            metadata=metadata,
+            settlement_mode=settlement_mode,
+            usage=usage,
+            quantities=quantities,
+        )
+        notify_change(subscription=current, what=f"changes to {successor.name}", at=at)
+        return successor
+
+    return bill_change(subscription=subscription, timing=timing, change=change, preview=preview)

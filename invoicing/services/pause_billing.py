@@ -1,0 +1,18 @@
+"""Pauses a subscription; what was paid in advance for the time of the pause comes back (billing rules 10)."""
+
+from datetime import datetime
+
+from invoicing.services.bill_change import ChangeResult, bill_change
+from subscriptions.models import Subscription
+from subscriptions.services.pause_subscription import pause_subscription
+from subscriptions.timing import Timing
+
+
+def pause_billing(*, subscription: Subscription, timing: Timing, preview: bool = False) -> ChangeResult:
+    """As `pause_subscription`, when `timing` says, and billed at once where that is now; with `preview` nothing is
+    kept."""
+
+    def change(current: Subscription, at: datetime) -> None:
+        pause_subscription(subscription=current, at=at)
+
+    return bill_change(subscription=subscription, timing=timing, change=change, preview=preview)

@@ -1,0 +1,62 @@
+"""Refuses changes in the past that contradict what was billed since (billing rules 10)."""
+
+from datetime import datetime
+
+from django.db.models import F, Q
+from django.db.models.functions import Upper
+
+from core.periods import zone_info
+from invoicing.choices import LineKind, WindowKind
+from invoicing.errors import ContradictsInvoice
+from invoicing.models import BilledWindow, Invoice, InvoiceLine
+from subscriptions.models import Subscription
+
+
+def refuse_contradiction(*, subscription: Subscription, at: datetime) -> None:
+    """ContradictsInvoice, naming the document, where something was billed as if no change had been made at `at` (UTC).
+
+    A fee that was billed in advance before `at` is no contradiction: what is unused of it comes back. Nor is a flat fee
+    on a draft: the draft is rated again.
+    """
+    behind = BilledWindow.objects.filter(Q(span__endswith__gt=at) | Q(span__startswith__gte=at, span__upper_inf=True))
+    behind = behind.filter(item__subscription=subscription).exclude(kind=WindowKind.WAIVER)
+    in_advance = Q(line__kind=LineKind.FLAT, line__invoice_at__lt=F("until")) | Q(until__isnull=True)
+    on_draft = Q(line__kind=LineKind.FLAT, line__invoice__issued_at__isnull=True)
+    windows = behind.annotate(until=Upper("span")).select_related("line__invoice", "item")
+    window = windows.exclude(on_draft).exclude(in_advance, line__invoice__issued_at__lte=at).order_by("span").first()
+    if window is not None:
+        line = window.line
+        raise ContradictsInvoice(
+            document=_document(line.invoice) if line is not None else "A period that was closed unreported",
+            line=line.name if line is not None else f"item {window.item.running_number} ({window.item.key})",
+            span=_span(subscription, window.span.lower, window.span.upper),
+            at=f"{at:%Y-%m-%d %H:%M} UTC",
+        )
+    added = InvoiceLine.objects.filter(
+        subscription=subscription,
+        amends__isnull=False,
+        kind=LineKind.FLAT,
+        deleted_at__isnull=True,
+        period_end__gt=at,
+        invoice__issued_at__gt=at,
+    )
+    line = added.select_related("invoice").order_by("invoice__issued_at", "id").first()
+    if line is not None:
+        raise ContradictsInvoice(
+            document=_document(line.invoice),
+            line=line.name,
+            span=_span(subscription, line.period_start, line.period_end),
+            at=f"{at:%Y-%m-%d %H:%M} UTC",
+        )
+
+
+def _document(invoice: Invoice) -> str:
+    if invoice.number is None:
+        return f"A draft of {invoice.created_at:%-d %B %Y}"
+    return f"Invoice {invoice.number}, issued on {invoice.issued_at:%-d %B %Y},"
+
+
+def _span(subscription: Subscription, start: datetime, end: datetime | None) -> str:
+    zone = zone_info(subscription.time_zone)
+    until = "" if end is None else f" to {end.astimezone(zone):%-d %B %Y}"
+    return f"{start.astimezone(zone):%-d %B %Y}{until}"

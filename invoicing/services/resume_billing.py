@@ -1,0 +1,18 @@
+"""Resumes a paused subscription; what is left of the period is charged (billing rules 10)."""
+
+from datetime import datetime
+
+from invoicing.services.bill_change import ChangeResult, bill_change
+from subscriptions.models import Subscription
+from subscriptions.services.resume_subscription import resume_subscription
+from subscriptions.timing import Timing
+
+
+def resume_billing(*, subscription: Subscription, timing: Timing, preview: bool = False) -> ChangeResult:
+    """As `resume_subscription`, when `timing` says, and billed at once where that is now; with `preview` nothing is
+    kept."""
+
+    def change(current: Subscription, at: datetime) -> None:
+        resume_subscription(subscription=current, at=at)
+
+    return bill_change(subscription=subscription, timing=timing, change=change, preview=preview)

@@ -1,0 +1,38 @@
+"""Takes a planned end back, so that a subscription runs on."""
+
+from django.db import transaction
+
+from core import clock
+from core.audit.services.record import record
+from subscriptions.models import Subscription
+from subscriptions.services.lock_subscription import lock_subscription
+from subscriptions.services.mark_for_billing import mark_for_billing
+from subscriptions.timing import periods_touched
+
+
+@transaction.atomic
+def unschedule_cancelation(*, subscription: Subscription) -> Subscription:
+    """Let `subscription` run on without end. One that has no planned end is left as it is.
+
+    NotChangeable (PreconditionFailed) once it has ended; SuccessorScheduled (Conflict) while a change of plan waits to
+    take its place.
+    """
+    now = clock.now()
+    subscription = lock_subscription(
+        subscription, at=max(now, subscription.active_from), canceled=True, paused=True, scheduled=True
+    )
+    before = subscription.active_to
+    if before is None:
+        return subscription
+    subscription.active_to = None
+    subscription.save(update_fields=["active_to", "updated_at"])
+    subscription.items.filter(continued_at__isnull=False).update(continued_at=None)
+    mark_for_billing(subscription=subscription, changed_from=periods_touched(subscription, before), due_at=before)
+    record(
+        verb="subscription.cancelation_unscheduled",
+        target=subscription,
+        did=f"let {subscription} run on, which was to end on {before:%Y-%m-%d %H:%M} UTC",
+        changes={"activeTo": [before.isoformat(), None]},
+        customer_id=subscription.customer_id,
+    )
+    return subscription

@@ -1,0 +1,210 @@
+"""The money of plan changes: the figures of billing rules 3 and 10, with and without VAT."""
+
+import pytest
+
+from core import clock
+from invoicing.models import Invoice
+from invoicing.services.end_subscription import end_subscription
+from subscriptions.models import Subscription
+from tests.make import at, flat_card
+from tests.services.changes import (
+    assert_books_are_clean,
+    balance,
+    change,
+    fee,
+    flat_plan,
+    invoices,
+    lines,
+    money,
+    notes,
+    pays_by_bank,
+    run,
+    subscribe,
+    vat_customer,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def cancel(subscription, on, timing="immediate"):
+    with clock.frozen_at(at(on)):
+        return end_subscription(subscription=Subscription.objects.get(pk=subscription.pk), timing=timing)
+
+
+def figures(result):
+    return tuple(
+        money(amount)
+        for amount in (result.credit_amount, result.charge_amount, result.due_now, result.credit_note_total)
+    )
+
+
+def test_an_upgrade_credits_the_unused_part_and_charges_the_rest_of_the_period_on_one_invoice():
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    result = change(subscription, flat_plan("pro", "90.00"))
+    assert invoices() == [("INV-000001", "30.00", "0.00"), ("INV-000002", "30.00", "0.00")]
+    assert lines(result.invoice_ids[0]) == [("Pro fee", "45.00"), ("Unused part: Basic fee", "-15.00")]
+    assert figures(result) == ("15.00", "45.00", "30.00", "0.00")
+    assert (result.next_billing_at, money(result.next_amount)) == (at("2026-05-01"), "90.00")
+    run("2026-05-01")
+    assert [total for _, total, _ in invoices()] == ["30.00", "30.00", "90.00"]
+    assert notes() == []
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+def test_a_downgrade_credits_what_its_lines_can_take_and_the_rest_by_credit_note_to_the_balance():
+    subscription = subscribe(flat_plan("pro", "90.00"))
+    result = change(subscription, flat_plan("basic", "30.00"))
+    assert lines(result.invoice_ids[0]) == [("Basic fee", "15.00"), ("Unused part: Pro fee", "-15.00")]
+    assert invoices() == [("INV-000001", "90.00", "0.00"), ("INV-000002", "0.00", "0.00")]
+    assert notes() == [("CN-000001", "30.00", "30.00", "0.00", "30.00")]
+    assert figures(result) == ("45.00", "15.00", "0.00", "30.00")
+    assert balance() == "30.00"
+    run("2026-05-01")
+    may = Invoice.objects.get(number="INV-000003")
+    assert [money(amount) for amount in (may.total, may.applied_from_balance, may.due)] == ["30.00", "30.00", "0.00"]
+    assert (may.status, balance()) == ("paid", "0.00")
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+def test_with_vat_the_upgrade_is_taxed_on_what_it_comes_to():
+    subscription = subscribe(flat_plan("basic", "30.00"), customer=vat_customer())
+    result = change(subscription, flat_plan("pro", "90.00"))
+    assert [total for _, total, _ in invoices()] == ["35.70", "35.70"]
+    invoice = Invoice.objects.get(pk=result.invoice_ids[0])
+    assert [money(amount) for amount in (invoice.amount, invoice.taxes_total)] == ["30.00", "5.70"]
+    assert sorted(money(line.taxes_total) for line in invoice.lines.all()) == ["-2.85", "8.55"]
+    assert figures(result) == ("15.00", "45.00", "35.70", "0.00")
+    assert_books_are_clean("2026-04-16T00:30")
+
+
+def test_with_vat_the_credit_note_is_gross_and_serves_the_next_invoice_after_tax():
+    subscription = subscribe(flat_plan("pro", "90.00"), customer=vat_customer())
+    result = change(subscription, flat_plan("basic", "30.00"))
+    assert invoices() == [("INV-000001", "107.10", "0.00"), ("INV-000002", "0.00", "0.00")]
+    assert notes() == [("CN-000001", "30.00", "35.70", "0.00", "35.70")]
+    assert figures(result) == ("45.00", "15.00", "0.00", "35.70")
+    run("2026-05-01")
+    assert invoices()[-1] == ("INV-000003", "35.70", "0.00")
+    assert balance() == "0.00"
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+def test_a_credit_note_comes_off_what_is_still_due_on_its_invoice():
+    pays_by_bank()
+    subscription = subscribe(flat_plan("pro", "90.00"), customer=vat_customer())
+    change(subscription, flat_plan("basic", "30.00"))
+    assert invoices() == [("INV-000001", "107.10", "71.40"), ("INV-000002", "0.00", "0.00")]
+    assert notes() == [("CN-000001", "30.00", "35.70", "35.70", "0.00")]
+    assert balance() == "0.00"
+    assert_books_are_clean("2026-04-16T00:30")
+
+
+def test_a_balance_is_applied_after_tax():
+    """Billing rules 3: with 19 % VAT, a balance of 119.00 against 200.00 net leaves 119.00 due."""
+    subscription = subscribe(flat_plan("big", "200.00"), customer=vat_customer())
+    cancel(subscription, "2026-04-16")
+    assert notes() == [("CN-000001", "100.00", "119.00", "0.00", "119.00")]
+    pays_by_bank()
+    subscribe(flat_plan("other", "200.00"), "2026-06-01")
+    assert invoices()[-1] == ("INV-000002", "238.00", "119.00")
+    invoice = Invoice.objects.get(number="INV-000002")
+    assert [money(amount) for amount in (invoice.taxes_total, invoice.applied_from_balance)] == ["38.00", "119.00"]
+    assert balance() == "0.00"
+    assert_books_are_clean("2026-06-01T00:30")
+
+
+def test_an_immediate_cancelation_gives_back_what_was_not_used():
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    result = cancel(subscription, "2026-04-16")
+    assert invoices() == [("INV-000001", "30.00", "0.00")]
+    assert notes() == [("CN-000001", "15.00", "15.00", "0.00", "15.00")]
+    assert figures(result) == ("15.00", "0.00", "0.00", "15.00")
+    assert result.next_billing_at is None
+    run("2026-06-01")
+    assert len(invoices()) == 1
+    assert_books_are_clean("2026-06-01T00:30")
+
+
+def test_a_plan_without_proration_gives_nothing_back():
+    subscription = subscribe(flat_plan("basic", "30.00", pro_rating_enabled=False))
+    assert figures(cancel(subscription, "2026-04-16")) == ("0.00", "0.00", "0.00", "0.00")
+    assert (notes(), balance()) == ([], "0.00")
+    assert_books_are_clean("2026-04-16T00:30")
+
+
+def test_a_cancelation_on_a_day_in_the_middle_of_the_period_gives_back_when_that_day_comes():
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    result = cancel(subscription, "2026-04-10", timing=at("2026-04-16"))
+    assert figures(result) == ("0.00", "0.00", "0.00", "0.00")
+    assert notes() == []
+    run("2026-04-16")
+    assert notes() == [("CN-000001", "15.00", "15.00", "0.00", "15.00")]
+    assert_books_are_clean("2026-04-16T00:30")
+
+
+def test_a_fee_in_arrears_is_charged_for_the_time_that_was_used():
+    plan = flat_plan("basic", "30.00", cards=(flat_card(price=fee("30.00", "in_arrears")),))
+    result = cancel(subscribe(plan), "2026-04-16")
+    assert lines(result.invoice_ids[0]) == [("Base fee", "15.00")]
+    assert (figures(result), notes()) == (("0.00", "15.00", "15.00", "0.00"), [])
+    assert_books_are_clean("2026-04-16T00:30")
+
+
+def test_percentage_discounts_come_back_as_they_were_billed():
+    """30.00 less 10 %: 27.00 billed, 13.50 comes back."""
+    card = flat_card(name="Basic fee", price=fee("30.00"), discounts={"percentage": {"percentage": 10}})
+    subscription = subscribe(flat_plan("basic", "30.00", cards=(card,)))
+    result = change(subscription, flat_plan("pro", "90.00"))
+    assert lines(result.invoice_ids[0]) == [("Pro fee", "45.00"), ("Unused part: Basic fee", "-13.50")]
+    assert figures(result) == ("13.50", "45.00", "31.50", "0.00")
+    assert_books_are_clean("2026-04-16T00:30")
+
+
+def test_changing_there_and_back_in_one_second_costs_nothing():
+    basic, pro = flat_plan("basic", "30.00"), flat_plan("pro", "90.00")
+    first = subscribe(basic, customer=vat_customer())
+    there = change(first, pro)
+    change(there.successor, basic)
+    # 35.70 of the upgrade was paid, and the same comes back: there is no time of it to pay for.
+    assert [total for _, total, _ in invoices()] == ["35.70", "35.70", "0.00"]
+    assert notes() == [("CN-000001", "30.00", "35.70", "0.00", "35.70")]
+    assert balance() == "35.70"
+    run("2026-05-01")
+    assert invoices()[-1] == ("INV-000004", "35.70", "0.00")
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+def test_two_changes_on_one_day_each_pay_for_their_own_time():
+    """30.00 until the 16th, 90.00 for twelve hours (1.50), 60.00 for the 14.5 days that are left."""
+    first = subscribe(flat_plan("basic", "30.00"))
+    second = change(first, flat_plan("pro", "90.00"), "2026-04-16").successor
+    result = change(second, flat_plan("mid", "60.00"), "2026-04-16T12:00")
+    assert lines(result.invoice_ids[0]) == [("Mid fee", "29.00"), ("Unused part: Pro fee", "-29.00")]
+    assert notes() == [("CN-000001", "14.50", "14.50", "0.00", "14.50")]
+    assert_books_are_clean("2026-04-16T13:00")
+
+
+def test_a_change_on_the_boundary_second_gives_back_the_whole_of_what_was_just_billed():
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    run("2026-05-01")
+    result = change(subscription, flat_plan("pro", "90.00"), "2026-05-01")
+    assert lines(result.invoice_ids[0]) == [("Pro fee", "90.00"), ("Unused part: Basic fee", "-30.00")]
+    assert [total for _, total, _ in invoices()] == ["30.00", "30.00", "60.00"]
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+def test_a_change_on_the_boundary_second_before_the_close_bills_the_new_plan_only():
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    result = change(subscription, flat_plan("pro", "90.00"), "2026-05-01")
+    assert lines(result.invoice_ids[0]) == [("Pro fee", "90.00")]
+    assert [total for _, total, _ in invoices()] == ["30.00", "90.00"]
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+def test_a_change_and_then_a_cancelation_give_back_what_each_plan_left_unused():
+    first = subscribe(flat_plan("basic", "30.00"))
+    second = change(first, flat_plan("pro", "90.00")).successor
+    cancel(second, "2026-04-21")
+    # Ten of thirty days of 90.00; the fifteen that were billed lost five.
+    assert notes() == [("CN-000001", "30.00", "30.00", "0.00", "30.00")]
+    assert_books_are_clean("2026-04-21T00:30")

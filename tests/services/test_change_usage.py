@@ -1,0 +1,248 @@
+"""Usage across a change of plan: preserved by default, anew with reset (billing rules 10)."""
+
+from decimal import Decimal
+
+import pytest
+
+from core import clock
+from entitlements.models import UsageEvent
+from invoicing.models import InvoiceLine
+from invoicing.services.end_subscription import end_subscription
+from invoicing.services.update_item import update_item
+from subscriptions.item_update import ItemUpdate
+from subscriptions.models import Subscription, SubscriptionItem
+from subscriptions.services.change_quantity import change_quantity
+from subscriptions.services.report_quantity import report_quantity
+from tests.make import at, flat_card, make_feature, make_meter, usage_card
+from tests.services.changes import assert_books_are_clean, change, fee, flat_plan, lines, money, run, subscribe
+
+pytestmark = pytest.mark.django_db
+
+GRADUATED = {
+    "type": "tiered",
+    "mode": "graduated",
+    "tiers": [
+        {"upToAmount": "5", "flatPrice": {"type": "flat", "amount": "100"}, "unitPrice": None},
+        {"upToAmount": "10", "flatPrice": {"type": "flat", "amount": "50"}, "unitPrice": None},
+        {"upToAmount": "15", "unitPrice": {"type": "unit", "amount": "5"}, "flatPrice": None},
+        {"unitPrice": {"type": "unit", "amount": "1"}, "flatPrice": None},
+    ],
+}
+
+
+@pytest.fixture
+def calls():
+    return make_feature(key="calls", name="Calls", meter=make_meter())
+
+
+def use(on, amount, subject="acme"):
+    UsageEvent.objects.create(
+        source="test",
+        external_id=f"{subject}-{on}-{amount}",
+        type="usage",
+        subject=subject,
+        time=at(on),
+        data={"amount": amount},
+        ingested_at=at(on),
+    )
+
+
+def metered_plan(key, feature, **card):
+    return flat_plan(key, None, cards=(usage_card(key="calls", name=f"{key.title()} calls", feature=feature, **card),))
+
+
+def usage_lines():
+    rows = InvoiceLine.objects.filter(kind="usage", invoice__issued_at__isnull=False, deleted_at=None)
+    return [
+        (
+            line.name,
+            f"{line.quantity if line.metered_quantity is None else line.metered_quantity:.0f}",
+            money(line.amount + line.charges_total - line.discounts_total),
+        )
+        for line in rows.order_by("period_start")
+    ]
+
+
+def test_free_units_count_on_across_the_change(calls):
+    """110 free units; 50 before, 75 after: 0 and 15 are charged."""
+    free = {"usage": {"quantity": "110"}}
+    price = {"type": "unit", "amount": "1.00"}
+    subscription = subscribe(metered_plan("basic", calls, price=price, discounts=free))
+    use("2026-04-10", "50")
+    use("2026-04-20", "75")
+    change(subscription, metered_plan("pro", calls, price=price, discounts=free))
+    run("2026-05-01")
+    assert usage_lines() == [("Basic calls", "50", "0.00"), ("Pro calls", "75", "15.00")]
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+def test_with_reset_the_free_units_start_anew(calls):
+    free = {"usage": {"quantity": "110"}}
+    price = {"type": "unit", "amount": "1.00"}
+    subscription = subscribe(metered_plan("basic", calls, price=price, discounts=free))
+    use("2026-04-10", "50")
+    use("2026-04-20", "75")
+    change(subscription, metered_plan("pro", calls, price=price, discounts=free), usage="reset")
+    run("2026-05-01")
+    assert usage_lines() == [("Basic calls", "50", "0.00"), ("Pro calls", "75", "0.00")]
+
+
+@pytest.mark.parametrize(
+    ("usage", "after"),
+    [
+        # Units 13 to 22: three at 5, seven at 1; the flat parts of 100 and 50 were billed before.
+        ("preserve", "22.00"),
+        # Ten units anew: 100 + 50.
+        ("reset", "150.00"),
+    ],
+)
+def test_tiers_count_on_and_their_flat_parts_bill_once(calls, usage, after):
+    """The worked example of billing rules 3, 22 units in all: 12 before the change (160.00) and 10 after it."""
+    subscription = subscribe(metered_plan("basic", calls, price=GRADUATED))
+    use("2026-04-10", "12")
+    use("2026-04-20", "10")
+    change(subscription, metered_plan("pro", calls, price=GRADUATED), usage=usage)
+    run("2026-05-01")
+    assert usage_lines() == [("Basic calls", "12", "160.00"), ("Pro calls", "10", after)]
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+@pytest.mark.parametrize(
+    ("usage", "billed"),
+    [
+        # Together 30 of a minimum of 100, made up for where the period closes.
+        ("preserve", ["10.00", "90.00"]),
+        # Half a period each, half of the minimum each.
+        ("reset", ["50.00", "50.00"]),
+    ],
+)
+def test_a_minimum_is_billed_once_on_the_line_that_closes_the_period(calls, usage, billed):
+    price = {"type": "unit", "amount": "1.00", "minimumAmount": "100.00"}
+    subscription = subscribe(metered_plan("basic", calls, price=price))
+    use("2026-04-10", "10")
+    use("2026-04-20", "20")
+    change(subscription, metered_plan("pro", calls, price=price), usage=usage)
+    run("2026-05-01")
+    assert [amount for _, _, amount in usage_lines()] == billed
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+def test_a_maximum_holds_for_the_period_as_a_whole(calls):
+    price = {"type": "unit", "amount": "1.00", "maximumAmount": "60.00"}
+    subscription = subscribe(metered_plan("basic", calls, price=price))
+    use("2026-04-10", "50")
+    use("2026-04-20", "50")
+    change(subscription, metered_plan("pro", calls, price=price))
+    run("2026-05-01")
+    assert [amount for _, _, amount in usage_lines()] == ["50.00", "10.00"]
+
+
+def test_a_cancelation_after_a_change_closes_the_period_with_the_minimum_of_its_time(calls):
+    """20 of 30 days were active: two thirds of 90.00 are 60.00, of which 10.00 and 20.00 were used."""
+    price = {"type": "unit", "amount": "1.00", "minimumAmount": "90.00"}
+    subscription = subscribe(metered_plan("basic", calls, price=price))
+    use("2026-04-10", "10")
+    use("2026-04-18", "20")
+    successor = change(subscription, metered_plan("pro", calls, price=price)).successor
+    with clock.frozen_at(at("2026-04-21")):
+        end_subscription(subscription=successor, timing="immediate")
+    assert [amount for _, _, amount in usage_lines()] == ["10.00", "50.00"]
+    assert_books_are_clean("2026-04-21T00:30")
+
+
+def test_usage_survives_two_changes_of_one_period(calls):
+    free = {"usage": {"quantity": "100"}}
+    price = {"type": "unit", "amount": "1.00"}
+    first = subscribe(metered_plan("one", calls, price=price, discounts=free))
+    for day in ("2026-04-05", "2026-04-15", "2026-04-25"):
+        use(day, "60")
+    second = change(first, metered_plan("two", calls, price=price, discounts=free), "2026-04-11").successor
+    third = change(second, metered_plan("three", calls, price=price, discounts=free), "2026-04-21").successor
+    assert [(use["from"][:10], use["to"][:10]) for use in third.items.get().earlier_use] == [
+        ("2026-04-01", "2026-04-11"),
+        ("2026-04-11", "2026-04-21"),
+    ]
+    run("2026-05-01")
+    assert usage_lines() == [("One calls", "60", "0.00"), ("Two calls", "60", "20.00"), ("Three calls", "60", "60.00")]
+    run("2026-06-01")
+    assert usage_lines()[-1] == ("Three calls", "0", "0.00")
+    assert_books_are_clean("2026-06-01T00:30")
+
+
+def test_there_and_back_in_one_second_keeps_the_usage(calls):
+    free = {"usage": {"quantity": "100"}}
+    price = {"type": "unit", "amount": "1.00"}
+    basic = metered_plan("basic", calls, price=price, discounts=free)
+    first = subscribe(basic)
+    use("2026-04-05", "60")
+    use("2026-04-25", "60")
+    second = change(first, metered_plan("pro", calls, price=price, discounts=free)).successor
+    change(second, basic)
+    run("2026-05-01")
+    assert usage_lines() == [("Basic calls", "60", "0.00"), ("Basic calls", "60", "20.00")]
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+def test_reported_quantities_count_on_too():
+    """200 GB reported before the change fill packages of 25; 10 more after it begin the ninth."""
+    feature = make_feature()
+    subscription = subscribe(flat_plan("basic", None, cards=(usage_card(feature=feature),)))
+    with clock.frozen_at(at("2026-04-10")):
+        report_quantity(item=SubscriptionItem.objects.get(), quantity=Decimal(190))
+    successor = change(subscription, flat_plan("pro", None, cards=(usage_card(feature=feature),))).successor
+    with clock.frozen_at(at("2026-04-20")):
+        report_quantity(item=successor.items.get(), quantity=Decimal(20))
+    run("2026-05-01")
+    assert usage_lines() == [("Excess storage", "190", "8.00"), ("Excess storage", "20", "1.00")]
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"key": "other_calls"},
+        {"billing_cadence": "P1Y"},
+        {"type": "flat_fee", "price": fee("5.00"), "feature": None},
+    ],
+)
+def test_only_what_is_counted_alike_is_taken_over(calls, other):
+    price = {"type": "unit", "amount": "1.00"}
+    subscription = subscribe(metered_plan("basic", calls, price=price))
+    card = usage_card(key="calls", name="Calls", feature=calls, price=price) | other
+    successor = change(subscription, flat_plan("pro", None, cards=(card,))).successor
+    assert successor.items.get().earlier_use == []
+    assert Subscription.objects.get(pk=subscription.pk).items.get().continued_at is None
+
+
+def test_seats_carry_over_and_an_aligned_upgrade_comes_back_right():
+    """5 seats at 10.00 from the 1st, 8 from the 11th: 50.00 and 20.00. On the 21st a third of 80.00 comes back."""
+
+    def seats(amount):
+        return (flat_card(key="seats", name="Seats", price=fee(amount)),)
+
+    subscription = subscribe(flat_plan("basic", None, cards=seats("10.00")), quantities={"seats": Decimal(5)})
+    with clock.frozen_at(at("2026-04-11")):
+        update_item(
+            subscription_id=subscription.id,
+            running_number=1,
+            update=ItemUpdate(product_id="seats", quantity=Decimal(8), align=True),
+        )
+    result = change(subscription, flat_plan("pro", None, cards=seats("30.00")), "2026-04-21")
+    # 50.00 x 10/30 = 16.67, and of the 20.00 for 20 days, 10.00 for ten; eight seats at 30.00 for ten days: 80.00.
+    assert lines(result.invoice_ids[0]) == [
+        ("Seats", "80.00"),
+        ("Unused part: Seats", "-16.67"),
+        ("Unused part: Seats", "-10.00"),
+    ]
+    assert_books_are_clean("2026-04-21T00:30")
+
+
+def test_seats_that_were_planned_for_later_stay_planned():
+    cards = (flat_card(key="seats", name="Seats", price=fee("10.00")),)
+    subscription = subscribe(flat_plan("basic", None, cards=cards), quantities={"seats": Decimal(5)})
+    with clock.frozen_at(at("2026-04-11")):
+        change_quantity(item=SubscriptionItem.objects.get(), quantity=Decimal(8), effective_at=at("2026-05-01"))
+    result = change(subscription, flat_plan("pro", None, cards=cards))
+    assert lines(result.invoice_ids[0]) == [("Seats", "25.00"), ("Unused part: Seats", "-25.00")]
+    run("2026-05-01")
+    assert InvoiceLine.objects.filter(invoice__number="INV-000003").get().amount == 80
