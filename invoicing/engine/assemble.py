@@ -121,11 +121,26 @@ def _rating_input(line: PlannedLine, quantity: Quantity | None, currency: str) -
 
 
 def _coupon(line: PlannedLine) -> Coupon | None:
-    """The coupon on a line. An amendment that takes something back has none: it corrects, it does not sell."""
-    if any(component.quantity < 0 for component in line.components) and line.amends is not None:
+    """The coupon on a line. Of a fixed amount, an amendment gets only what the charges before it left."""
+    facts = coupon_at(line.obligation.item, line.obligation.start)
+    if facts is None:
         return None
-    facts = coupon_at(line.obligation.item, line.start)
-    return None if facts is None else Coupon(facts.code, facts.percentage, facts.amount)
+    coupon = Coupon(facts.code, facts.percentage, facts.amount)
+    if facts.amount is None or not line.billed:
+        return coupon
+    price = line.obligation.revision.price
+    assert price is not None
+    before = rate(
+        RatingInput(
+            price=price,
+            quantity=ZERO,
+            currency=line.obligation.subscription.currency,
+            discounts=line.obligation.revision.discounts,
+            components=tuple(FlatComponent(*component) for component in line.billed),
+            coupon=coupon,
+        )
+    )
+    return coupon._replace(remaining=facts.amount - before.coupon_used)
 
 
 def _standard_invoice(

@@ -23,7 +23,7 @@ class PlannedLine:
     """A line that ought to stand: on the gathering invoice until `invoice_at`, then on a standard one.
 
     `waiting` is the gathering line that it already is, if any. `amends` is the issued line that it adds to; it then
-    charges `components` only. `on_draft` is the draft line that it replaces in place.
+    charges `components` only, on top of those `billed` already. `on_draft` is the draft line that it replaces in place.
     """
 
     obligation: Obligation
@@ -33,6 +33,7 @@ class PlannedLine:
     waiting: PendingLine | None = None
     amends: uuid.UUID | None = None
     on_draft: Billed | None = None
+    billed: tuple[Component, ...] = ()
 
     @property
     def changes_waiting_line(self) -> bool:
@@ -138,6 +139,7 @@ def _against_settled(
         invoice_at=min(component.start for component in missing),
         waiting=waiting_amendments.pop(settled.lines[0].id, None),
         amends=settled.lines[0].id,
+        billed=tuple(billed),
     )
 
 

@@ -12,7 +12,7 @@ from invoicing.models import BilledWindow, Invoice, InvoiceDetailedLine, Invoice
 from invoicing.services.close_customers import close_customers
 from invoicing.services.update_item import update_item
 from subscriptions.item_update import ItemUpdate
-from subscriptions.models import QuantityChange, QuantityReport
+from subscriptions.models import Coupon, CouponRedemption, QuantityChange, QuantityReport
 from subscriptions.services.create_subscription import create_subscription
 from tests.make import at, flat_card, make_customer, make_excess_plan, make_plan
 
@@ -272,3 +272,43 @@ def test_a_later_reduction_within_what_is_billed_is_refused():
     with pytest.raises(NegativeAmount, match="Nothing was changed"):
         update(subscription, "2026-04-16", quantity=3, effective_at=at("2026-04-20"))
     assert everything_stored() == before
+
+
+def redeemed(subscription, **terms):
+    """Redeem a coupon without end on the first item, from the subscription's start on."""
+    coupon = Coupon.objects.create(code="SPRING", periods=None, **terms)
+    CouponRedemption.objects.create(
+        coupon=coupon, item=subscription.items.get(running_number=1), effective_from=subscription.active_from
+    )
+
+
+def start_with_coupon(**terms):
+    customer = make_customer()
+    with clock.frozen_at(at("2026-04-01")):
+        subscription = create_subscription(
+            customer=customer,
+            plan=make_plan(cards=(seats_card(),)),
+            active_from=at("2026-04-01"),
+            quantities={"seats": Decimal(5)},
+        )
+        redeemed(subscription, **terms)
+        close_customers([customer.id], as_of=at("2026-04-01"))
+    return subscription
+
+
+def test_a_backdated_change_adds_exactly_the_difference_after_a_percentage_coupon():
+    subscription = start_with_coupon(percentage=Decimal(10))
+    update(subscription, "2026-04-16", effective_at=at("2026-04-01"))
+    close("2026-04-16T00:05", subscription.customer)
+    # 72.00 instead of 45.00.
+    assert totals() == ["45.00", "27.00"]
+
+
+@pytest.mark.parametrize(
+    ("amount", "first", "difference"),
+    [("5.00", "45.00", "15.00"), ("60.00", "0.00", "5.00"), ("200.00", "0.00", "0.00")],
+)
+def test_a_fixed_coupon_comes_off_a_period_once_however_often_the_quantity_changes(amount, first, difference):
+    subscription = start_with_coupon(amount=Decimal(amount), currency="EUR")
+    update(subscription, "2026-04-16", align=True)
+    assert totals() == [first, difference]
