@@ -4,13 +4,14 @@ PYTHON ?= python3
 ARGS ?=
 RUN = .venv/bin/python -m billing_site.runtime
 
-.PHONY: help demo serve test lint stop requirements clean
+.PHONY: help demo serve test bench lint stop requirements clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo           the demo company: web, worker and beat, with months of invoices"
 	@echo "make serve          the same, empty"
 	@echo "make test           every test (some of them: make test ARGS='tests/unit -k money')"
+	@echo "make bench          how many invoices a second a close issues (more: make bench ARGS='1000 --workers 2 --profile')"
 	@echo "make lint           format, style, types, layers, missing migrations"
 	@echo "make stop           stop what make demo or make serve runs in this folder"
 	@echo "make requirements   compile requirements*.in into pinned requirements*.txt"
@@ -26,6 +27,10 @@ serve: .venv/for-running
 # The data folder is a new one, gone afterwards, so a running demo and its data stay as they are.
 test: .venv/for-development
 	@$(RUN) run --throwaway -- .venv/bin/python -m pytest --numprocesses auto --maxprocesses 8 $(ARGS)
+
+# On this folder's own services, or those of a demo that runs: real disk writes, and a database that is dropped again.
+bench: .venv/for-running
+	@$(RUN) run -- .venv/bin/python -m benchmarks.close $(ARGS)
 
 lint: .venv/for-development
 	.venv/bin/ruff check .

@@ -8,7 +8,9 @@ import pstats
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +37,15 @@ class Meters:
     def __init__(self) -> None:
         self.queries = 0
         self.seconds: dict[str, float] = {}
+        self.statements: dict[str, list[float]] = defaultdict(list)
 
-    def count(self, execute: Callable[..., Any], *rest: Any) -> Any:
+    def count(self, execute: Callable[..., Any], statement: str, *rest: Any) -> Any:
         self.queries += 1
-        return execute(*rest)
+        begun = time.perf_counter()
+        try:
+            return execute(statement, *rest)
+        finally:
+            self.statements[statement].append(time.perf_counter() - begun)
 
     def timed(self, module: Any, name: str) -> None:
         """Have `module` call its function `name` through a stop-watch."""
@@ -58,9 +65,13 @@ class Meters:
         """COPY passes Django's counting by."""
         copy = Cursor.copy
 
-        def counted(cursor: Any, *args: Any, **kwargs: Any) -> Any:
+        @contextmanager
+        def counted(cursor: Any, statement: str) -> Iterator[Any]:
             self.queries += 1
-            return copy(cursor, *args, **kwargs)
+            begun = time.perf_counter()
+            with copy(cursor, statement) as writer:
+                yield writer
+            self.statements[statement].append(time.perf_counter() - begun)
 
         setattr(Cursor, "copy", counted)  # noqa: B010 - mypy forbids the plain assignment
 
@@ -89,7 +100,8 @@ def close(history: int, profile: bool) -> dict[str, Any]:
         profiler.disable()
         statistics = pstats.Stats(profiler, stream=sys.stderr)
         statistics.sort_stats("tottime").print_stats(45)
-        statistics.sort_stats("cumtime").print_stats(r"countinghouse|core|invoicing|subscriptions|entitlements", 60)
+        statistics.sort_stats("cumtime").print_stats(r"(core|customers|entitlements|invoicing|subscriptions)/", 60)
+        _print_statements(meters)
     after = _cpu_of(server)
     return {
         "seconds": time.perf_counter() - begun,
@@ -100,6 +112,15 @@ def close(history: int, profile: bool) -> dict[str, Any]:
         "rating": meters.seconds["rate"],
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def _print_statements(meters: Meters) -> None:
+    """The statements that took longest, as the client saw them."""
+    slowest = sorted(meters.statements.items(), key=lambda item: -sum(item[1]))
+    for statement, times in slowest[:25]:
+        text = " ".join(statement.split())
+        line = f"{1000 * sum(times):>8.0f} ms {len(times):>4} times  {text[:60]} ... {text[-100:]}"
+        print(line, file=sys.stderr)
 
 
 def _server_process() -> int:

@@ -86,7 +86,7 @@ def load_batch(customer_ids: Collection[uuid.UUID], *, whole_history: bool = Fal
             since[item.id], owner[item.id] = loaded.reconcile_from, mine
             feature_ids.update(rev.feature_id for rev in item.revisions if rev.feature_id is not None)
 
-    gathering = among(Invoice.objects.filter(status=InvoiceStatus.GATHERING), "customer_id", customer_ids)
+    gathering = among(Invoice.objects.filter(status=InvoiceStatus.GATHERING).order_by(), "customer_id", customer_ids)
     for invoice_id, customer_id, currency in gathering.values_list("id", "customer_id", "currency"):
         customers[customer_id].gathering[currency] = invoice_id
     _load_pending(customers)
@@ -107,7 +107,7 @@ def _tax_rates(countries: set[str]) -> dict[str, tuple[RateFacts, ...]]:
 
 def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
     owner = {invoice_id: loaded for loaded in customers.values() for invoice_id in loaded.gathering.values()}
-    rows = among(InvoiceLine.objects.all(), "invoice_id", owner).values_list(
+    rows = among(InvoiceLine.objects.order_by(), "invoice_id", owner).values_list(
         "id",
         "invoice_id",
         "currency",
@@ -141,7 +141,7 @@ def _load_billed(since: dict[uuid.UUID, datetime], owner: dict[uuid.UUID, Loaded
     if not since:
         return
     unsettled = BilledWindow.objects.filter(Q(span__endswith__gt=min(since.values())) | Q(span__upper_inf=True))
-    windows = among(unsettled, "item_id", since).values_list("id", "item_id", "span", "kind", "line_id")
+    windows = among(unsettled.order_by(), "item_id", since).values_list("id", "item_id", "span", "kind", "line_id")
     by_line: dict[uuid.UUID, Billed] = {}
     for window_id, item_id, span, kind, line_id in windows:
         if span.upper is not None and span.upper <= since[item_id]:
@@ -186,10 +186,10 @@ def _load_billed_lines(windows: dict[uuid.UUID, Billed]) -> None:
             window.on_draft = issued_at is None
         else:
             window.lines.append(line)
-    credits = among(kept.filter(kind=LineKind.CREDIT), "amends_id", lines)
+    credits = among(kept.filter(kind=LineKind.CREDIT).order_by(), "amends_id", lines)
     for line_id, amount in credits.values_list("amends_id", "amount"):
         lines[line_id].net_left += amount
-    notes = among(CreditNoteLine.objects.all(), "invoice_line_id", lines)
+    notes = among(CreditNoteLine.objects.order_by(), "invoice_line_id", lines)
     for line_id, amount in notes.values_list("invoice_line_id", "amount"):
         lines[line_id].net_left -= amount
 

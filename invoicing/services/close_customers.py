@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db import InterfaceError, OperationalError, transaction
 
+from core.among import among
 from core.locks import lock_customers
 from invoicing.choices import CustomerOutcome
 from invoicing.engine.close import Computed, Taken, as_cause, compute, due_by, store
@@ -100,11 +101,8 @@ def _park(customer_id: uuid.UUID, error: Exception, run_id: uuid.UUID | None) ->
 
 
 def _parked(customer_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
-    return set(
-        ParkedCustomer.objects.filter(customer_id__in=customer_ids, released_at__isnull=True).values_list(
-            "customer_id", flat=True
-        )
-    )
+    parked = ParkedCustomer.objects.filter(released_at__isnull=True).order_by()
+    return set(among(parked, "customer_id", customer_ids).values_list("customer_id", flat=True))
 
 
 def _outcome(close: CustomerClose) -> Outcome:

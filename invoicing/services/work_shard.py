@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from core import clock
+from core.among import among
 from core.bulk import update_rows
 from core.ids import new_id
 from core.locks import customer_group, lock_customers
@@ -35,7 +36,7 @@ def work_shard(shard_id: uuid.UUID, *, progress: Progress | None = None) -> bool
     shard = RunShard.objects.select_related("run").get(pk=shard_id)
     total = shard.customers.count()
     while True:
-        waiting = shard.customers.filter(outcome=CustomerOutcome.PENDING)
+        waiting = shard.customers.filter(outcome=CustomerOutcome.PENDING).order_by("id")
         ids = sorted(
             waiting.values_list("customer_id", flat=True)[:BATCH_SIZE], key=lambda pk: (customer_group(pk), pk)
         )
@@ -78,7 +79,8 @@ def _close_batch(shard: RunShard, customer_ids: list[uuid.UUID]) -> None:
     """
     with transaction.atomic():
         lock_customers(customer_ids)
-        waiting = shard.customers.filter(customer_id__in=customer_ids, outcome=CustomerOutcome.PENDING)
+        pending = shard.customers.filter(outcome=CustomerOutcome.PENDING).order_by()
+        waiting = among(pending, "customer_id", customer_ids)
         still_waiting = set(waiting.values_list("customer_id", flat=True))
         customer_ids = [customer_id for customer_id in customer_ids if customer_id in still_waiting]
         outcomes = close_customers(customer_ids, as_of=shard.run.as_of, run_id=shard.run_id)
@@ -87,11 +89,9 @@ def _close_batch(shard: RunShard, customer_ids: list[uuid.UUID]) -> None:
 
 
 def _write(shard: RunShard, outcomes: list[Outcome]) -> None:
-    rows = dict(
-        RunCustomer.objects.filter(run_id=shard.run_id, customer_id__in=[o.customer_id for o in outcomes]).values_list(
-            "customer_id", "id"
-        )
-    )
+    mine = RunCustomer.objects.filter(run_id=shard.run_id).order_by()
+    closed = among(mine, "customer_id", [outcome.customer_id for outcome in outcomes])
+    rows = dict(closed.values_list("customer_id", "id"))
     now = clock.now()
     update_rows(
         RunCustomer,
