@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -19,7 +20,7 @@ from core.admin.changes import changes_of, sentence_of
 from core.admin.display import admin_url
 from core.admin.paginator import CappedPaginator
 from core.admin.refusals import explain
-from core.admin.search import matching
+from core.admin.search import MAX_FOUND, matching
 from core.admin.verbs import Verb, VerbAdmin
 from core.audit.models import AuditEntry
 from core.audit.reasons import because
@@ -93,8 +94,13 @@ class BackOfficeAdmin(VerbAdmin):
             return queryset.filter(pk=known), False
         # One stage after the other: an OR over tables would read all of a million rows.
         for fields, lookup in ((self.search_exact, "exact"), (self.search_prefix, "istartswith")):
-            found = queryset.filter(matching(self.model, fields, lookup, term)) if fields else queryset.none()
-            if fields and found.exists():
+            if not fields:
+                continue
+            condition, is_cut = matching(self.model, fields, lookup, term)
+            found = queryset.filter(condition)
+            if found.exists():
+                if is_cut:
+                    messages.info(request, f"More than {MAX_FOUND:,} match “{term}”; not all are shown: type more.")
                 return found, False
         if not self.search_within:
             return queryset.none(), False

@@ -37,7 +37,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
     )
     list_filter = (InvoiceState, InvoiceCurrency, IssuedIn, "collection_method")
     list_select_related = ("customer",)
-    sortable_by = ("issued",)
+    sortable_by = ()
     search_exact = ("number",)
     search_prefix = ("customer__name", "customer__key")
     search_help_text = "An invoice number, or the start of a customer's name or key."

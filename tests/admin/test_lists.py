@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from billing_site.access.models import ApiKey
 from billing_site.access.services.create_api_key import create_api_key
-from core.admin import paginator
+from core.admin import paginator, search
 from core.audit.models import AuditEntry
 from core.ids import to_text
 from core.outbox.models import OutboxMessage
@@ -115,6 +115,14 @@ def test_a_customer_is_found_by_the_start_of_what_is_known_or_by_words_within(cl
     page = clerk.read(f"{list_url(Customer)}?q={term}")
     assert "Northwest Trading" in page
     assert "Southern Cross" not in page
+
+
+def test_a_search_that_matches_too_many_says_so(clerk, monkeypatch):
+    monkeypatch.setattr(search, "MAX_FOUND", 2)
+    for number in range(3):
+        make_customer(key=f"north-{number}", name=f"North {number}")
+    assert "not all are shown: type more." in clerk.read(f"{list_url(Customer)}?q=north")
+    assert "not all are shown" not in clerk.read(f"{list_url(Customer)}?q=north-1")
 
 
 def test_a_row_is_found_by_its_id(clerk):
