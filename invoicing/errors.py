@@ -44,3 +44,15 @@ class ContradictsInvoice(Conflict):
             "the change later, or correct that document first.",
             context={"document": document},
         )
+
+
+class OtherStripeAccount(Conflict):
+    """A Stripe account is tied to one app, and an app to one account."""
+
+    default_code = "other_stripe_account"
+
+
+class AppNotUsable(Conflict):
+    """The app is in use, or can't do what is asked."""
+
+    default_code = "app_not_usable"

@@ -14,6 +14,7 @@ from invoicing.services import advance_clock as clock_service
 from invoicing.services.advance_invoice import advance_due
 from invoicing.services.collect import collect_due
 from invoicing.services.mark_overdue import mark_overdue
+from invoicing.services.reconcile_payments import reconcile_payments as reconcile_payments_service
 from invoicing.services.start_run import start_run
 from invoicing.services.work_shard import work_shard as work_shard_service
 
@@ -55,6 +56,11 @@ def advance_invoices() -> None:
 def collect_invoices() -> None:
     if not _clock_advances():
         collect_due(as_of=clock.now())
+
+
+@shared_task
+def reconcile_payments() -> None:
+    reconcile_payments_service(as_of=clock.now())
 
 
 @shared_task

@@ -82,6 +82,9 @@ def _collect(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any])
     collected = collect_invoice(invoice=invoice)
     if collected.status == InvoiceStatus.PAID:
         return f"{collected} is paid."
+    due = collected.next_collection_at
+    if (due is not None and due <= clock.now()) or collected.payments.filter(to_cancel=True).exists():
+        return f"{collected} will be charged within seconds."
     return f"The charge did not succeed: {collected.get_status_display()}. {collected.status_note}".strip()
 
 

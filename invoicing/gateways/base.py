@@ -2,13 +2,19 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
 from customers.models import BillingApp
 from invoicing.choices import PaymentStatus
+
+# Failures that are ours, not the customer's: nothing was charged, and no try of the dunning plan is used up.
+NOT_SENT = "not_sent"
+NOT_AUTHORIZED = "not_authorized"
+CANCELED = "canceled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,9 @@ class ChargeRequest:
     idempotency_key: str
     external_customer_id: str | None
     customer_data: Mapping[str, Any]
+    payment_id: uuid.UUID | None = None
+    sent_at: datetime | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +55,13 @@ class CheckProblem(StrEnum):
 @dataclass(frozen=True, slots=True)
 class PaymentMethodCheck:
     """Whether an app can collect from a customer now. `problem` is None when it can; `message` says what is wrong, for
-    staff. `currency` is the one that the app binds the customer to, None where it binds them to none."""
+    staff. `currency` is the one that the app binds the customer to, None where it binds them to none.
+    `payment_method` is the one that would be charged, where the app has such."""
 
     problem: CheckProblem | None = None
     message: str = ""
     currency: str | None = None
+    payment_method: str | None = None
 
 
 class Gateway(Protocol):
@@ -62,6 +73,36 @@ class Gateway(Protocol):
 
     is_local: bool
 
+    def check_customer(self, app: BillingApp, external_id: str | None) -> PaymentMethodCheck: ...
+
+
+class LocalGateway(Gateway, Protocol):
+    """Charges at once, inside the transaction that books the outcome."""
+
     def charge(self, request: ChargeRequest) -> ChargeOutcome: ...
 
-    def check_customer(self, app: BillingApp, external_id: str | None) -> PaymentMethodCheck: ...
+
+class Connection(Protocol):
+    """A provider as one app reaches it. Its methods use no database: threads and callers outside of transactions call
+    them. None raises for what the provider answers or fails to answer; an outcome says it."""
+
+    def charge(self, request: ChargeRequest) -> ChargeOutcome:
+        """Charge once, however often it is called with the same key."""
+
+    def look_up(self, request: ChargeRequest, external_id: str | None) -> ChargeOutcome:
+        """What became of a charge. Without its id it is looked for among the customer's; NOT_SENT: it isn't there."""
+
+    def cancel(self, external_id: str) -> ChargeOutcome:
+        """See to it that the charge can't succeed any more; SUCCEEDED where it has already."""
+
+    def check_customer(self, external_id: str, payment_method: str | None) -> PaymentMethodCheck:
+        """Whether this customer can be charged, by this payment method or else by their default one."""
+
+    def close(self) -> None: ...
+
+
+class RemoteGateway(Gateway, Protocol):
+    """Charges by calls over the network: never inside a transaction."""
+
+    def connect(self, app: BillingApp) -> Connection:
+        """Reach the provider as `app` does. A BillingError says what is missing."""

@@ -1,9 +1,12 @@
-"""Collects issued invoices automatically, and plans the next try where a charge fails (billing rules 11)."""
+"""Collects issued invoices automatically, and plans the next try where a charge fails (billing rules 11).
+
+What charges at once, inside a transaction, is done here; charges over the network are in `collect_remotely`.
+"""
 
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,12 +15,14 @@ from django.db.models import Count, Min, Q
 
 from core.bulk import copy_rows, update_rows
 from core.ids import new_id, to_text
-from core.money import ZERO, to_wire
+from core.money import ZERO
 from core.outbox.services.enqueue import Email, enqueue_emails
 from customers.models import CustomerAppData
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus, PaymentStatus
-from invoicing.gateways import GATEWAYS, ChargeOutcome, ChargeRequest
+from invoicing.gateways import LOCAL_GATEWAYS, REMOTE_GATEWAYS, ChargeOutcome, ChargeRequest
 from invoicing.models import Invoice, Payment
+from invoicing.services.collect_remotely import collect_remotely
+from invoicing.services.dunning import failure_notice, next_try
 
 BATCH_SIZE = 250
 
@@ -32,9 +37,10 @@ class _Attempt:
 
 def collect_due(*, as_of: datetime) -> int:
     """Charge every invoice whose next try is due by `as_of`; returns how many were tried."""
-    tried = 0
+    tried = collect_remotely(as_of=as_of)
+    local = Invoice.objects.exclude(app__type__in=REMOTE_GATEWAYS)
     while True:
-        due = Invoice.objects.filter(next_collection_at__lte=as_of).order_by("next_collection_at", "id")
+        due = local.filter(next_collection_at__lte=as_of).order_by("next_collection_at", "id")
         ids = list(due.values_list("id", flat=True)[:BATCH_SIZE])
         done = collect_invoices(ids, as_of=as_of)
         tried += done
@@ -46,7 +52,8 @@ def collect_due(*, as_of: datetime) -> int:
 def collect_invoices(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> int:
     """Charge those of these invoices whose next try is due by `as_of`; returns how many were tried.
 
-    An invoice that another worker is charging right now is left to it.
+    An invoice that another worker is charging right now is left to it, and one that is charged over the network to
+    `collect_due`, which runs outside of any transaction within seconds.
     """
     if not invoice_ids:
         return 0
@@ -54,6 +61,7 @@ def collect_invoices(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> 
         Invoice.objects.select_for_update(of=("self",), skip_locked=True)
         .select_related("app", "supplier")
         .filter(pk__in=invoice_ids, next_collection_at__lte=as_of, status__in=OPEN_STATUSES, due__gt=0)
+        .exclude(app__type__in=REMOTE_GATEWAYS)
         .order_by("id")
     )
     if not invoices:
@@ -84,7 +92,7 @@ def _charge(invoices: Sequence[Invoice]) -> list[_Attempt]:
             external_customer_id=known.external_id if known else None,
             customer_data=known.data if known else {},
         )
-        gateway = GATEWAYS.get(invoice.app.type)
+        gateway = LOCAL_GATEWAYS.get(invoice.app.type)
         if gateway is None:
             outcome = ChargeOutcome(
                 PaymentStatus.FAILED,
@@ -141,7 +149,7 @@ def _record(attempts: Sequence[_Attempt], as_of: datetime) -> None:
         )
         updates.append(_effect(attempt, as_of))
         if outcome.status in (PaymentStatus.FAILED, PaymentStatus.ACTION_REQUIRED):
-            emails.append(_failure_notice(attempt))
+            emails.append(failure_notice(invoice, message=outcome.failure_message, attempt=attempt.number))
     copy_rows(Payment, payments)
     update_rows(Invoice, ("status", "status_note", "paid", "due", "next_collection_at", "updated_at"), updates)
     enqueue_emails(emails)
@@ -158,37 +166,14 @@ def _effect(attempt: _Attempt, as_of: datetime) -> tuple[Any, ...]:
         PaymentStatus.FAILED: InvoiceStatus.PAYMENT_FAILED,
         PaymentStatus.ACTION_REQUIRED: InvoiceStatus.PAYMENT_ACTION_REQUIRED,
     }.get(outcome.status, InvoiceStatus.PAYMENT_PENDING)
-    next_try = _next_try(attempt, as_of) if outcome.status == PaymentStatus.FAILED else None
+    failed = outcome.status == PaymentStatus.FAILED
+    again = next_try(invoice, first_failed_at=attempt.first_failed_at or as_of, as_of=as_of) if failed else None
     return (
         invoice.id,
         InvoiceStatus.OVERDUE.value if overdue else status.value,
         outcome.failure_message,
         invoice.paid,
         invoice.due,
-        next_try,
+        again,
         as_of,
-    )
-
-
-def _next_try(attempt: _Attempt, as_of: datetime) -> datetime | None:
-    """When to charge again: so many days after the first failure, by the frozen plan; None when that is used up."""
-    days = attempt.invoice.workflow_snapshot.get("values", {}).get("dunning_days") or []
-    first = attempt.first_failed_at or as_of
-    upcoming = [first + timedelta(days=day) for day in days]
-    return next((moment for moment in upcoming if moment > as_of), None)
-
-
-def _failure_notice(attempt: _Attempt) -> Email:
-    invoice = attempt.invoice
-    customer = invoice.customer_snapshot
-    return Email(
-        to=customer.get("primaryEmail") or "",
-        subject=f"Payment of invoice {invoice.number} failed",
-        body=(
-            f"Hello {customer.get('name')},\n\n"
-            f"we could not collect {to_wire(invoice.due)} {invoice.currency} for invoice {invoice.number}: "
-            f"{attempt.outcome.failure_message}\n"
-        ),
-        customer_id=invoice.customer_id,
-        dedupe_key=f"payment-failed:{to_text(invoice.id)}:{attempt.number}",
     )

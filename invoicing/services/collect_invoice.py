@@ -5,21 +5,32 @@ from django.db import transaction
 from core import clock
 from core.audit.services.record import record
 from customers.choices import CollectionMethod
-from invoicing.choices import OPEN_STATUSES
+from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, PaymentStatus
 from invoicing.errors import WrongInvoiceState
 from invoicing.models import Invoice
 from invoicing.services.collect import collect_invoices
 
 
 def collect_invoice(*, invoice: Invoice) -> Invoice:
-    """Charge what is due on `invoice` now. WrongInvoiceState when nothing is, or the customer pays by themselves."""
+    """Charge what is due on `invoice` now, or have a worker do so within seconds where that is a call over the network.
+
+    WrongInvoiceState when nothing is due, a charge is under way, or the customer pays by themselves.
+    """
     with transaction.atomic():
         locked = Invoice.objects.select_for_update().get(pk=invoice.pk)
         if locked.status not in OPEN_STATUSES or locked.due <= 0:
             raise WrongInvoiceState(f"Nothing is to be collected on {locked}: {locked.get_status_display()}.")
         if locked.collection_method != CollectionMethod.CHARGE_AUTOMATICALLY:
             raise WrongInvoiceState(f"{locked} was sent to the customer to pay: record the payment when it arrives.")
+        if locked.payments.filter(status__in=IN_FLIGHT).exists():
+            raise WrongInvoiceState(f"A charge of {locked} is under way: wait for its outcome. Nothing was changed.")
         now = clock.now()
+        # A charge that the customer could still confirm is ended first: two must never succeed.
+        waiting = locked.payments.filter(status=PaymentStatus.ACTION_REQUIRED, external_id__isnull=False)
+        if waiting.update(to_cancel=True, next_check_at=clock.real_now()):
+            locked.status_note = "The charge that waits for the customer is ended, then a new one is made."
+            locked.save(update_fields=["status_note", "updated_at"])
+            return locked
         locked.next_collection_at = now
         locked.save(update_fields=["next_collection_at", "updated_at"])
         record(

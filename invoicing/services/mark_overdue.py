@@ -24,7 +24,9 @@ def mark_overdue(*, as_of: datetime) -> int:
 
 @transaction.atomic
 def _mark_batch(as_of: datetime) -> int:
-    statuses = [status for status in OPEN_STATUSES if status != InvoiceStatus.OVERDUE]
+    # While a charge is under way the money may be on its way: its outcome decides first.
+    not_yet = (InvoiceStatus.OVERDUE, InvoiceStatus.PAYMENT_PENDING)
+    statuses = [status for status in OPEN_STATUSES if status not in not_yet]
     invoices = list(
         Invoice.objects.select_for_update(of=("self",), skip_locked=True)
         .filter(due__gt=0, issued_at__isnull=False, due_at__lte=as_of, status__in=statuses)

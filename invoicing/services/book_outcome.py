@@ -1,0 +1,132 @@
+"""Books what a payment provider says of a charge, whoever heard it first: the call, a webhook, a reconciliation."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from core import clock
+from core.locks import lock_customers
+from core.outbox.services.enqueue import enqueue_emails
+from customers.choices import AppStatus
+from customers.models import BillingApp
+from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus, PaymentStatus
+from invoicing.gateways import ChargeOutcome
+from invoicing.gateways.base import CANCELED, NOT_AUTHORIZED, NOT_SENT
+from invoicing.models import Invoice, Payment
+from invoicing.services.book_receipt import book_receipt
+from invoicing.services.dunning import action_notice, failure_notice, next_try
+
+_OURS = (NOT_SENT, NOT_AUTHORIZED)
+_AGAIN_AFTER = timedelta(minutes=1)
+_CHECK_PROCESSING_EVERY = timedelta(hours=1)
+_CHECK_ACTION_EVERY = timedelta(hours=6)
+_LONGEST_WAIT = timedelta(hours=6)
+
+
+@dataclass(slots=True)
+class _Booking:
+    payment: Payment
+    invoice: Invoice
+    outcome: ChargeOutcome
+    as_of: datetime
+
+
+@transaction.atomic
+def book_outcome(
+    *, payment_id: uuid.UUID, outcome: ChargeOutcome, as_of: datetime, known_at: datetime | None = None
+) -> Payment:
+    """Book `outcome` on the payment and its invoice, once; a state that is known already changes nothing.
+
+    `as_of` is billing time; `known_at`, in real time, is when the provider was in that state (now, by default). Money
+    that has arrived is booked whatever was thought before; a failure ends the attempt; older news than what is known
+    is ignored. So events may come twice and in any order.
+    """
+    known_at = known_at or clock.real_now()
+    customer_id = Payment.objects.values_list("invoice__customer_id", flat=True).get(pk=payment_id)
+    lock_customers([customer_id])
+    payment = Payment.objects.select_for_update().get(pk=payment_id)
+    invoice = Invoice.objects.select_for_update(of=("self",)).get(pk=payment.invoice_id)
+    if not _is_news(payment, outcome, known_at):
+        return payment
+    payment.external_id = outcome.external_id or payment.external_id
+    payment.status, payment.provider_state_at = outcome.status, known_at
+    payment.failure_code, payment.failure_message = outcome.failure_code, outcome.failure_message
+    payment.next_check_at = _next_check(payment)
+    booking = _Booking(payment, invoice, outcome, as_of)
+    if outcome.status == PaymentStatus.SUCCEEDED:
+        payment.received_at = as_of
+        book_receipt(invoice=invoice, payment=payment)
+        return payment
+    payment.save()
+    if outcome.failure_code == NOT_AUTHORIZED:
+        BillingApp.objects.filter(pk=payment.app_id).update(status=AppStatus.UNAUTHORIZED)
+    if invoice.status in OPEN_STATUSES and not _superseded(payment):
+        _follow(booking)
+    return payment
+
+
+def _is_news(payment: Payment, outcome: ChargeOutcome, known_at: datetime) -> bool:
+    if payment.status == PaymentStatus.SUCCEEDED:
+        return False
+    if outcome.status == PaymentStatus.SUCCEEDED:
+        return True
+    if payment.status == PaymentStatus.FAILED:
+        return False
+    if payment.status == outcome.status and payment.status not in IN_FLIGHT:
+        return False
+    return payment.provider_state_at is None or known_at >= payment.provider_state_at
+
+
+def _superseded(payment: Payment) -> bool:
+    return Payment.objects.filter(invoice=payment.invoice_id, attempt__gt=payment.attempt).exists()
+
+
+def _next_check(payment: Payment) -> datetime | None:
+    """When the provider is to be asked (again), in real time; None once the state is final."""
+    now = clock.real_now()
+    if payment.status == PaymentStatus.UNKNOWN:
+        return now + min(_AGAIN_AFTER * (1 << min(payment.checks, 12)), _LONGEST_WAIT)
+    if payment.status == PaymentStatus.PENDING:
+        return now + _CHECK_PROCESSING_EVERY
+    return now + _CHECK_ACTION_EVERY if payment.status == PaymentStatus.ACTION_REQUIRED else None
+
+
+def _follow(booking: _Booking) -> None:
+    """What the attempt's state means for an invoice that is still open: its status, next try and notice."""
+    payment, invoice, outcome, as_of = booking.payment, booking.invoice, booking.outcome, booking.as_of
+    status, note, again = InvoiceStatus.PAYMENT_PENDING, outcome.failure_message, None
+    assert payment.attempt is not None
+    if outcome.status == PaymentStatus.FAILED:
+        status, again = InvoiceStatus.PAYMENT_FAILED, _after_failure(booking)
+        if outcome.failure_code in _OURS or payment.to_cancel:
+            status = InvoiceStatus.PAYMENT_FAILED if _first_failure(invoice) else InvoiceStatus.ISSUED
+        else:
+            enqueue_emails([failure_notice(invoice, message=outcome.failure_message, attempt=payment.attempt)])
+    elif outcome.status == PaymentStatus.ACTION_REQUIRED:
+        status = InvoiceStatus.PAYMENT_ACTION_REQUIRED
+        again = next_try(invoice, first_failed_at=_first_failure(invoice) or payment.created_at, as_of=as_of)
+        enqueue_emails([action_notice(invoice, attempt=payment.attempt, as_of=as_of)])
+    if invoice.status != InvoiceStatus.OVERDUE:
+        invoice.status = status
+    invoice.status_note, invoice.next_collection_at = note, again
+    invoice.save(update_fields=["status", "status_note", "next_collection_at", "updated_at"])
+
+
+def _after_failure(booking: _Booking) -> datetime | None:
+    payment, as_of = booking.payment, booking.as_of
+    if payment.to_cancel:
+        return as_of
+    if booking.outcome.failure_code in _OURS:
+        return as_of + _AGAIN_AFTER
+    first = _first_failure(booking.invoice) or payment.created_at
+    return next_try(booking.invoice, first_failed_at=first, as_of=as_of)
+
+
+def _first_failure(invoice: Invoice) -> datetime | None:
+    """When the customer's first charge failed; failures of ours and cancelled charges don't count."""
+    failed = Payment.objects.filter(invoice=invoice, attempt__isnull=False, status=PaymentStatus.FAILED)
+    theirs = failed.exclude(failure_code__in=_OURS).exclude(failure_code=CANCELED, to_cancel=True)
+    first: datetime | None = theirs.order_by("created_at").values_list("created_at", flat=True).first()
+    return first

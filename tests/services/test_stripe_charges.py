@@ -1,0 +1,285 @@
+"""Charges at Stripe, against a server that honours idempotency keys: paid, declined, to confirm, unknown, crashed."""
+
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+
+from core import clock
+from core.crypto import decrypt
+from core.errors import Conflict, InvalidInput, PreconditionFailed
+from core.outbox.services.deliver import deliver_due
+from customers.models import BillingApp, CustomerAppData
+from invoicing.errors import WrongInvoiceState
+from invoicing.models import BalanceEntry, Invoice, Payment, StripeAccount
+from invoicing.services.collect import collect_due
+from invoicing.services.collect_invoice import collect_invoice
+from invoicing.services.collect_remotely import start_charges
+from invoicing.services.connect_stripe import install_stripe, update_stripe_keys
+from invoicing.services.mark_overdue import mark_overdue
+from invoicing.services.reconcile_payments import reconcile_payments
+from invoicing.services.record_payment import record_payment
+from tests.admin.billed import START, make_issued
+from tests.books.command import run_check
+from tests.fake_stripe import FakeStripe, running
+from tests.make import at, make_default_profile
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+KEY = "sk_test_0123456789abcdefXYZ"
+
+
+@pytest.fixture
+def fake(settings):
+    fake = FakeStripe()
+    with running(fake) as address:
+        settings.STRIPE_API_BASE = address
+        yield fake
+
+
+@pytest.fixture
+def app(fake):
+    return install_stripe(name="Stripe EU", api_key=KEY, webhook_secret="whsec_1")
+
+
+def issued(app, fake, behaviour="", **customer):
+    """INV-000001 over 50.00 EUR, issued on 17 March 2026 and to be charged at Stripe."""
+    make_default_profile(app=app)
+    invoice = make_issued()
+    fake.add_customer("cus_1", behaviour=behaviour, **customer)
+    CustomerAppData.objects.create(customer=invoice.customer, app=app, external_id="cus_1")
+    return invoice
+
+
+def collect(when=START):
+    with clock.frozen_at(when):
+        collect_due(as_of=when)
+
+
+def reconcile(when=START, *, later=timedelta()):
+    """Ask about open charges, as if `later` had passed since they were sent."""
+    for payment in Payment.objects.exclude(next_check_at=None):
+        payment.sent_at -= later
+        payment.next_check_at = clock.real_now()
+        payment.save()
+    with clock.frozen_at(when):
+        return reconcile_payments(as_of=when)
+
+
+def state(invoice):
+    invoice.refresh_from_db()
+    return invoice.status, str(invoice.paid), str(invoice.due)
+
+
+def check_books():
+    code, said = run_check("--only", "7", now="2026-03-17T00:01")
+    assert code == 0, said
+
+
+def test_a_charge_that_succeeds_pays_the_invoice(app, fake):
+    invoice = issued(app, fake)
+    assert invoice.status == "issued"
+    collect()
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    payment = Payment.objects.get()
+    assert (payment.status, payment.external_id, payment.attempt) == ("succeeded", "pi_1", 1)
+    assert fake.charged("cus_1") == [5000]
+    collect()
+    assert fake.charged("cus_1") == [5000]
+    check_books()
+
+
+def test_a_decline_is_a_state_and_the_dunning_plan_goes_on(app, fake):
+    invoice = issued(app, fake, "decline")
+    for day, again in ((17, 18), (18, 20), (20, 22), (22, 24), (24, None)):
+        collect(at(f"2026-03-{day}"))
+        assert state(invoice) == ("payment_processing.failed", "0", "50.00")
+        assert invoice.next_collection_at == (at(f"2026-03-{again}") if again else None)
+    payments = Payment.objects.order_by("attempt")
+    assert [(p.attempt, p.status, p.failure_code) for p in payments] == [
+        (n, "failed", "card_declined") for n in range(1, 6)
+    ]
+    with clock.frozen_at(at("2026-03-24")):
+        deliver_due()
+    failed = [message for message in mail.outbox if message.subject == "Payment of invoice INV-000001 failed"]
+    assert len(failed) == 5
+    check_books()
+
+
+def test_a_charge_to_confirm_waits_for_the_customer_and_is_found_paid(app, fake):
+    invoice = issued(app, fake, "action")
+    collect()
+    assert state(invoice) == ("payment_processing.action_required", "0", "50.00")
+    collect(at("2026-03-18"))
+    assert Payment.objects.count() == 1  # reminded, not charged anew
+    fake.intents["pi_1"]["status"] = "succeeded"
+    reconcile()
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    check_books()
+
+
+def test_another_try_ends_the_charge_that_waits_first(app, fake):
+    invoice = issued(app, fake, "action")
+    collect()
+    fake.behaviour["cus_1"] = ""
+    with clock.frozen_at(START):
+        collect_invoice(invoice=invoice)
+    reconcile()
+    collect()
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    assert [intent["status"] for intent in fake.intents.values()] == ["canceled", "succeeded"]
+
+
+def test_another_try_of_what_was_confirmed_meanwhile_charges_nothing_more(app, fake):
+    invoice = issued(app, fake, "action")
+    collect()
+    with clock.frozen_at(START):
+        collect_invoice(invoice=invoice)
+    fake.intents["pi_1"]["status"] = "succeeded"
+    reconcile()
+    collect()
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    assert fake.charged("cus_1") == [5000]
+
+
+def test_a_charge_that_waits_is_ended_once_the_invoice_is_paid_otherwise(app, fake):
+    invoice = issued(app, fake, "action")
+    collect()
+    with clock.frozen_at(START):
+        record_payment(invoice=invoice, amount=invoice.due, received_at=START, reference="by bank")
+    reconcile()
+    assert fake.intents["pi_1"]["status"] == "canceled"
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    check_books()
+
+
+def test_an_unknown_outcome_is_asked_about_and_charged_once(app, fake):
+    invoice = issued(app, fake, "drop")
+    collect()
+    assert state(invoice) == ("payment_processing.pending", "0", "50.00")
+    assert Payment.objects.get().status == "unknown"
+    with clock.frozen_at(START), pytest.raises(WrongInvoiceState, match="under way"):
+        collect_invoice(invoice=invoice)
+    fake.behaviour["cus_1"] = ""
+    reconcile()
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    assert fake.charged("cus_1") == [5000]
+    check_books()
+
+
+def test_a_charge_that_never_arrived_is_made_again_once_that_is_sure(app, fake):
+    invoice = issued(app, fake, "away")
+    collect()
+    fake.behaviour["cus_1"] = ""
+    reconcile()
+    assert Payment.objects.get().status == "unknown"  # it may still be on its way
+    reconcile(later=timedelta(minutes=16))
+    assert Payment.objects.get().failure_code == "not_sent"
+    collect(START + timedelta(minutes=1))
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    assert fake.charged("cus_1") == [5000]
+    with clock.frozen_at(START):
+        deliver_due()
+    assert not [message for message in mail.outbox if "failed" in message.subject]
+
+
+def test_a_worker_that_dies_before_or_after_the_call_loses_and_doubles_nothing(app, fake):
+    invoice = issued(app, fake)
+    with clock.frozen_at(START):
+        (charge,) = start_charges(as_of=START)  # and then it dies
+    collect()
+    assert fake.charged("cus_1") == []
+    assert state(invoice)[0] == "payment_processing.pending"
+    assert mark_overdue(as_of=at("2026-04-30")) == 0  # its outcome decides first
+    fake.answer(
+        "POST",
+        "/v1/payment_intents",
+        {
+            "customer": "cus_1",
+            "amount": "5000",
+            "currency": "eur",
+            **{f"metadata[{k}]": v for k, v in charge.request.metadata.items()},
+        },
+        charge.request.idempotency_key,
+    )
+    reconcile()
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    assert fake.charged("cus_1") == [5000]
+    check_books()
+
+
+def test_money_that_comes_twice_goes_to_the_balance(app, fake):
+    invoice = issued(app, fake, "processing")
+    collect()
+    with clock.frozen_at(START):
+        record_payment(invoice=invoice, amount=invoice.due, received_at=START, reference="by bank")
+    fake.intents["pi_1"]["status"] = "succeeded"
+    reconcile()
+    assert state(invoice) == ("paid", "100.00", "0.00")
+    assert [(e.kind, str(e.amount)) for e in BalanceEntry.objects.all()] == [("overpayment", "50.00")]
+    check_books()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "code"),
+    [
+        (lambda fake: fake.customers.clear(), "no_customer_id"),
+        (lambda fake: fake.add_customer("cus_1", method=None), "no_payment_method"),
+    ],
+)
+def test_without_a_customer_or_a_payment_method_the_charge_fails_with_the_cause(app, fake, prepare, code):
+    invoice = issued(app, fake)
+    prepare(fake)
+    collect()
+    assert state(invoice)[0] == "payment_processing.failed"
+    assert Payment.objects.get().failure_code == code
+    assert fake.intents == {}
+
+
+def test_a_refused_key_stops_the_app_and_not_the_customers_dunning(app, fake):
+    invoice = issued(app, fake)
+    fake.refuse_key = True
+    collect()
+    app.refresh_from_db()
+    assert (app.status, state(invoice)[0]) == ("unauthorized", "issued")
+    collect(at("2026-03-18"))
+    assert Payment.objects.count() == 1
+    fake.refuse_key = False
+    update_stripe_keys(app=app, api_key=KEY, webhook_secret=None)
+    collect(at("2026-03-18"))
+    assert state(invoice) == ("paid", "50.00", "0.00")
+
+
+def test_a_copy_of_the_database_on_a_site_of_the_other_mode_charges_nothing(app, fake, settings):
+    invoice = issued(app, fake)
+    settings.STRIPE_MODE = "live"
+    collect()
+    assert fake.intents == {}
+    assert state(invoice)[0] == "issued"
+    assert "test key" in invoice.status_note
+
+
+def test_keys_are_encrypted_and_only_masked_ones_are_shown(app):
+    account = StripeAccount.objects.get()
+    assert (account.masked_api_key, account.account_id) == ("sk_test_************XYZ", "acct_fake")
+    assert KEY not in account.api_key
+    assert decrypt(account.api_key) == KEY
+    assert decrypt(account.webhook_secret) == "whsec_1"
+
+
+def test_live_and_foreign_keys_are_refused(app, fake):
+    with pytest.raises(InvalidInput, match="live key"):
+        install_stripe(name="Live", api_key="sk_live_0123456789")
+    with pytest.raises(InvalidInput, match="secret key"):
+        install_stripe(name="Public", api_key="pk_test_0123456789")
+    with pytest.raises(Conflict, match="installed already"):
+        install_stripe(name="Again", api_key=KEY)
+    fake.account = "acct_other"
+    with pytest.raises(Conflict, match="another Stripe account"):
+        update_stripe_keys(app=app, api_key="sk_test_other", webhook_secret=None)
+    fake.refuse_key = True
+    with pytest.raises(PreconditionFailed, match="does not accept"):
+        install_stripe(name="Refused", api_key="sk_test_refused")
+    assert BillingApp.objects.filter(type="stripe").count() == 1
+    assert decrypt(StripeAccount.objects.get().api_key) == KEY
+    assert Invoice.objects.count() == 0
