@@ -58,6 +58,8 @@ def load_subscriptions(subscriptions: QuerySet[Subscription]) -> list[LoadedSubs
             "pauses",
             "reconcile_from",
             "next_billing_at",
+            "plan__key",
+            "plan__version",
         )
     )
     ids = [row["id"] for row in rows]
@@ -132,6 +134,7 @@ def _build(
                 _canonical(revision.discounts),
                 _canonical(revision.tax_config),
                 revision.description,
+                _origin(row["plan__key"], row["plan__version"]),
             )
             for revisions in items.values()
             for revision in revisions
@@ -204,14 +207,22 @@ def _coupons(item_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[CouponFac
     return {item_id: tuple(coupons) for item_id, coupons in found.items()}
 
 
-def reports_of(item_ids: Iterable[uuid.UUID], *, since: datetime) -> dict[uuid.UUID, list[tuple[datetime, Decimal]]]:
-    """What was reported in time for periods from `since` on: (period start, quantity) by item, the last one last."""
-    found: dict[uuid.UUID, list[tuple[datetime, Decimal]]] = defaultdict(list)
-    rows = among(QuantityReport.objects.filter(period_start__gte=since, late=False), "item_id", list(item_ids))
-    for item_id, period_start, quantity in rows.order_by("reported_at", "id").values_list(
-        "item_id", "period_start", "quantity"
+class Report(NamedTuple):
+    """A quantity that was reported for the period that starts at `period_start`, in UTC."""
+
+    period_start: datetime
+    quantity: Decimal
+    reported_at: datetime
+
+
+def reports_of(item_ids: Iterable[uuid.UUID], *, since: datetime) -> dict[uuid.UUID, list[Report]]:
+    """What was reported in time for periods from `since` on, by item, the last one last."""
+    found: dict[uuid.UUID, list[Report]] = defaultdict(list)
+    rows = QuantityReport.objects.filter(item_id__in=list(item_ids), period_start__gte=since, late=False)
+    for item_id, period_start, quantity, reported_at in rows.order_by("reported_at", "id").values_list(
+        "item_id", "period_start", "quantity", "reported_at"
     ):
-        found[item_id].append((period_start, quantity))
+        found[item_id].append(Report(period_start, quantity, reported_at))
     return found
 
 
@@ -241,6 +252,13 @@ def _required_cadence(text: str) -> Cadence:
 @lru_cache(maxsize=4096)
 def _canonical(text: str | None) -> str | None:
     return None if text is None else canonical_json(json.loads(text))
+
+
+@lru_cache(maxsize=4096)
+def _origin(plan_key: str | None, plan_version: int | None) -> str:
+    if plan_key is None:
+        return canonical_json({"source": "custom"})
+    return canonical_json({"source": "plan", "plan": plan_key, "version": plan_version})
 
 
 # Thousands of subscriptions share a few price texts; parsed prices are immutable.

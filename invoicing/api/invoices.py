@@ -10,7 +10,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.rest.lookups import find
+from core.ids import to_text
+from core.rest.lookups import find, missing
 from core.rest.views import WireViewSet
 from customers.models import Customer
 from customers.selectors import living_customer
@@ -22,8 +23,10 @@ from invoicing.api.invoice_inputs import (
     simulated_line,
 )
 from invoicing.api.invoice_serializers import EXPANDS, InvoiceSerializer
+from invoicing.api.line_serializers import LineExplanationSerializer
 from invoicing.live import show_live
 from invoicing.models import Invoice
+from invoicing.rating import readable
 from invoicing.selectors import invoices_for_display
 from invoicing.services.advance_invoice import advance_invoice
 from invoicing.services.approve_invoice import approve_invoice
@@ -116,6 +119,24 @@ class InvoiceViewSet(WireViewSet):
         context = {**self.get_serializer_context(), "lines": True}
         shown = InvoiceSerializer(invoices.order_by("created_at", "id"), many=True, context=context).data
         return Response(shown, status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        operation_id="explainInvoiceLine",
+        parameters=[OpenApiParameter("lineId", str, OpenApiParameter.PATH)],
+        responses=LineExplanationSerializer,
+        filters=False,
+    )
+    @action(detail=True, methods=["get"], url_path="lines/(?P<lineId>[^/.]+)/explain", pagination_class=None)
+    def explain(self, request: Request, *, lineId: str, **kwargs: str) -> Response:  # noqa: N803 - the path's name
+        """How a line came to its amount: as it was billed, or as it would be now on a gathering invoice."""
+        invoice = find(invoices_for_display(lines=True), self.addressed, what="invoice")
+        show_live([invoice])
+        lines = {to_text(line.pk): line for line in invoice.shown_lines}  # type: ignore[attr-defined]
+        line = lines.get(lineId.upper())
+        if line is None or line.explain is None:
+            raise missing("explained line of this invoice", lineId)
+        shown = {"line_id": line.pk, "explain": line.explain, "readable": readable(line.explain)}
+        return self.show(shown, LineExplanationSerializer)
 
     @extend_schema(operation_id="advanceInvoiceAction", request=None)
     @action(detail=True, methods=["post"])

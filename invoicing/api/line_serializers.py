@@ -122,7 +122,8 @@ class DetailedLineSerializer(WireSerializer):
 class LineSerializer(WireSerializer):
     """Expects `shown_details` on the line, `phase_id`, and its invoice: see `invoices_for_display`.
 
-    `parentLineId` and `amendsLineId` (the line that an adjustment adds to) are ours beyond the clients' types.
+    `parentLineId`, `amendsLineId` (the line that an adjustment adds to) and `explain` (the account that the amount can
+    be computed from again) are ours beyond the clients' types.
     """
 
     id = ULIDField()
@@ -152,6 +153,7 @@ class LineSerializer(WireSerializer):
     totals = TotalsSerializer(source="*")
     subscription = serializers.SerializerMethodField()
     children = serializers.SerializerMethodField()
+    explain = ObjectField(required=False)
 
     @extend_schema_field(serializers.ChoiceField(choices=["usage_based"]))
     def get_type(self, line: InvoiceLine) -> str:
@@ -211,6 +213,14 @@ class LineSerializer(WireSerializer):
             ).data
             for position, detail in enumerate(details)
         ]
+
+
+class LineExplanationSerializer(WireSerializer):
+    """`explain` is the account that the line's amount can be computed from again; `readable` says it in sentences."""
+
+    line_id = ULIDField()
+    explain = ObjectField()
+    readable = serializers.ListField(child=TextField())
 
 
 def _child(

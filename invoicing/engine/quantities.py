@@ -8,26 +8,33 @@ from typing import NamedTuple
 
 from core.money import ZERO
 from entitlements.models import Feature
-from entitlements.usage import NO_USAGE, UsageRequest, reading_of, usage_of
+from entitlements.usage import NO_USAGE, MeterReading, UsageRequest, reading_of, usage_of
 from invoicing.choices import LineKind
 from invoicing.engine.plan import PlannedLine
 from invoicing.errors import CannotBill
 from invoicing.models import InvoiceLine
-from subscriptions.facts import reports_of
+from subscriptions.facts import Report, reports_of
 
 
 class Quantity(NamedTuple):
     """What a usage line is billed for (None: nothing was reported), and how many events it came from.
 
-    `earlier` is what the same period had used before the line's window, `earlier_net` what was billed for that.
+    `earlier` is what the same period had used before the line's window, `earlier_net` what was billed for that. A
+    metered quantity knows how it was read (`reading`, by the meter `meter_key`), a reported one when.
     """
 
     quantity: Decimal | None
     events: int = 0
     unreadable: int = 0
-    metered: bool = False
+    reading: MeterReading | None = None
+    meter_key: str = ""
+    reported_at: datetime | None = None
     earlier: Decimal = ZERO
     earlier_net: Decimal = ZERO
+
+    @property
+    def metered(self) -> bool:
+        return self.reading is not None
 
 
 def feature_of(line: PlannedLine, features: Mapping[uuid.UUID, Feature]) -> Feature:
@@ -60,11 +67,14 @@ def quantities_of(
     """
     requests: list[UsageRequest] = []
     reported: list[int] = []
+    readings: dict[int, tuple[MeterReading, str]] = {}
     for index, (line, subjects) in enumerate(lines):
-        reading = reading_of(feature_of(line, features))
-        if reading is None:
+        feature = feature_of(line, features)
+        reading = reading_of(feature)
+        if reading is None or feature.meter is None:
             reported.append(index)
             continue
+        readings[index] = (reading, feature.meter.key)
         window = line.obligation
         end = max(min(window.end, as_of), window.start)
         before = tuple((use.start, use.end) for use in window.earlier)
@@ -77,14 +87,16 @@ def quantities_of(
     found: list[Quantity] = []
     for index, (line, _) in enumerate(lines):
         net = earlier_nets.get(id(line), ZERO)
-        if 2 * index in usage:
+        if index in readings:
+            reading, meter_key = readings[index]
             whole, before_it = usage[2 * index], usage.get(2 * index + 1, NO_USAGE)
             found.append(
                 Quantity(
                     whole.quantity - before_it.quantity,
                     whole.events - before_it.events,
                     whole.unreadable,
-                    metered=True,
+                    reading=reading,
+                    meter_key=meter_key,
                     earlier=before_it.quantity,
                     earlier_net=net,
                 )
@@ -93,16 +105,19 @@ def quantities_of(
             window = line.obligation
             said = reports.get((window.item.id, window.start, window.end))
             before_said = (reports.get((use.item_id, use.start, use.end)) for use in window.earlier)
-            earlier = sum((amount for amount in before_said if amount is not None), ZERO)
-            found.append(Quantity(said, earlier=earlier, earlier_net=net))
+            earlier = sum((report.quantity for report in before_said if report is not None), ZERO)
+            if said is None:
+                found.append(Quantity(None, earlier=earlier, earlier_net=net))
+            else:
+                found.append(Quantity(said.quantity, reported_at=said.reported_at, earlier=earlier, earlier_net=net))
     return found
 
 
 _Window = tuple[uuid.UUID, datetime, datetime]
 
 
-def _reports(lines: Sequence[PlannedLine]) -> dict[_Window, Decimal]:
-    """The last quantity reported for each window of these lines and for what their periods had before them."""
+def _reports(lines: Sequence[PlannedLine]) -> dict[_Window, Report]:
+    """The last report for each window of these lines and for what their periods had before them."""
     windows: set[_Window] = set()
     for line in lines:
         window = line.obligation
@@ -111,11 +126,11 @@ def _reports(lines: Sequence[PlannedLine]) -> dict[_Window, Decimal]:
     if not windows:
         return {}
     said = reports_of({item_id for item_id, _, _ in windows}, since=min(start for _, start, _ in windows))
-    found: dict[_Window, Decimal] = {}
+    found: dict[_Window, Report] = {}
     for item_id, start, end in windows:
-        amounts = [amount for at, amount in said.get(item_id, ()) if start <= at < end]
-        if amounts:
-            found[(item_id, start, end)] = amounts[-1]
+        reports = [report for report in said.get(item_id, ()) if start <= report.period_start < end]
+        if reports:
+            found[(item_id, start, end)] = reports[-1]
     return found
 
 

@@ -9,6 +9,7 @@ from core.jsontext import canonical_json
 from core.money import ZERO
 from customers.choices import TaxBehavior
 from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy, LineStatus, WindowKind
+from invoicing.engine.basis import explained
 from invoicing.engine.documents import InvoiceDocument, RatedDocumentLine
 from invoicing.engine.load import components_to_json
 from invoicing.engine.plan import PlannedLine
@@ -172,7 +173,7 @@ def rated_columns(line: RatedDocumentLine) -> Row:
         "quantity": line.rated.quantity,
         "metered_quantity": metered,
         "pre_period_quantity": line.quantity.earlier if line.quantity is not None else None,
-        "explain": line.rated.account,
+        "explain": explained(line.planned, line.quantity, line.rated.account),
         **tax_columns(line.tax_terms),
         **line.totals(),
     }

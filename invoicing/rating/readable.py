@@ -1,6 +1,7 @@
 """Owns the account as arithmetic that people read: one line of text for each part, then the sums."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from invoicing.rating.values import COUPON_REASON, MAXIMUM_REASON, PERCENTAGE_REASON
@@ -8,7 +9,8 @@ from invoicing.rating.values import COUPON_REASON, MAXIMUM_REASON, PERCENTAGE_RE
 
 def readable(account: Mapping[str, Any]) -> list[str]:
     """The account in plain English, one step a line, such as "Tier 2: over 5 up to 10: 5 × 0.25 = 1.25"."""
-    lines = _quantity(account["quantity"], free=account.get("discounts", {}).get("usage"))
+    lines = _basis(account.get("basis", {}))
+    lines += _quantity(account.get("quantity", {}), free=account.get("discounts", {}).get("usage"))
     lines += [_part(part) for part in account["parts"]]
     if not account["parts"]:
         lines.append("Nothing to charge.")
@@ -17,14 +19,43 @@ def readable(account: Mapping[str, Any]) -> list[str]:
         billed = "" if earlier is None else f"; earlier parts of the period came to {earlier}"
         lines.append(f"Minimum spend of the period: {account['minimumDue']}{billed}")
     totals = account["totals"]
+    net = f"{totals['net']} {account['currency']}"
+    if "amount" not in totals:
+        # A credit has nothing but its net.
+        return [*lines, f"Net: {net}"]
     sums = [totals["amount"]]
     if _counts(totals["discountsTotal"]):
         sums.append(f"− {totals['discountsTotal']} discounts")
     if _counts(totals["chargesTotal"]):
         sums.append(f"+ {totals['chargesTotal']} commitments")
-    net = f"{totals['net']} {account['currency']}"
     lines.append(f"Net: {net}" if len(sums) == 1 else f"Net: {' '.join(sums)} = {net}")
     return lines
+
+
+def _basis(basis: Mapping[str, Any]) -> list[str]:
+    if not basis:
+        return []
+    window, quantity, price = basis["window"], basis["quantity"], basis["price"]
+    lines = [f"Service period: {_moment(window['from'])} to {_moment(window['to'])}"]
+    if quantity["source"] == "meter":
+        value = f" of {quantity['valueProperty']}" if "valueProperty" in quantity else ""
+        events = "1 event" if quantity["events"] == 1 else f"{quantity['events']} events"
+        kept = " and ".join(f"{path} in {', '.join(values)}" for path, values in quantity.get("filters", {}).items())
+        lines.append(
+            f"Metered by {quantity['meter']}: {quantity['aggregation']}{value} over {events} of type "
+            f"{quantity['eventType']}{f', where {kept}' if kept else ''}"
+        )
+    elif quantity["source"] == "report":
+        lines.append(f"Reported on {_moment(quantity['reportedAt'])}")
+    if price["source"] == "plan":
+        lines.append(f"Priced by plan {price['plan']}, version {price['version']}")
+    else:
+        lines.append("Priced by terms of the customer's own")
+    return lines
+
+
+def _moment(text: str) -> str:
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
 
 
 def _quantity(quantity: Mapping[str, str], *, free: Mapping[str, str] | None) -> list[str]:
@@ -35,7 +66,7 @@ def _quantity(quantity: Mapping[str, str], *, free: Mapping[str, str] | None) ->
         lines.append(
             f"Quantity: {quantity['window']} − {quantity['free']} of {free['quantity']} free = {quantity['priced']}"
         )
-    elif quantity["window"] != quantity["priced"]:
+    elif quantity and quantity["window"] != quantity["priced"]:
         lines.append(f"Quantity: {quantity['window']}, priced as {quantity['priced']}")
     return lines
 

@@ -111,6 +111,8 @@ class RevisionTerms:
     discounts: str | None
     tax_config: str | None
     description: str | None
+    # Where its price comes from, as an account names it: a plan's version, or terms of the customer's own.
+    origin: str
 
 
 @dataclass(frozen=True, slots=True)
