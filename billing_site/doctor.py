@@ -216,4 +216,6 @@ def _start_or(variable: str) -> str:
 
 
 def _first_line(error: Any) -> str:
-    return str(error).strip().split("\n", 1)[0] or type(error).__name__
+    """What an error says first, as a sentence that another may follow."""
+    said = str(error).strip().split("\n", 1)[0] or type(error).__name__
+    return said if said.endswith((".", "?", "!")) else f"{said}."

@@ -57,7 +57,7 @@ class Server:
     def doctor(self) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "manage.py", "doctor"]
         return subprocess.run(
-            command, env=self.house.environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+            command, env=self.house.environment, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
         )
 
 
