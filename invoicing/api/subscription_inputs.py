@@ -21,8 +21,9 @@ from core.rest.serializers import WireSerializer
 from subscriptions.api.plan_serializers import PlanUpdateSerializer
 from subscriptions.choices import UpdateAction
 from subscriptions.item_update import ItemUpdate
+from subscriptions.timing import IMMEDIATE, NEXT_BILLING_CYCLE
 
-IMMEDIATE, NEXT_BILLING_CYCLE, CALENDAR = "immediate", "next_billing_cycle", "calendar"
+CALENDAR = "calendar"
 _TIME = {"type": "string", "format": "date-time"}
 
 _ACTIONS = {

@@ -20,8 +20,6 @@ from customers.models import Customer
 from customers.selectors import living_customer
 from invoicing.api.subscription_inputs import (
     CALENDAR,
-    IMMEDIATE,
-    NEXT_BILLING_CYCLE,
     ItemUpdateResultSerializer,
     ItemUpdateSerializer,
     SubscriptionCreateSerializer,
@@ -36,6 +34,7 @@ from subscriptions.choices import SubscriptionStatus
 from subscriptions.errors import field_error
 from subscriptions.models import Subscription
 from subscriptions.selectors import plan_named, subscriptions_expanded, subscriptions_shown, with_status
+from subscriptions.timing import IMMEDIATE, NEXT_BILLING_CYCLE
 
 # A caller's "now" is a little old when it arrives.
 BACKDATE_TOLERANCE = timedelta(minutes=5)

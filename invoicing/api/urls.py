@@ -3,11 +3,13 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from invoicing.api.balances import BalanceViewSet, CreditNoteViewSet
 from invoicing.api.customers import BilledCustomerViewSet
 from invoicing.api.invoices import InvoiceViewSet, SimulationViewSet
 from invoicing.api.payments import PaymentViewSet
 from invoicing.api.previews import PreviewViewSet
 from invoicing.api.runs import RunViewSet
+from invoicing.api.subscription_changes import SubscriptionChangeViewSet
 from invoicing.api.subscriptions import CustomerSubscriptionViewSet, SubscriptionItemViewSet, SubscriptionViewSet
 from invoicing.api.test_clock import TestClockViewSet
 
@@ -16,9 +18,26 @@ router.register("customers", BilledCustomerViewSet, basename="customer")
 router.register("subscriptions", SubscriptionViewSet, basename="subscription")
 router.register("billing/invoices", InvoiceViewSet, basename="invoice")
 router.register("payments", PaymentViewSet, basename="payment")
+router.register("credit-notes", CreditNoteViewSet, basename="credit-note")
 router.register("billing/runs", RunViewSet, basename="run")
+CHANGES = {
+    "change": "change",
+    "migrate": "migrate",
+    "cancel": "cancel",
+    "unschedule-cancelation": "unschedule_cancelation",
+    "restore": "restore",
+    "pause": "pause",
+    "resume": "resume",
+    "preview-change": "preview",
+}
 urlpatterns = [
     *router.urls,
+    *(
+        path(f"subscriptions/<str:subscriptionId>/{verb}", SubscriptionChangeViewSet.as_view({"post": action}))
+        for verb, action in CHANGES.items()
+    ),
+    path("customers/<str:customerIdOrKey>/balance", BalanceViewSet.as_view({"get": "retrieve"})),
+    path("customers/<str:customerIdOrKey>/balance/ledger", BalanceViewSet.as_view({"get": "ledger"})),
     path(
         "subscriptions/<str:subscriptionId>/items/<int:runningNumber>",
         SubscriptionItemViewSet.as_view({"put": "update"}),

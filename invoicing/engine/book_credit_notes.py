@@ -7,7 +7,7 @@ from typing import Any
 
 from core.bulk import copy_rows, update_rows
 from core.ids import new_id
-from core.money import ZERO
+from core.money import ZERO, round_money
 from invoicing.choices import OPEN_STATUSES, BalanceKind, InvoiceStatus, SeriesKind
 from invoicing.engine.credit_rows import credit_note_line_rows, credit_note_row
 from invoicing.engine.documents import CreditNoteDocument
@@ -44,7 +44,7 @@ def book_credit_notes(notes: Sequence[CreditNoteDocument], *, as_of: datetime, n
         assert supplier_id is not None
         row = credit_note_row(note, blocks[supplier_id], now)
         invoice = invoices[note.invoice_id]
-        row["reduced_due"] = min(row["total"], invoice.due)
+        row["reduced_due"] = round_money(min(row["total"], invoice.due), note.currency)
         row["moved_to_balance"] = row["total"] - row["reduced_due"]
         invoice.credited += row["total"]
         invoice.due -= row["reduced_due"]

@@ -77,7 +77,7 @@ def bill_change(*, subscription: Subscription, timing: Timing, change: Change, p
         now = clock.now()
         at = moment_of(timing, subscription=subscription, now=now)
         invoice_ids: list[uuid.UUID] = []
-        if at < now:
+        if subscription.active_from <= at < now:
             refuse_contradiction(subscription=subscription, at=at)
         if at <= now:
             earlier = bill_customer(subscription.customer_id, as_of=now, take=_due_before(subscription.id, at, now))

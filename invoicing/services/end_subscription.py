@@ -3,19 +3,36 @@
 from datetime import datetime
 
 from core import clock
+from core.money import ZERO, round_money
 from invoicing.services.bill_change import ChangeResult, bill_change
+from invoicing.services.delete_subscription import delete_subscription
 from invoicing.services.notify_change import notify_change
 from subscriptions.models import Subscription
 from subscriptions.services.cancel_subscription import cancel_subscription
-from subscriptions.timing import Timing
+from subscriptions.timing import Timing, moment_of
 
 
 def end_subscription(*, subscription: Subscription, timing: Timing, preview: bool = False) -> ChangeResult:
     """As `cancel_subscription`, when `timing` says, and billed at once where that is now; with `preview` nothing is
-    kept."""
+    kept. One that would never begin is deleted."""
+    now = clock.now()
+    if now < subscription.active_from and moment_of(timing, subscription=subscription, now=now) <= (
+        subscription.active_from
+    ):
+        return _never_begun(subscription, preview)
 
     def change(current: Subscription, at: datetime) -> None:
         canceled = cancel_subscription(subscription=current, at=at)
         notify_change(subscription=canceled, what="ends" if at >= clock.now() else "ended", at=at)
 
     return bill_change(subscription=subscription, timing=timing, change=change, preview=preview)
+
+
+def _never_begun(subscription: Subscription, preview: bool) -> ChangeResult:
+    identity = subscription.pk
+    if not preview:
+        delete_subscription(subscription=subscription)
+    # Shown once more as it ended: without any time.
+    subscription.pk, subscription.active_to = identity, subscription.active_from
+    zero = round_money(ZERO, subscription.currency)
+    return ChangeResult(subscription, None, subscription.currency, zero, zero, zero, zero, None, zero)

@@ -1,0 +1,156 @@
+"""`/subscriptions/{id}/...`: change, migrate, cancel, take that back, pause, resume; and preview."""
+
+from datetime import datetime
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import clock
+from core.rest.lookups import find
+from core.rest.views import WireViewSet
+from invoicing.api.change_inputs import (
+    ChangePreviewSerializer,
+    PreviewChangeSerializer,
+    SubscriptionChangeResponseSerializer,
+    SubscriptionChangeSerializer,
+    SubscriptionMigrateSerializer,
+    TimingSerializer,
+)
+from invoicing.api.subscription_inputs import CALENDAR
+from invoicing.api.subscriptions import SCOPES, check_backdate
+from invoicing.services.bill_change import ChangeResult
+from invoicing.services.change_subscription import change_subscription
+from invoicing.services.continue_subscription import continue_subscription
+from invoicing.services.end_subscription import end_subscription
+from invoicing.services.migrate_subscription import migrate_subscription
+from invoicing.services.pause_billing import pause_billing
+from invoicing.services.resume_billing import resume_billing
+from invoicing.services.start_subscription import calendar_anchor
+from subscriptions.api.plan_serializers import plan_terms
+from subscriptions.api.subscription_serializers import SubscriptionSerializer
+from subscriptions.models import Subscription
+from subscriptions.selectors import plan_named, subscriptions_expanded, subscriptions_shown
+from subscriptions.timing import Timing, moment_of
+
+
+class SubscriptionChangeViewSet(WireViewSet):
+    """A moment in the past needs the scope `backdate`, and must contradict no invoice."""
+
+    required_scopes = SCOPES
+    serializer_class = SubscriptionSerializer
+    queryset = Subscription.objects.none()
+    lookup_url_kwarg = "subscriptionId"
+
+    @extend_schema(
+        operation_id="changeSubscription",
+        request=SubscriptionChangeSerializer,
+        responses=SubscriptionChangeResponseSerializer,
+    )
+    def change(self, request: Request, **kwargs: str) -> Response:
+        return self._show_both(self._change(self.read_body(SubscriptionChangeSerializer)))
+
+    @extend_schema(
+        operation_id="migrateSubscription",
+        request=SubscriptionMigrateSerializer,
+        responses=SubscriptionChangeResponseSerializer,
+    )
+    def migrate(self, request: Request, **kwargs: str) -> Response:
+        body = self.read_body(SubscriptionMigrateSerializer)
+        subscription = self._addressed(body["timing"])
+        result = migrate_subscription(
+            subscription=subscription,
+            timing=body["timing"],
+            target_version=body.get("target_version"),
+            starting_phase=body.get("starting_phase"),
+            billing_anchor=_anchor(subscription, body),
+        )
+        return self._show_both(result)
+
+    @extend_schema(operation_id="cancelSubscription", request=TimingSerializer)
+    def cancel(self, request: Request, **kwargs: str) -> Response:
+        timing = self._timing()
+        return self.show(end_subscription(subscription=self._addressed(timing), timing=timing).subscription)
+
+    @extend_schema(operation_id="unscheduleCancelation", request=None)
+    def unschedule_cancelation(self, request: Request, **kwargs: str) -> Response:
+        """Let it run on. A change of plan that has not begun is taken back with it."""
+        return self.show(continue_subscription(subscription=self._addressed()))
+
+    @extend_schema(operation_id="restoreSubscription", request=None)
+    def restore(self, request: Request, **kwargs: str) -> Response:
+        """The same as to unschedule a cancelation: the clients have both."""
+        return self.show(continue_subscription(subscription=self._addressed()))
+
+    @extend_schema(operation_id="pauseSubscription", request=TimingSerializer)
+    def pause(self, request: Request, **kwargs: str) -> Response:
+        timing = self._timing()
+        return self.show(pause_billing(subscription=self._addressed(timing), timing=timing).subscription)
+
+    @extend_schema(operation_id="resumeSubscription", request=TimingSerializer)
+    def resume(self, request: Request, **kwargs: str) -> Response:
+        timing = self._timing()
+        return self.show(resume_billing(subscription=self._addressed(timing), timing=timing).subscription)
+
+    @extend_schema(
+        operation_id="previewSubscriptionChange", request=PreviewChangeSerializer, responses=ChangePreviewSerializer
+    )
+    def preview(self, request: Request, **kwargs: str) -> Response:
+        """What a change or a cancelation with this body would bill and give back, now and next. Writes nothing."""
+        body = self.read_body(PreviewChangeSerializer)
+        if "plan" in body or "custom_plan" in body:
+            result = self._change(body, preview=True)
+        else:
+            subscription = self._addressed(body["timing"])
+            result = end_subscription(subscription=subscription, timing=body["timing"], preview=True)
+        return self.show(result, ChangePreviewSerializer)
+
+    def _timing(self) -> Timing:
+        timing: Timing = self.read_body(TimingSerializer)["timing"]
+        return timing
+
+    def _addressed(self, timing: Timing | None = None) -> Subscription:
+        """The subscription in the path; `timing`, where it is a moment in the past, must be allowed to the caller."""
+        check_backdate(self.request, timing if isinstance(timing, datetime) else None)
+        found: Subscription = find(
+            subscriptions_shown().select_related("customer"), self.addressed, what="subscription"
+        )
+        return found
+
+    def _change(self, body: dict[str, Any], *, preview: bool = False) -> ChangeResult:
+        timing, named, custom = body["timing"], body.get("plan"), body.get("custom_plan")
+        subscription = self._addressed(timing)
+        now = clock.now()
+        sold_at = max(now, moment_of(timing, subscription=subscription, now=now))
+        return change_subscription(
+            subscription=subscription,
+            timing=timing,
+            plan=plan_named(**{"version": None, **named}, at=sold_at) if named else None,
+            custom_plan=plan_terms(custom) if custom else None,
+            billing_anchor=_anchor(subscription, body),
+            starting_phase=body.get("starting_phase"),
+            name=body.get("name"),
+            description=body.get("description", (custom or {}).get("description")),
+            metadata=body.get("metadata", (custom or {}).get("metadata")),
+            settlement_mode=body.get("settlement_mode"),
+            usage=body["usage"],
+            quantities=body.get("quantities"),
+            preview=preview,
+        )
+
+    def _show_both(self, result: ChangeResult) -> Response:
+        assert result.successor is not None
+        both = {
+            "current": result.subscription,
+            "next": subscriptions_expanded().get(pk=result.successor.pk),
+        }
+        return self.show(both, SubscriptionChangeResponseSerializer)
+
+
+def _anchor(subscription: Subscription, body: dict[str, Any]) -> datetime | None:
+    anchor = body.get("billing_anchor")
+    if anchor == CALENDAR:
+        at = moment_of(body["timing"], subscription=subscription, now=clock.now())
+        return calendar_anchor(customer=subscription.customer, active_from=at)
+    return anchor
