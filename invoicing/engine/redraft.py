@@ -8,10 +8,12 @@ from decimal import Decimal
 from django.db import connection
 
 from core.bulk import copy_rows, update_rows
+from core.money import ZERO, to_wire
 from customers.choices import TaxBehavior
 from invoicing.choices import InvoiceStatus
 from invoicing.engine.documents import RatedDocumentLine
 from invoicing.engine.rows import RATED_COLUMNS, TERMS_COLUMNS, detail_rows, line_row, rated_columns
+from invoicing.errors import CannotBill
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
 from invoicing.tax import TaxTerms, tax_lines
 
@@ -53,7 +55,10 @@ def drop_from_drafts(line_ids: Sequence[uuid.UUID], *, now: datetime) -> None:
 
 
 def retax(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
-    """Work out the tax of drafts again, by the rates that their lines have, and add them up."""
+    """Work out the tax of drafts again, by the rates that their lines have, and add them up.
+
+    CannotBill where a draft's credits would be left with too few charges to take them.
+    """
     rows: dict[uuid.UUID, list[tuple[uuid.UUID, str, Decimal, TaxTerms | None]]] = {}
     kept = InvoiceLine.objects.filter(invoice_id__in=invoice_ids, deleted_at__isnull=True).order_by("position", "id")
     for line_id, invoice_id, currency, amount, charges, discounts, rate, behavior in kept.values_list(
@@ -71,6 +76,13 @@ def retax(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
     updates = []
     for lines in rows.values():
         taxes = tax_lines([(net, terms) for _, _, net, terms in lines], lines[0][1])
+        total = sum((net + tax.exclusive for (_, _, net, _), tax in zip(lines, taxes, strict=True)), ZERO)
+        if total < 0:
+            raise CannotBill(
+                f"A draft of this customer would give back {to_wire(-total)} {lines[0][1]} more than it charges. "
+                "Nothing was changed. Issue the draft first, then do this again.",
+                code="draft_gives_back",
+            )
         for (line_id, _, net, _), tax in zip(lines, taxes, strict=True):
             updates.append((line_id, tax.inclusive, tax.exclusive, tax.total, net + tax.exclusive))
     update_rows(InvoiceLine, ("taxes_inclusive_total", "taxes_exclusive_total", "taxes_total", "total"), updates)
