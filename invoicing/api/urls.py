@@ -3,6 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from invoicing.api.apps import AppViewSet, CustomerAppViewSet, StripeWebhookViewSet
 from invoicing.api.balances import BalanceViewSet, CreditNoteViewSet
 from invoicing.api.customers import BilledCustomerViewSet
 from invoicing.api.invoices import InvoiceViewSet, SimulationViewSet
@@ -17,6 +18,7 @@ router = SimpleRouter(trailing_slash=False)
 router.register("customers", BilledCustomerViewSet, basename="customer")
 router.register("subscriptions", SubscriptionViewSet, basename="subscription")
 router.register("billing/invoices", InvoiceViewSet, basename="invoice")
+router.register("apps", AppViewSet, basename="app")
 router.register("payments", PaymentViewSet, basename="payment")
 router.register("credit-notes", CreditNoteViewSet, basename="credit-note")
 router.register("billing/runs", RunViewSet, basename="run")
@@ -38,6 +40,9 @@ urlpatterns = [
     ),
     path("customers/<str:customerIdOrKey>/balance", BalanceViewSet.as_view({"get": "retrieve"})),
     path("customers/<str:customerIdOrKey>/balance/ledger", BalanceViewSet.as_view({"get": "ledger"})),
+    path("apps/<str:id>/stripe/webhook", StripeWebhookViewSet.as_view({"post": "receive"})),
+    path("customers/<str:customerIdOrKey>/apps", CustomerAppViewSet.as_view({"get": "list"})),
+    path("customers/<str:customerIdOrKey>/stripe", CustomerAppViewSet.as_view({"get": "stripe", "put": "set_stripe"})),
     path(
         "subscriptions/<str:subscriptionId>/items/<int:runningNumber>",
         SubscriptionItemViewSet.as_view({"put": "update"}),

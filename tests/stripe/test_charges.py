@@ -9,71 +9,19 @@ from core import clock
 from core.crypto import decrypt
 from core.errors import Conflict, InvalidInput, PreconditionFailed
 from core.outbox.services.deliver import deliver_due
-from customers.models import BillingApp, CustomerAppData
+from customers.models import BillingApp
 from invoicing.errors import WrongInvoiceState
 from invoicing.models import BalanceEntry, Invoice, Payment, StripeAccount
-from invoicing.services.collect import collect_due
 from invoicing.services.collect_invoice import collect_invoice
 from invoicing.services.collect_remotely import start_charges
 from invoicing.services.connect_stripe import install_stripe, update_stripe_keys
 from invoicing.services.mark_overdue import mark_overdue
-from invoicing.services.reconcile_payments import reconcile_payments
 from invoicing.services.record_payment import record_payment
-from tests.admin.billed import START, make_issued
-from tests.books.command import run_check
-from tests.fake_stripe import FakeStripe, running
-from tests.make import at, make_default_profile
+from tests.admin.billed import START
+from tests.make import at
+from tests.stripe.desk import KEY, check_books, collect, issued, reconcile, state
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-KEY = "sk_test_0123456789abcdefXYZ"
-
-
-@pytest.fixture
-def fake(settings):
-    fake = FakeStripe()
-    with running(fake) as address:
-        settings.STRIPE_API_BASE = address
-        yield fake
-
-
-@pytest.fixture
-def app(fake):
-    return install_stripe(name="Stripe EU", api_key=KEY, webhook_secret="whsec_1")
-
-
-def issued(app, fake, behaviour="", **customer):
-    """INV-000001 over 50.00 EUR, issued on 17 March 2026 and to be charged at Stripe."""
-    make_default_profile(app=app)
-    invoice = make_issued()
-    fake.add_customer("cus_1", behaviour=behaviour, **customer)
-    CustomerAppData.objects.create(customer=invoice.customer, app=app, external_id="cus_1")
-    return invoice
-
-
-def collect(when=START):
-    with clock.frozen_at(when):
-        collect_due(as_of=when)
-
-
-def reconcile(when=START, *, later=timedelta()):
-    """Ask about open charges, as if `later` had passed since they were sent."""
-    for payment in Payment.objects.exclude(next_check_at=None):
-        payment.sent_at -= later
-        payment.next_check_at = clock.real_now()
-        payment.save()
-    with clock.frozen_at(when):
-        return reconcile_payments(as_of=when)
-
-
-def state(invoice):
-    invoice.refresh_from_db()
-    return invoice.status, str(invoice.paid), str(invoice.due)
-
-
-def check_books():
-    code, said = run_check("--only", "7", now="2026-03-17T00:01")
-    assert code == 0, said
 
 
 def test_a_charge_that_succeeds_pays_the_invoice(app, fake):

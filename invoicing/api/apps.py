@@ -1,0 +1,248 @@
+"""`/apps`: the ways of collecting money; what they know of customers; and what Stripe tells them."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers, status
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.ids import to_text
+from core.rest.fields import ObjectField, TextField, TextMapField, TimeField, ULIDField
+from core.rest.lookups import find, missing
+from core.rest.serializers import WireSerializer
+from core.rest.views import WireViewSet
+from customers.choices import AppStatus, AppType
+from customers.models import BillingApp, CustomerAppData
+from customers.selectors import living_customer
+from invoicing.services.connect_stripe import install_stripe, update_stripe_keys
+from invoicing.services.handle_stripe_event import handle_stripe_event
+from invoicing.services.manage_app import install_app, uninstall_app, update_app
+from invoicing.services.set_stripe_customer import set_stripe_customer, stripe_app_of
+
+_ABOUT = {
+    AppType.STRIPE: "Charges customers' default payment methods at Stripe.",
+    AppType.BANK_TRANSFER: "Customers pay by bank transfer; staff record what arrives.",
+    AppType.SANDBOX: "Pays at once, for trying things out.",
+}
+
+
+class AppUpdateSerializer(WireSerializer):
+    """`secretAPIKey` and `webhookSecret` are for Stripe, kept encrypted and never shown again."""
+
+    name = TextField(max_length=256)
+    type = serializers.ChoiceField(choices=AppType.values)
+    description = TextField(required=False, allow_blank=True)
+    metadata = TextMapField(required=False)
+    secret_a_p_i_key = TextField(required=False, max_length=255)
+    webhook_secret = TextField(required=False, max_length=255)
+
+
+class AppInputSerializer(AppUpdateSerializer):
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["type"] == AppType.STRIPE and "secret_a_p_i_key" not in attrs:
+            raise ValidationError({"secretAPIKey": ["A Stripe app needs its secret key."]})
+        return attrs
+
+
+class AppSerializer(WireSerializer):
+    """`stripeAccountId`, `livemode` and `maskedAPIKey` are of Stripe apps alone."""
+
+    id = ULIDField()
+    type = serializers.ChoiceField(choices=AppType.values)
+    name = TextField()
+    description = TextField(required=False)
+    metadata = TextMapField()
+    created_at = TimeField()
+    updated_at = TimeField()
+    deleted_at = TimeField(required=False)
+    status = serializers.ChoiceField(choices=AppStatus.values)
+    listing = serializers.SerializerMethodField()
+    stripe_account_id = TextField(source="stripe_account.account_id", required=False)
+    livemode = serializers.BooleanField(source="stripe_account.livemode", required=False)
+    masked_a_p_i_key = TextField(source="stripe_account.masked_api_key", required=False)
+
+    @extend_schema_field(ObjectField())
+    def get_listing(self, app: BillingApp) -> dict[str, Any]:
+        kind = AppType(app.type)
+        collects = {
+            "type": "collectPayments",
+            "key": f"{kind.value}_collect_payments",
+            "name": "Collect payments",
+            "description": _ABOUT[kind],
+        }
+        methods = ["with_api_key"] if kind is AppType.STRIPE else ["no_credentials_required"]
+        return {
+            "type": kind.value,
+            "name": str(kind.label),
+            "description": _ABOUT[kind],
+            "capabilities": [collects],
+            "installMethods": methods,
+        }
+
+
+class StripeKeySerializer(WireSerializer):
+    secret_a_p_i_key = TextField(max_length=255)
+
+
+class StripeCustomerInputSerializer(WireSerializer):
+    stripe_customer_id = TextField(max_length=255)
+    stripe_default_payment_method_id = TextField(required=False, max_length=255)
+
+
+class CustomerAppDataSerializer(WireSerializer):
+    """`id` is the app's; `stripeCustomerId` and the payment method are of Stripe apps alone."""
+
+    id = ULIDField(source="app.id")
+    type = serializers.ChoiceField(source="app.type", choices=AppType.values)
+    app = AppSerializer()
+    stripe_customer_id = serializers.SerializerMethodField()
+    stripe_default_payment_method_id = serializers.SerializerMethodField()
+
+    @extend_schema_field(TextField(required=False))
+    def get_stripe_customer_id(self, row: CustomerAppData) -> str | None:
+        return row.external_id if row.app.type == AppType.STRIPE else None
+
+    @extend_schema_field(TextField(required=False))
+    def get_stripe_default_payment_method_id(self, row: CustomerAppData) -> str | None:
+        return row.data.get("defaultPaymentMethodId") if row.app.type == AppType.STRIPE else None
+
+
+class WebhookAnswerSerializer(WireSerializer):
+    namespace_id = ULIDField()
+    app_id = ULIDField()
+    customer_id = ULIDField(required=False)
+    message = TextField(required=False)
+
+
+class AppViewSet(WireViewSet):
+    """A Stripe key is checked at Stripe before it is kept, and never shown again."""
+
+    required_scopes = {
+        "GET": "billing:read",
+        "POST": "billing:write",
+        "PUT": "billing:write",
+        "DELETE": "billing:write",
+    }
+    serializer_class = AppSerializer
+    lookup_url_kwarg = "id"
+
+    def get_queryset(self) -> QuerySet[BillingApp]:
+        return BillingApp.objects.filter(deleted_at=None).select_related("stripe_account").order_by("created_at", "id")
+
+    @property
+    def app(self) -> BillingApp:
+        return find(self.get_queryset(), self.addressed, what="app")
+
+    @extend_schema(operation_id="listApps")
+    def list(self, request: Request) -> Response:
+        return self.show_page(self.get_queryset())
+
+    @extend_schema(operation_id="installApp", request=AppInputSerializer, responses={201: AppSerializer})
+    def create(self, request: Request) -> Response:
+        body = self.read_body(AppInputSerializer)
+        kind, key, secret = body["type"], body.pop("secret_a_p_i_key", ""), body.pop("webhook_secret", "")
+        if kind == AppType.STRIPE:
+            del body["type"]
+            made = install_stripe(**body, api_key=key, webhook_secret=secret)
+        else:
+            made = install_app(**body)
+        return self.show(self.get_queryset().get(pk=made.pk), status=status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="getApp")
+    def retrieve(self, request: Request, **kwargs: str) -> Response:
+        return self.show(self.app)
+
+    @extend_schema(operation_id="updateApp", request=AppUpdateSerializer)
+    def update(self, request: Request, **kwargs: str) -> Response:
+        app, body = self.app, self.read_body(AppUpdateSerializer)
+        if body["type"] != app.type:
+            raise ValidationError({"type": [f"The app is of type {app.type} for good."]})
+        key, secret = body.get("secret_a_p_i_key"), body.get("webhook_secret")
+        if app.type == AppType.STRIPE and (key is not None or secret is not None):
+            update_stripe_keys(app=app, api_key=key, webhook_secret=secret)
+        update_app(
+            app=app, name=body["name"], description=body.get("description", ""), metadata=body.get("metadata", {})
+        )
+        return self.show(self.app)
+
+    @extend_schema(operation_id="uninstallApp", responses={204: None})
+    def destroy(self, request: Request, **kwargs: str) -> Response:
+        uninstall_app(app=self.app)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(operation_id="updateStripeAPIKey", request=StripeKeySerializer, responses={204: None})
+    @action(detail=True, methods=["put"], url_path="stripe/api-key")
+    def stripe_api_key(self, request: Request, **kwargs: str) -> Response:
+        app = self.app
+        if app.type != AppType.STRIPE:
+            raise ValidationError({"secretAPIKey": [f"{app} is no Stripe app."]})
+        key = self.read_body(StripeKeySerializer)["secret_a_p_i_key"]
+        update_stripe_keys(app=app, api_key=key, webhook_secret=None)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class StripeWebhookViewSet(WireViewSet):
+    """Stripe sends its events here. The signature, not an API key, says that they are Stripe's."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+    required_scopes = {"POST": ""}
+    serializer_class = WebhookAnswerSerializer
+    lookup_url_kwarg = "id"
+
+    @extend_schema(
+        operation_id="appStripeWebhook", request=OpenApiTypes.OBJECT, responses={200: WebhookAnswerSerializer}
+    )
+    def receive(self, request: Request, **kwargs: str) -> Response:
+        body = request._request.body  # the signature is over the bytes as they came
+        app = find(BillingApp.objects.filter(type=AppType.STRIPE), self.addressed, what="app")
+        event = handle_stripe_event(app=app, body=body, signature=request.headers.get("Stripe-Signature", ""))
+        answer = {"namespaceId": to_text(app.pk), "appId": to_text(app.pk), "message": event.outcome}
+        if event.payment is not None:
+            answer["customerId"] = to_text(event.payment.invoice.customer_id)
+        return Response(answer)
+
+
+class CustomerAppViewSet(WireViewSet):
+    """What the apps know of a customer."""
+
+    required_scopes = {"GET": "customers:read", "PUT": "customers:write"}
+    serializer_class = CustomerAppDataSerializer
+    lookup_url_kwarg = "customerIdOrKey"
+
+    def get_queryset(self) -> QuerySet[CustomerAppData]:
+        rows = CustomerAppData.objects.filter(app__deleted_at=None)
+        return rows.select_related("app__stripe_account").order_by("id")
+
+    @property
+    def rows(self) -> QuerySet[CustomerAppData]:
+        return self.get_queryset().filter(customer=living_customer(self.addressed))
+
+    @extend_schema(operation_id="listCustomerAppData")
+    def list(self, request: Request, **kwargs: str) -> Response:
+        return self.show_page(self.rows)
+
+    @extend_schema(operation_id="getCustomerStripeAppData")
+    def stripe(self, request: Request, **kwargs: str) -> Response:
+        app = stripe_app_of(living_customer(self.addressed))
+        row = self.rows.filter(app=app).exclude(external_id=None).first()
+        if row is None:
+            raise missing("Stripe customer", self.addressed)
+        return self.show(row)
+
+    @extend_schema(operation_id="upsertCustomerStripeAppData", request=StripeCustomerInputSerializer)
+    def set_stripe(self, request: Request, **kwargs: str) -> Response:
+        customer, body = living_customer(self.addressed), self.read_body(StripeCustomerInputSerializer)
+        row = set_stripe_customer(
+            customer=customer,
+            app=stripe_app_of(customer),
+            stripe_customer_id=body["stripe_customer_id"],
+            payment_method=body.get("stripe_default_payment_method_id"),
+        )
+        return self.show(self.get_queryset().get(pk=row.pk))

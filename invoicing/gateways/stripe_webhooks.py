@@ -1,0 +1,58 @@
+"""Stripe's webhooks: is an event really Stripe's for this app, and what does it say."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import stripe
+
+from core.errors import InvalidInput
+from core.rest.wire_json import JSONProblem, loads
+from invoicing.gateways.base import ChargeOutcome
+from invoicing.gateways.stripe_gateway import outcome_of
+
+TOLERANCE_SECONDS = 300
+_INTENT_EVENTS = {
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.requires_action",
+    "payment_intent.processing",
+    "payment_intent.canceled",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StripeNews:
+    """An event whose signature is right. `outcome` is set for events of PaymentIntents that we listen to."""
+
+    id: str
+    type: str
+    livemode: bool
+    happened_at: datetime
+    account: str | None
+    thing: dict[str, Any]
+    outcome: ChargeOutcome | None
+
+
+def read_event(body: bytes, *, signature: str, secret: str) -> StripeNews:
+    """The event in `body`. InvalidInput for a wrong or old signature (real time) and for what is no event."""
+    try:
+        stripe.WebhookSignature.verify_header(body, signature, secret, TOLERANCE_SECONDS)
+        event = loads(body)
+        thing = event["data"]["object"]
+        kind = str(event["type"])
+        return StripeNews(
+            id=str(event["id"]),
+            type=kind,
+            livemode=event["livemode"] is True,
+            happened_at=datetime.fromtimestamp(int(event["created"]), UTC),
+            account=event.get("account"),
+            thing=thing,
+            outcome=outcome_of(thing) if kind in _INTENT_EVENTS else None,
+        )
+    except stripe.SignatureVerificationError as error:
+        raise InvalidInput(
+            "The signature is not the one of this app's webhook secret. Nothing was changed.", code="bad_signature"
+        ) from error
+    except (JSONProblem, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InvalidInput("The body is no Stripe event. Nothing was changed.", code="bad_event") from error

@@ -1,0 +1,102 @@
+"""Handles what Stripe tells us: each event once, in whatever order they come."""
+
+from typing import Any
+
+from django.db import transaction
+
+from core import clock
+from core.audit.services.record import record
+from core.crypto import decrypt
+from core.errors import InvalidInput, PreconditionFailed
+from core.ids import from_text, to_text
+from customers.models import BillingApp, CustomerAppData
+from invoicing.gateways.stripe_webhooks import StripeNews, read_event
+from invoicing.models import Payment, StripeAccount, StripeEvent
+from invoicing.services.book_outcome import book_outcome
+
+
+def handle_stripe_event(*, app: BillingApp, body: bytes, signature: str) -> StripeEvent:
+    """Handle the event in `body`, sent to `app`; one that was handled before changes nothing.
+
+    InvalidInput, and nothing is changed, for a wrong signature and for an event of another app, account or mode.
+    """
+    account = StripeAccount.objects.filter(app=app).first()
+    if account is None or not account.webhook_secret:
+        raise PreconditionFailed(
+            f"{app} has no webhook secret: give it the one that Stripe shows for the endpoint. Nothing was changed."
+        )
+    news = read_event(body, signature=signature, secret=decrypt(account.webhook_secret))
+    _check_addressee(app, account, news)
+    with transaction.atomic():
+        event = StripeEvent(app=app, event_id=news.id, type=news.type[:255], happened_at=news.happened_at)
+        # A second delivery that comes at the same time waits here, at the unique index, for the first one's end.
+        StripeEvent.objects.bulk_create([event], ignore_conflicts=True)
+        stored = StripeEvent.objects.select_for_update().get(app=app, event_id=news.id)
+        if stored.pk != event.pk:
+            return stored
+        stored.payment, stored.outcome = _handle(app, news)
+        stored.save()
+    return stored
+
+
+def _check_addressee(app: BillingApp, account: StripeAccount, news: StripeNews) -> None:
+    metadata = news.thing.get("metadata") if isinstance(news.thing, dict) else None
+    named = (metadata or {}).get("app_id")
+    if (
+        news.livemode != account.livemode
+        or news.account not in (None, account.account_id)
+        or named not in (None, to_text(app.pk))
+    ):
+        raise InvalidInput(f"The event belongs to another app than {app}. Nothing was changed.", code="other_app")
+
+
+def _handle(app: BillingApp, news: StripeNews) -> tuple[Payment | None, str]:
+    if news.outcome is not None:
+        payment = _payment_of(app, news.thing)
+        if payment is None:
+            return None, "Not a charge of ours."
+        booked = book_outcome(payment_id=payment.pk, outcome=news.outcome, as_of=clock.now(), known_at=news.happened_at)
+        return booked, f"The charge is now: {booked.get_status_display().lower()}."
+    if news.type == "payment_method.detached":
+        return None, _forget_method(app, news.thing)
+    if news.type == "customer.deleted":
+        return None, _note_deletion(app, news.thing)
+    return None, "Nothing to do."
+
+
+def _payment_of(app: BillingApp, intent: dict[str, Any]) -> Payment | None:
+    """The charge that the PaymentIntent is: by its id, or by ours where we have not heard of its id yet."""
+    charges = Payment.objects.filter(app=app, attempt__isnull=False)
+    known = charges.filter(external_id=intent["id"]).first()
+    named = (intent.get("metadata") or {}).get("payment_id")
+    ours = from_text(named) if isinstance(named, str) else None
+    if known is not None or ours is None:
+        return known
+    return charges.filter(pk=ours, external_id=None).first()
+
+
+def _forget_method(app: BillingApp, method: dict[str, Any]) -> str:
+    rows = CustomerAppData.objects.select_for_update().filter(app=app, data__defaultPaymentMethodId=method.get("id"))
+    for row in rows:
+        del row.data["defaultPaymentMethodId"]
+        row.save(update_fields=["data"])
+        record(
+            verb="update_app_data",
+            target=row.customer,
+            did=f"forgot the payment method {method.get('id')} of {row.customer}: it was removed at Stripe",
+            customer_id=row.customer_id,
+        )
+    return "The payment method is charged no more." if rows else "Nothing to do."
+
+
+def _note_deletion(app: BillingApp, customer: dict[str, Any]) -> str:
+    row = CustomerAppData.objects.select_related("customer").filter(app=app, external_id=customer.get("id")).first()
+    if row is None:
+        return "Not a customer of ours."
+    record(
+        verb="update_app_data",
+        target=row.customer,
+        did=f"learnt that Stripe deleted {customer.get('id')}, which {row.customer} is charged by at {app}",
+        customer_id=row.customer_id,
+    )
+    return "The customer is gone at Stripe: charges will fail."

@@ -1,0 +1,118 @@
+"""What Stripe tells us: signed, once, in any order; and what is refused."""
+
+import time
+
+import pytest
+
+from core import clock
+from core.ids import to_text
+from invoicing.models import Payment, StripeEvent
+from invoicing.services.connect_stripe import install_stripe
+from tests.admin.billed import START
+from tests.api.client import data, refused
+from tests.fake_stripe import signature
+from tests.stripe.desk import check_books, collect, issued, state
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def hear(app, client):
+    """Sends a body to the app's webhook as Stripe does."""
+
+    def send(body, *, secret="whsec_1", to=None, at=None):
+        with clock.frozen_at(START):
+            return client.post(
+                f"/api/v1/apps/{to_text((to or app).pk)}/stripe/webhook",
+                body,
+                content_type="application/json; charset=utf-8",
+                headers={"Stripe-Signature": signature(body, secret, at=at)},
+            )
+
+    return send
+
+
+def confirm(fake):
+    fake.intents["pi_1"]["status"] = "succeeded"
+    return fake.event("payment_intent.succeeded", fake.intents["pi_1"])
+
+
+def test_a_confirmed_charge_pays_the_invoice_however_often_it_is_told(app, fake, hear):
+    invoice = issued(app, fake, "action")
+    collect()
+    body = confirm(fake)
+    for _ in range(3):
+        answer = data(hear(body))
+        assert (answer["appId"], answer["message"]) == (to_text(app.pk), "The charge is now: succeeded.")
+        assert answer["customerId"] == to_text(invoice.customer_id)
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    assert StripeEvent.objects.count() == 1
+    check_books()
+
+
+def test_events_may_come_in_any_order(app, fake, hear):
+    invoice = issued(app, fake, "action")
+    collect()
+    then = int(time.time())
+    asked = fake.event("payment_intent.requires_action", fake.intents["pi_1"], created=then - 20)
+    failed = fake.event(
+        "payment_intent.payment_failed",
+        fake.intents["pi_1"] | {"status": "requires_payment_method", "last_payment_error": {"code": "card_declined"}},
+        created=then - 10,
+    )
+    for body in (confirm(fake), failed, asked):
+        data(hear(body))
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    assert Payment.objects.get().status == "succeeded"
+    check_books()
+
+
+def test_a_webhook_that_overtakes_the_answer_is_booked_once(app, fake, hear):
+    invoice = issued(app, fake, "drop")
+    collect()
+    assert Payment.objects.get().external_id is None
+    data(hear(fake.event("payment_intent.succeeded", fake.intents["pi_1"])))
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    assert Payment.objects.get().external_id == "pi_1"
+
+
+def test_a_wrong_or_old_signature_is_a_400_and_changes_nothing(app, fake, hear):
+    invoice = issued(app, fake, "action")
+    collect()
+    body = confirm(fake)
+    assert "signature" in refused(hear(body, secret="whsec_other"), 400)["detail"]
+    refused(hear(body, at=int(time.time()) - 3600), 400)
+    refused(hear(b"not an event"), 400)
+    refused(hear(b'{"id": "evt_1"}'), 400)
+    assert state(invoice)[0] == "payment_processing.action_required"
+    assert not StripeEvent.objects.exists()
+
+
+def test_an_event_of_another_app_account_or_mode_is_a_400_and_changes_nothing(app, fake, hear):
+    invoice = issued(app, fake, "action")
+    collect()
+    body = confirm(fake)
+    fake.account = "acct_other"
+    other = install_stripe(name="Stripe US", api_key="sk_test_of_another", webhook_secret="whsec_2")
+    refused(hear(body, to=other), 400)
+    refused(hear(body, to=other, secret="whsec_2"), 400)
+    refused(hear(body.replace(b'"livemode": false', b'"livemode": true')), 400)
+    refused(hear(body.replace(b'"livemode"', b'"account": "acct_x", "livemode"')), 400)
+    assert state(invoice)[0] == "payment_processing.action_required"
+    assert not StripeEvent.objects.exists()
+
+
+def test_a_charge_that_is_not_ours_and_an_event_of_no_interest_are_taken_quietly(app, fake, hear):
+    foreign = {"id": "pi_foreign", "object": "payment_intent", "status": "succeeded", "metadata": {}}
+    assert data(hear(fake.event("payment_intent.succeeded", foreign)))["message"] == "Not a charge of ours."
+    assert data(hear(fake.event("plan.created", {"id": "x"})))["message"] == "Nothing to do."
+
+
+def test_a_payment_method_that_is_removed_at_stripe_is_forgotten(app, fake, hear):
+    invoice = issued(app, fake)
+    row = invoice.customer.app_data.get()
+    row.data = {"defaultPaymentMethodId": "pm_9"}
+    row.save()
+    data(hear(fake.event("payment_method.detached", {"id": "pm_9"})))
+    row.refresh_from_db()
+    assert row.data == {}
