@@ -124,9 +124,18 @@ def parse_duration(text: object, *, field: str = "duration") -> Duration:
 
     InvalidInput, naming `field`, for any other text.
     """
-    match = _DURATION_TEXT.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
+    duration = _duration(text) if isinstance(text, str) else None
+    if duration is None:
         raise bad_field(field, "not_a_duration", f'{field} must be an ISO 8601 duration such as "P1M" or "PT1H".')
+    return duration
+
+
+@lru_cache(maxsize=1024)
+def _duration(text: str) -> Duration | None:
+    # Kept, because a close reads the same few texts for every invoice.
+    match = _DURATION_TEXT.fullmatch(text)
+    if match is None:
+        return None
     years, months, weeks, days, hours, minutes, seconds = (int(number or 0) for number in match.groups())
     return Duration(
         text=match[0],
