@@ -195,3 +195,37 @@ def test_a_refusal_says_what_is_wrong(story, call, status, said):
     error = story(f"return {call}")["error"]
     assert error["status"] == status
     assert said in error["message"]
+
+
+def test_a_subscription_is_changed_canceled_kept_and_migrated(story):
+    """From 50.00 a month to 110.00 after 15 of 31 days: 56.77 - 25.81; then the rest of the life of a subscription."""
+    answer = story(
+        """
+        const [card] = input.plan.phases[0].rateCards
+        const rich = { ...input.plan, key: 'rich', name: 'Rich', phases: [{ ...input.plan.phases[0],
+          rateCards: [{ ...card, price: { ...card.price, amount: '110.00' } }] }] }
+        const draft = await openmeter.plans.create(rich)
+        await openmeter.plans.publish(draft.id)
+        await setClock('2026-04-01T00:00:00Z')
+        const body = { timing: 'immediate', plan: { key: 'rich' } }
+        const preview = await call('POST', `/subscriptions/${subscription.id}/preview-change`, body)
+        const changed = await openmeter.subscriptions.change(subscription.id, body)
+        const id = changed.next.id
+        const canceled = await openmeter.subscriptions.cancel(id, { timing: 'next_billing_cycle' })
+        const kept = await openmeter.subscriptions.unscheduleCancelation(id)
+        const second = await openmeter.plans.create({ ...rich, name: 'Richer' })
+        await openmeter.plans.publish(second.id)
+        const migrated = await openmeter.subscriptions.migrate(id, { timing: 'next_billing_cycle' })
+        const invoices = await issued(customer.id)
+        return { preview, changed, canceled, kept, migrated, invoices, isDate: canceled.activeTo instanceof Date }
+        """
+    )
+    preview, changed, migrated = answer["preview"], answer["changed"], answer["migrated"]
+    assert (preview["creditAmount"], preview["chargeAmount"], preview["dueNow"]) == ("25.81", "56.77", "30.96")
+    assert [invoice["totals"]["total"] for invoice in answer["invoices"]] == ["50.00", "30.96"]
+    assert (changed["current"]["status"], changed["next"]["plan"]["key"]) == ("inactive", "rich")
+    assert [phase["key"] for phase in changed["next"]["phases"]] == ["main"]
+    assert (answer["canceled"]["status"], answer["canceled"]["activeTo"]) == ("canceled", "2026-04-17T00:00:00.000Z")
+    assert (answer["kept"]["status"], answer["isDate"]) == ("active", True)
+    assert (migrated["current"]["status"], migrated["next"]["status"]) == ("canceled", "scheduled")
+    assert migrated["next"]["plan"]["version"] == 2
