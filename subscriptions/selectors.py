@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 
 from core.periods import Period, parse_cadence
 from subscriptions.billing_calendar import period_at
@@ -107,10 +107,16 @@ def subscriptions_expanded() -> QuerySet[Subscription]:
     quantities = QuantityChange.objects.order_by("effective_at", "recorded_at", "id")
     revisions = (
         ItemRevision.objects.select_related("item", "feature__meter")
+        .exclude(active_to=F("active_from"))
         .order_by("item__running_number", "active_from")
         .prefetch_related(Prefetch("item__quantity_changes", quantities))
     )
-    phases = SubscriptionPhase.objects.order_by("position").prefetch_related(Prefetch("revisions", revisions))
+    # What an edit has removed stays without any time, and is not shown.
+    phases = (
+        SubscriptionPhase.objects.exclude(active_to=F("active_from"))
+        .order_by("position")
+        .prefetch_related(Prefetch("revisions", revisions))
+    )
     return subscriptions_shown().prefetch_related(Prefetch("phases", phases))
 
 

@@ -1,12 +1,23 @@
 """What callers send to change, migrate, cancel, pause and resume a subscription, and what a preview answers."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.rest.fields import CurrencyField, KeyField, MoneyField, TextField, TextMapField, TimeField, ULIDField
-from core.rest.serializers import WireSerializer
+from core.periods import parse_duration
+from core.rest.fields import (
+    CurrencyField,
+    DurationField,
+    KeyField,
+    MoneyField,
+    TextField,
+    TextMapField,
+    TimeField,
+    ULIDField,
+)
+from core.rest.serializers import WireSerializer, to_camel
 from invoicing.api.subscription_inputs import (
     AnchorField,
     CustomPlanSerializer,
@@ -15,13 +26,24 @@ from invoicing.api.subscription_inputs import (
     TimingField,
 )
 from invoicing.choices import LineKind
+from subscriptions.api.plan_serializers import RateCardSerializer, rate_card_terms
 from subscriptions.api.subscription_serializers import (
     PeriodSerializer,
     SubscriptionExpandedSerializer,
     SubscriptionSerializer,
 )
 from subscriptions.choices import UsageOnChange
+from subscriptions.edits import AddItem, AddPhase, Edit, RemoveItem, RemovePhase, StretchPhase, UnscheduleEdit
 from subscriptions.timing import IMMEDIATE
+
+_NEEDS = {
+    "add_item": ("phase_key", "rate_card"),
+    "remove_item": ("phase_key", "item_key"),
+    "add_phase": ("phase",),
+    "remove_phase": ("phase_key", "shift"),
+    "stretch_phase": ("phase_key", "extend_by"),
+    "unschedule_edit": (),
+}
 
 
 class TimingSerializer(WireSerializer):
@@ -52,10 +74,73 @@ class SubscriptionMigrateSerializer(TimingSerializer):
     billing_anchor = AnchorField(required=False)
 
 
+class PhaseInputSerializer(WireSerializer):
+    """`startAfter` counts from the subscription's start; left out, it means null: at once."""
+
+    start_after = DurationField(required=False, allow_null=True)
+    duration = DurationField(required=False)
+    key = KeyField()
+    name = TextField(max_length=256)
+    description = TextField(required=False, allow_blank=True, max_length=1024)
+
+
+class EditOperationSerializer(WireSerializer):
+    """One edit; `op` says which of the other fields it needs."""
+
+    op = serializers.ChoiceField(choices=list(_NEEDS))
+    phase_key = KeyField(required=False)
+    item_key = KeyField(required=False)
+    rate_card = RateCardSerializer(required=False)
+    phase = PhaseInputSerializer(required=False)
+    shift = serializers.ChoiceField(required=False, choices=["next", "prev"])
+    extend_by = DurationField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        missing = [name for name in _NEEDS[attrs["op"]] if name not in attrs]
+        if missing:
+            raise serializers.ValidationError({to_camel(name): ["This field is required."] for name in missing})
+        return attrs
+
+
+class SubscriptionEditSerializer(TimingSerializer):
+    customizations = serializers.ListField(child=EditOperationSerializer(), min_length=1, max_length=100)
+
+
 class PreviewChangeSerializer(SubscriptionChangeSerializer):
-    """The body of a change (it has `plan` or `customPlan`) or of a cancelation."""
+    """The body of a change (it has `plan` or `customPlan`), of an edit (`customizations`) or of a cancelation."""
 
     timing = TimingField(required=False, default=IMMEDIATE)
+    customizations = serializers.ListField(
+        required=False, child=EditOperationSerializer(), min_length=1, max_length=100
+    )
+
+
+def edits_of(operations: Sequence[Mapping[str, Any]]) -> list[Edit]:
+    """What the services take, from validated operations."""
+    return [_edit(operation) for operation in operations]
+
+
+def _edit(said: Mapping[str, Any]) -> Edit:
+    match said["op"]:
+        case "add_item":
+            return AddItem(said["phase_key"], rate_card_terms(said["rate_card"]))
+        case "remove_item":
+            return RemoveItem(said["phase_key"], said["item_key"])
+        case "add_phase":
+            phase = said["phase"]
+            duration = phase.get("duration")
+            return AddPhase(
+                key=phase["key"],
+                name=phase["name"],
+                description=phase.get("description"),
+                start_after=parse_duration(phase.get("start_after") or "PT0S"),
+                duration=parse_duration(duration) if duration else None,
+            )
+        case "remove_phase":
+            return RemovePhase(said["phase_key"], said["shift"])
+        case "stretch_phase":
+            return StretchPhase(said["phase_key"], parse_duration(said["extend_by"]))
+    return UnscheduleEdit()
 
 
 class SubscriptionChangeResponseSerializer(WireSerializer):

@@ -15,11 +15,13 @@ from invoicing.api.change_inputs import (
     PreviewChangeSerializer,
     SubscriptionChangeResponseSerializer,
     SubscriptionChangeSerializer,
+    SubscriptionEditSerializer,
     SubscriptionMigrateSerializer,
     TimingSerializer,
+    edits_of,
 )
 from invoicing.api.subscription_inputs import CALENDAR
-from invoicing.api.subscriptions import SCOPES, check_backdate
+from invoicing.api.subscriptions import SCOPES, SubscriptionViewSet, check_backdate
 from invoicing.services.bill_change import ChangeResult
 from invoicing.services.change_subscription import change_subscription
 from invoicing.services.continue_subscription import continue_subscription
@@ -27,12 +29,29 @@ from invoicing.services.end_subscription import end_subscription
 from invoicing.services.migrate_subscription import migrate_subscription
 from invoicing.services.pause_billing import pause_billing
 from invoicing.services.resume_billing import resume_billing
+from invoicing.services.revise_subscription import revise_subscription
 from invoicing.services.start_subscription import calendar_anchor
 from subscriptions.api.plan_serializers import plan_terms
 from subscriptions.api.subscription_serializers import SubscriptionSerializer
 from subscriptions.models import Subscription
 from subscriptions.selectors import plan_named, subscriptions_expanded, subscriptions_shown
 from subscriptions.timing import Timing, moment_of
+
+
+class EditableSubscriptionViewSet(SubscriptionViewSet):
+    """The subscription itself, which an edit changes in place."""
+
+    @extend_schema(operation_id="editSubscription", request=SubscriptionEditSerializer)
+    def partial_update(self, request: Request, **kwargs: str) -> Response:
+        body = self.read_body(SubscriptionEditSerializer)
+        timing = body["timing"]
+        check_backdate(request, timing if isinstance(timing, datetime) else None)
+        result = revise_subscription(
+            subscription=find(self.get_queryset(), self.addressed, what="subscription"),
+            timing=timing,
+            edits=edits_of(body["customizations"]),
+        )
+        return self.show(result.subscription)
 
 
 class SubscriptionChangeViewSet(WireViewSet):
@@ -97,12 +116,15 @@ class SubscriptionChangeViewSet(WireViewSet):
         operation_id="previewSubscriptionChange", request=PreviewChangeSerializer, responses=ChangePreviewSerializer
     )
     def preview(self, request: Request, **kwargs: str) -> Response:
-        """What a change or a cancelation with this body would bill and give back, now and next. Writes nothing."""
+        """What a change, an edit or a cancelation would bill and give back, now and next. Writes nothing."""
         body = self.read_body(PreviewChangeSerializer)
         if "plan" in body or "custom_plan" in body:
-            result = self._change(body, preview=True)
+            return self.show(self._change(body, preview=True), ChangePreviewSerializer)
+        subscription = self._addressed(body["timing"])
+        if "customizations" in body:
+            edits = edits_of(body["customizations"])
+            result = revise_subscription(subscription=subscription, timing=body["timing"], edits=edits, preview=True)
         else:
-            subscription = self._addressed(body["timing"])
             result = end_subscription(subscription=subscription, timing=body["timing"], preview=True)
         return self.show(result, ChangePreviewSerializer)
 

@@ -10,13 +10,13 @@ from invoicing.api.invoices import InvoiceViewSet, SimulationViewSet
 from invoicing.api.payments import PaymentViewSet
 from invoicing.api.previews import PreviewViewSet
 from invoicing.api.runs import RunViewSet
-from invoicing.api.subscription_changes import SubscriptionChangeViewSet
-from invoicing.api.subscriptions import CustomerSubscriptionViewSet, SubscriptionItemViewSet, SubscriptionViewSet
+from invoicing.api.subscription_changes import EditableSubscriptionViewSet, SubscriptionChangeViewSet
+from invoicing.api.subscriptions import CustomerSubscriptionViewSet, SubscriptionItemViewSet
 from invoicing.api.test_clock import TestClockViewSet
 
 router = SimpleRouter(trailing_slash=False)
 router.register("customers", BilledCustomerViewSet, basename="customer")
-router.register("subscriptions", SubscriptionViewSet, basename="subscription")
+router.register("subscriptions", EditableSubscriptionViewSet, basename="subscription")
 router.register("billing/invoices", InvoiceViewSet, basename="invoice")
 router.register("apps", AppViewSet, basename="app")
 router.register("payments", PaymentViewSet, basename="payment")

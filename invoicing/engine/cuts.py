@@ -60,19 +60,25 @@ def cuts_of(sub: SubscriptionFacts, billed: Mapping[tuple[UUID, datetime], Bille
         if not revisions or (sub.end is None and not sub.pauses and revisions[-1].end is None and len(revisions) == 1):
             continue
         spans = active_spans(sub, item)
-        for (item_id, start), window in billed.items():
+        for (item_id, _), window in billed.items():
             if item_id != item.id or window.end is None or not window.is_charge or not window.components:
                 continue
-            at = _active_until(start, spans)
+            at = _active_until(window, spans)
             if at < window.end:
                 found.append(_cut(sub, item, revisions, window, at))
     return found
 
 
-def _active_until(start: datetime, spans: Sequence[tuple[RevisionFacts, Span]]) -> datetime:
-    """Until when the item is active, under one revision, from `start` on; `start` itself where it is not."""
-    for _, span in spans:
+def _active_until(window: Billed, spans: Sequence[tuple[RevisionFacts, Span]]) -> datetime:
+    """Until when the item is active from the window's start on, by the terms that the window was billed by.
+
+    Its start itself where it is not active then, or by other terms.
+    """
+    start = window.start
+    for revision, span in spans:
         if span.start <= start and (span.end is None or start < span.end):
+            if window.revision_id not in (None, revision.id):
+                return start
             return span.end or datetime.max.replace(tzinfo=start.tzinfo)
     return start
 
@@ -83,7 +89,8 @@ def _cut(
     assert window.end is not None
     if window.on_draft:
         return Cut(sub, window, at)
-    revision = next((known for known in reversed(revisions) if known.start <= window.start), revisions[0])
+    billed_by = (known for known in revisions if known.id == window.revision_id)
+    revision = next(billed_by, revisions[0])
     unused = []
     for line in window.lines:
         share = unused_share(line.components, at, window.end)

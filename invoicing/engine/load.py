@@ -173,17 +173,18 @@ def _load_billed_lines(windows: dict[uuid.UUID, Billed]) -> None:
             "tax_rate",
             "tax_name",
             "tax_behavior",
+            "revision_id",
         )
     )
     lines: dict[uuid.UUID, BilledLine] = {}
-    for line_id, invoice_id, amends_id, issued_at, wire, amount, charges, discounts, rate, name, behavior in rows:
+    for line_id, invoice_id, amends_id, issued_at, wire, amount, charges, discounts, rate, name, behavior, by in rows:
         tax = None if rate is None else TaxTerms(rate, behavior == TaxBehavior.INCLUSIVE, name)
         line = BilledLine(line_id, invoice_id, components_from_json(wire), amount + charges - discounts, tax)
         lines[line_id] = line
         window = windows[amends_id or line_id]
         if amends_id is None:
             window.lines.insert(0, line)
-            window.on_draft = issued_at is None
+            window.on_draft, window.revision_id = issued_at is None, by
         else:
             window.lines.append(line)
     credits = among(kept.filter(kind=LineKind.CREDIT).order_by(), "amends_id", lines)

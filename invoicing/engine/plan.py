@@ -96,10 +96,13 @@ def _plan_subscription(
     as_of: datetime,
     plan: Plan,
 ) -> None:
+    gone = set()
     for cut in cuts_of(subscription.facts, billed):
         cut.billed.end = cut.at
         if cut.at <= as_of:
             plan.cuts.append(cut)
+            if cut.vanishes:
+                gone.add(cut.billed.id)
         else:
             # What comes back comes back when the window ends: until then the change can be taken back, too.
             plan.wakes.append((subscription.facts.id, cut.at, cut.billed.start))
@@ -107,7 +110,7 @@ def _plan_subscription(
         terms = subscription.terms[obligation.revision.id]
         settled = billed.get(obligation.key)
         line: PlannedLine | None
-        if settled is None:
+        if settled is None or settled.id in gone:
             line = PlannedLine(
                 obligation, terms, obligation.components, obligation.invoice_at, waiting.pop(obligation.key, None)
             )

@@ -43,7 +43,7 @@ class BilledLine:
 class Billed:
     """A settled window `[start, end)` of an item (`end` None: for good): by which lines, the window's own first.
 
-    `on_draft` says that the window's line can still change.
+    `on_draft` says that the window's line can still change; `revision_id` which terms it was billed by.
     """
 
     id: uuid.UUID
@@ -51,6 +51,7 @@ class Billed:
     end: datetime | None
     is_charge: bool
     on_draft: bool = False
+    revision_id: uuid.UUID | None = None
     lines: list[BilledLine] = field(default_factory=list)
 
     @property

@@ -1,0 +1,98 @@
+"""Edits the terms of a running subscription: items and phases added, removed, moved."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from core import clock
+from core.audit.services.record import record
+from core.errors import InvalidInput
+from subscriptions.edit_timeline import Timeline
+from subscriptions.edits import AddItem, Edit
+from subscriptions.models import ItemRevision, QuantityChange, Subscription, SubscriptionPhase
+from subscriptions.plan_selectors import checked_terms
+from subscriptions.plan_terms import PhaseTerms, PlanTerms
+from subscriptions.services.lock_subscription import lock_subscription
+from subscriptions.services.mark_for_billing import mark_for_billing
+from subscriptions.services.place_subscription import check_features
+from subscriptions.timing import periods_touched
+
+
+@transaction.atomic
+def edit_subscription(*, subscription: Subscription, at: datetime, edits: Sequence[Edit]) -> Subscription:
+    """Carry out `edits`, in order, with effect from `at` (UTC): all of them or none. Touches no invoice.
+
+    The plan stays; what an item was priced by before stays in its history. InvalidInput, naming the edit, where one
+    makes no sense; NotChangeable (PreconditionFailed) where the subscription does not run.
+    """
+    subscription = lock_subscription(subscription, at=at, scheduled=True)
+    phases = list(SubscriptionPhase.objects.filter(subscription=subscription))
+    revisions = list(ItemRevision.objects.filter(item__subscription=subscription).select_related("item", "phase"))
+    before = {revision.pk: (revision.active_from, revision.active_to) for revision in revisions}
+    now = clock.now()
+    timeline = Timeline(subscription, phases, revisions, list(subscription.items.all()), at=at, now=now)
+    for number, edit in enumerate(edits):
+        field = f"customizations.{number}"
+        timeline.apply(_checked(edit, subscription, field) if isinstance(edit, AddItem) else edit, field)
+    added = [revision for revision in timeline.revisions if revision.pk not in before]
+    check_features(
+        subscription.customer,
+        [(r.feature_key, r.active_from, r.active_to) for r in added if r.feature_key and r.active_to != r.active_from],
+        own=subscription,
+    )
+    _save(timeline, before)
+    mark_for_billing(subscription=subscription, changed_from=periods_touched(subscription, at), due_at=max(now, at))
+    names = ", ".join(type(edit).__name__ for edit in edits)
+    record(
+        verb="subscription.edited",
+        target=subscription,
+        did=f"edited {subscription} with effect from {at:%Y-%m-%d %H:%M} UTC ({names})",
+        customer_id=subscription.customer_id,
+    )
+    return subscription
+
+
+def _checked(edit: AddItem, subscription: Subscription, field: str) -> AddItem:
+    """The edit with its rate card checked by the rules of plans, breaches named as the caller wrote them."""
+    terms = PlanTerms(
+        name=subscription.name,
+        currency=subscription.currency,
+        billing_cadence=subscription.billing_cadence,
+        phases=(PhaseTerms(key=edit.phase_key, name=edit.phase_key, rate_cards=(edit.card,)),),
+    )
+    try:
+        checked = checked_terms(terms)
+    except InvalidInput as error:
+        problems = [
+            replace(problem, field=problem.field.replace("phases.0.rateCards.0", f"{field}.rateCard"))
+            for problem in error.problems
+        ]
+        raise InvalidInput(
+            f"The rate card {edit.card.key} can't be added: {problems[0].message} Nothing was changed.",
+            code="invalid_rate_card",
+            problems=problems,
+        ) from error
+    return replace(edit, card=checked.phases[0].rate_cards[0])
+
+
+def _save(timeline: Timeline, before: dict[UUID, tuple[datetime, datetime | None]]) -> None:
+    for position, phase in enumerate((*timeline.phases, *timeline.gone)):
+        phase.position = position
+        if phase in timeline.gone:
+            phase.active_to = phase.active_from
+        phase.save()
+    for item in timeline.items.values():
+        if item._state.adding:
+            item.save()
+    known = [revision for revision in timeline.revisions if revision.pk in before]
+    changed = [r for r in known if before[r.pk] != (r.active_from, r.active_to)]
+    # First without any time, so that no two overlap while each takes its new place.
+    ItemRevision.objects.filter(pk__in=[revision.pk for revision in changed]).update(active_to=F("active_from"))
+    for revision in (*changed, *(r for r in timeline.revisions if r.pk not in before)):
+        revision.save()
+    for revision, start in timeline.moved.items():
+        QuantityChange.objects.filter(item=revision.item, effective_at=start).update(effective_at=revision.active_from)
