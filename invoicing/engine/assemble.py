@@ -47,6 +47,8 @@ def close_customer(
     close.gathering = [line for line in plan.lines if id(line) not in taken and line.on_draft is None]
     by_currency: dict[str, list[RatedDocumentLine]] = {}
     for line, quantity in due:
+        if quantity is not None and quantity.quantity is None and _can_still_be_reported(loaded, line, as_of):
+            quantity = quantity._replace(quantity=ZERO)
         if quantity is not None and quantity.quantity is None:
             close.unreported.append(line)
             close.notes.append(f"{_what(line)}: nothing was reported for {_span(line)}, so there is nothing to bill.")
@@ -71,6 +73,12 @@ def close_customer(
     for document in close.invoices:
         tax_document(document, as_of)
     return close
+
+
+def _can_still_be_reported(loaded: LoadedCustomer, line: PlannedLine, as_of: datetime) -> bool:
+    """Whether the line's period is over but its quantities are collected later: until then a draft holds its place."""
+    interval = parse_duration(loaded.terms.settings.values["collection_interval"])
+    return line.invoice_at <= as_of < interval.after(line.invoice_at)
 
 
 def rate_line(line: PlannedLine, quantity: Quantity | None) -> RatedDocumentLine:

@@ -12,6 +12,8 @@ from invoicing.engine.plan import PlannedLine
 from invoicing.engine.quantities import Quantity
 
 _ITEM = canonical_json({"source": "item"})
+# On a draft whose quantities are still to be collected: a report may come until then.
+_AWAITED = canonical_json({"reportedAt": None, "source": "report"})
 
 
 def explained(line: PlannedLine, quantity: Quantity | None, account: str) -> str:
@@ -29,7 +31,7 @@ def _quantity(quantity: Quantity | None) -> str:
         opening, closing = _meter(quantity.reading, quantity.meter_key)
         return f"{opening}{quantity.events}{closing}"
     if quantity.reported_at is None:
-        raise ValueError("A quantity that is billed was either metered or reported.")
+        return _AWAITED
     return f'{{"reportedAt":"{quantity.reported_at.isoformat()}","source":"report"}}'
 
 

@@ -10,15 +10,15 @@ from core.bulk import update_rows
 from core.errors import BillingError
 from customers.models import UsageSubject
 from entitlements.usage import features_by_id
-from invoicing.choices import InvoiceStatus, LineKind
+from invoicing.choices import InvoiceStatus, LineKind, WindowKind
 from invoicing.engine.assemble import rate_line, status_after_collection
 from invoicing.engine.close import as_cause
 from invoicing.engine.documents import RatedDocumentLine
 from invoicing.engine.plan import PlannedLine
 from invoicing.engine.quantities import feature_of, quantities_of
-from invoicing.engine.redraft import redraft
+from invoicing.engine.redraft import drop_from_drafts, redraft
 from invoicing.engine.state import Billed, BilledLine
-from invoicing.models import Invoice, InvoiceLine
+from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from subscriptions.facts import load_subscriptions
 from subscriptions.models import Subscription
 from subscriptions.schedule import obligations
@@ -31,13 +31,16 @@ def collect_quantities(invoices: Sequence[Invoice], *, as_of: datetime) -> dict[
     In the caller's transaction, which holds the customers' locks. A draft that can't be collected keeps its figures
     and goes to a named failed state, from which this step alone is tried again. Returns the new status of each.
     """
-    failures = _rerate({invoice.id for invoice in invoices}, as_of)
+    failures, unreported = _rerate({invoice.id for invoice in invoices}, as_of)
     now = clock.now()
+    emptied = _settle_unreported(unreported, now)
     rows: list[list[Any]] = []
     statuses: dict[uuid.UUID, str] = {}
     for invoice in invoices:
         failure = failures.get(invoice.id)
-        if failure is not None:
+        if invoice.id in emptied:
+            status = InvoiceStatus.DELETED.value
+        elif failure is not None:
             status, note = InvoiceStatus.DRAFT_COLLECTING_FAILED.value, failure.message
             rows.append([invoice.id, status, note, invoice.quantity_snapshoted_at, now])
         else:
@@ -51,8 +54,23 @@ def collect_quantities(invoices: Sequence[Invoice], *, as_of: datetime) -> dict[
     return statuses
 
 
-def _rerate(invoice_ids: Collection[uuid.UUID], as_of: datetime) -> dict[uuid.UUID, BillingError]:
-    """Rate the usage lines of these drafts with the usage of now. Returns what went wrong, by invoice."""
+def _settle_unreported(lines: Sequence[InvoiceLine], now: datetime) -> set[uuid.UUID]:
+    """Take lines off their drafts for whose periods nothing was reported in time (billing rules 4). Returns the
+    invoices that have none left and are gone."""
+    if not lines:
+        return set()
+    ids = [line.id for line in lines]
+    BilledWindow.objects.filter(line_id__in=ids).update(kind=WindowKind.UNREPORTED, line=None)
+    drop_from_drafts(ids, now=now)
+    gone = Invoice.objects.filter(pk__in={line.invoice_id for line in lines}, status=InvoiceStatus.DELETED)
+    return set(gone.values_list("id", flat=True))
+
+
+def _rerate(
+    invoice_ids: Collection[uuid.UUID], as_of: datetime
+) -> tuple[dict[uuid.UUID, BillingError], list[InvoiceLine]]:
+    """Rate the usage lines of these drafts with the usage of now. Returns what went wrong, by invoice, and the lines
+    for which nothing was reported."""
     lines = list(
         InvoiceLine.objects.filter(
             invoice_id__in=invoice_ids, kind=LineKind.USAGE, deleted_at__isnull=True, subscription__isnull=False
@@ -90,7 +108,11 @@ def _rerate(invoice_ids: Collection[uuid.UUID], as_of: datetime) -> dict[uuid.UU
         [(found, subjects.get(line.invoice.customer_id, ())) for line, found in planned], features, as_of
     )
     rated: list[tuple[uuid.UUID, RatedDocumentLine]] = []
+    unreported: list[InvoiceLine] = []
     for (line, found), quantity in zip(planned, quantities, strict=True):
+        if quantity.quantity is None:
+            unreported.append(line)
+            continue
         try:
             document_line = rate_line(found, quantity)
         except Exception as error:  # noqa: BLE001 - one draft that can't be rated must not stop the others
@@ -99,7 +121,7 @@ def _rerate(invoice_ids: Collection[uuid.UUID], as_of: datetime) -> dict[uuid.UU
         document_line.id = line.id
         rated.append((line.invoice_id, document_line))
     redraft([entry for entry in rated if entry[0] not in failures], now=clock.now())
-    return failures
+    return failures, [line for line in unreported if line.invoice_id not in failures]
 
 
 def _planned(

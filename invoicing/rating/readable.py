@@ -46,7 +46,8 @@ def _basis(basis: Mapping[str, Any]) -> list[str]:
             f"{quantity['eventType']}{f', where {kept}' if kept else ''}"
         )
     elif quantity["source"] == "report":
-        lines.append(f"Reported on {_moment(quantity['reportedAt'])}")
+        said = quantity["reportedAt"]
+        lines.append("Not reported yet" if said is None else f"Reported on {_moment(said)}")
     if price["source"] == "plan":
         lines.append(f"Priced by plan {price['plan']}, version {price['version']}")
     else:

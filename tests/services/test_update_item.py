@@ -10,11 +10,22 @@ from core.outbox.models import OutboxMessage
 from invoicing.errors import NegativeAmount
 from invoicing.models import BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine, NumberSeries
 from invoicing.services.close_customers import close_customers
+from invoicing.services.run_due import run_due
 from invoicing.services.update_item import update_item
 from subscriptions.item_update import ItemUpdate
 from subscriptions.models import Coupon, CouponRedemption, QuantityChange, QuantityReport
 from subscriptions.services.create_subscription import create_subscription
-from tests.make import at, flat_card, make_customer, make_excess_plan, make_plan
+from tests.books.command import run_check
+from tests.make import (
+    at,
+    flat_card,
+    make_customer,
+    make_default_profile,
+    make_excess_plan,
+    make_feature,
+    make_plan,
+    usage_card,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -312,3 +323,34 @@ def test_a_fixed_coupon_comes_off_a_period_once_however_often_the_quantity_chang
     subscription = start_with_coupon(amount=Decimal(amount), currency="EUR")
     update(subscription, "2026-04-16", align=True)
     assert totals() == [first, difference]
+
+
+def test_a_report_before_the_quantity_snapshot_of_a_period_counts_though_the_period_is_over():
+    make_default_profile(collection_interval="PT6H")
+    subscription = excess()
+    close("2026-04-17", subscription.customer)
+    result = update(
+        subscription, "2026-04-17T03:00", number=2, key="storage", quantity=200, usage_period_start=at("2026-03-17")
+    )
+    assert not result.late
+    with clock.frozen_at(at("2026-04-17T06:00")):
+        run_due(as_of=at("2026-04-17T06:00"))
+    assert totals() == ["50.00", "58.00"]
+
+
+@pytest.mark.parametrize("with_fee", [True, False])
+def test_a_period_for_which_nothing_was_reported_until_its_snapshot_bills_nothing(with_fee):
+    make_default_profile(collection_interval="PT6H")
+    feature = make_feature()
+    cards = (flat_card(), usage_card(feature=feature)) if with_fee else (usage_card(feature=feature),)
+    customer = make_customer()
+    with clock.frozen_at(at("2026-03-17")):
+        create_subscription(customer=customer, plan=make_plan(cards=cards), active_from=at("2026-03-17"))
+        close_customers([customer.id], as_of=at("2026-03-17"))
+    for moment in ("2026-04-17", "2026-04-17T06:00"):
+        with clock.frozen_at(at(moment)):
+            run_due(as_of=at(moment))
+    assert totals() == (["50.00", "50.00"] if with_fee else [])
+    assert BilledWindow.objects.get(kind="unreported").line is None
+    code, said = run_check(now="2026-04-17T06:05")
+    assert code == 0, said
