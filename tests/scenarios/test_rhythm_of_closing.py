@@ -20,7 +20,7 @@ def money_by_period(closes, now):
         code, said = run_check(now=now)
         assert code == 0, said
         rows = (
-            InvoiceLine.objects.filter(invoice__issued_at__isnull=False)
+            InvoiceLine.objects.filter(invoice__issued_at__isnull=False, deleted_at__isnull=True)
             .order_by()
             .values_list("subscription__customer__key", "item__key", "period_end")
             .annotate(Sum("total"))
