@@ -118,15 +118,22 @@ class ReceiptForm(OptionalReasonForm):
 def _record_payment(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any]) -> str:
     day = answers["received_on"]
     received_at = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    moved_before = invoice.moved_to_balance
     payment = record_payment(
         invoice=invoice, amount=answers["amount"], received_at=received_at, reference=answers["reference"]
     )
     left = f"{_due(invoice)} is still due" if invoice.due else "paid in full"
+    too_much = invoice.moved_to_balance - moved_before
+    if too_much:
+        left = (
+            f"{left}, and {amount_text(too_much, invoice.currency)} {invoice.currency} went to the customer's balance"
+        )
     return f"{amount_text(payment.amount, payment.currency)} {payment.currency} recorded for {invoice}: {left}."
 
 
 def _why_not_record(request: HttpRequest, invoice: Invoice) -> str:
-    return "" if invoice.status in OPEN_STATUSES and invoice.due > 0 else "Nothing is due on it."
+    given_up = invoice.status == InvoiceStatus.UNCOLLECTIBLE and (invoice.due > 0 or invoice.written_off > 0)
+    return "" if given_up or (invoice.status in OPEN_STATUSES and invoice.due > 0) else "Nothing is due on it."
 
 
 def _is_draft(invoice: Invoice) -> bool:
@@ -192,7 +199,10 @@ RECORD_PAYMENT = Verb(
     label="Record payment",
     permission="invoicing.record_payment",
     asks=lambda invoice: f"How much of the {_due(invoice)} has arrived?",
-    consequences=lambda invoice: ["With a part of it the invoice stays open for the rest."],
+    consequences=lambda invoice: [
+        "With a part of it the invoice stays open for the rest.",
+        "What is too much goes to the customer's balance.",
+    ],
     why_not=_why_not_record,
     shows=lambda invoice: invoice.issued_at is not None,
     initial=lambda invoice: {

@@ -1,5 +1,7 @@
 """Payments that staff record, credit notes, the balance, tax rates and plans at the finance desk."""
 
+from decimal import Decimal
+
 import pytest
 from django.urls import reverse
 
@@ -28,6 +30,16 @@ def test_a_part_payment_leaves_the_rest_due_and_the_rest_pays_in_full(clerk):
     assert (payment.reference, payment.received_at) == ("TRN-77", at("2026-03-17"))
 
 
+def test_what_is_too_much_goes_to_the_balance(clerk):
+    invoice = make_issued(collection_method="send_invoice")
+    with clock.frozen_at(START):
+        response = clerk.do(invoice, "record-payment", amount="62.50", **RECEIPT)
+    assert said(response) == [
+        "62.50 EUR recorded for INV-000001: paid in full, and 12.50 EUR went to the customer's balance."
+    ]
+    assert BalanceEntry.objects.get().amount == Decimal("12.50")
+
+
 def test_the_form_offers_what_is_due(clerk):
     invoice = make_issued(collection_method="send_invoice")
     page = clerk.read(reverse("admin:invoicing_invoice_verb", args=[invoice.pk, "record-payment"]))
@@ -38,7 +50,6 @@ def test_the_form_offers_what_is_due(clerk):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"amount": "50.01"}, "Only 50.00 EUR is due on INV-000001."),
         ({"amount": "0"}, "A payment must be more than zero."),
         ({"amount": "10.005"}, "no more places"),
         ({"amount": "10", "received_on": "2026-03-18"}, "A payment can't be received in the future."),
