@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models import Exists, Max, OuterRef
 
 from core import clock
 from core.errors import BillingError
@@ -158,7 +158,7 @@ def _without_confirmation(invoices: Sequence[Invoice], as_of: datetime) -> list[
 
 def _pending(invoices: Sequence[Invoice], as_of: datetime) -> list[Started]:
     attempts = dict(
-        Payment.objects.filter(Q(invoice__in=invoices), attempt__isnull=False)
+        Payment.objects.filter(invoice__in=invoices, attempt__isnull=False)
         .order_by()
         .values_list("invoice_id")
         .annotate(last=Max("attempt"))

@@ -1,0 +1,100 @@
+"""Reviews an imported bank statement: decides on its rows, books them, or discards the whole."""
+
+import uuid
+from datetime import UTC, datetime, time
+
+from django.db import transaction
+
+from core import clock
+from core.audit.services.record import record
+from core.errors import BillingError, InvalidInput, PreconditionFailed
+from invoicing.choices import RowDecision, StatementStatus
+from invoicing.models import BankStatement, BankStatementRow, Invoice
+from invoicing.services.record_payment import record_payment
+
+
+@transaction.atomic
+def decide_row(*, row: BankStatementRow, decision: RowDecision, invoice: Invoice | None = None) -> BankStatementRow:
+    """Say what is to happen with a row; `invoice` (None: the matched one) is what it is to be booked on.
+
+    InvalidInput to book without an invoice, or on one of another currency; PreconditionFailed once it is booked.
+    """
+    _under_review(row.statement_id)
+    locked = BankStatementRow.objects.select_for_update().get(pk=row.pk)
+    if locked.payment_id is not None:
+        raise PreconditionFailed(f"The {locked} is booked already. Nothing was changed.", code="row_booked")
+    chosen = invoice or locked.invoice
+    if decision == RowDecision.BOOK and (chosen is None or chosen.issued_at is None or locked.amount <= 0):
+        raise InvalidInput(f"The {locked} needs an issued invoice to be booked on, and money that came in.")
+    if chosen is not None and decision == RowDecision.BOOK and chosen.currency != locked.currency:
+        raise InvalidInput(f"{chosen} is in {chosen.currency}, the {locked} in {locked.currency}.")
+    locked.decision, locked.invoice = decision, chosen
+    locked.save()
+    return locked
+
+
+def confirm_statement(*, statement: BankStatement) -> BankStatement:
+    """Book every row that is to be booked, each by itself: one that fails keeps its cause in `note` and stays open.
+
+    Money for what is paid already goes to the customer's balance. Once no row is left to decide or book, the statement
+    is closed. Doing it again books nothing twice. PreconditionFailed for a statement that isn't under review.
+    """
+    _under_review(statement.pk, lock=False)
+    rows = BankStatementRow.objects.filter(statement=statement, decision=RowDecision.BOOK, payment=None)
+    for row_id in list(rows.order_by("position").values_list("pk", flat=True)):
+        _book(row_id)
+    with transaction.atomic():
+        locked = _under_review(statement.pk)
+        left = locked.rows.filter(decision=RowDecision.OPEN) | locked.rows.filter(
+            decision=RowDecision.BOOK, payment=None
+        )
+        if not left.exists():
+            locked.status, locked.closed_at = StatementStatus.CONFIRMED, clock.now()
+            locked.save()
+        booked = locked.rows.filter(payment__isnull=False).count()
+        record(verb="confirm_statement", target=locked, did=f"booked {booked} rows of {locked}")
+    statement.refresh_from_db()
+    return statement
+
+
+@transaction.atomic
+def discard_statement(*, statement: BankStatement, reason: str) -> BankStatement:
+    """Put an imported file away, so that it can be imported again. PreconditionFailed once a row is booked."""
+    locked = _under_review(statement.pk)
+    if locked.rows.filter(payment__isnull=False).exists():
+        raise PreconditionFailed(f"Rows of {locked} are booked. Nothing was changed.", code="row_booked")
+    locked.status, locked.closed_at = StatementStatus.DISCARDED, clock.now()
+    locked.save()
+    record(verb="discard_statement", target=locked, did=f"discarded {locked}", reason=reason)
+    return locked
+
+
+def _book(row_id: uuid.UUID) -> None:
+    try:
+        with transaction.atomic():
+            row = BankStatementRow.objects.select_for_update(of=("self",)).select_related("invoice").get(pk=row_id)
+            if row.payment_id is not None or row.decision != RowDecision.BOOK or row.invoice is None:
+                return
+            midnight = datetime.combine(row.booked_on, time(), UTC)
+            row.payment = record_payment(
+                invoice=row.invoice,
+                amount=row.amount,
+                received_at=min(midnight, clock.now()),
+                reference=row.reference[:255],
+                transaction_id=row.transaction_id or None,
+                settled_too=True,
+            )
+            row.save(update_fields=["payment"])
+    except BillingError as error:
+        BankStatementRow.objects.filter(pk=row_id).update(note=error.message)
+
+
+def _under_review(statement_id: uuid.UUID, *, lock: bool = True) -> BankStatement:
+    statements = BankStatement.objects.select_for_update() if lock else BankStatement.objects.all()
+    statement = statements.get(pk=statement_id)
+    if statement.status != StatementStatus.REVIEW:
+        raise PreconditionFailed(
+            f"{statement} is not under review: {statement.get_status_display()}. Nothing was changed.",
+            code="statement_closed",
+        )
+    return statement
