@@ -4,6 +4,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from core.errors import BillingError
@@ -22,9 +23,11 @@ from invoicing.engine.documents import (
 from invoicing.engine.load import LoadedCustomer
 from invoicing.engine.plan import Plan, PlannedLine
 from invoicing.engine.quantities import Quantity
-from invoicing.engine.taxation import tax_document
+from invoicing.engine.room import Room
+from invoicing.engine.taxation import find_tax_terms, tax_document
 from invoicing.errors import CannotBill
 from invoicing.rating import Coupon, FlatComponent, RatingInput, rate
+from invoicing.tax import TaxTerms
 from subscriptions.schedule.obligations import coupon_at
 
 
@@ -67,11 +70,13 @@ def close_customer(
     for currency, lines in by_currency.items():
         lines.sort(key=_line_order)
         close.invoices.append(_standard_invoice(loaded, currency, lines, as_of))
+    for document in close.invoices:
+        find_tax_terms(document, as_of)
     if give_back and plan.cuts:
         close.cuts = list(plan.cuts)
         _give_back(close)
     for document in close.invoices:
-        tax_document(document, as_of)
+        tax_document(document)
     return close
 
 
@@ -179,23 +184,23 @@ def status_after_collection(auto_advance: bool, draft_until: datetime, as_of: da
 def _give_back(close: CustomerClose) -> None:
     """Put unused parts on the invoices, as far as their charges go, and the rest on credit notes."""
     documents = {document.currency: document for document in close.invoices}
-    room = {
-        # Usage that is not collected yet may still fall: only what is certain can take a credit.
-        currency: sum((line.net for line in document.lines if document.snapshot_at or line.quantity is None), ZERO)
-        for currency, document in documents.items()
-    }
+    room = {currency: Room.of(_certain(document), currency) for currency, document in documents.items()}
     notes: dict[tuple[uuid.UUID, str], list[CreditLine]] = defaultdict(list)
     for part in _unused(close.cuts):
         currency = part.subscription.currency
-        here = min(part.amount, max(room.get(currency, ZERO), ZERO))
+        here = room[currency].take(part.amount, part.line.tax) if currency in room else ZERO
         if here > 0:
-            room[currency] -= here
             documents[currency].credits.append(CreditLine(part, here))
         if here < part.amount:
             notes[(part.line.invoice_id, currency)].append(CreditLine(part, part.amount - here))
     close.credit_notes = [
         CreditNoteDocument(close.loaded, currency, invoice_id, parts) for (invoice_id, currency), parts in notes.items()
     ]
+
+
+def _certain(document: InvoiceDocument) -> list[tuple[Decimal, TaxTerms | None]]:
+    """Charges that can take a credit. Usage that is not collected yet may still fall."""
+    return [(line.net, line.tax_terms) for line in document.lines if document.snapshot_at or line.quantity is None]
 
 
 def _unused(cuts: Sequence[Cut]) -> list[UnusedPart]:

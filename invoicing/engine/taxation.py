@@ -11,10 +11,14 @@ from invoicing.errors import CannotBill
 from invoicing.tax import TaxTerms, rate_for, tax_lines
 
 
-def tax_document(document: InvoiceDocument, as_of: datetime) -> None:
-    """Give each line of `document` its tax. CannotBill where tax is enforced and no rate is known."""
+def find_tax_terms(document: InvoiceDocument, as_of: datetime) -> None:
+    """Say of each charge of `document` how it is taxed. CannotBill where tax is enforced and no rate is known."""
     for line in document.lines:
         line.tax_terms = terms_of_line(document.loaded, line, as_of)
+
+
+def tax_document(document: InvoiceDocument) -> None:
+    """Give each line of `document` its tax, by the terms that it has."""
     taxes = tax_lines([(entry.net, entry.tax_terms) for entry in document.entries], document.currency)
     for entry, tax in zip(document.entries, taxes, strict=True):
         entry.tax = tax

@@ -1,9 +1,12 @@
 """The money of plan changes: the figures of billing rules 3 and 10, with and without VAT."""
 
+from decimal import Decimal
+
 import pytest
 
 from core import clock
-from invoicing.models import Invoice
+from customers.models import Customer
+from invoicing.models import Invoice, TaxRate
 from invoicing.services.end_subscription import end_subscription
 from subscriptions.models import Subscription
 from tests.make import at, flat_card
@@ -208,3 +211,27 @@ def test_a_change_and_then_a_cancelation_give_back_what_each_plan_left_unused():
     # Ten of thirty days of 90.00; the fifteen that were billed lost five.
     assert notes() == [("CN-000001", "30.00", "30.00", "0.00", "30.00")]
     assert_books_are_clean("2026-04-21T00:30")
+
+
+def test_a_credit_that_is_taxed_higher_than_the_new_charges_never_takes_an_invoice_below_zero():
+    """90.00 at 19 %, then 100.00 without tax: 45.00 are worth 53.55, of which 50.00 can't take more than 49.98."""
+    customer = vat_customer()
+    subscription = subscribe(flat_plan("pro", "90.00"), customer=customer)
+    Customer.objects.filter(pk=customer.pk).update(country="US")
+    result = change(subscription, flat_plan("max", "100.00"))
+    assert lines(result.invoice_ids[0]) == [("Max fee", "50.00"), ("Unused part: Pro fee", "-42.00")]
+    assert invoices()[-1][1] == "0.02"
+    assert notes() == [("CN-000001", "3.00", "3.57", "0.00", "3.57")]
+    assert_books_are_clean("2026-04-16T00:30")
+
+
+def test_a_credit_at_an_older_rate_sets_off_new_charges_at_another():
+    """30.00 at 19 %, then 90.00 at 7 %: 45.00 + 3.15 - 15.00 - 2.85 = 30.30."""
+    customer = vat_customer()
+    subscription = subscribe(flat_plan("basic", "30.00"), customer=customer)
+    TaxRate.objects.create(country="FR", rate=Decimal(7), name="TVA", valid_from=at("2020-01-01"))
+    Customer.objects.filter(pk=customer.pk).update(country="FR")
+    result = change(subscription, flat_plan("pro", "90.00"))
+    assert lines(result.invoice_ids[0]) == [("Pro fee", "45.00"), ("Unused part: Basic fee", "-15.00")]
+    assert (invoices()[-1][1], notes()) == ("30.30", [])
+    assert_books_are_clean("2026-04-16T00:30")
