@@ -1,22 +1,26 @@
 """Moves drafts on to the next step of their life that is due (billing rules 6)."""
 
+import logging
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q, QuerySet
 
 from core import clock
 from core.locks import lock_customers
 from customers.choices import CollectionMethod
-from invoicing.choices import InvoiceStatus
+from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
+from invoicing.engine.close import as_cause
 from invoicing.engine.drafts import collect_quantities
 from invoicing.engine.issue import issue_drafts
 from invoicing.errors import WrongInvoiceState
 from invoicing.models import Invoice
 from invoicing.services.collect import collect_invoices
 from invoicing.services.notify import notify_issued_rows
+
+logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 250
 
@@ -46,7 +50,7 @@ def advance_due(*, as_of: datetime) -> int:
         ids = list(drafts_due(as_of).order_by("id").values_list("id", flat=True)[:BATCH_SIZE])
         if not ids:
             return moved
-        _advance(ids, as_of=as_of)
+        _advance_or_fail(ids, as_of=as_of)
         moved += len(ids)
 
 
@@ -59,6 +63,32 @@ def advance_invoice(*, invoice: Invoice) -> Invoice:
     _advance([invoice.pk], as_of=as_of)
     invoice.refresh_from_db()
     return invoice
+
+
+def _advance_or_fail(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime) -> None:
+    """Advance these drafts; where that fails, each alone, so that the one at fault says why and the others move on."""
+    try:
+        _advance(invoice_ids, as_of=as_of)
+    except (OperationalError, InterfaceError):
+        # The database is away or overloaded: no draft is at fault, and the next round tries again.
+        raise
+    except Exception as error:
+        if len(invoice_ids) == 1:
+            _fail(invoice_ids[0], error)
+            return
+        logger.warning("a batch of %s drafts failed and is advanced one by one", len(invoice_ids), exc_info=True)
+        for invoice_id in invoice_ids:
+            _advance_or_fail([invoice_id], as_of=as_of)
+
+
+@transaction.atomic
+def _fail(invoice_id: uuid.UUID, error: Exception) -> None:
+    """Put a draft that can't be advanced aside, with the cause; staff try the step again."""
+    draft = Invoice.objects.select_for_update().get(pk=invoice_id)
+    cause = as_cause(error, draft.customer_id)
+    if draft.status in DRAFT_STATUSES:
+        draft.status, draft.status_note = InvoiceStatus.DRAFT_COLLECTING_FAILED, cause.message
+        draft.save(update_fields=["status", "status_note", "updated_at"])
 
 
 def _advance(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime) -> None:

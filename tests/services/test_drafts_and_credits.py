@@ -7,6 +7,7 @@ import pytest
 from core import clock
 from invoicing.errors import CannotBill, WrongInvoiceState
 from invoicing.models import BilledWindow, CreditNote, Invoice
+from invoicing.services.advance_invoice import advance_invoice
 from invoicing.services.change_subscription import change_subscription
 from invoicing.services.delete_draft import delete_draft
 from invoicing.services.end_subscription import end_subscription
@@ -79,3 +80,23 @@ def test_a_draft_never_gives_back_more_than_it_charges(subscription):
     assert [str(note.total) for note in CreditNote.objects.all()] == ["70.00"]
     code, said = run_check(now="2026-04-18T00:05")
     assert code == 0, said
+
+
+def test_a_draft_that_cant_be_advanced_stops_no_other_and_says_why(subscription):
+    other = make_customer(key="other", name="Other")
+    with clock.frozen_at(at("2026-05-01")):
+        create_subscription(
+            customer=other, plan=make_plan(key="more", cards=(fee("7.00"),)), active_from=at("2026-05-01")
+        )
+        run_due(as_of=at("2026-05-01"))
+    broken = Invoice.objects.get(customer=subscription.customer, status="draft.waiting_auto_approval")
+    snapshot = broken.workflow_snapshot
+    Invoice.objects.filter(pk=broken.pk).update(workflow_snapshot={"values": {}})
+    with clock.frozen_at(at("2026-05-02")):
+        run_due(as_of=at("2026-05-02"))
+        broken.refresh_from_db()
+        assert (broken.status, "due_after" in broken.status_note) == ("draft.collecting_failed", True)
+        assert str(Invoice.objects.get(customer=other, issued_at__isnull=False).total) == "7.00"
+
+        Invoice.objects.filter(pk=broken.pk).update(workflow_snapshot=snapshot)
+        assert advance_invoice(invoice=broken).number == "INV-000003"
