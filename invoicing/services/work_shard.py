@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from core import clock
 from core.among import among
@@ -58,7 +58,7 @@ def claim(shard_id: uuid.UUID) -> uuid.UUID | None:
     taken = (
         RunShard.objects.filter(free, pk=shard_id)
         .exclude(status=RunStatus.DONE)
-        .update(status=RunStatus.RUNNING, lease_until=now + LEASE, lease_token=token)
+        .update(status=RunStatus.RUNNING, lease_until=now + LEASE, lease_token=token, attempts=F("attempts") + 1)
     )
     if not taken:
         return None

@@ -99,6 +99,7 @@ def test_a_worker_killed_in_the_middle_of_a_batch_is_finished_by_a_new_one(shard
     expire_lease(shard)
     with clock.frozen_at(CLOSE):
         assert work_shard(shard.id)
+    assert RunShard.objects.get(pk=shard.id).attempts == 2
     assert_each_billed_once(shard.everyone)
 
 
