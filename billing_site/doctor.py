@@ -17,9 +17,12 @@ from billing_site import heartbeat
 from billing_site.celery import app
 from billing_site.runtime.layout import Layout, data_dir, running_state
 from core import clock
+from core.crypto import CredentialUnreadable, decrypt
 from core.testclock.models import ClockSetting
-from customers.choices import AppType
+from customers.choices import AppStatus, AppType
 from customers.models import BillingApp
+from invoicing.choices import PaymentStatus
+from invoicing.models import Payment, StripeAccount, StripeEvent
 
 
 class State(StrEnum):
@@ -153,11 +156,33 @@ def check_beat(*, worker_is_there: bool) -> Finding:
 
 
 def check_stripe() -> Finding:
-    """Can cards be charged."""
-    names = list(BillingApp.objects.filter(type=AppType.STRIPE, deleted_at=None).values_list("name", flat=True))
-    if names:
-        return ok("Stripe", f"Installed as {', '.join(names)}.")
-    return note("Stripe", "Not installed: invoices are collected by the sandbox and bank transfer apps.")
+    """Can cards be charged: each app's account, mode and key, its webhooks, and charges without a known outcome."""
+    apps = list(BillingApp.objects.filter(type=AppType.STRIPE, deleted_at=None).order_by("name"))
+    if not apps:
+        return note("Stripe", "Not installed: invoices are collected by the sandbox and bank transfer apps.")
+    wrong: list[str] = []
+    right: list[str] = []
+    for one in apps:
+        account = StripeAccount.objects.filter(app=one).first()
+        if account is None:
+            wrong.append(f"{one} has no API key.")
+            continue
+        if one.status == AppStatus.UNAUTHORIZED:
+            wrong.append(f"{one}: Stripe refused its API key.")
+        if account.livemode != (settings.STRIPE_MODE == "live"):
+            wrong.append(f"{one} has a key of the other mode than this site's, {settings.STRIPE_MODE}.")
+        try:
+            decrypt(account.api_key)
+        except CredentialUnreadable:
+            wrong.append(f"{one}: its API key was encrypted with a key that this site lacks.")
+        last = StripeEvent.objects.filter(app=one).values_list("received_at", flat=True).first()
+        heard = f"last heard of {last:%Y-%m-%d %H:%M} UTC" if last else "no webhook came yet"
+        right.append(f"{one}: {account}, {heard if account.webhook_secret else 'no webhook secret'}")
+    unknown = Payment.objects.filter(app__in=apps, status=PaymentStatus.UNKNOWN).count()
+    if wrong:
+        return problem("Stripe", " ".join(wrong), "Give the app its API key again (PUT /api/v1/apps/{id}).")
+    open_charges = f" {unknown} charges have no known outcome yet; Stripe is asked about them." if unknown else ""
+    return ok("Stripe", f"{'; '.join(right)}.{open_charges}")
 
 
 def check_test_clock() -> Finding:
