@@ -9,21 +9,32 @@ from unfold.decorators import display
 
 from core.admin.base import MasterDataAdmin
 from core.admin.display import badge
-from customers.choices import AppStatus
+from customers.choices import AppStatus, AppType
 from customers.models import BillingApp, CustomerAppData
 
 
 @admin.register(BillingApp)
 class BillingAppAdmin(MasterDataAdmin):
-    """The type is fixed once given: profiles are tied to the way of collecting."""
+    """The type is fixed once given: profiles are tied to the way of collecting. An app that needs an account, Stripe,
+    is installed over REST, which takes its keys; uninstalling checks who still needs the app, over REST too."""
 
     list_display = ("name", "type", "state", "description")
     list_filter = ("type",)
     search_within = ("name",)
     fields = ("name", "type", "description")
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "type":
+            kwargs["choices"] = [choice for choice in AppType.choices if choice[0] != AppType.STRIPE]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
+
     @display(description="Status")
     def state(self, app: BillingApp) -> SafeString:
+        if app.deleted_at is not None:
+            return badge("Uninstalled")
         return badge(app.get_status_display(), "green" if app.status == AppStatus.READY else "red")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:

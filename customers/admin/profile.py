@@ -15,7 +15,7 @@ from core.admin.filters import ChoiceFilter
 from core.admin.verbs import Verb
 from core.admin.words import counted
 from customers.admin.setting_fields import DaysField, SettingsForm
-from customers.models import BillingProfile
+from customers.models import BillingApp, BillingProfile
 from customers.models.profile import default_dunning_days
 from customers.services.archive_profile import archive_profile, restore_profile
 from customers.settings_words import SETTING_LABELS, setting_words
@@ -100,6 +100,11 @@ class BillingProfileAdmin(MasterDataAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("app",) if obj else ()
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "app":
+            kwargs["queryset"] = BillingApp.objects.filter(deleted_at__isnull=True)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         free = obj is None or not (obj.is_default or obj.pinned_overrides.exists())

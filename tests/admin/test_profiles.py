@@ -158,3 +158,19 @@ def test_an_override_is_recorded_on_the_customers_timeline(clerk):
     override = CustomerOverride.objects.get()
     assert (override.due_after, override.dunning_days, override.auto_advance) == ("P60D", None, None)
     assert "Agreed by phone" in clerk.read(page_url(customer))
+
+
+def test_an_app_that_needs_an_account_is_not_installed_by_form(billing_admin):
+    url = reverse("admin:customers_billingapp_add")
+    page = billing_admin.post(url, {"type": "stripe", "name": "Stripe", "description": "", "change_reason": ""})
+    assert "not one of the available choices" in page.content.decode()
+    billing_admin.post(url, {"type": "bank_transfer", "name": "Bank", "description": "", "change_reason": ""})
+    assert BillingApp.objects.get(type="bank_transfer").name == "Bank"
+    assert not BillingApp.objects.filter(type="stripe").exists()
+
+
+def test_a_profile_is_not_put_on_an_uninstalled_app(billing_admin):
+    gone = BillingApp.objects.create(type="bank_transfer", name="Gone", deleted_at="2026-01-01T00:00Z")
+    page = billing_admin.post(reverse("admin:customers_billingprofile_add"), form(app=str(gone.pk)))
+    assert "not one of the available choices" in page.content.decode()
+    assert BillingProfile.objects.count() == 1
