@@ -60,10 +60,10 @@ class _RepeatedFormField(forms.Field):
 
     def clean(self, value: list[str]) -> list[Any] | None:
         if len(value) > MAX_REPEATED:
-            raise forms.ValidationError(f"At most {MAX_REPEATED} values can be given.")
+            raise forms.ValidationError(f"At most {MAX_REPEATED} values can be given.", code="too_many")
         items = [self.item(text) for text in value]
         if any(item is None for item in items):
-            raise forms.ValidationError(self.item_error)
+            raise forms.ValidationError(self.item_error, code="invalid")
         return items or None
 
     def item(self, text: str) -> Any:
