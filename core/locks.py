@@ -31,3 +31,9 @@ def lock_customers(customer_ids: Iterable[uuid.UUID]) -> None:
             "SELECT pg_advisory_xact_lock(%s, g) FROM unnest(%s::int[]) WITH ORDINALITY AS t(g, n) ORDER BY n",
             [_NAMESPACE, groups],
         )
+
+
+def lock_alone(key: int) -> None:
+    """Wait for, then hold until the end of the transaction, the lock that `key` names: one holder at a time."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])

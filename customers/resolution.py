@@ -10,6 +10,8 @@ from typing import Any
 
 WORKFLOW_FIELDS = (
     "collection_alignment",
+    "collection_cadence",
+    "collection_anchor",
     "collection_interval",
     "auto_advance",
     "draft_period",

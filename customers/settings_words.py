@@ -1,6 +1,7 @@
 """Billing settings in words: the name of each workflow field and its value as staff read it."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from core.admin.words import duration_words, joined
@@ -13,6 +14,8 @@ SETTING_LABELS = {
     "draft_period": "Draft period",
     "collection_interval": "Wait for late usage",
     "collection_alignment": "Invoices follow",
+    "collection_cadence": "Rhythm",
+    "collection_anchor": "Rhythm counted from",
     "progressive_billing": "Progressive billing",
     "progressive_threshold": "Progressive threshold",
     "progressive_threshold_currency": "Threshold currency",
@@ -22,7 +25,7 @@ SETTING_LABELS = {
     "tax_code": "Tax code",
     "dunning_days": "Retries after a failed charge",
 }
-_DURATIONS = {"due_after", "draft_period", "collection_interval"}
+_DURATIONS = {"due_after", "draft_period", "collection_interval", "collection_cadence"}
 _CHOICES: Mapping[str, Any] = {
     "collection_method": CollectionMethod,
     "collection_alignment": CollectionAlignment,
@@ -36,6 +39,8 @@ def setting_words(field: str, value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%-d %B %Y, %H:%M} UTC"
     if field in _DURATIONS:
         return duration_words(value)
     if field in _CHOICES and value in _CHOICES[field].values:

@@ -43,9 +43,19 @@ class CustomerOverrideAdmin(MasterDataAdmin):
         ("Collection", {"fields": (("collection_method", "due_after"), "dunning_days")}),
         (
             "Workflow",
-            {"fields": (("auto_advance", "draft_period"), ("collection_interval", "collection_alignment"))},
+            {
+                "fields": (
+                    ("auto_advance", "draft_period"),
+                    ("collection_interval", "collection_alignment"),
+                    ("collection_cadence", "collection_anchor"),
+                )
+            },
         ),
-        ("Progressive billing and tax", {"fields": ("progressive_billing", ("tax_behavior", "tax_code"))}),
+        (
+            "Progressive billing",
+            {"fields": ("progressive_billing", ("progressive_threshold", "progressive_threshold_currency"))},
+        ),
+        ("Tax", {"fields": (("tax_enabled", "tax_enforced"), ("tax_behavior", "tax_code"))}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CustomerOverride]:

@@ -85,7 +85,13 @@ class BillingProfileAdmin(MasterDataAdmin):
         ("Collection", {"fields": (("collection_method", "due_after"), "dunning_days")}),
         (
             "Workflow",
-            {"fields": (("auto_advance", "draft_period"), ("collection_interval", "collection_alignment"))},
+            {
+                "fields": (
+                    ("auto_advance", "draft_period"),
+                    ("collection_interval", "collection_alignment"),
+                    ("collection_cadence", "collection_anchor"),
+                )
+            },
         ),
         (
             "Progressive billing",
@@ -112,6 +118,8 @@ class BillingProfileAdmin(MasterDataAdmin):
 
     @display(description="Standing")
     def standing(self, profile: BillingProfile) -> SafeString:
+        if profile.deleted_at:
+            return badge("Deleted", "red")
         if profile.is_default:
             return badge("Default", "green")
         return badge("Archived", "grey") if profile.archived_at else badge("Available", "blue")

@@ -18,7 +18,8 @@ def default_dunning_days() -> list[int]:
 class BillingProfile(Record):
     """One supplier, one app (for good), and the workflow of invoices (billing rules 5).
 
-    Durations are ISO 8601 texts. `dunning_days` counts days after the first failed charge.
+    Durations are ISO 8601 texts. `dunning_days` counts days after the first failed charge. Cadence and anchor are the
+    rhythm of an anchored collection. A deleted profile stays as a row, archived, because paid invoices refer to it.
     """
 
     name = models.CharField(max_length=256)
@@ -28,10 +29,13 @@ class BillingProfile(Record):
     app = models.ForeignKey(BillingApp, on_delete=models.PROTECT, related_name="profiles")
     is_default = models.BooleanField(default=False)
     archived_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     collection_alignment = models.CharField(
         max_length=16, choices=CollectionAlignment.choices, default=CollectionAlignment.SUBSCRIPTION
     )
+    collection_cadence = models.CharField(max_length=8, blank=True)
+    collection_anchor = models.DateTimeField(null=True, blank=True)
     collection_interval = models.CharField(max_length=32, default="PT0S")
     auto_advance = models.BooleanField(default=True)
     draft_period = models.CharField(max_length=32, default="PT0S")
@@ -59,6 +63,10 @@ class BillingProfile(Record):
                 condition=models.Q(is_default=False) | models.Q(archived_at__isnull=True),
                 name="default_profile_is_not_archived",
             ),
+            models.CheckConstraint(
+                condition=models.Q(deleted_at__isnull=True) | models.Q(archived_at__isnull=False),
+                name="deleted_profile_is_archived",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -73,12 +81,18 @@ class CustomerOverride(Record):
         BillingProfile, on_delete=models.PROTECT, null=True, blank=True, related_name="pinned_overrides"
     )
     collection_alignment = models.CharField(max_length=16, choices=CollectionAlignment.choices, null=True, blank=True)
+    collection_cadence = models.CharField(max_length=8, null=True, blank=True)
+    collection_anchor = models.DateTimeField(null=True, blank=True)
     collection_interval = models.CharField(max_length=32, null=True, blank=True)
     auto_advance = models.BooleanField(null=True, blank=True)
     draft_period = models.CharField(max_length=32, null=True, blank=True)
     due_after = models.CharField(max_length=32, null=True, blank=True)
     collection_method = models.CharField(max_length=32, choices=CollectionMethod.choices, null=True, blank=True)
     progressive_billing = models.BooleanField(null=True, blank=True)
+    progressive_threshold = AmountField(null=True, blank=True)
+    progressive_threshold_currency = models.CharField(max_length=3, null=True, blank=True)
+    tax_enabled = models.BooleanField(null=True, blank=True)
+    tax_enforced = models.BooleanField(null=True, blank=True)
     tax_behavior = models.CharField(max_length=16, choices=TaxBehavior.choices, null=True, blank=True)
     tax_code = models.CharField(max_length=64, null=True, blank=True)
     dunning_days = models.JSONField(null=True, blank=True)

@@ -1,5 +1,7 @@
 """Owns what an invoice freezes at creation: supplier, customer and settings as they were (billing rules 5)."""
 
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from core.ids import to_text
@@ -35,8 +37,11 @@ def customer_snapshot(customer: Customer, subjects: tuple[str, ...]) -> dict[str
 
 def workflow_snapshot(terms: Terms) -> dict[str, Any]:
     """The effective settings with the origin of each."""
-    values = {
-        name: str(value) if name == "progressive_threshold" and value is not None else value
-        for name, value in terms.settings.values.items()
-    }
+    values = {name: _in_json(value) for name, value in terms.settings.values.items()}
     return {"profile": terms.profile.name, "values": values, "origins": dict(terms.settings.origins)}
+
+
+def _in_json(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
+    return value.isoformat() if isinstance(value, datetime) else value

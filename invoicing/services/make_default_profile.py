@@ -8,11 +8,14 @@ from django.db.models import Q, QuerySet
 from core import clock
 from core.audit.services.record import record
 from core.errors import PreconditionFailed
+from core.locks import lock_alone
 from customers.effective import default_profile
 from customers.models import BillingProfile, Customer, CustomerOverride
 from subscriptions.models import Subscription
 
 BATCH = 1000
+
+_SWITCH_LOCK = 0x64656661  # "defa": switches queue up, so that each pins by the default that it replaces
 
 
 def customers_kept_on_old_app(profile: BillingProfile) -> int:
@@ -21,14 +24,15 @@ def customers_kept_on_old_app(profile: BillingProfile) -> int:
 
 
 @transaction.atomic
-def make_default_profile(*, profile: BillingProfile, reason: str) -> int:
+def make_default_profile(*, profile: BillingProfile, reason: str = "") -> int:
     """Make `profile` the default; how many customers were pinned to the old one (billing rules 5).
 
     Those are the customers without a pin who have a live subscription, where the two profiles collect through
     different apps: nobody is moved across apps silently. Repeating it changes nothing. PreconditionFailed for an
     archived profile.
     """
-    # Both rows, in id order, so that two switches at once queue up.
+    lock_alone(_SWITCH_LOCK)
+    # Both rows, in id order: whoever pins to one of them, or archives it, waits.
     locked = BillingProfile.objects.select_for_update().filter(Q(is_default=True) | Q(pk=profile.pk)).order_by("pk")
     profiles = {row.pk: row for row in locked}
     new = profiles[profile.pk]
