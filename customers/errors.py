@@ -31,3 +31,27 @@ class DefaultProfile(Conflict):
     """The default profile must stay in use."""
 
     default_code = "default_profile"
+
+
+class ProfileInUse(Conflict):
+    """Customers or invoices need the profile."""
+
+    default_code = "profile_in_use"
+
+
+class ProfileDeleted(PreconditionFailed):
+    """A deleted profile can't be changed."""
+
+    default_code = "profile_deleted"
+
+
+class SupplierKeyTaken(Conflict):
+    """Another supplier has this key."""
+
+    default_code = "supplier_key_taken"
+
+
+class SupplierInUse(Conflict):
+    """Profiles or invoices refer to the supplier."""
+
+    default_code = "supplier_in_use"

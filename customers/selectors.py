@@ -1,9 +1,9 @@
 """Reads of customers."""
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from core.rest.lookups import find
-from customers.models import Customer, UsageSubject
+from customers.models import BillingProfile, Customer, UsageSubject
 
 
 def customers_for_display() -> QuerySet[Customer]:
@@ -17,3 +17,16 @@ def customers_for_display() -> QuerySet[Customer]:
 def living_customer(id_or_key: str) -> Customer:
     """The customer with this id or key; `NotFound` where there is none or it was deleted."""
     return find(Customer.objects.filter(deleted_at=None), id_or_key, what="customer", key="key")
+
+
+def customers_on(profile: BillingProfile) -> QuerySet[Customer]:
+    """The living customers that `profile` bills: pinned to it or, where it is the default, not pinned at all."""
+    theirs = Q(billing_override__billing_profile=profile)
+    if profile.is_default:
+        theirs |= Q(billing_override__billing_profile__isnull=True)
+    return Customer.objects.filter(theirs, deleted_at=None)
+
+
+def profiles_for_display() -> QuerySet[BillingProfile]:
+    """All profiles with their supplier and app, archived and deleted ones too."""
+    return BillingProfile.objects.select_related("supplier", "app")

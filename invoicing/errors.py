@@ -56,3 +56,9 @@ class AppNotUsable(Conflict):
     """The app is in use, or can't do what is asked."""
 
     default_code = "app_not_usable"
+
+
+class MoveBlocked(PreconditionFailed):
+    """The customer can't move to another billing profile until somebody removes the causes (billing rules 5)."""
+
+    default_code = "move_blocked"

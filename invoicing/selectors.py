@@ -51,7 +51,7 @@ def invoices_for_display(*, lines: bool, deleted_lines: bool = False) -> QuerySe
     One query, three with lines, for any number of invoices. What gathering invoices come to is not stored: see
     `invoicing.live`.
     """
-    invoices = Invoice.objects.select_related("app")
+    invoices = Invoice.objects.select_related("app__stripe_account")
     if not lines:
         return invoices
     shown = InvoiceLine.objects.annotate(phase_id=F("revision__phase_id")).order_by("position", "period_start", "id")

@@ -143,6 +143,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_NO_READ_ONLY_REQUIRED": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
+        "AppStatusEnum": ["ready", "unauthorized"],
         "AppTypeEnum": ["sandbox", "bank_transfer", "stripe"],
         "PlanStatusEnum": ["draft", "scheduled", "active", "archived"],
         "SubscriptionStatusEnum": ["scheduled", "active", "canceled", "inactive"],

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from core import clock
 from core.audit.services.record import record
-from customers.errors import DefaultProfile
+from customers.errors import DefaultProfile, ProfileDeleted
 from customers.models import BillingProfile
 
 
@@ -27,8 +27,10 @@ def archive_profile(*, profile: BillingProfile, reason: str) -> None:
 
 @transaction.atomic
 def restore_profile(*, profile: BillingProfile, reason: str) -> None:
-    """The profile can be used again. Restoring again changes nothing."""
+    """The profile can be used again. Restoring again changes nothing. Raises `ProfileDeleted`."""
     profile = BillingProfile.objects.select_for_update().get(pk=profile.pk)
+    if profile.deleted_at is not None:
+        raise ProfileDeleted(f"The profile “{profile}” was deleted for good. Create it anew.")
     if profile.archived_at is not None:
         profile.archived_at = None
         profile.save(update_fields=["archived_at", "updated_at"])

@@ -12,23 +12,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.ids import to_text
-from core.rest.fields import ObjectField, TextField, TextMapField, TimeField, ULIDField
+from core.rest.fields import TextField, TextMapField, ULIDField
 from core.rest.lookups import find, missing
 from core.rest.serializers import WireSerializer
 from core.rest.views import WireViewSet
-from customers.choices import AppStatus, AppType
+from customers.api.app_serializers import AppSerializer
+from customers.choices import AppType
 from customers.models import BillingApp, CustomerAppData
 from customers.selectors import living_customer
 from invoicing.services.connect_stripe import install_stripe, update_stripe_keys
 from invoicing.services.handle_stripe_event import handle_stripe_event
 from invoicing.services.manage_app import install_app, uninstall_app, update_app
 from invoicing.services.set_stripe_customer import set_stripe_customer, stripe_app_of
-
-_ABOUT = {
-    AppType.STRIPE: "Charges customers' default payment methods at Stripe.",
-    AppType.BANK_TRANSFER: "Customers pay by bank transfer; staff record what arrives.",
-    AppType.SANDBOX: "Pays at once, for trying things out.",
-}
 
 
 class AppUpdateSerializer(WireSerializer):
@@ -47,42 +42,6 @@ class AppInputSerializer(AppUpdateSerializer):
         if attrs["type"] == AppType.STRIPE and "secret_a_p_i_key" not in attrs:
             raise ValidationError({"secretAPIKey": ["A Stripe app needs its secret key."]})
         return attrs
-
-
-class AppSerializer(WireSerializer):
-    """`stripeAccountId`, `livemode` and `maskedAPIKey` are of Stripe apps alone."""
-
-    id = ULIDField()
-    type = serializers.ChoiceField(choices=AppType.values)
-    name = TextField()
-    description = TextField(required=False)
-    metadata = TextMapField()
-    created_at = TimeField()
-    updated_at = TimeField()
-    deleted_at = TimeField(required=False)
-    status = serializers.ChoiceField(choices=AppStatus.values)
-    listing = serializers.SerializerMethodField()
-    stripe_account_id = TextField(source="stripe_account.account_id", required=False)
-    livemode = serializers.BooleanField(source="stripe_account.livemode", required=False)
-    masked_a_p_i_key = TextField(source="stripe_account.masked_api_key", required=False)
-
-    @extend_schema_field(ObjectField())
-    def get_listing(self, app: BillingApp) -> dict[str, Any]:
-        kind = AppType(app.type)
-        collects = {
-            "type": "collectPayments",
-            "key": f"{kind.value}_collect_payments",
-            "name": "Collect payments",
-            "description": _ABOUT[kind],
-        }
-        methods = ["with_api_key"] if kind is AppType.STRIPE else ["no_credentials_required"]
-        return {
-            "type": kind.value,
-            "name": str(kind.label),
-            "description": _ABOUT[kind],
-            "capabilities": [collects],
-            "installMethods": methods,
-        }
 
 
 class StripeKeySerializer(WireSerializer):

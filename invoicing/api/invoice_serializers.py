@@ -9,14 +9,11 @@ from core.ids import to_text
 from core.money import to_wire
 from core.rest.fields import CurrencyField, MoneyField, TextField, TextMapField, TimeField, ULIDField
 from core.rest.serializers import WireSerializer
+from customers.api.app_serializers import profile_apps
+from customers.api.supplier_serializers import PartySerializer
+from customers.api.workflow_serializers import show_workflow
 from invoicing.api.line_serializers import LineSerializer, TotalsSerializer
-from invoicing.api.party_serializers import (
-    InvoiceCustomerSerializer,
-    PartySerializer,
-    WorkflowSettingsSerializer,
-    party,
-    workflow,
-)
+from invoicing.api.party_serializers import InvoiceCustomerSerializer, WorkflowSettingsSerializer, party
 from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
 from invoicing.models import Invoice
 from invoicing.services.advance_invoice import TO_COLLECT
@@ -190,15 +187,14 @@ class InvoiceSerializer(WireSerializer):
 
     @extend_schema_field(WorkflowSettingsSerializer)
     def get_workflow(self, invoice: Invoice) -> dict[str, Any]:
-        app: dict[str, Any] | None = None
-        if self.context.get("apps") and invoice.app is not None:
-            app = {name: getattr(invoice.app, name) for name in ("id", "type", "name", "status")}
         settings = {
-            "apps": {"tax": app, "invoicing": app, "payment": app} if app else None,
             "source_billing_profile_id": invoice.profile_id,
-            "workflow": workflow(invoice.workflow_snapshot["values"]),
+            "workflow": show_workflow(invoice.workflow_snapshot["values"]),
         }
-        return WorkflowSettingsSerializer(settings).data
+        shown: dict[str, Any] = WorkflowSettingsSerializer(settings).data
+        if self.context.get("apps") and invoice.app is not None:
+            shown["apps"] = profile_apps(invoice.app, whole=True)
+        return shown
 
     @extend_schema_field(PaymentSerializer(required=False))
     def get_payment(self, invoice: Invoice) -> dict[str, Any] | None:

@@ -3,12 +3,15 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from customers.api.suppliers import SupplierViewSet
 from invoicing.api.apps import AppViewSet, CustomerAppViewSet, StripeWebhookViewSet
 from invoicing.api.balances import BalanceViewSet, CreditNoteViewSet
 from invoicing.api.customers import BilledCustomerViewSet
 from invoicing.api.invoices import InvoiceViewSet, SimulationViewSet
+from invoicing.api.overrides import OverrideViewSet
 from invoicing.api.payments import PaymentViewSet
 from invoicing.api.previews import PreviewViewSet
+from invoicing.api.profiles import ProfileViewSet
 from invoicing.api.runs import RunViewSet
 from invoicing.api.subscription_changes import EditableSubscriptionViewSet, SubscriptionChangeViewSet
 from invoicing.api.subscriptions import CustomerSubscriptionViewSet, SubscriptionItemViewSet
@@ -21,6 +24,9 @@ router.register("billing/invoices", InvoiceViewSet, basename="invoice")
 router.register("apps", AppViewSet, basename="app")
 router.register("payments", PaymentViewSet, basename="payment")
 router.register("credit-notes", CreditNoteViewSet, basename="credit-note")
+router.register("billing/profiles", ProfileViewSet, basename="billing-profile")
+router.register("billing/customers", OverrideViewSet, basename="billing-customer")
+router.register("suppliers", SupplierViewSet, basename="supplier")
 router.register("billing/runs", RunViewSet, basename="run")
 CHANGES = {
     "change": "change",

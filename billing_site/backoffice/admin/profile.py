@@ -10,6 +10,7 @@ from core.admin.verbs import Verb
 from core.admin.words import counted
 from customers.admin.profile import BillingProfileAdmin
 from customers.models import BillingProfile
+from invoicing.services.delete_profile import delete_profile
 from invoicing.services.make_default_profile import customers_kept_on_old_app, make_default_profile
 
 
@@ -52,3 +53,6 @@ admin.site.unregister(BillingProfile)
 @admin.register(BillingProfile)
 class ProfilePage(BillingProfileAdmin):
     verbs = (MAKE_DEFAULT, *BillingProfileAdmin.verbs)
+
+    def delete_model(self, request: HttpRequest, obj: BillingProfile) -> None:
+        delete_profile(profile=obj)

@@ -1,0 +1,46 @@
+"""Replacing what a billing profile says."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+
+from core.audit.services.record import record
+from customers.errors import ProfileDeleted
+from customers.models import BillingProfile, Supplier
+from customers.services.profile_input import ProfileInput, whole_workflow
+
+
+@transaction.atomic
+def update_profile(*, profile: BillingProfile, replacement: ProfileInput, supplier: Supplier) -> BillingProfile:
+    """Replace name, texts, supplier and workflow. The app stays for good (billing rules 5).
+
+    Whether the supplier may change is for the floors to say that know who is billed by the profile. Drafts and issued
+    invoices keep their copies. Raises `InvalidInput` and `ProfileDeleted`.
+    """
+    profile = BillingProfile.objects.select_for_update(of=("self",)).select_related("supplier").get(pk=profile.pk)
+    if profile.deleted_at is not None:
+        raise ProfileDeleted(f"The profile “{profile}” was deleted and can't be changed. Create it anew.")
+    wanted: dict[str, Any] = {
+        "name": replacement.name,
+        "description": replacement.description,
+        "metadata": dict(replacement.metadata),
+        "supplier": supplier,
+        **whole_workflow(replacement.workflow, before=profile),
+    }
+    changes: dict[str, list[Any]] = {}
+    for name, value in wanted.items():
+        before = getattr(profile, name)
+        if before != value:
+            changes[name] = [_plain(before), _plain(value)]
+            setattr(profile, name, value)
+    if changes:
+        profile.save()
+        did = f"changed billing profile {profile} ({', '.join(sorted(changes)).replace('_', ' ')})"
+        record(verb="billingprofile.changed", target=profile, did=did, changes=changes)
+    return profile
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Decimal | datetime | Supplier) else value

@@ -1,0 +1,127 @@
+"""Pins customers to profiles and unpins them, where their business allows the move (billing rules 5)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+
+from core import clock
+from core.audit.services.record import record
+from core.errors import FieldProblem, NotFound
+from core.locks import lock_customers
+from customers.effective import default_profile, terms_of
+from customers.errors import ProfileArchived
+from customers.models import BillingProfile, Customer, CustomerOverride
+from customers.services.override_fields import override_fields
+from customers.services.pin_customer import pin_customer
+from customers.services.unpin_customer import unpin_customer
+from customers.services.workflow_input import check_workflow
+from invoicing.errors import MoveBlocked
+from invoicing.gateways import PaymentMethodCheck
+from invoicing.moves import Cause, Severity, ask_app, check_moves
+from subscriptions.models import Subscription
+
+
+def override_billing(
+    *,
+    customer: Customer,
+    profile: BillingProfile | None,
+    workflow: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> CustomerOverride:
+    """Bill the customer by `profile` (None: by whatever is the default) and, given `workflow`, with these own settings.
+
+    Whoever is billed by another profile then is moved: a block refuses it (`MoveBlocked`). Drafts and issued invoices
+    keep their terms. Saying the same again changes nothing. Call it outside of a transaction, since the target's app
+    may be asked. Raises `InvalidInput`, `ProfileArchived`, `CustomerDeleted`.
+    """
+    check_workflow(workflow or {})
+    if profile is not None and profile.archived_at is not None:
+        raise ProfileArchived(f"The profile “{profile}” is archived. {customer} stays where it is: choose another one.")
+    answers = _ask(customer, profile)
+    with transaction.atomic():
+        lock_customers([customer.pk])
+        _refuse_blocked(customer, profile, answers)
+        if profile is not None:
+            pin_customer(customer=customer, profile=profile, reason=reason)
+        else:
+            unpin_customer(customer=customer, reason=reason)
+        if workflow is not None:
+            override_fields(customer=customer, workflow=workflow, reason=reason)
+        override, _ = CustomerOverride.objects.select_related("billing_profile").get_or_create(customer=customer)
+        return override
+
+
+def pin_billed_customer(*, customer: Customer, profile: BillingProfile, reason: str) -> CustomerOverride:
+    """Pin the customer; their own settings stay. As `override_billing`."""
+    return override_billing(customer=customer, profile=profile, reason=reason)
+
+
+def unpin_billed_customer(*, customer: Customer, reason: str) -> CustomerOverride:
+    """Let the customer follow the default again: a move too, which a block refuses. As `override_billing`."""
+    return override_billing(customer=customer, profile=None, reason=reason)
+
+
+def remove_override(*, customer: Customer, reason: str = "") -> None:
+    """Remove the customer's pin and all settings of their own: a move to the default.
+
+    Raises `MoveBlocked`, and NotFound where there is nothing to remove.
+    """
+    answers = _ask(customer, None)
+    with transaction.atomic():
+        lock_customers([customer.pk])
+        override = CustomerOverride.objects.select_for_update().filter(customer=customer).first()
+        if override is None:
+            raise NotFound(f"{customer} has no override: the default profile applies.", code="override_not_found")
+        _refuse_blocked(customer, None, answers)
+        unpin_customer(customer=customer, reason=reason)
+        CustomerOverride.objects.filter(customer=customer).delete()
+        record(
+            verb="customer.override_removed",
+            target=customer,
+            did=f"removed the pin and all settings of their own from {customer}",
+            reason=reason,
+            customer_id=customer.pk,
+        )
+
+
+def causes_of_move(*, customer: Customer, profile: BillingProfile | None) -> tuple[Cause, ...]:
+    """What stands in the way of billing this customer by `profile` (None: the default), and what stays behind.
+
+    Nothing where they are billed by it already. For pages that show it before anybody confirms.
+    """
+    return _causes(customer, profile, _ask(customer, profile))
+
+
+def _ask(customer: Customer, profile: BillingProfile | None) -> Mapping[Any, PaymentMethodCheck]:
+    """What the target's app says. Without a live subscription there is nothing yet that it would have to collect."""
+    target = profile or default_profile()
+    source = terms_of([customer.pk])[customer.pk].profile
+    live = Q(active_to__isnull=True) | Q(active_to__gt=clock.now())
+    if target == source or not Subscription.objects.filter(live, customer=customer).exists():
+        return {}
+    return ask_app([customer.pk], app=target.app)
+
+
+def _causes(
+    customer: Customer, profile: BillingProfile | None, answers: Mapping[Any, PaymentMethodCheck]
+) -> tuple[Cause, ...]:
+    target = profile or default_profile()
+    if terms_of([customer.pk])[customer.pk].profile == target:
+        return ()
+    return check_moves([customer.pk], target=target, answers=answers, now=clock.now())[customer.pk]
+
+
+def _refuse_blocked(
+    customer: Customer, profile: BillingProfile | None, answers: Mapping[Any, PaymentMethodCheck]
+) -> None:
+    blocks = [cause for cause in _causes(customer, profile, answers) if cause.severity == Severity.BLOCKED]
+    if blocks:
+        source, target = terms_of([customer.pk])[customer.pk].profile, profile or default_profile()
+        raise MoveBlocked(
+            f"{customer} stays on “{source}” and was not moved to “{target}”. "
+            + " ".join(cause.message for cause in blocks),
+            problems=[FieldProblem("billingProfileId", cause.code.value, cause.message) for cause in blocks],
+            context={"causes": [cause.code.value for cause in blocks]},
+        )
