@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.periods import Duration, zone_info
+from subscriptions.billing_calendar import period_at
 from subscriptions.edits import AddItem, AddPhase, Edit, RemoveItem, RemovePhase, StretchPhase, UnscheduleEdit
 from subscriptions.errors import field_error
+from subscriptions.facts import calendar_of
 from subscriptions.models import ItemRevision, Subscription, SubscriptionItem, SubscriptionPhase
 from subscriptions.services.place_subscription import revision_of
 
@@ -52,7 +54,11 @@ class Timeline:
     def _add_item(self, edit: AddItem) -> None:
         phase = self._open_phase(edit.phase_key)
         start = max(self.at, phase.active_from)
-        self._end_items(phase, edit.card.key, start)
+        ended = self._end_items(phase, edit.card.key, start)
+        if ended and not self.subscription.pro_rating_enabled and start != phase.active_from:
+            calendar = calendar_of(self.subscription)
+            if period_at(calendar, calendar.cadence, start).start != start:
+                raise self._wrong("no_proration", "Whole periods are billed: give the new price at the next cycle.")
         for other in self._in(phase):
             by_usage = other.price is not None and other.price["type"] != "flat"
             clashes = by_usage and not edit.card.is_flat and edit.card.price is not None

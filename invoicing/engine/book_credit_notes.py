@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from core.bulk import copy_rows, update_rows
-from core.ids import new_id
+from core.ids import new_id, to_text
 from core.money import ZERO, round_money
 from invoicing.choices import OPEN_STATUSES, BalanceKind, InvoiceStatus, SeriesKind
 from invoicing.engine.credit_rows import credit_note_line_rows, credit_note_row
 from invoicing.engine.documents import CreditNoteDocument
 from invoicing.engine.numbering import take_blocks
 from invoicing.engine.taxation import tax_credit_note
+from invoicing.errors import CannotBill
 from invoicing.models import BalanceEntry, CreditNote, CreditNoteLine, Invoice
 
 
@@ -29,6 +30,13 @@ def book_credit_notes(notes: Sequence[CreditNoteDocument], *, as_of: datetime, n
         .filter(pk__in={note.invoice_id for note in notes})
         .order_by("id")
     }
+    for invoice in invoices.values():
+        if invoice.issued_at is None:
+            raise CannotBill(
+                f"The draft {to_text(invoice.id)} charged for time that is to be given back, and no credit note can be "
+                "made out over a draft. Issue or delete that draft first. Nothing was changed.",
+                code="draft_not_issued",
+            )
     suppliers = {note.id: invoices[note.invoice_id].supplier_id for note in notes}
     blocks = take_blocks(
         Counter(supplier for supplier in suppliers.values() if supplier is not None),

@@ -6,6 +6,9 @@ from django.db import transaction
 
 from core import clock
 from core.audit.services.record import record
+from subscriptions.billing_calendar import period_at
+from subscriptions.errors import NotChangeable
+from subscriptions.facts import calendar_of
 from subscriptions.models import Subscription
 from subscriptions.services.lock_subscription import lock_subscription
 from subscriptions.services.mark_for_billing import mark_for_billing
@@ -25,6 +28,11 @@ def pause_subscription(*, subscription: Subscription, at: datetime) -> Subscript
     subscription = lock_subscription(subscription, at=at, paused=repeated)
     if repeated:
         return subscription
+    calendar = calendar_of(subscription)
+    if not subscription.pro_rating_enabled and period_at(calendar, calendar.cadence, at).start != at:
+        raise NotChangeable(
+            "is billed by whole periods, so a part of one can't be paused", "Pause it at the next billing cycle."
+        )
     subscription.pauses = [*subscription.pauses, wanted]
     subscription.save(update_fields=["pauses", "updated_at"])
     mark_for_billing(

@@ -6,7 +6,7 @@ from core import clock
 from core.ids import to_text
 from invoicing.models import Invoice
 from subscriptions.models import Subscription
-from tests.api.client import data, fields_at_fault
+from tests.api.client import data, fields_at_fault, refused
 from tests.make import at, flat_card, make_plan
 from tests.services.changes import assert_books_are_clean, fee, flat_plan, invoices, lines, notes, run, subscribe
 
@@ -173,3 +173,18 @@ def test_an_edit_that_makes_no_sense_is_refused_whole(api, trial, edit, fault):
     assert fault in fields_at_fault(patch(api, trial, "2026-04-16", edit, stretch))
     assert (Subscription.objects.values().get(), list(trial.items.values())) == before
     assert phases(api, trial, "2026-04-16")[1] == ("ramp", "2026-05-01", "2026-07-01")
+
+
+def test_without_proration_a_period_is_neither_paused_nor_repriced_in_its_middle(api):
+    subscription = subscribe(flat_plan("basic", "30.00", pro_rating_enabled=False))
+    fault = fields_at_fault(patch(api, subscription, "2026-04-16", add("90.00")))
+    assert fault == {"customizations.0": "no_proration"}
+    with clock.frozen_at(at("2026-04-16")):
+        refused(api.post(f"{address(subscription)}/pause", {}), 412)
+        data(api.post(f"{address(subscription)}/pause", {"timing": "next_billing_cycle"}))
+    run("2026-05-01")
+    assert [total for _, total, _ in invoices()] == ["30.00"]
+    with clock.frozen_at(at("2026-06-01")):
+        data(api.post(f"{address(subscription)}/resume", {}))
+    assert [total for _, total, _ in invoices()] == ["30.00", "30.00"]
+    assert_books_are_clean("2026-06-01T00:30")
