@@ -29,6 +29,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "advance drafts": every(5, "invoicing.tasks.advance_invoices"),
     "collect issued invoices": every(5, "invoicing.tasks.collect_invoices"),
     "ask about open charges": every(30, "invoicing.tasks.reconcile_payments"),
+    "send refunds": every(10, "invoicing.tasks.send_refunds"),
     "mark invoices overdue": every(30, "invoicing.tasks.mark_invoices_overdue"),
     "finish an advance of the test clock": every(5, "invoicing.tasks.advance_clock"),
     "deliver the outbox": every(10, "core.outbox.tasks.deliver_outbox"),

@@ -15,6 +15,7 @@ from invoicing.services.advance_invoice import advance_due
 from invoicing.services.collect import collect_due
 from invoicing.services.mark_overdue import mark_overdue
 from invoicing.services.reconcile_payments import reconcile_payments as reconcile_payments_service
+from invoicing.services.refund import send_refunds as send_refunds_service
 from invoicing.services.start_run import start_run
 from invoicing.services.work_shard import work_shard as work_shard_service
 
@@ -61,6 +62,11 @@ def collect_invoices() -> None:
 @shared_task
 def reconcile_payments() -> None:
     reconcile_payments_service(as_of=clock.now())
+
+
+@shared_task
+def send_refunds() -> None:
+    send_refunds_service(as_of=clock.now())
 
 
 @shared_task

@@ -22,6 +22,8 @@ class FakeStripe:
         self.requests: list[tuple[str, str]] = []
         self.behaviour: dict[str, str] = {}
         self.customers: dict[str, dict[str, Any]] = {}
+        self.refunds: dict[str, dict[str, Any]] = {}
+        self.refund_behaviour = ""  # drop (gives back, then drops the connection) or refuse
         self.account = "acct_fake"
         self.refuse_key = False
         self.lock = threading.Lock()
@@ -67,6 +69,11 @@ class FakeStripe:
             if parts[0] == "payment_methods":
                 owner = next((c for c, row in self.customers.items() if parts[1] in str(row)), None)
                 return self._found({"id": parts[1], "object": "payment_method", "customer": owner} if owner else None)
+            if parts == ["refunds"] and method == "POST":
+                return self._refund(form, key)
+            if parts == ["refunds"]:
+                mine = [r for r in self.refunds.values() if r["payment_intent"] == form.get("payment_intent")]
+                return 200, {"object": "list", "data": mine, "has_more": False, "url": "/v1/refunds"}
             if parts == ["payment_intents"] and method == "POST":
                 return self._create(form, key)
             if parts == ["payment_intents"]:
@@ -83,6 +90,22 @@ class FakeStripe:
         if thing is None:
             return 404, {"error": {"type": "invalid_request_error", "code": "resource_missing", "message": "None."}}
         return 200, thing
+
+    def _refund(self, form: dict[str, str], key: str) -> tuple[int, dict[str, Any]] | None:
+        if self.refund_behaviour == "refuse":
+            return 400, {"error": {"type": "invalid_request_error", "message": "The card is gone."}}
+        refund = self.refunds.setdefault(
+            key,
+            {
+                "id": f"re_{len(self.refunds) + 1}",
+                "object": "refund",
+                "amount": int(form["amount"]),
+                "payment_intent": form["payment_intent"],
+                "metadata": {"refund_id": form["metadata[refund_id]"]},
+                "status": "succeeded",
+            },
+        )
+        return None if self.refund_behaviour == "drop" else (200, refund)
 
     def _create(self, form: dict[str, str], key: str) -> tuple[int, dict[str, Any]] | None:
         customer = form["customer"]

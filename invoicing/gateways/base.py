@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from customers.models import BillingApp
-from invoicing.choices import PaymentStatus
+from invoicing.choices import PaymentStatus, RefundStatus
 
 # Failures that are ours, not the customer's: nothing was charged, and no try of the dunning plan is used up.
 NOT_SENT = "not_sent"
@@ -39,6 +39,27 @@ class ChargeOutcome:
     """What came of a charge. A decline is an outcome like any other, never an exception (billing rules 11)."""
 
     status: PaymentStatus
+    external_id: str | None = None
+    failure_code: str = ""
+    failure_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundRequest:
+    """Money to give back of the charge `external_id`; the key is the same however often it is asked for."""
+
+    refund_id: uuid.UUID
+    external_id: str
+    amount: Decimal
+    currency: str
+    idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefundOutcome:
+    """What came of a refund."""
+
+    status: RefundStatus
     external_id: str | None = None
     failure_code: str = ""
     failure_message: str = ""
@@ -94,6 +115,9 @@ class Connection(Protocol):
 
     def cancel(self, external_id: str) -> ChargeOutcome:
         """See to it that the charge can't succeed any more; SUCCEEDED where it has already."""
+
+    def refund(self, request: RefundRequest) -> RefundOutcome:
+        """Give money back once, however often it is called with the same key."""
 
     def check_customer(self, external_id: str, payment_method: str | None) -> PaymentMethodCheck:
         """Whether this customer can be charged, by this payment method or else by their default one."""

@@ -12,7 +12,7 @@ from core.errors import BillingError, PreconditionFailed
 from core.ids import to_text
 from core.money import EXACT, exponent
 from customers.models import BillingApp
-from invoicing.choices import PaymentStatus
+from invoicing.choices import PaymentStatus, RefundStatus
 from invoicing.gateways.base import (
     CANCELED,
     NOT_AUTHORIZED,
@@ -21,6 +21,8 @@ from invoicing.gateways.base import (
     ChargeRequest,
     CheckProblem,
     PaymentMethodCheck,
+    RefundOutcome,
+    RefundRequest,
 )
 from invoicing.models import StripeAccount
 
@@ -167,6 +169,30 @@ class StripeConnection:
         except stripe.StripeError as error:
             return ChargeOutcome(PaymentStatus.UNKNOWN, external_id, "no_answer", _words(error))
 
+    def refund(self, request: RefundRequest) -> RefundOutcome:
+        # Looked for first: Stripe forgets idempotency keys after a day, and a refund must never be given twice.
+        name = to_text(request.refund_id)
+        try:
+            found = self._client.v1.refunds.list({"payment_intent": request.external_id, "limit": _PAGE})
+            for given in found.auto_paging_iter():
+                shown = given.to_dict()
+                if (shown.get("metadata") or {}).get("refund_id") == name:
+                    return _refund_outcome(shown)
+            made = self._client.v1.refunds.create(
+                {
+                    "payment_intent": request.external_id,
+                    "amount": minor_units(request.amount, request.currency),
+                    "metadata": {"refund_id": name},
+                },
+                {"idempotency_key": request.idempotency_key},
+            )
+            return _refund_outcome(made.to_dict())
+        except (stripe.InvalidRequestError, ValueError) as error:
+            words = _words(error) if isinstance(error, stripe.StripeError) else str(error)
+            return RefundOutcome(RefundStatus.FAILED, None, "refused", words)
+        except stripe.StripeError as error:
+            return RefundOutcome(RefundStatus.UNKNOWN, None, "no_answer", _words(error))
+
     def check_customer(self, external_id: str, payment_method: str | None) -> PaymentMethodCheck:
         try:
             return self._check(external_id, payment_method)
@@ -233,6 +259,14 @@ def outcome_of(intent: dict[str, Any]) -> ChargeOutcome:
         decline = str(error.get("decline_code") or code or "declined")
         return ChargeOutcome(PaymentStatus.FAILED, external_id, decline[:64], message or "The charge was declined.")
     return ChargeOutcome(PaymentStatus.PENDING, external_id)
+
+
+def _refund_outcome(refund: dict[str, Any]) -> RefundOutcome:
+    external_id, state = str(refund["id"]), refund.get("status")
+    if state in ("failed", "canceled"):
+        reason = str(refund.get("failure_reason") or state)
+        return RefundOutcome(RefundStatus.FAILED, external_id, reason[:64], f"Stripe says: {reason}.")
+    return RefundOutcome(RefundStatus.SUCCEEDED if state == "succeeded" else RefundStatus.PENDING, external_id)
 
 
 def _outcome_of_error(error: stripe.StripeError) -> ChargeOutcome:

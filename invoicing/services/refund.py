@@ -1,0 +1,153 @@
+"""Gives money back: out of what an invoice moved to the balance, to the method that it was paid by."""
+
+import uuid
+from contextlib import closing
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import connection, transaction
+from django.db.models import Sum
+
+from core import clock
+from core.audit.services.record import record
+from core.errors import BillingError, FieldProblem, InvalidInput, PreconditionFailed
+from core.ids import to_text
+from core.locks import lock_customers
+from core.money import ZERO, round_money, to_wire
+from invoicing.choices import BalanceKind, PaymentStatus, RefundStatus
+from invoicing.gateways import REMOTE_GATEWAYS
+from invoicing.gateways.base import RefundOutcome, RefundRequest
+from invoicing.models import BalanceEntry, Invoice, Payment, Refund
+
+_LEASE = timedelta(minutes=3)
+
+
+@transaction.atomic
+def refund_invoice(*, invoice: Invoice, amount: Decimal, reason: str) -> Refund:
+    """Give `amount`, which `invoice` moved to the customer's balance, back to the method it was paid by.
+
+    The balance is lowered at once. A worker then asks the provider, within seconds; where the provider refuses, the
+    money is on the balance again. What was received by bank transfer counts as given back when it is recorded here.
+    InvalidInput for an amount that isn't above zero or too fine; PreconditionFailed for more than the invoice moved,
+    than the balance still has, or than one payment brought in. None changes anything.
+    """
+    lock_customers([invoice.customer_id])
+    locked = Invoice.objects.select_for_update(of=("self",)).select_related("customer").get(pk=invoice.pk)
+    payment = _source(locked, amount)
+    remote = payment.attempt is not None and payment.app.type in REMOTE_GATEWAYS
+    now = clock.now()
+    refund = Refund.objects.create(
+        payment=payment,
+        invoice=locked,
+        amount=amount,
+        from_balance=amount,
+        currency=locked.currency,
+        status=RefundStatus.PENDING if remote else RefundStatus.SUCCEEDED,
+        reason=reason,
+        refunded_at=None if remote else now,
+        next_check_at=clock.real_now() if remote else None,
+    )
+    _move(locked, refund, amount, reason)
+    record(
+        verb="refund",
+        target=locked,
+        did=f"refunded {to_wire(amount)} {locked.currency} of {locked} to {locked.customer}",
+        reason=reason,
+        customer_id=locked.customer_id,
+    )
+    return refund
+
+
+def send_refunds(*, as_of: datetime) -> int:
+    """Ask the providers for the refunds that are due, each at most once there; returns how many were asked for.
+
+    Call it outside of a transaction; inside one it does nothing.
+    """
+    if connection.in_atomic_block:
+        return 0
+    sent = 0
+    while (refund := _take()) is not None:
+        request = RefundRequest(
+            refund.pk, str(refund.payment.external_id), refund.amount, refund.currency, to_text(refund.pk)
+        )
+        try:
+            with closing(REMOTE_GATEWAYS[refund.payment.app.type].connect(refund.payment.app)) as link:
+                outcome = link.refund(request)
+        except BillingError as error:
+            outcome = RefundOutcome(RefundStatus.UNKNOWN, None, error.code, error.message)
+        _book(refund.pk, outcome, as_of)
+        sent += 1
+    return sent
+
+
+def _source(invoice: Invoice, amount: Decimal) -> Payment:
+    """The newest payment that the refund can go back by."""
+    if amount <= 0 or amount != round_money(amount, invoice.currency):
+        wrong = f"A refund must be more than zero, in whole units of {invoice.currency}."
+        raise InvalidInput(f"{wrong} Nothing was changed.", problems=[FieldProblem("amount", "bad_amount", wrong)])
+    entries = BalanceEntry.objects.filter(customer=invoice.customer_id, currency=invoice.currency)
+    left = min(entries.aggregate(left=Sum("amount"))["left"] or ZERO, invoice.moved_to_balance)
+    if amount > left:
+        raise PreconditionFailed(
+            f"Only {to_wire(max(left, ZERO))} {invoice.currency} of {invoice} is on the customer's balance and can be "
+            "refunded: credit the invoice first. Nothing was changed.",
+            code="not_refundable",
+        )
+    received = Payment.objects.filter(invoice=invoice, status=PaymentStatus.SUCCEEDED).select_related("app")
+    for payment in received.order_by("-received_at", "-id"):
+        kept = payment.refunds.exclude(status=RefundStatus.FAILED)
+        if payment.amount - (kept.aggregate(sum=Sum("amount"))["sum"] or ZERO) >= amount:
+            return payment
+    raise PreconditionFailed(
+        f"No payment of {invoice} has {to_wire(amount)} {invoice.currency} left to refund: refund less at a time. "
+        "Nothing was changed.",
+        code="not_refundable",
+    )
+
+
+@transaction.atomic
+def _take() -> Refund | None:
+    now = clock.real_now()
+    due = Refund.objects.select_for_update(of=("self",), skip_locked=True).select_related("payment__app")
+    refund = due.filter(next_check_at__lte=now).order_by("next_check_at", "id").first()
+    if refund is not None:
+        refund.checks += 1
+        refund.sent_at = refund.sent_at or now
+        refund.next_check_at = now + _LEASE * min(refund.checks, 100)
+        refund.save()
+    return refund
+
+
+@transaction.atomic
+def _book(refund_id: uuid.UUID, outcome: RefundOutcome, as_of: datetime) -> None:
+    customer_id = Refund.objects.values_list("invoice__customer_id", flat=True).get(pk=refund_id)
+    lock_customers([customer_id])
+    refund = Refund.objects.select_for_update().get(pk=refund_id)
+    if refund.status in (RefundStatus.SUCCEEDED, RefundStatus.FAILED):
+        return
+    refund.status, refund.external_id = outcome.status, outcome.external_id or refund.external_id
+    refund.failure_code, refund.failure_message = outcome.failure_code, outcome.failure_message
+    if outcome.status == RefundStatus.SUCCEEDED:
+        refund.refunded_at, refund.next_check_at = as_of, None
+    elif outcome.status == RefundStatus.FAILED:
+        refund.next_check_at = None
+        invoice = Invoice.objects.select_for_update().get(pk=refund.invoice_id)
+        _move(invoice, refund, -refund.amount, f"The refund failed: {outcome.failure_message}")
+    refund.save()
+
+
+def _move(invoice: Invoice, refund: Refund, amount: Decimal, reason: str) -> None:
+    """Take `amount` from the balance for the refund; negative: put it back."""
+    BalanceEntry.objects.create(
+        customer_id=invoice.customer_id,
+        currency=invoice.currency,
+        kind=BalanceKind.REFUND,
+        amount=-amount,
+        invoice=invoice,
+        payment=refund.payment,
+        refund=refund,
+        reason=reason,
+    )
+    invoice.refunded += amount
+    invoice.moved_to_balance -= amount
+    invoice.save(update_fields=["refunded", "moved_to_balance", "updated_at"])
