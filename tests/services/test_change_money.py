@@ -3,12 +3,14 @@
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
 from core import clock
 from customers.models import Customer
 from invoicing.models import Invoice, TaxRate
 from invoicing.services.end_subscription import end_subscription
 from subscriptions.models import Subscription
+from tests.books.command import run_check
 from tests.make import at, flat_card
 from tests.services.changes import (
     assert_books_are_clean,
@@ -235,3 +237,46 @@ def test_a_credit_at_an_older_rate_sets_off_new_charges_at_another():
     assert lines(result.invoice_ids[0]) == [("Pro fee", "45.00"), ("Unused part: Basic fee", "-15.00")]
     assert (invoices()[-1][1], notes()) == ("30.30", [])
     assert_books_are_clean("2026-04-16T00:30")
+
+
+BREAKS = {
+    "4: a credit came twice": (
+        "UPDATE invoicing_creditnoteline SET amount = amount + 50, total = total + 50",
+        "4. Parts add up",
+        "it charged 90 net, but 95 came back",
+    ),
+    "6: a balance has no entry": (
+        "UPDATE invoicing_balanceentry SET amount = 1 WHERE kind = 'credit_note'",
+        "6. Balances are the sums",
+        "Credit note CN-000001: it moved 30 to the customer's balance; the ledger says 1.",
+    ),
+    "6: a balance is overdrawn": (
+        "UPDATE invoicing_balanceentry SET amount = -1 WHERE kind = 'credit_note'",
+        "6. Balances are the sums",
+        "Customer Acme (acme): their balance is overdrawn: -1 EUR.",
+    ),
+    "5: a credit note's number is misprinted": (
+        "UPDATE invoicing_creditnote SET number = 'CN-7'",
+        "5. Series have no gap",
+        "Credit note CN-7 of Acme (acme): its number should be CN-000001, found CN-7.",
+    ),
+    "7: an invoice forgets its credit note": (
+        "UPDATE invoicing_invoice SET credited = 0, moved_to_balance = 0 WHERE number = 'INV-000001'",
+        "7. The money of every invoice",
+        "it says that 0 is credited; its credit notes come to 30",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_the_books_show_what_is_wrong_with_credits(name):
+    sql, invariant, said = BREAKS[name]
+    change(subscribe(flat_plan("pro", "90.00")), flat_plan("basic", "30.00"))
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(sql)
+        cursor.execute("SET LOCAL session_replication_role = origin")
+    code, report = run_check(now="2026-04-16T00:30")
+    assert code == 1
+    assert invariant in report
+    assert said in report
