@@ -1,0 +1,37 @@
+"""Changes while invoices are still drafts: rated again in place, or refused with the draft to issue first."""
+
+import pytest
+
+from core.errors import PreconditionFailed
+from invoicing.models import CreditNote, Invoice
+from tests.make import make_default_profile
+from tests.services.changes import change, flat_plan, lines, money, run, subscribe
+
+pytestmark = pytest.mark.django_db
+
+
+def drafts():
+    rows = Invoice.objects.filter(status__startswith="draft").order_by("created_at", "id")
+    return [money(draft.total) for draft in rows]
+
+
+def test_a_fee_on_a_draft_is_cut_there_and_nothing_has_to_come_back():
+    make_default_profile(auto_advance=False)
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    assert drafts() == ["30.00"]
+    result = change(subscription, flat_plan("pro", "90.00"))
+    assert drafts() == ["15.00", "45.00"]
+    assert lines(result.invoice_ids[0]) == [("Pro fee", "45.00")]
+    assert not CreditNote.objects.exists()
+
+
+def test_a_draft_that_gives_back_is_issued_before_its_charges_are_changed_again():
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    make_default_profile(auto_advance=False)
+    successor = change(subscription, flat_plan("pro", "90.00")).successor
+    assert drafts() == ["30.00"]
+    with pytest.raises(PreconditionFailed, match="Issue the draft first"):
+        change(successor, flat_plan("mid", "60.00"), "2026-04-16T00:00:01")
+    assert drafts() == ["30.00"]
+    run("2026-04-17")
+    assert drafts() == ["30.00"]
