@@ -85,12 +85,20 @@ def start_charges(*, as_of: datetime) -> list[Started]:
 
 
 def call(started: Sequence[Started], ask: Callable[[Connection, Started], ChargeOutcome]) -> list[ChargeOutcome]:
-    """Ask the providers, several at once; the database is not used meanwhile."""
+    """Ask the providers, several at once; the database is not used meanwhile. An app that can't be reached as it is set
+    up keeps the others from nothing: its charges' outcomes stay unknown."""
     with ExitStack() as stack:
-        apps = {charge.app.pk: charge.app for charge in started}
-        links = {pk: stack.enter_context(closing(REMOTE_GATEWAYS[app.type].connect(app))) for pk, app in apps.items()}
+        links: dict[uuid.UUID, Connection] = {}
+        unreachable: dict[uuid.UUID, ChargeOutcome] = {}
+        for app in {charge.app.pk: charge.app for charge in started}.values():
+            try:
+                links[app.pk] = stack.enter_context(closing(REMOTE_GATEWAYS[app.type].connect(app)))
+            except BillingError as error:
+                unreachable[app.pk] = ChargeOutcome(PaymentStatus.UNKNOWN, None, error.code[:64], error.message)
         pool = stack.enter_context(ThreadPoolExecutor(CALLS_AT_ONCE))
-        return list(pool.map(lambda charge: ask(links[charge.app.pk], charge), started))
+        return list(
+            pool.map(lambda charge: unreachable.get(charge.app.pk) or ask(links[charge.app.pk], charge), started)
+        )
 
 
 def request_of(payment: Payment, invoice: Invoice, known: CustomerAppData | None) -> ChargeRequest:

@@ -207,6 +207,17 @@ def test_a_copy_of_the_database_on_a_site_of_the_other_mode_charges_nothing(app,
     assert "test key" in invoice.status_note
 
 
+def test_a_lost_key_leaves_an_unknown_outcome_unknown_until_it_is_back(app, fake, settings):
+    invoice = issued(app, fake, "drop")
+    collect()
+    settings.CREDENTIALS_KEYS = ["another"]
+    reconcile()
+    assert (Payment.objects.get().status, state(invoice)[0]) == ("unknown", "payment_processing.pending")
+    settings.CREDENTIALS_KEYS = []
+    reconcile()
+    assert state(invoice) == ("paid", "50.00", "0.00")
+
+
 def test_keys_are_encrypted_and_only_masked_ones_are_shown(app):
     account = StripeAccount.objects.get()
     assert (account.masked_api_key, account.account_id) == ("sk_test_************XYZ", "acct_fake")
