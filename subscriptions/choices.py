@@ -15,6 +15,13 @@ class PlanStatus(models.TextChoices):
     ARCHIVED = "archived", "Archived"
 
 
+class InstanceType(models.TextChoices):
+    """Whether an add-on can be bought once, or in any quantity."""
+
+    SINGLE = "single", "Single"
+    MULTIPLE = "multiple", "Multiple"
+
+
 class SubscriptionStatus(models.TextChoices):
     SCHEDULED = "scheduled", "Scheduled"
     ACTIVE = "active", "Active"

@@ -96,6 +96,41 @@ class NotADraft(PreconditionFailed):
         super().__init__(f"{plan} was published before, so it can't be {done}; it was left as it is. {remedy}")
 
 
+class AddOnDraftExists(Conflict):
+    """An add-on has one draft at a time."""
+
+    default_code = "addon_draft_exists"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The add-on {key} has a draft already; nothing was saved. Change, publish or delete that one."
+        )
+
+
+class AddOnNotADraft(NotADraft):
+    """Only drafts can be changed, published and deleted."""
+
+    default_code = "addon_not_a_draft"
+
+
+class AddOnOfferedBefore(Conflict):
+    """A plan offers an add-on once."""
+
+    default_code = "addon_offered_before"
+
+    def __init__(self, addon: str, plan: str) -> None:
+        super().__init__(f"{plan} offers {addon} already; nothing was changed. Update that offer instead.")
+
+
+class AddOnNotBuyable(Conflict):
+    """The add-on exists, but this subscription can't have it so, then."""
+
+    default_code = "addon_not_buyable"
+
+    def __init__(self, addon: str, because: str, remedy: str) -> None:
+        super().__init__(f"{addon} {because}; nothing was changed. {remedy}")
+
+
 class NotOnSale(PreconditionFailed):
     """Only what is on sale can be archived."""
 

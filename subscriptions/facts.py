@@ -79,6 +79,8 @@ class _RevisionRow(NamedTuple):
     running_number: int
     earlier_use: list[dict[str, str]]
     continued_at: datetime | None
+    addon_key: str | None
+    addon_version: int | None
     id: uuid.UUID
     start: datetime
     end: datetime | None
@@ -134,7 +136,9 @@ def _build(
                 _canonical(revision.discounts),
                 _canonical(revision.tax_config),
                 revision.description,
-                _origin(row["plan__key"], row["plan__version"]),
+                _origin("addon", revision.addon_key, revision.addon_version)
+                if revision.addon_key is not None
+                else _origin("plan", row["plan__key"], row["plan__version"]),
             )
             for revisions in items.values()
             for revision in revisions
@@ -169,6 +173,8 @@ def _revisions(subscription_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[
             "item__running_number",
             "item__earlier_use",
             "item__continued_at",
+            "item__purchase__addon__key",
+            "item__purchase__addon__version",
             "id",
             "active_from",
             "active_to",
@@ -255,10 +261,10 @@ def _canonical(text: str | None) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _origin(plan_key: str | None, plan_version: int | None) -> str:
-    if plan_key is None:
+def _origin(source: str, key: str | None, version: int | None) -> str:
+    if key is None:
         return canonical_json({"source": "custom"})
-    return canonical_json({"source": "plan", "plan": plan_key, "version": plan_version})
+    return canonical_json({"source": source, source: key, "version": version})
 
 
 # Thousands of subscriptions share a few price texts; parsed prices are immutable.

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -12,8 +12,8 @@ from uuid import UUID
 from core.errors import FieldProblem, InvalidInput
 from core.money import exponent
 from core.periods import parse_cadence, parse_duration
-from subscriptions.choices import RateCardType
-from subscriptions.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
+from subscriptions.choices import InstanceType, RateCardType
+from subscriptions.plan_terms import AddOnTerms, PhaseTerms, PlanTerms, RateCardTerms
 from subscriptions.pricing import Price, parse_discounts, parse_price
 
 SETTLEMENT_MODES = ("credit_then_invoice", "credit_only")
@@ -47,11 +47,17 @@ def checked(terms: PlanTerms, features: Mapping[str, FeatureFacts], *, path: str
     rules = _Rules(features, f"{path}." if path else "")
     phases = tuple(rules.phase(index, phase, len(terms.phases)) for index, phase in enumerate(terms.phases))
     rules.plan(terms)
-    if rules.problems:
-        more = f" (and {len(rules.problems) - 3} more)" if len(rules.problems) > 3 else ""
-        said = " ".join(f"{problem.field}: {problem.message}" for problem in rules.problems[:3])
-        raise InvalidInput(f"The plan was not saved. {said}{more}", code="invalid_plan", problems=rules.problems)
+    rules.refuse("plan")
     return replace(terms, phases=phases)
+
+
+def checked_addon(terms: AddOnTerms, features: Mapping[str, FeatureFacts]) -> AddOnTerms:
+    """As `checked`, for an add-on. One that is sold in any quantity has flat prices only: usage has no quantity."""
+    rules = _Rules(features, "")
+    cards = rules.cards("rateCards", terms.rate_cards)
+    rules.addon(terms)
+    rules.refuse("addon")
+    return replace(terms, rate_cards=cards)
 
 
 class _Rules:
@@ -74,6 +80,28 @@ class _Rules:
             self.problems += found or [FieldProblem(f"{self.prefix}{field}", error.code, error.message)]
             return None
 
+    def refuse(self, what: str) -> None:
+        """InvalidInput with everything that was found wrong with the `what`, if anything was."""
+        if self.problems:
+            more = f" (and {len(self.problems) - 3} more)" if len(self.problems) > 3 else ""
+            said = " ".join(f"{problem.field}: {problem.message}" for problem in self.problems[:3])
+            raise InvalidInput(
+                f"The {what} was not saved. {said}{more}", code=f"invalid_{what}", problems=self.problems
+            )
+
+    def addon(self, terms: AddOnTerms) -> None:
+        self.attempt(lambda: exponent(terms.currency), "currency")
+        if not terms.rate_cards:
+            self.wrong("rateCards", "required", "An add-on needs at least one rate card.")
+        for n, card in enumerate(terms.rate_cards):
+            by_usage = card.price is not None and not card.is_flat
+            if terms.instance_type == InstanceType.MULTIPLE and by_usage:
+                self.wrong(
+                    f"rateCards.{n}.price.type",
+                    "not_flat",
+                    "An add-on that is sold in any quantity has flat prices only; make it single, or the price flat.",
+                )
+
     def plan(self, terms: PlanTerms) -> None:
         self.attempt(lambda: exponent(terms.currency), "currency")
         self.attempt(lambda: parse_cadence(terms.billing_cadence), "billingCadence")
@@ -94,15 +122,18 @@ class _Rules:
                 self.wrong(f"{at}.duration", "no_time", "A phase must last longer than no time.")
         elif not is_last:
             self.wrong(f"{at}.duration", "required", "Every phase but the last needs a duration.")
-        cards = tuple(self.card(f"{at}.rateCards.{n}", card) for n, card in enumerate(phase.rate_cards))
-        self.duplicates(((f"{at}.rateCards.{n}.key", card.key) for n, card in enumerate(cards)), "rate card")
+        return replace(phase, rate_cards=self.cards(f"{at}.rateCards", phase.rate_cards))
+
+    def cards(self, at: str, given: Sequence[RateCardTerms]) -> tuple[RateCardTerms, ...]:
+        cards = tuple(self.card(f"{at}.{n}", card) for n, card in enumerate(given))
+        self.duplicates(((f"{at}.{n}.key", card.key) for n, card in enumerate(cards)), "rate card")
         by_usage = (
-            (f"{at}.rateCards.{n}.featureKey", card.feature_key)
+            (f"{at}.{n}.featureKey", card.feature_key)
             for n, card in enumerate(cards)
             if card.feature_key and card.price is not None and not card.is_flat
         )
         self.duplicates(by_usage, "usage price of the feature")
-        return replace(phase, rate_cards=cards)
+        return cards
 
     def card(self, at: str, card: RateCardTerms) -> RateCardTerms:
         price: Price | None = self.attempt(lambda: parse_price(card.price, f"{at}.price"), f"{at}.price")
@@ -194,9 +225,9 @@ class _Rules:
                 self.wrong(field, "duplicate", f"There is another {what} {value} before it.")
 
 
-def feature_keys(terms: PlanTerms) -> Iterator[str]:
-    """The keys of all features that the terms name."""
-    return (card.feature_key for phase in terms.phases for card in phase.rate_cards if card.feature_key)
+def feature_keys(cards: Iterable[RateCardTerms]) -> Iterator[str]:
+    """The keys of all features that the rate cards name."""
+    return (card.feature_key for card in cards if card.feature_key)
 
 
 def _json_number(value: Any) -> Any:

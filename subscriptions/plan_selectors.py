@@ -11,7 +11,7 @@ from entitlements.models import Feature
 from subscriptions.choices import PlanStatus
 from subscriptions.models import Plan, PlanPhase, RateCard
 from subscriptions.plan_rules import FeatureFacts, checked, feature_keys
-from subscriptions.plan_terms import PlanTerms
+from subscriptions.plan_terms import PlanTerms, RateCardTerms
 
 
 def plans_for_display() -> QuerySet[Plan]:
@@ -58,6 +58,11 @@ def checked_terms(terms: PlanTerms, *, path: str = "") -> PlanTerms:
 
     InvalidInput lists each breach by its dotted path, with `path` before it.
     """
-    features = Feature.objects.filter(key__in=set(feature_keys(terms)), archived_at=None)
-    facts = {feature.key: FeatureFacts(feature.pk, feature.meter_id is not None) for feature in features}
-    return checked(terms, facts, path=path)
+    cards = (card for phase in terms.phases for card in phase.rate_cards)
+    return checked(terms, feature_facts(cards), path=path)
+
+
+def feature_facts(cards: Iterable[RateCardTerms]) -> dict[str, FeatureFacts]:
+    """What the rules need to know of the features that rate cards name, by key. One query."""
+    features = Feature.objects.filter(key__in=set(feature_keys(cards)), archived_at=None)
+    return {feature.key: FeatureFacts(feature.pk, feature.meter_id is not None) for feature in features}

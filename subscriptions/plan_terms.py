@@ -56,6 +56,16 @@ class PlanTerms:
     phases: tuple[PhaseTerms, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddOnTerms:
+    """All that an add-on says; `instance_type` is one of `InstanceType`."""
+
+    name: str
+    currency: str
+    instance_type: str
+    rate_cards: tuple[RateCardTerms, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class PlacedPhase:
     """A phase with its place in time, UTC, half-open; without end it lasts as long as the subscription."""

@@ -13,6 +13,7 @@ from subscriptions.choices import PlanStatus, SubscriptionStatus
 from subscriptions.errors import UnknownItem, field_error
 from subscriptions.facts import calendar_of
 from subscriptions.models import (
+    AddOnRateCard,
     ItemRevision,
     Plan,
     PlanPhase,
@@ -57,14 +58,15 @@ def terms_of_plan(plan: Plan) -> PlanTerms:
                 description=phase.description,
                 metadata=phase.metadata,
                 duration=phase.duration,
-                rate_cards=tuple(_card_terms(card) for card in phase.rate_cards.all()),
+                rate_cards=tuple(card_terms(card) for card in phase.rate_cards.all()),
             )
             for phase in phases
         ),
     )
 
 
-def _card_terms(card: RateCard) -> RateCardTerms:
+def card_terms(card: RateCard | AddOnRateCard) -> RateCardTerms:
+    """A stored rate card as a plain value. Needs its feature loaded."""
     return RateCardTerms(
         type=card.type,
         key=card.key,

@@ -13,6 +13,7 @@ from invoicing.api.payments import PaymentViewSet
 from invoicing.api.previews import PreviewViewSet
 from invoicing.api.profiles import ProfileViewSet
 from invoicing.api.runs import RunViewSet
+from invoicing.api.subscription_addons import SubscriptionAddOnViewSet
 from invoicing.api.subscription_changes import EditableSubscriptionViewSet, SubscriptionChangeViewSet
 from invoicing.api.subscriptions import CustomerSubscriptionViewSet, SubscriptionItemViewSet
 from invoicing.api.test_clock import TestClockViewSet
@@ -52,6 +53,14 @@ urlpatterns = [
     path(
         "subscriptions/<str:subscriptionId>/items/<int:runningNumber>",
         SubscriptionItemViewSet.as_view({"put": "update"}),
+    ),
+    path(
+        "subscriptions/<str:subscriptionId>/addons",
+        SubscriptionAddOnViewSet.as_view({"get": "list", "post": "create"}),
+    ),
+    path(
+        "subscriptions/<str:subscriptionId>/addons/<str:subscriptionAddonId>",
+        SubscriptionAddOnViewSet.as_view({"get": "retrieve", "patch": "partial_update"}),
     ),
     path("customers/<str:customerIdOrKey>/subscriptions", CustomerSubscriptionViewSet.as_view({"get": "list"})),
     path("customers/<str:customerIdOrKey>/preview-invoices", PreviewViewSet.as_view({"get": "list"})),

@@ -48,11 +48,10 @@ def _basis(basis: Mapping[str, Any]) -> list[str]:
     elif quantity["source"] == "report":
         said = quantity["reportedAt"]
         lines.append("Not reported yet" if said is None else f"Reported on {_moment(said)}")
-    if price["source"] == "plan":
-        lines.append(f"Priced by plan {price['plan']}, version {price['version']}")
-    else:
-        lines.append("Priced by terms of the customer's own")
-    return lines
+    if price["source"] == "custom":
+        return [*lines, "Priced by terms of the customer's own"]
+    sold = "add-on" if price["source"] == "addon" else "plan"
+    return [*lines, f"Priced by {sold} {price[price['source']]}, version {price['version']}"]
 
 
 def _moment(text: str) -> str:

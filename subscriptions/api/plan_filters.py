@@ -14,6 +14,16 @@ from subscriptions.plan_selectors import with_plan_status
 _MAX_VERSION = 10**6
 
 
+def key_versions(params: Any, prefix: str = "") -> Q:
+    """Those versions which `keyVersion[...]` names, if it is given; the columns have `prefix` before them."""
+    versions = Q()
+    for key, numbers in deep_object(params, "keyVersion").items():
+        if not all(text.isascii() and text.isdigit() and int(text) <= _MAX_VERSION for text in numbers):
+            raise ValidationError({"keyVersion": [f"Versions are whole numbers: keyVersion[{key}]=1."]})
+        versions |= Q(**{f"{prefix}key": key, f"{prefix}version__in": [int(text) for text in numbers]})
+    return versions
+
+
 class PlanFilterSet(WireFilterSet):
     """Repeated keys mean any of them; `keyVersion[gold]=1` a version of a plan. Deleted drafts show only if asked."""
 
@@ -34,11 +44,5 @@ class PlanFilterSet(WireFilterSet):
         return queryset
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        queryset = super().filter_queryset(queryset)
-        versions = Q()
-        for key, numbers in deep_object(self.request.query_params, "keyVersion").items():
-            if not all(text.isascii() and text.isdigit() and int(text) <= _MAX_VERSION for text in numbers):
-                raise ValidationError({"keyVersion": [f"Versions are whole numbers: keyVersion[{key}]=1."]})
-            versions |= Q(key=key, version__in=[int(text) for text in numbers])
-        queryset = queryset.filter(versions)
+        queryset = super().filter_queryset(queryset).filter(key_versions(self.request.query_params))
         return queryset if self.form.cleaned_data.get("includeDeleted") else queryset.filter(deleted_at=None)

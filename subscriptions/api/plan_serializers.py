@@ -20,7 +20,7 @@ from core.rest.fields import (
 )
 from core.rest.serializers import WireSerializer
 from subscriptions.choices import PlanStatus, RateCardType
-from subscriptions.models import Plan, PlanPhase, RateCard
+from subscriptions.models import AddOnRateCard, Plan, PlanPhase, RateCard
 from subscriptions.plan_rules import SETTLEMENT_MODES
 from subscriptions.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
 
@@ -213,12 +213,12 @@ def _phase_shown(phase: PlanPhase) -> dict[str, Any]:
         "name": phase.name,
         "description": phase.description,
         "metadata": phase.metadata,
-        "rateCards": [_card_shown(card) for card in phase.rate_cards.all()],
+        "rateCards": [rate_card_shown(card) for card in phase.rate_cards.all()],
     }
     return {name: value for name, value in shown.items() if value is not None} | {"duration": phase.duration}
 
 
-def _card_shown(card: RateCard) -> dict[str, Any]:
+def rate_card_shown(card: RateCard | AddOnRateCard) -> dict[str, Any]:
     shown = {
         "type": card.type,
         "key": card.key,

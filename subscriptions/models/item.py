@@ -10,6 +10,7 @@ from core.db import AmountField, Record, ULIDField, validate_metadata
 from core.ids import new_id
 from entitlements.models import Feature
 from subscriptions.choices import RateCardType, UpdateAction
+from subscriptions.models.addon import SubscriptionAddOn
 from subscriptions.models.subscription import Subscription, SubscriptionPhase
 
 
@@ -20,6 +21,8 @@ class TsTzRange(Func):
 class SubscriptionItem(Record):
     """The lasting identity of one priced thing: its running number (1, 2, ...) and key never change.
 
+    `purchase` is the add-on that it came with, if it did not come with the plan.
+
     After a change of plan that keeps the period's usage (billing rules 10), the item of the same key takes the period
     over at the old one's `continued_at`; its `earlier_use` lists what it takes over, `[{"item", "from", "to"}]`.
     """
@@ -27,6 +30,9 @@ class SubscriptionItem(Record):
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="items")
     running_number = models.PositiveSmallIntegerField()
     key = models.CharField(max_length=64)
+    purchase = models.ForeignKey(
+        SubscriptionAddOn, on_delete=models.CASCADE, null=True, blank=True, related_name="items"
+    )
     earlier_use = models.JSONField(default=list, blank=True)
     continued_at = models.DateTimeField(null=True, blank=True)
 

@@ -1,29 +1,18 @@
 """Plans: versions under one key, their phases, and the rate cards in them."""
 
-from datetime import datetime
-
 from django.db import models
 
 from core.db import Record, validate_metadata
 from entitlements.models import Feature
-from subscriptions.choices import PlanStatus, RateCardType
+from subscriptions.models.catalog import CatalogVersion, PricedThing
 
 
-class Plan(Record):
-    """One version of a plan. A draft has no `effective_from`; publishing sets it and ends the version before."""
+class Plan(CatalogVersion):
+    """One version of a plan."""
 
-    key = models.CharField(max_length=64)
-    version = models.PositiveIntegerField(default=1)
-    name = models.CharField(max_length=256)
-    description = models.CharField(max_length=1024, null=True, blank=True)
-    metadata = models.JSONField(default=dict, blank=True, validators=[validate_metadata])
-    currency = models.CharField(max_length=3)
     billing_cadence = models.CharField(max_length=16, default="P1M")
     pro_rating_enabled = models.BooleanField(default=True)
     settlement_mode = models.CharField(max_length=32, default="credit_then_invoice")
-    effective_from = models.DateTimeField(null=True, blank=True)
-    effective_to = models.DateTimeField(null=True, blank=True)
-    deleted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["key", "-version"]
@@ -42,16 +31,6 @@ class Plan(Record):
                 condition=models.Q(deleted_at__isnull=True, effective_from__isnull=False, effective_to__isnull=True),
             ),
         ]
-
-    def __str__(self) -> str:
-        return f"{self.name} v{self.version}"
-
-    def status_at(self, moment: datetime) -> PlanStatus:
-        if self.effective_from is None:
-            return PlanStatus.DRAFT
-        if self.effective_to is not None and self.effective_to <= moment:
-            return PlanStatus.ARCHIVED
-        return PlanStatus.SCHEDULED if self.effective_from > moment else PlanStatus.ACTIVE
 
 
 class PlanPhase(Record):
@@ -76,23 +55,11 @@ class PlanPhase(Record):
         return self.name
 
 
-class RateCard(Record):
-    """One priced thing of a phase. `price`, `discounts`, `tax_config` and `entitlement_template` are as on the wire;
-    `subscriptions.pricing` reads them. A flat fee without cadence is charged once."""
+class RateCard(PricedThing):
+    """One priced thing of a phase."""
 
     phase = models.ForeignKey(PlanPhase, on_delete=models.CASCADE, related_name="rate_cards")
-    position = models.PositiveSmallIntegerField()
-    type = models.CharField(max_length=16, choices=RateCardType.choices)
-    key = models.CharField(max_length=64)
-    name = models.CharField(max_length=256)
-    description = models.CharField(max_length=1024, null=True, blank=True)
-    metadata = models.JSONField(default=dict, blank=True, validators=[validate_metadata])
     feature = models.ForeignKey(Feature, on_delete=models.PROTECT, null=True, blank=True, related_name="rate_cards")
-    billing_cadence = models.CharField(max_length=16, null=True, blank=True)
-    price = models.JSONField(null=True, blank=True)
-    discounts = models.JSONField(null=True, blank=True)
-    tax_config = models.JSONField(null=True, blank=True)
-    entitlement_template = models.JSONField(null=True, blank=True)
 
     class Meta:
         ordering = ["phase", "position"]
@@ -100,6 +67,3 @@ class RateCard(Record):
             models.UniqueConstraint(fields=["phase", "position"], name="rate_card_position_is_unique"),
             models.UniqueConstraint(fields=["phase", "key"], name="rate_card_key_is_unique"),
         ]
-
-    def __str__(self) -> str:
-        return self.name

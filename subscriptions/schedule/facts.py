@@ -111,7 +111,7 @@ class RevisionTerms:
     discounts: str | None
     tax_config: str | None
     description: str | None
-    # Where its price comes from, as an account names it: a plan's version, or terms of the customer's own.
+    # Where its price comes from, as an account names it: a version of a plan or an add-on, or the customer's own terms.
     origin: str
 
 
