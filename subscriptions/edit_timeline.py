@@ -76,7 +76,9 @@ class Timeline:
             number = max((known.running_number for known in self.items.values()), default=0) + 1
             item = SubscriptionItem(subscription=self.subscription, running_number=number, key=edit.card.key)
             self.items[item.key] = item
-        self.revisions.append(revision_of(edit.card, item=item, phase=phase, start=start, end=phase.active_to))
+        revision = revision_of(edit.card, item=item, phase=phase, start=start, end=phase.active_to)
+        revision.is_edited = True
+        self.revisions.append(revision)
 
     def _remove_item(self, edit: RemoveItem) -> None:
         phase = self._open_phase(edit.phase_key)

@@ -92,6 +92,7 @@ class _RevisionRow(NamedTuple):
     price: str | None
     discounts: str | None
     tax_config: str | None
+    is_edited: bool
 
 
 def _build(
@@ -136,9 +137,7 @@ def _build(
                 _canonical(revision.discounts),
                 _canonical(revision.tax_config),
                 revision.description,
-                _origin("addon", revision.addon_key, revision.addon_version)
-                if revision.addon_key is not None
-                else _origin("plan", row["plan__key"], row["plan__version"]),
+                _origin_of(revision, row["plan__key"], row["plan__version"]),
             )
             for revisions in items.values()
             for revision in revisions
@@ -186,6 +185,7 @@ def _revisions(subscription_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[
             Cast("price", TextField()),
             Cast("discounts", TextField()),
             Cast("tax_config", TextField()),
+            "is_edited",
         )
     )
     for values in rows:
@@ -258,6 +258,14 @@ def _required_cadence(text: str) -> Cadence:
 @lru_cache(maxsize=4096)
 def _canonical(text: str | None) -> str | None:
     return None if text is None else canonical_json(json.loads(text))
+
+
+def _origin_of(revision: _RevisionRow, plan_key: str | None, plan_version: int | None) -> str:
+    if revision.is_edited:
+        return _origin("custom", None, None)
+    if revision.addon_key is not None:
+        return _origin("addon", revision.addon_key, revision.addon_version)
+    return _origin("plan", plan_key, plan_version)
 
 
 @lru_cache(maxsize=4096)

@@ -50,7 +50,8 @@ class SubscriptionItem(Record):
 class ItemRevision(Record):
     """How an item is priced during `[active_from, active_to)`. Revisions of one item never overlap.
 
-    REST calls a revision a subscription item. `feature_key` is the feature's key when the revision was made.
+    REST calls a revision a subscription item. `feature_key` is the feature's key when the revision was made. One that
+    an edit brought in `is_edited`: its price is the customer's own, not the plan's.
     """
 
     item = models.ForeignKey(SubscriptionItem, on_delete=models.CASCADE, related_name="revisions")
@@ -68,6 +69,7 @@ class ItemRevision(Record):
     discounts = models.JSONField(null=True, blank=True)
     tax_config = models.JSONField(null=True, blank=True)
     entitlement_template = models.JSONField(null=True, blank=True)
+    is_edited = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["item", "active_from"]

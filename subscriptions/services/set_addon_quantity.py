@@ -15,6 +15,7 @@ from subscriptions.selectors import item_period, revision_at
 from subscriptions.services.change_quantity import change_quantity
 from subscriptions.services.lock_subscription import lock_subscription
 from subscriptions.services.mark_for_billing import mark_for_billing
+from subscriptions.services.place_subscription import revision_of
 from subscriptions.timing import periods_touched
 
 
@@ -87,25 +88,9 @@ def _begin(purchase: SubscriptionAddOn, at: datetime) -> None:
     phases = purchase.subscription.phases.order_by("position")
     phase = next((row for row in reversed(phases) if row.active_from <= at), phases[0])
     items = {item.key: item for item in purchase.items.all()}
+    cards = terms_of_addon(purchase.addon).rate_cards
     ItemRevision.objects.bulk_create(
-        ItemRevision(
-            item=items[card.key],
-            phase=phase,
-            active_from=at,
-            active_to=None,
-            type=card.type,
-            name=card.name,
-            description=card.description,
-            metadata=dict(card.metadata),
-            feature_id=card.feature_id,
-            feature_key=card.feature_key,
-            billing_cadence=card.billing_cadence,
-            price=card.price,
-            discounts=card.discounts,
-            tax_config=card.tax_config,
-            entitlement_template=card.entitlement_template,
-        )
-        for card in terms_of_addon(purchase.addon).rate_cards
+        revision_of(card, item=items[card.key], phase=phase, start=at, end=None) for card in cards
     )
 
 

@@ -8,8 +8,10 @@ from entitlements.services.ingest_events import ingest_events
 from invoicing.models import InvoiceLine
 from invoicing.rating import readable, recompute, replay
 from invoicing.services.close_customers import close_customers
+from subscriptions.edits import AddItem
 from subscriptions.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
 from subscriptions.services.create_subscription import create_subscription
+from subscriptions.services.edit_subscription import edit_subscription
 from subscriptions.services.report_quantity import report_quantity
 from tests.api.client import Api, data, refused
 from tests.make import (
@@ -208,3 +210,16 @@ def test_a_line_that_is_not_there_is_404(api, customer):
     refused(api.get(f"{path}/x/explain"), 404)
     refused(api.get(f"/billing/invoices/{to_text(line.id)}/lines/{to_text(line.id)}/explain"), 404)
     refused(Api("usage:write").get(f"{path}/{to_text(line.id)}/explain"), 403)
+
+
+def test_an_item_that_an_edit_brought_in_is_priced_by_the_customers_own_terms(customer):
+    subscription = subscribe(customer, make_plan(cards=(flat_card(),)))
+    extra = RateCardTerms(type="flat_fee", key="extra", name="Extra", billing_cadence="P1M", price=FLAT_50)
+    with clock.frozen_at(at("2026-03-20")):
+        edit_subscription(
+            subscription=subscription, at=at("2026-03-20"), edits=[AddItem(phase_key="phase_1", card=extra)]
+        )
+        close_customers([customer.id], as_of=at("2026-03-20"))
+    line = InvoiceLine.objects.get(invoice__number="INV-000002")
+    assert (line.name, line.explain["basis"]["price"]) == ("Extra", {"source": "custom"})
+    assert InvoiceLine.objects.get(invoice__number="INV-000001").explain["basis"]["price"]["plan"] == "storage"
