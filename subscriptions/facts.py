@@ -38,6 +38,11 @@ def calendar_of(subscription: Subscription) -> SubscriptionFacts:
     )
 
 
+def pauses_of(subscription: Subscription) -> tuple[Span, ...]:
+    """When it is paused, oldest first, also what is still to come; open where nobody resumed it yet. No query."""
+    return tuple(_pause(pause) for pause in subscription.pauses)
+
+
 def load_subscriptions(subscriptions: QuerySet[Subscription]) -> list[LoadedSubscription]:
     """The facts of these subscriptions, in order of start. Four queries.
 

@@ -107,12 +107,25 @@ class SubscriptionEditSerializer(TimingSerializer):
 
 
 class PreviewChangeSerializer(SubscriptionChangeSerializer):
-    """The body of a change (it has `plan` or `customPlan`), of an edit (`customizations`) or of a cancelation."""
+    """The body of a change (it has `plan` or `customPlan`), of an edit (`customizations`) or of a cancelation.
+
+    A migration, a pause and a resumption are previewed with their own body in `migrate`, `pause` or `resume`, which
+    stands alone: `{"pause": {"timing": "immediate"}}`.
+    """
 
     timing = TimingField(required=False, default=IMMEDIATE)
     customizations = serializers.ListField(
         required=False, child=EditOperationSerializer(), min_length=1, max_length=100
     )
+    migrate = SubscriptionMigrateSerializer(required=False)
+    pause = TimingSerializer(required=False)
+    resume = TimingSerializer(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        for verb in ("migrate", "pause", "resume"):
+            if verb in attrs and len(self.initial_data) > 1:
+                raise serializers.ValidationError({verb: ["Stands alone: leave the other fields out."]}, "stands_alone")
+        return attrs
 
 
 def edits_of(operations: Sequence[Mapping[str, Any]]) -> list[Edit]:

@@ -76,16 +76,7 @@ class SubscriptionChangeViewSet(WireViewSet):
         responses=SubscriptionChangeResponseSerializer,
     )
     def migrate(self, request: Request, **kwargs: str) -> Response:
-        body = self.read_body(SubscriptionMigrateSerializer)
-        subscription = self._addressed(body["timing"])
-        result = migrate_subscription(
-            subscription=subscription,
-            timing=body["timing"],
-            target_version=body.get("target_version"),
-            starting_phase=body.get("starting_phase"),
-            billing_anchor=_anchor(subscription, body),
-        )
-        return self._show_both(result)
+        return self._show_both(self._migrate(self.read_body(SubscriptionMigrateSerializer)))
 
     @extend_schema(operation_id="cancelSubscription", request=TimingSerializer)
     def cancel(self, request: Request, **kwargs: str) -> Response:
@@ -116,17 +107,25 @@ class SubscriptionChangeViewSet(WireViewSet):
         operation_id="previewSubscriptionChange", request=PreviewChangeSerializer, responses=ChangePreviewSerializer
     )
     def preview(self, request: Request, **kwargs: str) -> Response:
-        """What a change, an edit or a cancelation would bill and give back, now and next. Writes nothing."""
-        body = self.read_body(PreviewChangeSerializer)
+        """What a change, an edit, a cancelation, a migration, a pause or a resumption would bill and give back, now and
+        next. Writes nothing."""
+        return self.show(self._previewed(self.read_body(PreviewChangeSerializer)), ChangePreviewSerializer)
+
+    def _previewed(self, body: dict[str, Any]) -> ChangeResult:
+        if "migrate" in body:
+            return self._migrate(body["migrate"], preview=True)
         if "plan" in body or "custom_plan" in body:
-            return self.show(self._change(body, preview=True), ChangePreviewSerializer)
-        subscription = self._addressed(body["timing"])
+            return self._change(body, preview=True)
+        timing = body.get("pause", body.get("resume", body))["timing"]
+        subscription = self._addressed(timing)
+        if "pause" in body:
+            return pause_billing(subscription=subscription, timing=timing, preview=True)
+        if "resume" in body:
+            return resume_billing(subscription=subscription, timing=timing, preview=True)
         if "customizations" in body:
             edits = edits_of(body["customizations"])
-            result = revise_subscription(subscription=subscription, timing=body["timing"], edits=edits, preview=True)
-        else:
-            result = end_subscription(subscription=subscription, timing=body["timing"], preview=True)
-        return self.show(result, ChangePreviewSerializer)
+            return revise_subscription(subscription=subscription, timing=timing, edits=edits, preview=True)
+        return end_subscription(subscription=subscription, timing=timing, preview=True)
 
     def _timing(self) -> Timing:
         timing: Timing = self.read_body(TimingSerializer)["timing"]
@@ -158,6 +157,17 @@ class SubscriptionChangeViewSet(WireViewSet):
             settlement_mode=body.get("settlement_mode"),
             usage=body["usage"],
             quantities=body.get("quantities"),
+            preview=preview,
+        )
+
+    def _migrate(self, body: dict[str, Any], *, preview: bool = False) -> ChangeResult:
+        subscription = self._addressed(body["timing"])
+        return migrate_subscription(
+            subscription=subscription,
+            timing=body["timing"],
+            target_version=body.get("target_version"),
+            starting_phase=body.get("starting_phase"),
+            billing_anchor=_anchor(subscription, body),
             preview=preview,
         )
 

@@ -17,10 +17,11 @@ from core.rest.fields import (
     ULIDField,
 )
 from core.rest.serializers import WireSerializer
-from core.rest.wire_json import number_text
+from core.rest.wire_json import number_text, utc_text
 from entitlements.api.serializers import FeatureSerializer
 from subscriptions.api.plan_serializers import DiscountsField, PriceField, TaxConfigField
 from subscriptions.choices import SubscriptionStatus
+from subscriptions.facts import pauses_of
 from subscriptions.models import ItemRevision, Subscription, SubscriptionPhase
 from subscriptions.selectors import current_period, current_quantity
 
@@ -44,13 +45,24 @@ class PeriodSerializer(WireSerializer):
         return {"from": TimeField(source="start"), "to": TimeField(source="end")}
 
 
+class PauseSerializer(WireSerializer):
+    """Half-open: nothing is active or billed from `from` on; without `to` until it is resumed."""
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        return {"from": TimeField(source="start"), "to": TimeField(source="end", required=False)}
+
+
 class AlignmentSerializer(WireSerializer):
     billables_must_align = serializers.BooleanField()
     current_aligned_billing_period = PeriodSerializer(required=False)
 
 
 class SubscriptionSerializer(WireSerializer):
-    """Expects the plan to be loaded: see `subscriptions_shown`. `timezone` is ours beyond the clients' types."""
+    """Expects the plan to be loaded: see `subscriptions_shown`.
+
+    Ours beyond the clients' types: `timezone`, `pausedFrom` (there only while it is paused: `status`, which they fix,
+    can't say so) and `pauses`, all of them, also those to come.
+    """
 
     id = ULIDField()
     name = TextField()
@@ -69,10 +81,24 @@ class SubscriptionSerializer(WireSerializer):
     pro_rating_config = serializers.SerializerMethodField()
     billing_anchor = TimeField()
     settlement_mode = TextField()
+    paused_from = serializers.SerializerMethodField()
+    pauses = serializers.SerializerMethodField()
 
     @extend_schema_field(serializers.ChoiceField(choices=SubscriptionStatus.values))
     def get_status(self, subscription: Subscription) -> str:
         return subscription.status_at(clock.now()).value
+
+    @extend_schema_field(TimeField(required=False))
+    def get_paused_from(self, subscription: Subscription) -> str | None:
+        now = clock.now()
+        for pause in pauses_of(subscription):
+            if pause.start <= now and (pause.end is None or now < pause.end):
+                return utc_text(pause.start)
+        return None
+
+    @extend_schema_field(PauseSerializer(many=True))
+    def get_pauses(self, subscription: Subscription) -> list[dict[str, Any]]:
+        return [PauseSerializer(pause).data for pause in pauses_of(subscription)]
 
     @extend_schema_field(ProRatingSerializer)
     def get_pro_rating_config(self, subscription: Subscription) -> dict[str, Any]:

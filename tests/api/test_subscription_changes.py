@@ -136,6 +136,84 @@ def test_a_pause_gives_back_its_time_and_a_resumption_charges_what_is_left(api):
     assert invoices()[-1][1] == "30.00"
 
 
+def previewed(api, subscription, on, **body):
+    """What the preview shows, having written nothing."""
+    before = stored()
+    preview = data(post(api, subscription, "preview-change", on, **body))
+    assert stored() == before
+    return preview
+
+
+def test_a_preview_of_a_pause_and_of_its_end_shows_their_figures(api):
+    """90.00 a month: 15 of 30 days of April come back, 53.55 with VAT; from 16 May on, 16 of 31 days are 46.45."""
+    subscription = subscribe(flat_plan("basic", "90.00"), customer=vat_customer())
+    pause = previewed(api, subscription, "2026-04-16", pause={"timing": "immediate"})
+    assert (pause["creditAmount"], pause["chargeAmount"], pause["dueNow"]) == ("45.00", "0.00", "0.00")
+    assert (pause["creditNoteTotal"], pause["nextAmount"], "nextBillingAt" in pause) == ("53.55", "0.00", False)
+    data(post(api, subscription, "pause"))
+    assert [gross for _, _, gross, _, _ in notes()] == ["53.55"]
+    resume = previewed(api, subscription, "2026-05-16", resume={})
+    # 46.45 with 8.83 of VAT is 55.28, of which 53.55 wait on the balance.
+    assert (resume["creditAmount"], resume["chargeAmount"], resume["dueNow"]) == ("0.00", "46.45", "1.73")
+    assert (resume["nextBillingAt"], resume["nextAmount"]) == ("2026-06-01T00:00:00Z", "107.10")
+    data(post(api, subscription, "resume", "2026-05-16"))
+    assert invoices()[-1][1:] == ("55.28", "0.00")
+
+
+def test_a_preview_of_a_pause_at_the_next_cycle_bills_nothing_now(api):
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    pause = previewed(api, subscription, "2026-04-16", pause={"timing": "next_billing_cycle"})
+    assert (pause["creditAmount"], pause["dueNow"], "nextBillingAt" in pause) == ("0.00", "0.00", False)
+
+
+def test_a_preview_of_a_migration_shows_its_figures(api):
+    """30.00 to 60.00 on the 16th: 15.00 back, 30.00 for the rest."""
+    old = flat_plan("basic", "30.00", effective_to=at("2026-04-10"), effective_from=at("2020-01-01"))
+    with clock.frozen_at(at("2026-04-01")):
+        subscription = subscribe(old)
+    refused(post(api, subscription, "preview-change", migrate={}), 412)
+    flat_plan("basic", "60.00", version=2, effective_from=at("2026-04-10"))
+    preview = previewed(api, subscription, "2026-04-16", migrate={"timing": "immediate", "targetVersion": 2})
+    assert (preview["creditAmount"], preview["chargeAmount"], preview["dueNow"]) == ("15.00", "30.00", "15.00")
+    assert (preview["nextBillingAt"], preview["nextAmount"]) == ("2026-05-01T00:00:00Z", "60.00")
+    data(post(api, subscription, "migrate"))
+    assert invoices()[-1][1] == "15.00"
+
+
+def test_a_preview_takes_one_change_at_a_time(api):
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    for body in ({"pause": {}, "resume": {}}, {"migrate": {}, "timing": "immediate"}):
+        verb = next(iter(body))
+        assert fields_at_fault(post(api, subscription, "preview-change", **body)) == {verb: "stands_alone"}
+
+
+def test_a_preview_in_the_past_needs_its_scope_also_for_a_pause(api):
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    past = {"timing": "2026-04-10T00:00:00Z"}
+    for verb in ("migrate", "pause", "resume"):
+        refused(post(Api("subscriptions:write"), subscription, "preview-change", **{verb: past}), 403)
+
+
+def test_a_paused_subscription_says_since_when(api):
+    subscription = subscribe(flat_plan("basic", "30.00"))
+
+    def shown(on):
+        with clock.frozen_at(at(on)):
+            return data(api.get(f"/subscriptions/{to_text(subscription.pk)}"))
+
+    assert (shown("2026-04-16")["pauses"], "pausedFrom" in shown("2026-04-16")) == ([], False)
+    answer = data(post(api, subscription, "pause"))
+    assert (answer["pausedFrom"], answer["status"]) == ("2026-04-16T00:00:00Z", "active")
+    assert answer["pauses"] == [{"from": "2026-04-16T00:00:00Z"}]
+    data(post(api, subscription, "resume", "2026-05-16"))
+    later = shown("2026-05-17")
+    assert later["pauses"] == [{"from": "2026-04-16T00:00:00Z", "to": "2026-05-16T00:00:00Z"}]
+    assert "pausedFrom" not in later
+    data(post(api, subscription, "pause", "2026-05-17", timing="next_billing_cycle"))
+    assert "pausedFrom" not in shown("2026-05-18")
+    assert shown("2026-06-02")["pausedFrom"] == "2026-06-01T00:00:00Z"
+
+
 def test_a_change_in_the_past_needs_its_scope_and_must_contradict_no_invoice(api):
     subscription = subscribe(flat_plan("basic", "30.00"))
     flat_plan("pro", "90.00")
