@@ -2,9 +2,12 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from tests.serial_last import pytest_collection_modifyitems, pytest_configure_node, pytest_xdist_make_scheduler
 
@@ -33,3 +36,14 @@ def chromium() -> Path:
     """The browser's program."""
     assert CHROMIUM, "mark the test with @pytest.mark.browser"
     return Path(CHROMIUM)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The test database, free of strangers when it is dropped: threads of a test server may still hold connections."""
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )

@@ -77,6 +77,7 @@ def test_an_invoice_is_found_from_the_keyboard(page, log_in):
     make_issued()
     page.goto("/admin/")
     page.keyboard.press("Control+k")
+    expect(page.locator("#search-input-command")).to_be_focused()
     page.keyboard.type("inv-000001")
     expect(page.locator("#command-results").get_by_text("INV-000001")).to_be_visible()
     page.keyboard.press("Enter")
