@@ -14,6 +14,7 @@ from customers.choices import CollectionMethod
 from customers.settings_words import SETTING_LABELS, setting_words
 from invoicing.admin.invoice_states import InvoiceCurrency, InvoiceState, IssuedIn, state_badge
 from invoicing.admin.invoice_verbs import INVOICE_VERBS
+from invoicing.admin.line_account import line_account
 from invoicing.admin.payment import PAYMENT_TONES
 from invoicing.choices import InvoiceStatus, PaymentStatus
 from invoicing.live import show_live
@@ -91,6 +92,8 @@ class InvoiceAdmin(ReadOnlyAdmin):
         if live:
             obj.__dict__["shown_lines"] = lines
             show_live([obj])
+        for line in lines:
+            line.account = line_account(line, live=live)
         payments: list[Any] = list(obj.payments.select_related("app"))
         for payment in payments:
             payment.tone = PAYMENT_TONES[PaymentStatus(payment.status)]
@@ -113,7 +116,7 @@ def lines_of(invoice: Invoice) -> list[Any]:
     details = InvoiceDetailedLine.objects.order_by("position")
     lines: list[Any] = list(
         InvoiceLine.objects.filter(invoice=invoice, deleted_at__isnull=True)
-        .select_related("subscription", "item", "revision")
+        .select_related("subscription", "item", "revision", "amends__invoice")
         .order_by("position", "id")
         .prefetch_related(Prefetch("detailed_lines", details))
     )

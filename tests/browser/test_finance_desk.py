@@ -45,15 +45,15 @@ def test_a_disabled_button_says_why_when_the_keyboard_reaches_it(page, log_in):
     expect(button.locator(".ch-why")).to_be_visible()
 
 
-def test_the_parts_of_a_line_open_and_close(page, log_in):
+def test_a_line_opens_to_its_arithmetic_and_closes_by_keyboard(page, log_in):
     log_in("Auditor")
     page.goto(page_url(make_issued()))
-    part = page.get_by_text("1 × 50.00")
-    expect(part).to_be_hidden()
-    page.get_by_role("button", name="Parts of Base fee").press("Enter")
-    expect(part).to_be_visible()
-    page.get_by_role("button", name="Parts of Base fee").press("Enter")
-    expect(part).to_be_hidden()
+    origin = page.get_by_text("Plan storage, version 1")
+    expect(origin).to_be_hidden()
+    page.locator("summary", has_text="Why this amount? Base fee").press("Enter")
+    expect(origin).to_be_visible()
+    page.locator("summary", has_text="Why this amount? Base fee").press("Enter")
+    expect(origin).to_be_hidden()
 
 
 def test_a_run_is_started_and_its_page_follows_it_to_the_end(page, log_in):

@@ -1,14 +1,5 @@
-// Opens and closes the parts of a line, and copies a key to the clipboard.
+// Copies a key to the clipboard.
 document.addEventListener("click", (event) => {
-  const toggle = event.target.closest("[data-toggle]");
-  if (toggle) {
-    const open = toggle.getAttribute("aria-expanded") !== "true";
-    toggle.setAttribute("aria-expanded", String(open));
-    document.querySelectorAll(`[data-part-of="${toggle.dataset.toggle}"]`).forEach((row) => {
-      row.hidden = !open;
-    });
-    return;
-  }
   const copy = event.target.closest("[data-copy]");
   if (copy) {
     navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent.trim()).then(() => {
