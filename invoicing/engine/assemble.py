@@ -9,7 +9,7 @@ from typing import Any
 
 from core.errors import BillingError
 from core.ids import new_id
-from core.money import ZERO, to_wire
+from core.money import ZERO, round_money, to_wire
 from core.periods import parse_duration, zone_info
 from invoicing.choices import InvoiceStatus
 from invoicing.engine.cuts import Cut, UnusedPart
@@ -28,7 +28,8 @@ from invoicing.engine.taxation import find_tax_terms, tax_document
 from invoicing.errors import CannotBill
 from invoicing.rating import Coupon, FlatComponent, RatingInput, rate
 from invoicing.tax import TaxTerms
-from subscriptions.schedule.obligations import coupon_at
+from subscriptions.schedule import CouponFacts
+from subscriptions.schedule.obligations import Obligation, coupon_at
 
 
 def close_customer(
@@ -138,8 +139,9 @@ def _coupon(line: PlannedLine) -> Coupon | None:
     facts = coupon_at(line.obligation.item, line.obligation.start)
     if facts is None:
         return None
-    coupon = Coupon(facts.code, facts.percentage, facts.amount)
-    if facts.amount is None or not line.billed:
+    amount = facts.amount if facts.amount is None else _fixed_amount(facts, facts.amount, line.obligation)
+    coupon = Coupon(facts.code, facts.percentage, amount)
+    if amount is None or not line.billed:
         return coupon
     price = line.obligation.revision.price
     assert price is not None
@@ -153,7 +155,18 @@ def _coupon(line: PlannedLine) -> Coupon | None:
             coupon=coupon,
         )
     )
-    return coupon._replace(remaining=facts.amount - before.coupon_used)
+    return coupon._replace(remaining=amount - before.coupon_used)
+
+
+def _fixed_amount(coupon: CouponFacts, amount: Decimal, obligation: Obligation) -> Decimal:
+    """A fixed amount counts once a period: a change of plan in its middle divides it by time between both plans."""
+    subscription = obligation.subscription
+    begins = coupon.carried_here and obligation.start == subscription.start
+    ends = coupon.carried_on and obligation.end == subscription.end
+    if not (begins or ends):
+        return amount
+    part, whole = obligation.share
+    return round_money(amount * part / whole, subscription.currency)
 
 
 def _standard_invoice(

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -116,7 +116,7 @@ class CouponAdmin(MasterDataAdmin):
     verbs = (ARCHIVE,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Coupon]:
-        return super().get_queryset(request).annotate(uses=Count("redemptions"))
+        return super().get_queryset(request).annotate(uses=Count("redemptions", filter=Q(redemptions__continues=None)))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.fixed if obj else ()

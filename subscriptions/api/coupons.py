@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -84,7 +84,7 @@ class CouponViewSet(WireViewSet):
     lookup_url_kwarg = "couponIdOrCode"
 
     def get_queryset(self) -> QuerySet[Coupon]:
-        return Coupon.objects.annotate(redemption_count=Count("redemptions"))
+        return Coupon.objects.annotate(redemption_count=Count("redemptions", filter=Q(redemptions__continues=None)))
 
     @extend_schema(operation_id="listCoupons")
     def list(self, request: Request) -> Response:

@@ -48,7 +48,10 @@ class Coupon(Record):
 
 
 class CouponRedemption(models.Model):
-    """A coupon in use on an item: it reduces every charge whose service starts in `[effective_from, effective_to)`."""
+    """A coupon in use on an item: it reduces every charge whose service starts in `[effective_from, effective_to)`.
+
+    `continues` is the redemption that a change of plan carried over to this item: the same one, so it counts once.
+    """
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
     coupon = models.ForeignKey(Coupon, on_delete=models.PROTECT, related_name="redemptions")
@@ -56,6 +59,9 @@ class CouponRedemption(models.Model):
     redeemed_at = models.DateTimeField(default=clock.now)
     effective_from = models.DateTimeField()
     effective_to = models.DateTimeField(null=True, blank=True)
+    continues = models.OneToOneField(
+        "self", on_delete=models.RESTRICT, null=True, blank=True, related_name="continued_by"
+    )
 
     class Meta:
         ordering = ["redeemed_at", "id"]

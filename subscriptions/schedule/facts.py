@@ -38,13 +38,18 @@ class RevisionFacts:
 
 @dataclass(frozen=True, slots=True)
 class CouponFacts:
-    """A redeemed coupon: a percentage or an amount off every charge whose service starts in `[start, end)`."""
+    """A redeemed coupon: a percentage or an amount off every charge whose service starts in `[start, end)`.
+
+    `carried_here` says that it came from the subscription before, `carried_on` that its successor goes on with it.
+    """
 
     code: str
     percentage: Decimal | None
     amount: Decimal | None
     start: datetime
     end: datetime | None
+    carried_here: bool = False
+    carried_on: bool = False
 
 
 class QuantityAt(NamedTuple):

@@ -15,6 +15,7 @@ from subscriptions.facts import load_subscriptions
 from subscriptions.models import Plan, QuantityChange, Subscription
 from subscriptions.plan_terms import PlanTerms
 from subscriptions.selectors import flat_items_at, quantity_at
+from subscriptions.services.carry_coupons import carry_coupons
 from subscriptions.services.lock_subscription import lock_subscription
 from subscriptions.services.mark_for_billing import mark_for_billing
 from subscriptions.services.place_subscription import place_subscription
@@ -41,8 +42,8 @@ def change_plan(
     """End `subscription` at `at` (UTC) and start its successor there: on `plan`, or on the terms in `custom_plan`.
 
     Zone, and without a `billing_anchor` the boundaries, stay. Seats carry over to flat items of the same key, also the
-    changes planned for later, unless `quantities` says otherwise. With usage preserved, items of the same key continue
-    their period (billing rules 10). Touches no invoice. Answers the successor.
+    changes planned for later, unless `quantities` says otherwise; so do coupons that still run. With usage preserved,
+    items of the same key continue their period (billing rules 10). Touches no invoice. Answers the successor.
 
     NotChangeable (PreconditionFailed) where the subscription does not run; SuccessorScheduled, CurrencyMismatch or
     FeatureAlreadySubscribed (Conflict); InvalidInput where a value is wrong.
@@ -73,6 +74,7 @@ def change_plan(
         previous=old,
     )
     _carry_planned_quantities(old, new, at, given=quantities or {})
+    carry_coupons(old=old, new=new, at=at)
     if usage == UsageOnChange.PRESERVE:
         _take_usage_over(old, new, at)
     mark_for_billing(subscription=old, changed_from=periods_touched(old, at), due_at=max(clock.now(), at))

@@ -11,18 +11,21 @@ from core.periods import parse_cadence
 from subscriptions.billing_calendar import end_of_periods
 from subscriptions.errors import CouponNotRedeemable, field_error
 from subscriptions.facts import calendar_of
-from subscriptions.models import Coupon, CouponRedemption, ItemRevision, SubscriptionItem
+from subscriptions.models import Coupon, CouponRedemption, ItemRevision, Subscription, SubscriptionItem
 from subscriptions.pricing import IN_ADVANCE, FlatPrice, parse_price
 from subscriptions.selectors import item_period, revision_at
+from subscriptions.services.carry_coupons import carry_coupons
 from subscriptions.services.mark_for_billing import mark_for_billing
 
 
 @transaction.atomic
-def redeem_coupon(*, item: SubscriptionItem, code: str, at: datetime) -> CouponRedemption:
+def redeem_coupon(*, item: SubscriptionItem, code: str, at: datetime, billed: bool = False) -> CouponRedemption:
     """Redeem `code` on `item` at `at` (UTC) (billing rules 3). Touches no invoice.
 
     It counts from the item's current period on; where that was charged in advance already, from the next one: a coupon
-    gives no money back. A coupon that still runs on the item is answered again and not counted twice.
+    gives no money back. A period that begins at that very moment may be charged or not: `billed` says which. Either
+    way none of the coupon's periods is lost. A coupon that still runs on the item is answered again and not counted
+    twice.
 
     InvalidInput where there is no such coupon or the item is not active; `CouponNotRedeemable` where it is archived,
     expired, used up, of another currency or not for this item or plan.
@@ -45,10 +48,13 @@ def redeem_coupon(*, item: SubscriptionItem, code: str, at: datetime) -> CouponR
             return earlier
         raise CouponNotRedeemable(code, "was used up on this item")
     _check_redeemable(coupon, item)
-    effective_from, effective_to = _effective_span(coupon, revision, at)
+    effective_from, effective_to = _effective_span(coupon, revision, at, billed)
     redemption = CouponRedemption.objects.create(
         coupon=coupon, item=item, effective_from=effective_from, effective_to=effective_to
     )
+    successor = Subscription.objects.filter(previous=item.subscription, active_from__gt=at).first()
+    if successor is not None:
+        carry_coupons(old=item.subscription, new=successor, at=successor.active_from)
     mark_for_billing(
         subscription=item.subscription, changed_from=effective_from, due_at=max(clock.now(), effective_from)
     )
@@ -76,19 +82,23 @@ def _check_redeemable(coupon: Coupon, item: SubscriptionItem) -> None:
     plan_key = subscription.plan.key if subscription.plan else None
     if coupon.plan_keys and plan_key not in coupon.plan_keys:
         raise CouponNotRedeemable(coupon.code, "is not for this plan")
-    if coupon.redemption_limit is not None and coupon.redemptions.count() >= coupon.redemption_limit:
-        raise CouponNotRedeemable(coupon.code, f"was redeemed {coupon.redemption_limit} times, which is its limit")
+    limit = coupon.redemption_limit
+    if limit is not None and coupon.redemptions.filter(continues=None).count() >= limit:
+        raise CouponNotRedeemable(coupon.code, f"was redeemed {limit} times, which is its limit")
 
 
-def _effective_span(coupon: Coupon, revision: ItemRevision, at: datetime) -> tuple[datetime, datetime | None]:
+def _effective_span(
+    coupon: Coupon, revision: ItemRevision, at: datetime, billed: bool
+) -> tuple[datetime, datetime | None]:
     period = item_period(revision, at)
     cadence = parse_cadence(revision.billing_cadence)
     if period is None or cadence is None:
-        if at > revision.active_from:
+        if billed or at > revision.active_from:
             raise CouponNotRedeemable(coupon.code, "came too late: the item is charged once, and has been")
         return revision.active_from, None
     price = parse_price(revision.price)
-    charged_already = isinstance(price, FlatPrice) and price.payment_term == IN_ADVANCE and at > period.start
+    in_advance = isinstance(price, FlatPrice) and price.payment_term == IN_ADVANCE
+    charged_already = in_advance and (billed or at > period.start)
     start = period.end if charged_already else period.start
     if coupon.periods is None:
         return start, None

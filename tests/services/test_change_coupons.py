@@ -1,0 +1,154 @@
+"""Coupons across a change of plan: what comes back, what is charged, and how often a redemption counts."""
+
+from decimal import Decimal
+
+import pytest
+
+from core import clock
+from core.errors import Conflict
+from invoicing.services.continue_subscription import continue_subscription
+from subscriptions.models import Coupon, CouponRedemption, Subscription
+from subscriptions.services.redeem_coupon import redeem_coupon
+from tests.make import at, flat_card
+from tests.services.changes import (
+    assert_books_are_clean,
+    change,
+    fee,
+    flat_plan,
+    invoices,
+    lines,
+    money,
+    notes,
+    run,
+    subscribe,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def base_of(subscription):
+    return subscription.items.select_related("subscription__plan").get(key="base")
+
+
+def redeem(subscription, on, code="C"):
+    with clock.frozen_at(at(on)):
+        return redeem_coupon(item=base_of(subscription), code=code, at=at(on))
+
+
+def subscribe_with(plan, **terms):
+    """From 1 April on, with the coupon C from the first period on."""
+    Coupon.objects.create(code="C", **{"periods": 2} | terms)
+    subscription = subscribe(plan, bill=False)
+    redeem(subscription, "2026-04-01")
+    run("2026-04-01")
+    return subscription
+
+
+def totals():
+    return [total for _, total, _ in invoices()]
+
+
+def test_half_off_for_two_periods_runs_on_over_an_upgrade_on_the_16th():
+    """15.00 was paid of 30.00, so 7.50 come back; half of 45.00 is charged. May is half of 90.00, June the whole."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50))
+    result = change(subscription, flat_plan("pro", "90.00"))
+    assert lines(result.invoice_ids[0]) == [("Pro fee", "22.50"), ("Unused part: Basic fee", "-7.50")]
+    assert (money(result.due_now), money(result.next_amount)) == ("15.00", "45.00")
+    run("2026-05-01")
+    run("2026-06-01")
+    assert totals() == ["15.00", "15.00", "45.00", "90.00"]
+    assert_books_are_clean("2026-06-01T00:30")
+
+
+def test_a_redemption_that_is_carried_over_keeps_its_bounds_and_counts_once():
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50), redemption_limit=2)
+    successor = change(subscription, flat_plan("pro", "90.00")).successor
+    carried = CouponRedemption.objects.get(item=base_of(successor))
+    assert (carried.effective_from, carried.effective_to) == (at("2026-04-01"), at("2026-06-01"))
+    assert redeem(successor, "2026-04-17") == carried
+    other = subscribe(flat_plan("side", "10.00"), "2026-04-18")
+    redeem(other, "2026-04-19")
+    third = subscribe(flat_plan("third", "10.00"), "2026-04-18")
+    with pytest.raises(Conflict, match="was redeemed 2 times, which is its limit"):
+        redeem(third, "2026-04-19")
+
+
+def test_a_coupon_of_the_old_plan_alone_stays_behind():
+    """7.50 come back, 45.00 are charged."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50), plan_keys=["basic"])
+    change(subscription, flat_plan("pro", "90.00"))
+    assert totals() == ["15.00", "37.50"]
+
+
+def test_a_coupon_for_some_months_does_not_reduce_a_year():
+    """15.00 were paid for April, so 7.50 come back; a year's 360.00 are charged whole."""
+    yearly = flat_plan(
+        "yearly",
+        None,
+        cards=(flat_card(name="Year", price=fee("360.00"), billing_cadence="P1Y"),),
+        billing_cadence="P1Y",
+    )
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50))
+    change(subscription, yearly, billing_anchor=at("2026-04-16"))
+    assert totals() == ["15.00", "352.50"]
+
+
+def test_a_coupon_without_end_also_reduces_a_year():
+    """7.50 come back; half of a year's 360.00 is charged."""
+    yearly = flat_plan(
+        "yearly",
+        None,
+        cards=(flat_card(name="Year", price=fee("360.00"), billing_cadence="P1Y"),),
+        billing_cadence="P1Y",
+    )
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50), periods=None)
+    change(subscription, yearly, billing_anchor=at("2026-04-16"))
+    assert totals() == ["15.00", "172.50"]
+
+
+def test_a_fixed_amount_is_divided_by_time_so_that_no_change_wins_it_twice():
+    """25.00 paid, 12.50 come back; 45.00 less half of 5.00 is 42.50. Back at once: 42.50 for 15.00 less 2.50."""
+    basic, pro = flat_plan("basic", "30.00"), flat_plan("pro", "90.00")
+    subscription = subscribe_with(basic, amount=Decimal(5), currency="EUR", periods=None)
+    successor = change(subscription, pro).successor
+    assert totals() == ["25.00", "30.00"]
+    change(successor, basic)
+    assert totals() == ["25.00", "30.00", "0.00"]
+    assert [gross for _, _, gross, _, _ in notes()] == ["30.00"]
+    run("2026-05-01")
+    # 30.00 less the whole 5.00, whole periods again; the balance pays it.
+    assert invoices()[-1][1:] == ("25.00", "0.00")
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+def test_a_fixed_amount_is_divided_on_a_fee_in_arrears_too():
+    """Half of 30.00 less half of 5.00 is 12.50, due at the change; half of 90.00 less the rest is 42.50."""
+
+    def arrears(key, amount):
+        return flat_plan(key, None, cards=(flat_card(name=key, price=fee(amount, "in_arrears")),))
+
+    subscription = subscribe_with(arrears("basic", "30.00"), amount=Decimal(5), currency="EUR")
+    change(subscription, arrears("pro", "90.00"))
+    run("2026-05-01")
+    assert totals() == ["12.50", "42.50"]
+
+
+def test_a_coupon_redeemed_while_a_change_waits_counts_on_the_new_plan():
+    Coupon.objects.create(code="C", percentage=Decimal(50), periods=1)
+    subscription = subscribe(flat_plan("pro", "90.00"))
+    change(subscription, flat_plan("basic", "30.00"), "2026-04-10", timing="next_billing_cycle")
+    redeem(subscription, "2026-04-16")
+    run("2026-05-01")
+    run("2026-06-01")
+    assert totals() == ["90.00", "15.00", "30.00"]
+
+
+def test_a_change_taken_back_leaves_the_coupon_where_it_was():
+    subscription = subscribe_with(flat_plan("pro", "90.00"), percentage=Decimal(50))
+    change(subscription, flat_plan("basic", "30.00"), "2026-04-10", timing="next_billing_cycle")
+    assert CouponRedemption.objects.count() == 2
+    with clock.frozen_at(at("2026-04-16")):
+        continue_subscription(subscription=Subscription.objects.get(pk=subscription.pk))
+    assert CouponRedemption.objects.count() == 1
+    run("2026-05-01")
+    assert totals() == ["45.00", "45.00"]
