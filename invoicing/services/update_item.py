@@ -62,7 +62,8 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
         else:
             late = _report(item, update)
         if update.coupon_code:
-            redeem_coupon(item=item, code=update.coupon_code, at=now)
+            is_billed = BilledWindow.objects.filter(item=item, span__contains=now).exists()
+            redeem_coupon(item=item, code=update.coupon_code, at=now, billed=is_billed)
         sync_customers([customer_id], as_of=now)
         _refuse_negative(_computed(customer_id, now, take=_due_or_amending(now)), item.subscription_id)
         next_at, next_amount = _next_billing(item.subscription)

@@ -325,6 +325,27 @@ def test_a_fixed_coupon_comes_off_a_period_once_however_often_the_quantity_chang
     assert totals() == [first, difference]
 
 
+@pytest.mark.parametrize(
+    ("billed_before", "paid"), [(True, ["50.00", "25.00", "25.00", "50.00"]), (False, ["25.00", "25.00", "50.00"])]
+)
+def test_a_coupon_redeemed_at_the_second_a_period_begins_loses_none_of_its_two_periods(billed_before, paid):
+    Coupon.objects.create(code="HALF", percentage=Decimal(50), periods=2)
+    customer = make_customer()
+    with clock.frozen_at(at("2026-04-01")):
+        subscription = create_subscription(
+            customer=customer,
+            plan=make_plan(cards=(seats_card(),)),
+            active_from=at("2026-04-01"),
+            quantities={"seats": Decimal(5)},
+        )
+        if billed_before:
+            close_customers([customer.id], as_of=at("2026-04-01"))
+    update(subscription, "2026-04-01", quantity=Decimal(5), coupon_code="HALF")
+    for day in ("2026-04-01", "2026-05-01", "2026-06-01", "2026-07-01")[: len(paid)]:
+        close(day, customer)
+    assert totals() == paid
+
+
 def test_a_report_before_the_quantity_snapshot_of_a_period_counts_though_the_period_is_over():
     make_default_profile(collection_interval="PT6H")
     subscription = excess()
