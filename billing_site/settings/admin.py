@@ -101,6 +101,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _item("Plans", "inventory_2", "subscriptions.plan"),
+                    _item("Add-ons", "add_box", "subscriptions.addon"),
                     _item("Coupons", "sell", "subscriptions.coupon"),
                     _item("Features", "extension", "entitlements.feature"),
                     _item("Meters", "speed", "entitlements.meter"),

@@ -1,5 +1,5 @@
-"""Plans, coupons and subscriptions in the admin."""
+"""Plans, add-ons, coupons and subscriptions in the admin."""
 
-from subscriptions.admin import coupon, plan, subscription
+from subscriptions.admin import addon, coupon, plan, subscription
 
-__all__ = ["coupon", "plan", "subscription"]
+__all__ = ["addon", "coupon", "plan", "subscription"]
