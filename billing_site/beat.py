@@ -30,6 +30,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "collect issued invoices": every(5, "invoicing.tasks.collect_invoices"),
     "ask about open charges": every(30, "invoicing.tasks.reconcile_payments"),
     "send refunds": every(10, "invoicing.tasks.send_refunds"),
+    "work off profile migrations": every(5, "invoicing.tasks.work_migrations"),
     "mark invoices overdue": every(30, "invoicing.tasks.mark_invoices_overdue"),
     "finish an advance of the test clock": every(5, "invoicing.tasks.advance_clock"),
     "deliver the outbox": every(10, "core.outbox.tasks.deliver_outbox"),

@@ -48,6 +48,16 @@ def terms_of(customer_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Terms]:
     return terms
 
 
+def terms_under(customer_ids: Collection[uuid.UUID], profile: BillingProfile) -> Mapping[uuid.UUID, Terms]:
+    """The terms that these customers would have if they were pinned to `profile`. One query."""
+    layer = Layer(f"pin: {profile.name}", profile_values(profile))
+    terms = dict.fromkeys(customer_ids, Terms(profile, resolve([layer])))
+    for override in CustomerOverride.objects.filter(customer_id__in=customer_ids):
+        settings = resolve([Layer("override", override_values(override)), layer])
+        terms[override.customer_id] = Terms(profile, settings)
+    return terms
+
+
 def profile_values(profile: BillingProfile) -> dict[str, Any]:
     """The workflow fields of a profile; texts that are empty say nothing."""
     return {field: _said(getattr(profile, field)) for field in WORKFLOW_FIELDS}

@@ -156,3 +156,39 @@ class CustomerOutcome(models.TextChoices):
     NOTHING = "nothing", "Nothing to bill"
     PARKED = "parked", "Parked"
     SKIPPED = "skipped", "Skipped: already parked"
+
+
+class MigrationStatus(models.TextChoices):
+    DRAFT = "draft", "Draft"
+    CHECKED = "checked", "Checked"
+    APPROVED = "approved", "Approved"
+    RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
+    DONE = "done", "Done"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class ShardKind(models.TextChoices):
+    CHECK = "check", "Check"
+    MOVE = "move", "Move"
+
+
+class MoveVerdict(models.TextChoices):
+    """How a check found a customer before they move."""
+
+    UNCHECKED = "unchecked", "Not checked yet"
+    READY = "ready", "Ready"
+    WARNING = "warning", "Warning"
+    BLOCKED = "blocked", "Blocked"
+
+
+class MoveOutcome(models.TextChoices):
+    """What came of a customer's move. Waiting means in the batch that is under way."""
+
+    PENDING = "pending", "Not moved yet"
+    WAITING = "waiting", "Waiting"
+    MOVED = "moved", "Moved"
+    FAILED = "failed", "Failed"
+    BLOCKED = "blocked", "Blocked"
+    TAKEN_BACK = "taken_back", "Taken back"
+    CANCELLED = "cancelled", "Cancelled"

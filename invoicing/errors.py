@@ -1,6 +1,6 @@
 """What can go wrong in billing, as errors that people can act on."""
 
-from core.errors import Conflict, PreconditionFailed
+from core.errors import Conflict, Forbidden, PreconditionFailed
 
 
 class CannotBill(PreconditionFailed):
@@ -62,3 +62,15 @@ class MoveBlocked(PreconditionFailed):
     """The customer can't move to another billing profile until somebody removes the causes (billing rules 5)."""
 
     default_code = "move_blocked"
+
+
+class WrongMigrationState(PreconditionFailed):
+    """The profile migration, or a customer in it, is not in a state in which this can be done."""
+
+    default_code = "wrong_migration_state"
+
+
+class SecondPersonNeeded(Forbidden):
+    """The approver of a large migration must not be its author (billing rules 5)."""
+
+    default_code = "second_person_needed"

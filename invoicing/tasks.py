@@ -17,6 +17,8 @@ from invoicing.services.mark_overdue import mark_overdue
 from invoicing.services.reconcile_payments import reconcile_payments as reconcile_payments_service
 from invoicing.services.refund import send_refunds as send_refunds_service
 from invoicing.services.start_run import start_run
+from invoicing.services.work_migration_shard import unfinished_shards as unfinished_migration_shards
+from invoicing.services.work_migration_shard import work_migration_shard as work_migration_shard_service
 from invoicing.services.work_shard import work_shard as work_shard_service
 
 
@@ -80,6 +82,21 @@ def advance_clock() -> None:
     """Take the test clock to where it is heading; beat repeats it, so that a dead worker's advance is finished."""
     if _clock_advances():
         clock_service.advance_clock()
+
+
+@shared_task
+def work_migrations() -> None:
+    """Hand out the shards of profile migrations that nobody works on, also those that a dead worker left."""
+    for shard_id in unfinished_migration_shards():
+        work_migration_shard.delay(to_text(shard_id))
+
+
+@shared_task
+def work_migration_shard(shard_id: str) -> None:
+    """Work off one shard of a profile migration, if nobody else does."""
+    known = from_text(shard_id)
+    if known is not None:
+        work_migration_shard_service(known)
 
 
 def hand_out_shards() -> None:

@@ -27,11 +27,14 @@ _CLERK = {
     "invoicing.delete_draft_invoice",
     "invoicing.collect_invoice",
     "invoicing.record_payment",
+    "invoicing.add_profilemigration",
+    "invoicing.run_profilemigration",
     "subscriptions.add_coupon",
     "subscriptions.change_coupon",
 }
 _APPROVER = _CLERK | {
     "invoicing.approve_invoice",
+    "invoicing.approve_profilemigration",
     "invoicing.void_invoice",
     "invoicing.release_parkedcustomer",
     "invoicing.start_billingrun",

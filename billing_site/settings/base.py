@@ -153,6 +153,9 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
+# A profile migration of more customers than this is approved by somebody else than its author.
+MIGRATION_TWO_PERSON_ABOVE = int(os.environ.get("MIGRATION_TWO_PERSON_ABOVE", 50))
+
 # Credentials of payment providers are encrypted under the first of these; the others still read (decision page).
 CREDENTIALS_KEYS = [key for key in os.environ.get("CREDENTIALS_KEY", "").split(",") if key]
 # "test" or "live": keys of the other kind are refused, also where a copy of the database brings them along.

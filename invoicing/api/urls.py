@@ -8,6 +8,7 @@ from invoicing.api.apps import AppViewSet, CustomerAppViewSet, StripeWebhookView
 from invoicing.api.balances import BalanceViewSet, CreditNoteViewSet
 from invoicing.api.customers import BilledCustomerViewSet
 from invoicing.api.invoices import InvoiceViewSet, SimulationViewSet
+from invoicing.api.migrations import MigrationItemViewSet, MigrationViewSet
 from invoicing.api.overrides import OverrideViewSet
 from invoicing.api.payments import PaymentViewSet
 from invoicing.api.previews import PreviewViewSet
@@ -27,6 +28,7 @@ router.register("payments", PaymentViewSet, basename="payment")
 router.register("credit-notes", CreditNoteViewSet, basename="credit-note")
 router.register("billing/profiles", ProfileViewSet, basename="billing-profile")
 router.register("billing/customers", OverrideViewSet, basename="billing-customer")
+router.register("billing/profile-migrations", MigrationViewSet, basename="profile-migration")
 router.register("suppliers", SupplierViewSet, basename="supplier")
 router.register("billing/runs", RunViewSet, basename="run")
 CHANGES = {
@@ -39,8 +41,14 @@ CHANGES = {
     "resume": "resume",
     "preview-change": "preview",
 }
+MIGRATION = "billing/profile-migrations/<str:migrationId>"
 urlpatterns = [
     *router.urls,
+    path(f"{MIGRATION}/items", MigrationItemViewSet.as_view({"get": "list"})),
+    path(f"{MIGRATION}/impacts", MigrationItemViewSet.as_view({"get": "impacts"})),
+    path(f"{MIGRATION}/items/<str:customerId>/impact", MigrationItemViewSet.as_view({"get": "impact"})),
+    path(f"{MIGRATION}/items/<str:customerId>/retry", MigrationItemViewSet.as_view({"post": "retry"})),
+    path(f"{MIGRATION}/items/<str:customerId>/take-back", MigrationItemViewSet.as_view({"post": "take_back"})),
     *(
         path(f"subscriptions/<str:subscriptionId>/{verb}", SubscriptionChangeViewSet.as_view({"post": action}))
         for verb, action in CHANGES.items()

@@ -6,12 +6,13 @@ which lines they take off the gathering invoice, and in whether the result is st
 
 import logging
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from core import clock
 from core.errors import BillingError
+from customers.effective import Terms
 from entitlements.models import Feature
 from invoicing.engine.assemble import close_customer
 from invoicing.engine.documents import CustomerClose
@@ -35,13 +36,20 @@ class Computed:
     failures: dict[uuid.UUID, BillingError] = field(default_factory=dict)
 
 
-def compute(customer_ids: Collection[uuid.UUID], *, as_of: datetime, take: Taken, give_back: bool = True) -> Computed:
+def compute(
+    customer_ids: Collection[uuid.UUID],
+    *,
+    as_of: datetime,
+    take: Taken,
+    give_back: bool = True,
+    terms: Mapping[uuid.UUID, Terms] | None = None,
+) -> Computed:
     """Work out a batch without writing: the lines that `take` chooses go on standard invoices, the others wait.
 
     With `give_back`, unused parts of fees billed in advance come back. A customer whose facts can't be billed is a
-    failure; the others are not affected.
+    failure; the others are not affected. `terms` are those of the customers to reckon with instead of their own.
     """
-    batch = load_batch(customer_ids)
+    batch = load_batch(customer_ids, terms=terms)
     computed = Computed()
     plans: list[tuple[LoadedCustomer, Plan, list[PlannedLine]]] = []
     usage_lines: list[tuple[PlannedLine, Sequence[str]]] = []

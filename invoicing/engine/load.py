@@ -2,7 +2,7 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -48,12 +48,19 @@ class Batch:
     features: dict[uuid.UUID, Feature]
 
 
-def load_batch(customer_ids: Collection[uuid.UUID], *, whole_history: bool = False) -> Batch:
+def load_batch(
+    customer_ids: Collection[uuid.UUID],
+    *,
+    whole_history: bool = False,
+    terms: Mapping[uuid.UUID, Terms] | None = None,
+) -> Batch:
     """Everything that is needed to close these customers, in the order of their ids. Eleven queries.
 
-    With `whole_history` as if nothing had ever been reconciled: every subscription, from its start.
+    With `terms`, as if the customers had those. With `whole_history` as if nothing had ever been reconciled: every
+    subscription, from its start.
     """
-    terms = terms_of(customer_ids)
+    if terms is None:
+        terms = terms_of(customer_ids)
     customers = {
         customer.id: LoadedCustomer(customer.id, customer, terms[customer.id])
         for customer in among(Customer.objects.order_by("id"), "id", customer_ids)

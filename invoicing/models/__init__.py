@@ -5,6 +5,7 @@ from invoicing.models.bank_statement import BankStatement, BankStatementRow
 from invoicing.models.credit_note import CreditNote, CreditNoteLine
 from invoicing.models.invoice import Invoice
 from invoicing.models.line import BilledWindow, InvoiceDetailedLine, InvoiceLine
+from invoicing.models.migration import MigrationItem, MigrationShard, ProfileMigration
 from invoicing.models.payment import Payment, Refund
 from invoicing.models.run import BillingRun, ParkedCustomer, RunCustomer, RunShard
 from invoicing.models.series import NumberSeries
@@ -23,9 +24,12 @@ __all__ = [
     "Invoice",
     "InvoiceDetailedLine",
     "InvoiceLine",
+    "MigrationItem",
+    "MigrationShard",
     "NumberSeries",
     "ParkedCustomer",
     "Payment",
+    "ProfileMigration",
     "Refund",
     "RunCustomer",
     "RunShard",

@@ -19,6 +19,7 @@ class CauseCode(models.TextChoices):
     NO_CUSTOMER_ID = "no_customer_id", "No customer id at the app"
     NO_PAYMENT_METHOD = "no_payment_method", "No valid default payment method"
     APP_UNREACHABLE = "app_unreachable", "The app gave no answer"
+    CHECK_FAILED = "check_failed", "The check failed"
     OTHER_CURRENCY = "other_currency", "Another currency"
     BALANCE = "balance", "Customer balance"
     UNUSED_PERIODS = "unused_periods", "Unused periods billed in advance"

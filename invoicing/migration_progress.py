@@ -1,0 +1,119 @@
+"""How a profile migration stands: its counts, its causes, the four steps of a safe move. For REST and pages alike."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db import connection
+from django.db.models import Count
+
+from customers.models import Customer
+from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict, RunStatus, ShardKind
+from invoicing.models import MigrationItem, MigrationShard, ProfileMigration
+from invoicing.moves import CauseCode
+
+_OVER = (MoveOutcome.MOVED, MoveOutcome.FAILED, MoveOutcome.BLOCKED, MoveOutcome.TAKEN_BACK, MoveOutcome.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationProgress:
+    """How many customers of a migration were found how, and what came of them. Zero counts are left out."""
+
+    verdicts: Mapping[str, int]
+    outcomes: Mapping[str, int]
+    total: int
+    is_checking: bool
+
+    @property
+    def done(self) -> int:
+        return sum(self.outcomes.get(outcome, 0) for outcome in _OVER)
+
+    @property
+    def percent(self) -> int:
+        return self.done * 100 // self.total if self.total else 0
+
+    @property
+    def movable(self) -> int:
+        """Those whom the check did not block."""
+        return self.verdicts.get(MoveVerdict.READY, 0) + self.verdicts.get(MoveVerdict.WARNING, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class CauseCount:
+    """A cause, how many customers it was found at, and the first of them."""
+
+    code: str
+    label: str
+    severity: str
+    count: int
+    sample: tuple[tuple[uuid.UUID, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of the four steps. `left` counts what is still to do in it; `needed` is False where it does not apply."""
+
+    name: str
+    is_done: bool
+    left: int
+    needed: bool = True
+
+
+def progress_of(migrations: Sequence[ProfileMigration]) -> dict[uuid.UUID, MigrationProgress]:
+    """The progress of each migration. Two queries for all of them."""
+    verdicts: dict[uuid.UUID, dict[str, int]] = {migration.pk: {} for migration in migrations}
+    outcomes: dict[uuid.UUID, dict[str, int]] = {migration.pk: {} for migration in migrations}
+    rows = MigrationItem.objects.filter(migration__in=list(verdicts)).order_by()
+    for key, verdict, outcome, count in rows.values_list("migration_id", "verdict", "outcome").annotate(n=Count("pk")):
+        verdicts[key][verdict] = verdicts[key].get(verdict, 0) + count
+        outcomes[key][outcome] = outcomes[key].get(outcome, 0) + count
+    checking = set(
+        MigrationShard.objects.filter(migration__in=list(verdicts), kind=ShardKind.CHECK)
+        .exclude(status=RunStatus.DONE)
+        .values_list("migration_id", flat=True)
+    )
+    return {
+        migration.pk: MigrationProgress(
+            verdicts[migration.pk], outcomes[migration.pk], migration.customer_count, migration.pk in checking
+        )
+        for migration in migrations
+    }
+
+
+def causes_in(migration: ProfileMigration, *, sample: int = 5) -> list[CauseCount]:
+    """Every cause that the latest look found, the most frequent first, each with its first customers. One query."""
+    sql = """
+        SELECT cause->>'code', cause->>'severity', count(*),
+               (array_agg(item.customer_id ORDER BY item.id))[1:%s], (array_agg(customer.name ORDER BY item.id))[1:%s]
+        FROM invoicing_migrationitem item
+        JOIN customers_customer customer ON customer.id = item.customer_id
+        CROSS JOIN LATERAL jsonb_array_elements(item.causes) AS cause
+        WHERE item.migration_id = %s GROUP BY 1, 2 ORDER BY 3 DESC, 1
+    """
+    labels: dict[str, str] = {code.value: str(code.label) for code in CauseCode}
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [sample, sample, migration.pk])
+        return [
+            CauseCount(code, labels.get(code, code), severity, count, tuple(zip(ids, names, strict=True)))
+            for code, severity, count, ids, names in cursor.fetchall()
+        ]
+
+
+def steps_of(migration: ProfileMigration, progress: MigrationProgress) -> tuple[Step, ...]:
+    """The four steps of a safe move (billing rules 5), and how far each is. At most one query.
+
+    Pinning and switching are needed only where the source is the default.
+    """
+    source, target = migration.from_profile, migration.to_profile
+    default = source.is_default
+    unpinned = 0
+    if default:
+        living = Customer.objects.filter(deleted_at=None, billing_override__billing_profile__isnull=True)
+        unpinned = living.count()
+    left = progress.total - progress.done if progress.total else 0
+    return (
+        Step("create_target", is_done=target.archived_at is None, left=0 if target.archived_at is None else 1),
+        Step("pin_unpinned", is_done=unpinned == 0, left=unpinned, needed=default or target.is_default),
+        Step("switch_default", is_done=not default, left=int(default), needed=default or target.is_default),
+        Step("move_customers", is_done=migration.status == MigrationStatus.DONE, left=left),
+    )

@@ -1,0 +1,75 @@
+"""Tries customers of a migration again who failed, or who were blocked and are not any more."""
+
+from django.db import transaction
+
+from core.audit.services.record import record
+from customers.models import Customer
+from invoicing.choices import MigrationStatus, MoveOutcome, RunStatus
+from invoicing.errors import WrongMigrationState
+from invoicing.models import MigrationItem, MigrationShard, ProfileMigration
+from invoicing.services.move_batch import move_batch
+from invoicing.services.run_migration import check_target, queue_items, settle
+
+_RUNNABLE = (MigrationStatus.APPROVED, MigrationStatus.RUNNING, MigrationStatus.PAUSED, MigrationStatus.DONE)
+_RETRIED = (MoveOutcome.FAILED, MoveOutcome.BLOCKED)
+
+
+def retry_move(*, migration: ProfileMigration, customer: Customer) -> MigrationItem:
+    """Look at one customer again and move them, if nothing is in the way any more; the item says what came of it.
+
+    Raises `WrongMigrationState` for a migration that is not approved, or is cancelled, and for a customer who neither
+    failed nor was blocked. Call it outside of a transaction, since the target's app may be asked.
+    """
+    with transaction.atomic():
+        migration = _locked(migration)
+        item = migration.items.select_for_update().get(customer=customer)
+        # Whoever waits though nothing runs was left by a process that died while it tried them again.
+        stranded = item.outcome == MoveOutcome.WAITING and migration.status != MigrationStatus.RUNNING
+        if item.outcome not in _RETRIED and not stranded:
+            raise WrongMigrationState(
+                f"{customer} is {item.get_outcome_display().lower()} in this migration: there is nothing to try again."
+            )
+        queue_items(migration, [item])
+        record(
+            verb="profilemigration.retried",
+            target=migration,
+            did=f"tried {customer} again in “{migration}”",
+            customer_id=customer.pk,
+        )
+    move_batch(migration=migration, customer_ids=[customer.pk], only_while_running=False)
+    item.refresh_from_db()
+    with transaction.atomic():
+        migration = ProfileMigration.objects.select_for_update(of=("self",)).get(pk=migration.pk)
+        MigrationShard.objects.filter(items=item).update(status=RunStatus.DONE)
+        settle(migration)
+    return item
+
+
+@transaction.atomic
+def retry_failed(*, migration: ProfileMigration) -> int:
+    """Put everybody who failed up to be moved again, by workers; how many. Nobody failed: nothing changes.
+
+    Raises `WrongMigrationState`, `ProfileArchived`.
+    """
+    migration = _locked(migration)
+    count = queue_items(migration, list(migration.items.select_for_update().filter(outcome=MoveOutcome.FAILED)))
+    if count:
+        migration.status, migration.finished_at = MigrationStatus.RUNNING, None
+        migration.save(update_fields=["status", "finished_at", "updated_at"])
+        record(
+            verb="profilemigration.retried",
+            target=migration,
+            did=f"tried the {count} customers again that failed in “{migration}”",
+        )
+    return count
+
+
+def _locked(migration: ProfileMigration) -> ProfileMigration:
+    migration = ProfileMigration.objects.select_for_update(of=("self",)).get(pk=migration.pk)
+    if migration.status not in _RUNNABLE:
+        raise WrongMigrationState(
+            f"The migration is {migration.get_status_display().lower()}: nobody can be moved by it. "
+            "Nothing was changed."
+        )
+    check_target(migration)
+    return migration

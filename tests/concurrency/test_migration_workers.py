@@ -1,0 +1,146 @@
+"""Killing a worker in the middle of a profile migration loses and doubles nothing; two at once move everybody once."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from django.db import connection, transaction
+
+from core import clock
+from core.audit.models import AuditEntry
+from core.locks import lock_customers
+from customers.models import BillingApp, BillingProfile, CustomerOverride
+from invoicing.models import MigrationItem, MigrationShard
+from invoicing.services.pause_migration import pause_migration
+from invoicing.services.run_migration import run_migration
+from invoicing.services.work_migration_shard import unfinished_shards, work_migration_shard
+from tests.concurrency.crowd import at_once
+from tests.concurrency.migration_worker import BATCH
+from tests.make import make_default_profile, make_plan
+from tests.moving import MOVE, approved, make_card_profile, make_customers
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def shard():
+    """A shard of 80 customers who wait to be moved."""
+    old = make_default_profile()
+    new = make_card_profile(app=BillingApp.objects.create(type="sandbox", name="Other sandbox"))
+    make_customers(80, make_plan())
+    run_migration(migration=approved(old, new))
+    return MigrationShard.objects.select_related("migration").get(kind="move")
+
+
+@contextmanager
+def worker_process(shard):
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "tests.concurrency.migration_worker"),
+            *(str(shard.id), MOVE.isoformat(), connection.settings_dict["NAME"]),
+        ],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "billing_site.settings.test"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_until_blocked():
+    """Until another connection waits for the target's row, in the middle of its batch."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND wait_event_type = 'Lock' AND query LIKE '%customers_billingprofile%'"
+            )
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.05)
+    raise AssertionError("nobody came to the target's row")
+
+
+def expire_lease(shard):
+    MigrationShard.objects.filter(pk=shard.pk).update(lease_until=clock.real_now() - timedelta(seconds=1))
+
+
+def assert_each_moved_once(shard, *, number=80):
+    assert Counter(MigrationItem.objects.values_list("outcome", "tries")) == {("moved", 1): number}
+    assert CustomerOverride.objects.filter(billing_profile=shard.migration.to_profile).count() == number
+    assert AuditEntry.objects.filter(verb="customer.moved").count() == number
+    shard.migration.refresh_from_db()
+    assert shard.migration.status == "done"
+
+
+def test_a_worker_killed_in_the_middle_of_a_batch_is_finished_by_a_new_one(shard):
+    with worker_process(shard) as process:
+        assert process.stdout.readline() == f"{80 - BATCH}\n"
+        with transaction.atomic():
+            BillingProfile.objects.select_for_update().get(pk=shard.migration.to_profile_id)
+            process.stdin.write("\n")
+            process.stdin.flush()
+            wait_until_blocked()
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    assert MigrationItem.objects.filter(outcome="waiting").count() == 80 - BATCH
+    assert CustomerOverride.objects.count() == BATCH
+    assert not work_migration_shard(shard.id)  # its lease still runs
+    assert unfinished_shards() == []
+    expire_lease(shard)
+    assert unfinished_shards() == [shard.id]
+    with clock.frozen_at(MOVE):
+        assert work_migration_shard(shard.id)
+    assert_each_moved_once(shard)
+
+
+def test_a_worker_that_lost_its_lease_moves_nobody_twice(shard):
+    customers = [item.customer_id for item in shard.items.all()]
+    blocked = threading.Event()
+
+    def zombie():
+        return work_migration_shard(shard.id)
+
+    def successor():
+        blocked.wait(timeout=30)
+        expire_lease(shard)
+        return work_migration_shard(shard.id)
+
+    def hold():
+        with transaction.atomic():
+            lock_customers(customers[:1])
+            BillingProfile.objects.select_for_update().get(pk=shard.migration.to_profile_id)
+            time.sleep(1)
+            blocked.set()
+            time.sleep(0.5)
+
+    at_once(zombie, successor, hold)
+    assert_each_moved_once(shard)
+
+
+def test_who_pauses_waits_for_the_batch_and_nobody_moves_afterwards(shard):
+    at_once(partial(work_migration_shard, shard.id), partial(pause_migration, migration=shard.migration))
+    waiting = MigrationItem.objects.filter(outcome="waiting").count()
+    moved = MigrationItem.objects.filter(outcome="moved").count()
+    assert waiting + moved == 80
+    assert CustomerOverride.objects.count() == moved
+    shard.migration.refresh_from_db()
+    with clock.frozen_at(MOVE):
+        run_migration(migration=shard.migration)
+        for shard_id in unfinished_shards():
+            work_migration_shard(shard_id)
+    assert_each_moved_once(shard)

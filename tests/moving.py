@@ -1,0 +1,90 @@
+"""Two apps outside, profiles on them, customers between them: what the tests of migrations share."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from core import clock
+from core.audit.actors import Actor, acting_as
+from customers.models import BillingApp, BillingProfile, Customer, CustomerAppData, CustomerOverride, UsageSubject
+from invoicing.gateways import CheckProblem, PaymentMethodCheck
+from invoicing.models import ProfileMigration
+from invoicing.services.approve_migration import approve_migration
+from invoicing.services.check_migration import check_migration
+from invoicing.services.draft_migration import draft_migration
+from invoicing.services.work_migration_shard import work_off_migration
+from subscriptions.models import Plan
+from subscriptions.services.create_subscription import create_subscription
+from tests.make import at, make_default_profile
+
+ADA = Actor("user", "1", "Ada")
+BOB = Actor("user", "2", "Bob")
+START = at("2026-03-01")
+MOVE = at("2026-03-20")
+
+
+class CardApp:
+    """Stands for a payment provider: it answers for the customer ids that it knows, and fails for `down` ones."""
+
+    is_local = False
+
+    def __init__(self) -> None:
+        self.cardless: set[str] = set()
+        self.down: set[str] = set()
+        self.currencies: dict[str, str] = {}
+        self.asked: Counter[str] = Counter()
+
+    def check_customer(self, app: BillingApp, external_id: str | None) -> PaymentMethodCheck:
+        if external_id is None:
+            return PaymentMethodCheck(CheckProblem.NO_CUSTOMER_ID)
+        self.asked[external_id] += 1
+        if external_id in self.down:
+            raise TimeoutError
+        problem = CheckProblem.NO_PAYMENT_METHOD if external_id in self.cardless else None
+        return PaymentMethodCheck(problem, currency=self.currencies.get(external_id))
+
+
+def make_card_profile(**overrides: Any) -> BillingProfile:
+    """A profile on an app outside, of the default's supplier: invoices are sent out for 20 days."""
+    default = make_default_profile()
+    values = {
+        "name": "Cards",
+        "supplier": default.supplier,
+        "app": BillingApp.objects.create(type="stripe", name="Cards"),
+        "due_after": "P20D",
+    }
+    return BillingProfile.objects.create(**(values | overrides))
+
+
+def make_customers(number: int, plan: Plan, *, app: BillingApp | None = None) -> list[Customer]:
+    """Customers on `plan` since 1 March 2026, known at `app` as cus_0, cus_1, ..."""
+    made = []
+    with clock.frozen_at(START):
+        for index in range(number):
+            customer = Customer.objects.create(
+                key=f"c{index}", name=f"Customer {index:04}", currency="EUR", primary_email=f"c{index}@example.com"
+            )
+            UsageSubject.objects.create(customer=customer, key=customer.key)
+            create_subscription(customer=customer, plan=plan, active_from=START)
+            if app is not None:
+                CustomerAppData.objects.create(customer=customer, app=app, external_id=f"cus_{index}")
+            made.append(customer)
+    return made
+
+
+def approved(
+    source: BillingProfile, target: BillingProfile, *, now: datetime = MOVE, **criteria: Any
+) -> ProfileMigration:
+    """A migration that Ada drafted and had checked, and Bob approved."""
+    with clock.frozen_at(now):
+        with acting_as(ADA):
+            migration = draft_migration(from_profile=source, to_profile=target, criteria=criteria)
+            migration = work_off_migration(check_migration(migration=migration))
+        with acting_as(BOB):
+            return approve_migration(migration=migration, reason="Agreed")
+
+
+def billed_by(customers: list[Customer]) -> Counter[str]:
+    """How many of these customers are pinned to which profile."""
+    rows = CustomerOverride.objects.filter(customer__in=customers).values_list("billing_profile__name", flat=True)
+    return Counter(str(name) for name in rows)

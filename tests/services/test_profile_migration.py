@@ -1,0 +1,360 @@
+"""The life of a profile migration, step by step."""
+
+import pytest
+from django.db import connection
+
+from core import clock
+from core.audit.actors import acting_as
+from core.audit.models import AuditEntry
+from core.errors import InvalidInput
+from core.ids import to_text
+from customers.errors import ProfileArchived
+from customers.models import CustomerAppData, CustomerOverride, Supplier
+from customers.services.archive_profile import archive_profile
+from invoicing.errors import SecondPersonNeeded, WrongMigrationState
+from invoicing.gateways import GATEWAYS
+from invoicing.migration_progress import causes_in, progress_of, steps_of
+from invoicing.models import BalanceEntry, Invoice, MigrationItem, MigrationShard
+from invoicing.services.approve_migration import approve_migration
+from invoicing.services.check_migration import check_migration
+from invoicing.services.draft_migration import draft_migration
+from invoicing.services.make_default_profile import make_default_profile as switch_default
+from invoicing.services.override_billing import pin_billed_customer
+from invoicing.services.pause_migration import cancel_migration, pause_migration
+from invoicing.services.pin_unpinned import pin_unpinned
+from invoicing.services.preview_move import preview_move
+from invoicing.services.retry_move import retry_failed, retry_move
+from invoicing.services.run_due import run_due
+from invoicing.services.run_migration import run_migration
+from invoicing.services.take_back import take_back
+from invoicing.services.work_migration_shard import unfinished_shards, work_off_migration
+from tests.make import at, make_customer, make_default_profile, make_plan
+from tests.moving import ADA, BOB, MOVE, START, CardApp, approved, billed_by, make_card_profile, make_customers
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def old(db):
+    return make_default_profile()
+
+
+@pytest.fixture
+def cards(monkeypatch):
+    app = CardApp()
+    monkeypatch.setitem(GATEWAYS, "stripe", app)
+    return app
+
+
+@pytest.fixture
+def new(old, cards):
+    return make_card_profile()
+
+
+@pytest.fixture
+def customers(old, new):
+    return make_customers(6, make_plan(), app=new.app)
+
+
+def causes(migration, customer):
+    item = MigrationItem.objects.get(migration=migration, customer=customer)
+    return item.verdict, [cause["code"] for cause in item.causes]
+
+
+def outcomes(migration):
+    return dict(progress_of([migration])[migration.pk].outcomes)
+
+
+def run(migration, **options):
+    with clock.frozen_at(MOVE):
+        return work_off_migration(run_migration(migration=migration, **options))
+
+
+def check(old, new, **criteria):
+    with clock.frozen_at(MOVE), acting_as(ADA):
+        migration = draft_migration(from_profile=old, to_profile=new, criteria=criteria)
+        return work_off_migration(check_migration(migration=migration))
+
+
+class TestDrafting:
+    def test_a_move_to_the_same_profile_is_refused(self, old):
+        with pytest.raises(InvalidInput, match="must lead to another profile"):
+            draft_migration(from_profile=old, to_profile=old, criteria={})
+
+    def test_a_move_to_an_archived_profile_is_refused(self, old, new):
+        archive_profile(profile=new, reason="Old")
+        new.refresh_from_db()
+        with pytest.raises(ProfileArchived, match="is archived, so nobody can move there"):
+            draft_migration(from_profile=old, to_profile=new, criteria={})
+
+    def test_where_nobody_fits_there_is_nobody_to_check(self, old, new):
+        migration = draft_migration(from_profile=old, to_profile=new, criteria={})
+        with pytest.raises(InvalidInput, match="nobody to move"):
+            check_migration(migration=migration)
+
+
+class TestChecking:
+    def test_each_is_ready_warned_or_blocked_with_the_cause(self, old, new, cards, customers):
+        ready, no_id, no_card, down, bound, other = customers
+        CustomerAppData.objects.filter(customer=no_id).delete()
+        cards.cardless, cards.down, cards.currencies = {"cus_2"}, {"cus_3"}, {"cus_4": "usd"}
+        old.collection_method = "send_invoice"
+        old.save()
+        with clock.frozen_at(START):
+            run_due(as_of=START)
+        CustomerOverride.objects.create(customer=other, billing_profile=new)
+        migration = check(old, new)
+        assert migration.status == "checked"
+        assert migration.customer_count == 5  # the sixth is on the target already
+        assert causes(migration, ready) == ("warning", ["unpaid_invoices"])
+        assert causes(migration, no_id) == ("blocked", ["no_customer_id", "unpaid_invoices"])
+        assert causes(migration, no_card) == ("blocked", ["no_payment_method", "unpaid_invoices"])
+        assert causes(migration, down) == ("blocked", ["app_unreachable", "unpaid_invoices"])
+        assert causes(migration, bound) == ("blocked", ["other_currency", "unpaid_invoices"])
+        assert not CustomerOverride.objects.filter(customer__in=customers[:5]).exists()
+        [cause] = MigrationItem.objects.get(customer=ready).causes
+        invoice = Invoice.objects.get(customer=ready, issued_at__isnull=False)
+        assert [link["label"] for link in cause["links"]] == [invoice.number]
+        found = {cause.code: (cause.severity, cause.count) for cause in causes_in(migration)}
+        assert found["unpaid_invoices"] == ("warning", 5)
+        assert found["other_currency"] == ("blocked", 1)
+
+    def test_open_drafts_are_a_warning(self, old, new, customers):
+        old.auto_advance = False
+        old.save()
+        with clock.frozen_at(START):
+            run_due(as_of=START)
+        migration = check(old, new)
+        assert causes(migration, customers[0]) == ("warning", ["open_drafts"])
+
+    def test_across_suppliers_a_balance_and_unused_periods_block(self, old, new, customers):
+        new.supplier = Supplier.objects.create(name="Other", invoice_prefix="OTH", credit_note_prefix="OTHCN")
+        new.save()
+        with clock.frozen_at(START):
+            run_due(as_of=START)
+        BalanceEntry.objects.create(customer=customers[0], currency="EUR", kind="overpayment", amount="12.00", at=START)
+        migration = check(old, new)
+        assert causes(migration, customers[0]) == ("blocked", ["balance", "unused_periods"])
+        assert causes(migration, customers[1]) == ("blocked", ["unused_periods"])
+
+    def test_within_a_supplier_they_do_not(self, old, new, customers):
+        with clock.frozen_at(START):
+            run_due(as_of=START)
+        BalanceEntry.objects.create(customer=customers[0], currency="EUR", kind="overpayment", amount="12.00", at=START)
+        assert causes(check(old, new), customers[0]) == ("ready", [])
+
+    def test_whom_the_source_does_not_bill_shows_as_blocked_where_named(self, old, new, customers):
+        CustomerOverride.objects.create(customer=customers[0], billing_profile=make_card_profile(name="Third"))
+        migration = check(old, new, customerId=[to_text(customer.pk) for customer in customers[:2]])
+        assert causes(migration, customers[0]) == ("blocked", ["not_on_source"])
+        assert causes(migration, customers[1]) == ("ready", [])
+
+    def test_the_number_of_queries_does_not_depend_on_the_number_of_customers(
+        self, old, new, django_assert_max_num_queries
+    ):
+        make_customers(30, make_plan(), app=new.app)
+        with clock.frozen_at(MOVE):
+            migration = check_migration(migration=draft_migration(from_profile=old, to_profile=new, criteria={}))
+            with django_assert_max_num_queries(40):
+                work_off_migration(migration)
+
+
+class TestApproving:
+    def test_a_large_one_needs_a_second_person(self, old, new, customers, settings):
+        settings.MIGRATION_TWO_PERSON_ABOVE = 5
+        migration = check(old, new)
+        with acting_as(ADA), pytest.raises(SecondPersonNeeded, match="somebody else must approve it"):
+            approve_migration(migration=migration)
+        with acting_as(BOB):
+            assert approve_migration(migration=migration).status == "approved"
+
+    def test_a_small_one_does_not(self, old, new, customers, settings):
+        settings.MIGRATION_TWO_PERSON_ABOVE = 6
+        with acting_as(ADA):
+            assert approve_migration(migration=check(old, new)).status == "approved"
+
+    def test_only_a_checked_one_can_be_approved(self, old, new, customers):
+        migration = draft_migration(from_profile=old, to_profile=new, criteria={})
+        with pytest.raises(WrongMigrationState, match="Only a checked one"):
+            approve_migration(migration=migration)
+
+    def test_from_then_on_the_customers_are_listed_for_good(self, old, new, customers):
+        migration = approved(old, new)
+        make_customer(key="late", name="Late")
+        with pytest.raises(WrongMigrationState, match="listed for good"):
+            check_migration(migration=migration)
+        run(migration)
+        assert outcomes(migration) == {"moved": 6}
+        assert CustomerOverride.objects.count() == 6
+
+    def test_where_all_are_blocked_there_is_nothing_to_approve(self, old, new, cards, customers):
+        cards.cardless = {f"cus_{index}" for index in range(6)}
+        with pytest.raises(WrongMigrationState, match="Every customer is blocked"):
+            approve_migration(migration=check(old, new))
+
+
+class TestRunning:
+    def test_everybody_moves_and_each_is_told_of(self, old, new, customers):
+        migration = run(approved(old, new))
+        assert (migration.status, outcomes(migration)) == ("done", {"moved": 6})
+        assert billed_by(customers) == {"Cards": 6}
+        entry = AuditEntry.objects.get(verb="customer.moved", customer_id=customers[0].pk)
+        assert entry.sentence == "Countinghouse moved Customer 0000 from “Default” to “Cards”."
+        assert entry.reason == "Profile migration approved by Bob"
+
+    def test_a_small_first_batch_then_a_pause_then_the_rest(self, old, new, customers):
+        migration = run(approved(old, new), limit=2)
+        assert (migration.status, outcomes(migration)) == ("paused", {"moved": 2, "pending": 4})
+        migration = run(migration, limit=1)
+        assert (migration.status, outcomes(migration)) == ("paused", {"moved": 3, "pending": 3})
+        migration = run(migration)
+        assert (migration.status, outcomes(migration)) == ("done", {"moved": 6})
+
+    def test_paused_nobody_moves_until_it_is_resumed(self, old, new, customers):
+        migration = run_migration(migration=approved(old, new))
+        migration = work_off_migration(pause_migration(migration=migration))
+        assert (migration.status, outcomes(migration)) == ("paused", {"waiting": 6})
+        assert unfinished_shards() == []
+        assert run(migration).status == "done"
+
+    def test_cancelled_nobody_moves_any_more_and_who_moved_stays(self, old, new, customers):
+        migration = run(approved(old, new), limit=2)
+        migration = cancel_migration(migration=migration, reason="Wrong cards")
+        assert (migration.status, outcomes(migration)) == ("cancelled", {"moved": 2, "cancelled": 4})
+        with pytest.raises(WrongMigrationState, match="can't run"):
+            run_migration(migration=migration)
+        assert billed_by(customers) == {"Cards": 2}
+
+    def test_one_that_is_not_approved_does_not_run(self, old, new, customers):
+        with pytest.raises(WrongMigrationState, match="Only an approved or a paused one"):
+            run_migration(migration=check(old, new))
+
+    def test_who_is_blocked_since_fails_alone_and_is_tried_again(self, old, new, cards, customers):
+        migration = approved(old, new)
+        cards.down = {"cus_1", "cus_4"}
+        migration = run(migration)
+        assert (migration.status, outcomes(migration)) == ("done", {"moved": 4, "failed": 2})
+        item = MigrationItem.objects.get(customer=customers[1])
+        assert item.causes[0]["message"] == "Cards gave no answer (TimeoutError)."
+        cards.down = {"cus_4"}
+        with clock.frozen_at(MOVE):
+            assert retry_move(migration=migration, customer=customers[1]).outcome == "moved"
+            assert retry_move(migration=migration, customer=customers[4]).outcome == "failed"
+            with pytest.raises(WrongMigrationState, match="nothing to try again"):
+                retry_move(migration=migration, customer=customers[0])
+        cards.down = set()
+        assert retry_failed(migration=migration) == 1
+        with clock.frozen_at(MOVE):
+            migration = work_off_migration(migration)
+        assert (migration.status, outcomes(migration)) == ("done", {"moved": 6})
+        assert not MigrationShard.objects.exclude(status="done").exists()
+
+    def test_who_was_blocked_moves_once_the_cause_is_gone(self, old, new, cards, customers):
+        cards.cardless = {"cus_0"}
+        migration = run(approved(old, new))
+        assert outcomes(migration) == {"moved": 5, "blocked": 1}
+        cards.cardless = set()
+        with clock.frozen_at(MOVE):
+            assert retry_move(migration=migration, customer=customers[0]).outcome == "moved"
+
+    def test_whom_somebody_else_moved_meanwhile_is_left_alone(self, old, new, customers):
+        migration = approved(old, new)
+        third = make_card_profile(name="Third", collection_method="send_invoice")
+        with clock.frozen_at(MOVE):
+            pin_billed_customer(customer=customers[0], profile=third, reason="By hand")
+        migration = run(migration)
+        assert outcomes(migration) == {"moved": 5, "failed": 1}
+        assert causes(migration, customers[0]) == ("blocked", ["not_on_source"])
+        assert billed_by(customers) == {"Cards": 5, "Third": 1}
+
+    def test_one_that_the_database_refuses_stops_nobody_else(self, old, new, customers):
+        migration = approved(old, new)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "ALTER TABLE customers_customeroverride ADD CONSTRAINT not_him CHECK (customer_id <> %s)",
+                [customers[2].pk],
+            )
+        migration = run(migration)
+        assert (migration.status, outcomes(migration)) == ("done", {"moved": 5, "failed": 1})
+        assert (
+            "Something unexpected went wrong (IntegrityError)"
+            in MigrationItem.objects.get(customer=customers[2]).causes[0]["message"]
+        )
+
+    def test_an_archived_target_takes_nobody(self, old, new, customers):
+        migration = approved(old, new)
+        archive_profile(profile=new, reason="Old")
+        with pytest.raises(ProfileArchived, match="Nobody was moved"):
+            run_migration(migration=migration)
+
+
+class TestTakingBack:
+    def test_until_the_next_invoice_exists(self, old, new, customers):
+        first, second = customers[:2]
+        CustomerOverride.objects.create(customer=second, due_after="P60D", billing_profile=old)
+        migration = run(approved(old, new))
+        with clock.frozen_at(at("2026-03-21")):
+            for customer in (first, second, first):
+                assert take_back(migration=migration, customer=customer, reason="Asked").outcome == "taken_back"
+        assert outcomes(migration) == {"moved": 4, "taken_back": 2}
+        # The first followed the default before, the second was pinned.
+        assert CustomerOverride.objects.get(customer=first).billing_profile is None
+        kept = CustomerOverride.objects.get(customer=second)
+        assert (kept.billing_profile, kept.due_after) == (old, "P60D")
+
+        new.collection_method = "send_invoice"
+        new.save()
+        with clock.frozen_at(at("2026-04-01")):
+            run_due(as_of=at("2026-04-01"))
+            with pytest.raises(WrongMigrationState, match="their next invoice exists"):
+                take_back(migration=migration, customer=customers[2])
+        assert billed_by(customers) == {"Cards": 4, "Default": 1, "None": 1}
+
+    def test_to_the_profile_that_they_left_though_the_default_changed(self, old, new, customers):
+        migration = run(approved(old, new))
+        switch_default(profile=new, reason="For all new ones")
+        with clock.frozen_at(MOVE):
+            take_back(migration=migration, customer=customers[0])
+        assert CustomerOverride.objects.get(customer=customers[0]).billing_profile == old
+
+    def test_who_was_not_moved_is_refused(self, old, new, customers):
+        migration = approved(old, new)
+        with pytest.raises(WrongMigrationState, match="nothing to take back"):
+            take_back(migration=migration, customer=customers[0])
+
+
+def test_the_four_steps_of_a_safe_move(old, new, customers):
+    migration = draft_migration(from_profile=old, to_profile=new, criteria={})
+
+    def steps():
+        migration.refresh_from_db()
+        return [(step.is_done, step.left) for step in steps_of(migration, progress_of([migration])[migration.pk])]
+
+    assert steps() == [(True, 0), (False, 6), (False, 1), (False, 0)]
+    assert pin_unpinned(profile=old, reason="Before the switch") == 6
+    assert pin_unpinned(profile=old) == 0
+    assert billed_by(customers) == {"Default": 6}
+    assert steps() == [(True, 0), (True, 0), (False, 1), (False, 0)]
+    assert switch_default(profile=new, reason="New ones") == 0
+    assert steps()[2] == (True, 0)
+    with clock.frozen_at(MOVE):
+        migration = work_off_migration(check_migration(migration=migration))
+        with acting_as(BOB):
+            approve_migration(migration=migration)
+        work_off_migration(run_migration(migration=migration))
+    assert steps() == [(True, 0), (True, 0), (True, 0), (True, 0)]
+    assert billed_by(customers) == {"Cards": 6}
+
+
+def test_the_next_invoice_is_shown_under_both_terms(old, new, customers):
+    with clock.frozen_at(START):
+        run_due(as_of=START)
+    migration = draft_migration(from_profile=old, to_profile=new, criteria={})
+    before = Invoice.objects.count()
+    with clock.frozen_at(MOVE):
+        [impact] = preview_move(migration=migration, customer_ids=[customers[0].pk])
+    assert (impact.currency, str(impact.before.total), str(impact.after.total)) == ("EUR", "50.00", "50.00")
+    assert impact.difference == 0
+    assert (impact.before.app, impact.before.due_at) == ("Sandbox", at("2026-05-01"))
+    assert (impact.after.app, impact.after.due_at) == ("Cards", at("2026-04-21"))
+    assert Invoice.objects.count() == before
