@@ -44,13 +44,23 @@ class OptionalReasonForm(ReasonForm):
         self.fields["reason"].required = False
 
 
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What the answers to a verb's question would do, shown before they are confirmed. `why_not` forbids confirming."""
+
+    template: str
+    context: dict[str, Any]
+    why_not: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
     """One thing to do to an object.
 
     `perform` calls one service and answers the sentence to show. `why_not` says why it can't be done now ("" when it
     can): the button is then disabled and says so, and a POST is refused. `asks` is the question on the page,
-    `consequences` what the reader should know before they confirm. Tones: primary, plain, danger.
+    `consequences` what the reader should know before they confirm. With a `review` (`review_many` for a bulk action),
+    the answers lead to a second page first, which shows what they would do. Tones: primary, plain, danger.
     """
 
     slug: str
@@ -65,6 +75,8 @@ class Verb:
     initial: Callable[[Any], dict[str, Any]] = lambda obj: {}
     tone: str = "plain"
     bulk: bool = False
+    review: Callable[[HttpRequest, Any, Mapping[str, Any]], Review] | None = None
+    review_many: Callable[[HttpRequest, list[Any], Mapping[str, Any]], Review] | None = None
 
     def allowed(self, request: HttpRequest) -> bool:
         return request.user.has_perm(self.permission)
@@ -111,19 +123,25 @@ class VerbAdmin(ModelAdmin):
             messages.error(request, refusal)
             return HttpResponseRedirect(self.url_after(obj))
         form = verb.form(request.POST or None, initial=verb.initial(obj))
+        review: Review | None = None
         if request.method == "POST" and form.is_valid():
-            done, message = _attempt(verb, request, obj, form.cleaned_data)
-            (messages.success if done else messages.error)(request, message)
-            still_there = self.model._default_manager.filter(pk=obj.pk).exists()
-            return HttpResponseRedirect(self.url_after(obj) if still_there else self._list_url())
+            if verb.review is not None and "confirmed" not in request.POST:
+                review = _reviewed(form, verb.review, request, obj)
+            else:
+                done, message = _attempt(verb, request, obj, form.cleaned_data)
+                (messages.success if done else messages.error)(request, message)
+                still_there = self.model._default_manager.filter(pk=obj.pk).exists()
+                return HttpResponseRedirect(self.url_after(obj) if still_there else self._list_url())
         context = {
             "title": f"{verb.label}: {obj}",
             "verb": verb,
             "question": verb.asks(obj),
             "consequences": verb.consequences(obj),
             "form": form,
+            "review": review,
             "object": obj,
             "back": self.url_after(obj),
+            **(review.context if review else {}),
         }
         return self._page(request, "admin/confirm_verb.html", context)
 
@@ -149,8 +167,8 @@ class VerbAdmin(ModelAdmin):
         if len(chosen) > MAX_BULK:
             messages.error(request, f"That is more than {MAX_BULK} rows. Nothing was done: choose fewer at a time.")
             return None
-        confirmed = "confirmed" in request.POST
-        form = verb.form(request.POST if confirmed else None)
+        confirmed, answered = "confirmed" in request.POST, "answered" in request.POST
+        form = verb.form(request.POST if confirmed or answered else None)
         if confirmed and form.is_valid():
             results = [(obj, *_attempt(verb, request, obj, form.cleaned_data)) for obj in chosen]
             context = {
@@ -162,6 +180,10 @@ class VerbAdmin(ModelAdmin):
             }
             return self._page(request, "admin/bulk_result.html", context)
         refused = [(obj, why) for obj in chosen if (why := verb.why_not(request, obj))]
+        review: Review | None = None
+        if answered and verb.review_many is not None and form.is_valid():
+            refused_ids = {obj.pk for obj, _ in refused}
+            review = _reviewed(form, verb.review_many, request, [obj for obj in chosen if obj.pk not in refused_ids])
         context = {
             "title": f"{verb.label}: {len(chosen)} {self.opts.verbose_name_plural}",
             "verb": verb,
@@ -173,7 +195,9 @@ class VerbAdmin(ModelAdmin):
             "refused_count": len(refused),
             "possible": len(chosen) - len(refused),
             "checkbox_name": ACTION_CHECKBOX_NAME,
+            "review": review,
             "back": request.get_full_path(),
+            **(review.context if review else {}),
         }
         return self._page(request, "admin/confirm_bulk.html", context)
 
@@ -191,6 +215,15 @@ def _bulk_action(verb: Verb) -> Callable[[Any, HttpRequest, models.QuerySet[Any]
         return modeladmin.bulk_view(request, verb, queryset)
 
     return act
+
+
+def _reviewed(form: forms.Form, review: Callable[..., Review], request: HttpRequest, subject: Any) -> Review | None:
+    """The review of what was answered; what a service refuses already is said at the form instead."""
+    try:
+        return review(request, subject, form.cleaned_data)
+    except BillingError as error:
+        form.add_error(None, explain(error))
+        return None
 
 
 def _attempt(verb: Verb, request: HttpRequest, obj: Any, answers: Mapping[str, Any]) -> tuple[bool, str]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from rest_framework.renderers import BaseRenderer
 
+from core.spreadsheet import safe_cell
+
 from .wire_json import dumps
 
 
@@ -40,10 +42,5 @@ class CSVRenderer(BaseRenderer):
         if data:
             writer = csv.DictWriter(out, fieldnames=list(data[0]))
             writer.writeheader()
-            writer.writerows({name: _cell(value) for name, value in row.items()} for row in data)
+            writer.writerows({name: safe_cell(value) for name, value in row.items()} for row in data)
         return out.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    # A spreadsheet runs a cell that opens with one of these as a formula.
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

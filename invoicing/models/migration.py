@@ -35,8 +35,14 @@ class ProfileMigration(Record):
     class Meta:
         ordering = ["-created_at", "-id"]
         permissions = [
+            ("check_profilemigration", "Can have the customers of profile migrations checked"),
+            ("pin_unpinned_profilemigration", "Can pin everybody who follows the default"),
             ("approve_profilemigration", "Can approve profile migrations"),
-            ("run_profilemigration", "Can run, pause and cancel profile migrations"),
+            ("run_profilemigration", "Can run and resume profile migrations"),
+            ("pause_profilemigration", "Can pause profile migrations"),
+            ("cancel_profilemigration", "Can cancel profile migrations"),
+            ("retry_profilemigration", "Can try customers of profile migrations again"),
+            ("take_back_profilemigration", "Can take customers of profile migrations back"),
         ]
         constraints = [
             models.CheckConstraint(condition=~Q(from_profile=F("to_profile")), name="migration_leads_elsewhere"),

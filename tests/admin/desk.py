@@ -37,8 +37,8 @@ class Desk(Client):
         return response.content.decode()
 
     def do(self, obj: Model, verb: str, **answers: Any) -> Any:
-        """Answer a verb's question about `obj`, and follow where it leads."""
-        return self.post(verb_url(obj, verb), answers, follow=True)
+        """Answer a verb's question about `obj`, confirm the answers, and follow where it leads."""
+        return self.post(verb_url(obj, verb), {"confirmed": "yes"} | answers, follow=True)
 
 
 def page_url(obj: Model) -> str:
