@@ -14,6 +14,7 @@ CUSTOMER_GROUPS = 1024
 MAX_LOCKS_PER_TRANSACTION = 500
 
 _NAMESPACE = 0x62696C6C  # the first key of PostgreSQL's two-key advisory locks: "bill"
+_GATES = 0x67617465  # "gate"
 
 
 def customer_group(customer_id: uuid.UUID) -> int:
@@ -37,3 +38,14 @@ def lock_alone(key: int) -> None:
     """Wait for, then hold until the end of the transaction, the lock that `key` names: one holder at a time."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+
+
+def pass_gate(record_id: uuid.UUID, *, alone: bool) -> None:
+    """Wait for, then hold until the end of the transaction, the gate of a record: many pass together, or one alone.
+
+    Row locks let whoever shares a row in ahead of those who wait to have it alone, so that a crowd of workers could
+    keep them out for good. At the gate, nobody overtakes.
+    """
+    function = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {function}(%s, %s)", [_GATES, record_id.int % 2**31])

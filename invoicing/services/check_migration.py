@@ -21,6 +21,7 @@ from invoicing.gateways import REMOTE_GATEWAYS
 from invoicing.migration_cohort import cohort_of
 from invoicing.models import MigrationItem, MigrationShard, ProfileMigration
 from invoicing.moves import Cause, CauseCode, ask_app, check_moves, severity_of
+from invoicing.services.hold_migration import hold_migration
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def check_migration(*, migration: ProfileMigration) -> ProfileMigration:
     The migration is checked once its last shard is. Raises `WrongMigrationState` once it is approved, InvalidInput
     where there is nobody to move.
     """
-    migration = ProfileMigration.objects.select_for_update(of=("self",)).get(pk=migration.pk)
+    migration = hold_migration(migration.pk)
     if migration.status not in (MigrationStatus.DRAFT, MigrationStatus.CHECKED):
         raise WrongMigrationState(
             f"The migration is {migration.get_status_display().lower()}: its customers are listed for good and are not "

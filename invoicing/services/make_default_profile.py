@@ -1,7 +1,5 @@
 """Makes another billing profile the default, without moving anyone across billing apps."""
 
-import uuid
-
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
@@ -44,7 +42,7 @@ def make_default_profile(*, profile: BillingProfile, reason: str = "") -> int:
             f"“{new}” is archived, so it can't be the default. Nothing was changed: take it into use again first.",
             code="profile_archived",
         )
-    kept = _pin_to(old, _would_change_app(old, new).values_list("pk", flat=True)) if old is not None else 0
+    kept = _pin_to(old, _would_change_app(old, new)) if old is not None else 0
     now = clock.now()
     BillingProfile.objects.filter(is_default=True).update(is_default=False, updated_at=now)
     BillingProfile.objects.filter(pk=new.pk).update(is_default=True, updated_at=now)
@@ -67,19 +65,17 @@ def _would_change_app(old: BillingProfile, new: BillingProfile) -> QuerySet[Cust
     return Customer.objects.filter(pk__in=live, deleted_at__isnull=True, billing_override__billing_profile__isnull=True)
 
 
-def _pin_to(profile: BillingProfile, customer_ids: QuerySet[Customer, uuid.UUID]) -> int:
-    """Pin these customers in bulk; the one sentence of the switch stands for all of them in the audit trail."""
+def _pin_to(profile: BillingProfile, unpinned: QuerySet[Customer]) -> int:
+    """Pin these customers in bulk; the one sentence of the switch stands for all of them in the audit trail.
+
+    Who is pinned by somebody else meanwhile keeps that pin, hence the conditions and the second look.
+    """
     pinned = 0
-    ids = list(customer_ids)
-    for start in range(0, len(ids), BATCH):
-        batch = ids[start : start + BATCH]
-        known = CustomerOverride.objects.filter(customer_id__in=batch)
-        have = set(known.values_list("customer_id", flat=True))
-        known.update(billing_profile=profile, updated_at=clock.now())
-        CustomerOverride.objects.bulk_create(
-            CustomerOverride(customer_id=customer_id, billing_profile=profile)
-            for customer_id in batch
-            if customer_id not in have
-        )
-        pinned += len(batch)
+    while batch := list(unpinned.order_by("id").values_list("pk", flat=True)[:BATCH]):
+        known = CustomerOverride.objects.filter(customer_id__in=batch, billing_profile=None)
+        pinned += known.update(billing_profile=profile, updated_at=clock.now())
+        have = set(CustomerOverride.objects.filter(customer_id__in=batch).values_list("customer_id", flat=True))
+        rows = [CustomerOverride(customer_id=pk, billing_profile=profile) for pk in batch if pk not in have]
+        CustomerOverride.objects.bulk_create(rows, ignore_conflicts=True)
+        pinned += CustomerOverride.objects.filter(pk__in=[row.pk for row in rows]).count()
     return pinned

@@ -19,6 +19,7 @@ from invoicing.gateways import PaymentMethodCheck
 from invoicing.models import MigrationItem, ProfileMigration
 from invoicing.moves import Cause, Severity, ask_app, check_moves, severity_of
 from invoicing.services.check_migration import not_on_source
+from invoicing.services.hold_migration import share_migration
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +67,7 @@ def _move_together(
     answers: Mapping[uuid.UUID, PaymentMethodCheck],
     only_while_running: bool,
 ) -> bool:
-    # Shared: any number of workers move, and who pauses or cancels waits for them.
-    migration = ProfileMigration.objects.raw(
-        "SELECT * FROM invoicing_profilemigration WHERE id = %s FOR SHARE", [migration_id]
-    )[0]
+    migration = share_migration(migration_id)
     if only_while_running and migration.status != MigrationStatus.RUNNING:
         return False
     lock_customers(customer_ids)

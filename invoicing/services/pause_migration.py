@@ -7,6 +7,7 @@ from core.audit.services.record import record
 from invoicing.choices import MigrationStatus, MoveOutcome, RunStatus
 from invoicing.errors import WrongMigrationState
 from invoicing.models import ProfileMigration
+from invoicing.services.hold_migration import hold_migration
 
 _OVER = (MigrationStatus.DONE, MigrationStatus.CANCELLED)
 
@@ -15,7 +16,7 @@ _OVER = (MigrationStatus.DONE, MigrationStatus.CANCELLED)
 def pause_migration(*, migration: ProfileMigration, reason: str = "") -> ProfileMigration:
     """Stop after the batch that is under way. Pausing again changes nothing. Raises `WrongMigrationState`."""
     # Workers hold this row shared during a batch: whoever pauses waits for it to end.
-    migration = ProfileMigration.objects.select_for_update(of=("self",)).get(pk=migration.pk)
+    migration = hold_migration(migration.pk)
     if migration.status == MigrationStatus.PAUSED:
         return migration
     if migration.status != MigrationStatus.RUNNING:
@@ -32,7 +33,7 @@ def pause_migration(*, migration: ProfileMigration, reason: str = "") -> Profile
 @transaction.atomic
 def cancel_migration(*, migration: ProfileMigration, reason: str = "") -> ProfileMigration:
     """Move nobody else. Cancelling again changes nothing. Raises `WrongMigrationState` for one that is done."""
-    migration = ProfileMigration.objects.select_for_update(of=("self",)).get(pk=migration.pk)
+    migration = hold_migration(migration.pk)
     if migration.status == MigrationStatus.CANCELLED:
         return migration
     if migration.status in _OVER:

@@ -19,6 +19,8 @@ from core.audit.models import AuditEntry
 from core.locks import lock_customers
 from customers.models import BillingApp, BillingProfile, CustomerOverride
 from invoicing.models import MigrationItem, MigrationShard
+from invoicing.services.hold_migration import share_migration
+from invoicing.services.make_default_profile import make_default_profile as switch_default
 from invoicing.services.pause_migration import pause_migration
 from invoicing.services.run_migration import run_migration
 from invoicing.services.work_migration_shard import unfinished_shards, work_migration_shard
@@ -144,3 +146,52 @@ def test_who_pauses_waits_for_the_batch_and_nobody_moves_afterwards(shard):
         for shard_id in unfinished_shards():
             work_migration_shard(shard_id)
     assert_each_moved_once(shard)
+
+
+def test_who_pauses_is_not_kept_out_by_a_crowd_of_workers(shard):
+    """Two transactions share the migration by turns, so that it is never free; the one who pauses comes in between."""
+    turns, paused = [threading.Event() for _ in range(60)], threading.Event()
+
+    def sharing(first):
+        for turn in range(first, len(turns), 2):
+            with transaction.atomic():
+                if share_migration(shard.migration_id).status == "paused":
+                    return turn
+                turns[turn].set()
+                if turn + 1 < len(turns):
+                    turns[turn + 1].wait(timeout=0.5)
+        return len(turns)
+
+    def pause():
+        turns[1].wait(timeout=30)
+        pause_migration(migration=shard.migration)
+        paused.set()
+
+    last = at_once(partial(sharing, 0), partial(sharing, 1), pause)
+    assert paused.is_set()
+    assert min(last[0], last[1]) < 10
+
+
+def test_a_move_that_commits_while_the_default_is_switched_stays_moved(shard):
+    customers = [item.customer for item in shard.items.select_related("customer")[:3]]
+    third = BillingProfile.objects.create(
+        name="Third",
+        supplier=shard.migration.to_profile.supplier,
+        app=BillingApp.objects.create(type="bank_transfer", name="Bank"),
+    )
+    moved = threading.Event()
+
+    def move():
+        with transaction.atomic():
+            CustomerOverride.objects.create(customer=customers[0], billing_profile=shard.migration.to_profile)
+            moved.set()
+            time.sleep(1)  # the switch meets the row before it is committed
+
+    def switch():
+        moved.wait(timeout=30)
+        return switch_default(profile=third, reason="For new ones")
+
+    _, kept = at_once(move, switch)
+    assert kept == 79
+    pins = Counter(CustomerOverride.objects.values_list("billing_profile__name", flat=True))
+    assert pins == {"Default": 79, "Cards": 1}
