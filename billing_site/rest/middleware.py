@@ -41,7 +41,8 @@ class ApiMiddleware:
         if key is None or key.refusal(at=real_now()):
             return self.get_response(request)  # ends as a 401, unless the address needs no key
         name = request.headers.get("Idempotency-Key")
-        with acting_as(Actor("api_key", to_text(key.pk), f"API key {key.name}")):
+        maker = "" if key.created_by_id is None else str(key.created_by_id)
+        with acting_as(Actor("api_key", to_text(key.pk), f"API key {key.name}", made_by=maker)):
             if request.method != "POST" or not name:
                 return self.get_response(request)
             return self._once(request, key, name)

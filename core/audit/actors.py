@@ -8,11 +8,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`kind` is `user`, `api_key` or `system`; `label` is the name shown to people."""
+    """`kind` is `user`, `api_key` or `system`; `label` is the name shown to people. `made_by` is the id of the user who
+    made the key that acts, empty where that is not known."""
 
     kind: str
     id: str
     label: str
+    made_by: str = ""
+
+    @property
+    def person(self) -> str:
+        """Who answers for what is done, `kind` and id: a key's maker, so that nobody is a second person by a key."""
+        return f"user:{self.made_by}" if self.made_by else f"{self.kind}:{self.id}"
 
 
 SYSTEM = Actor("system", "", "Countinghouse")

@@ -14,7 +14,7 @@ class ProfileMigration(Record):
     """The job of a move (billing rules 5): draft, checked, approved, running, done; paused or cancelled on the way.
 
     `criteria` narrows the customers of the source profile, by the wire names of the filters of `billing/customers`.
-    Author and approver are kept as the audit trail names them, `kind` and id: above a threshold they must differ.
+    Author and approver are the persons behind (`Actor.person`), `kind` and id: above a threshold they must differ.
     """
 
     from_profile = models.ForeignKey(BillingProfile, on_delete=models.PROTECT, related_name="migrations_from")

@@ -9,16 +9,18 @@ from core.audit.services.record import record
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
 from invoicing.errors import SecondPersonNeeded, WrongMigrationState
 from invoicing.models import ProfileMigration
+from invoicing.services.hold_migration import hold_migration
 
 
 @transaction.atomic
 def approve_migration(*, migration: ProfileMigration, reason: str = "") -> ProfileMigration:
     """Freeze the list of customers, and keep those out who are blocked. Approving again changes nothing.
 
-    Of more customers than `MIGRATION_TWO_PERSON_ABOVE` the approver must not be the author: `SecondPersonNeeded`.
+    Of more customers than `MIGRATION_TWO_PERSON_ABOVE` the approver must not be the author: `SecondPersonNeeded`. Who
+    acts by an API key is the user who made it.
     Raises `WrongMigrationState` for one that is not checked, or in which nobody could move.
     """
-    migration = ProfileMigration.objects.select_for_update(of=("self",)).get(pk=migration.pk)
+    migration = hold_migration(migration.pk)
     if migration.status == MigrationStatus.APPROVED:
         return migration
     if migration.status != MigrationStatus.CHECKED:
@@ -27,7 +29,7 @@ def approve_migration(*, migration: ProfileMigration, reason: str = "") -> Profi
             "Only a checked one can be."
         )
     actor = current_actor()
-    approver, above = f"{actor.kind}:{actor.id}", settings.MIGRATION_TWO_PERSON_ABOVE
+    approver, above = actor.person, settings.MIGRATION_TWO_PERSON_ABOVE
     if migration.customer_count > above and approver == migration.author:
         raise SecondPersonNeeded(
             f"{migration.author_name} drafted this migration of {migration.customer_count} customers. Above {above}, "

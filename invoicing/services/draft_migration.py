@@ -35,7 +35,7 @@ def draft_migration(
         from_profile=from_profile,
         to_profile=to_profile,
         criteria=dict(criteria),
-        author=f"{actor.kind}:{actor.id}",
+        author=actor.person,
         author_name=actor.label,
     )
     record(verb="profilemigration.drafted", target=migration, did=f"drafted a {_lower(migration)}", reason=reason)

@@ -7,6 +7,7 @@ from customers.models import Customer
 from invoicing.choices import MigrationStatus, MoveOutcome, RunStatus
 from invoicing.errors import WrongMigrationState
 from invoicing.models import MigrationItem, MigrationShard, ProfileMigration
+from invoicing.services.hold_migration import hold_migration
 from invoicing.services.move_batch import move_batch
 from invoicing.services.run_migration import check_target, queue_items, settle
 
@@ -39,7 +40,7 @@ def retry_move(*, migration: ProfileMigration, customer: Customer) -> MigrationI
     move_batch(migration=migration, customer_ids=[customer.pk], only_while_running=False)
     item.refresh_from_db()
     with transaction.atomic():
-        migration = ProfileMigration.objects.select_for_update(of=("self",)).get(pk=migration.pk)
+        migration = hold_migration(migration.pk)
         MigrationShard.objects.filter(items=item).update(status=RunStatus.DONE)
         settle(migration)
     return item
@@ -49,9 +50,16 @@ def retry_move(*, migration: ProfileMigration, customer: Customer) -> MigrationI
 def retry_failed(*, migration: ProfileMigration) -> int:
     """Put everybody who failed up to be moved again, by workers; how many. Nobody failed: nothing changes.
 
-    Raises `WrongMigrationState`, `ProfileArchived`.
+    Raises `ProfileArchived`, and `WrongMigrationState` also where it is paused in the middle of a batch: the rest of
+    that batch would move, too.
     """
     migration = _locked(migration)
+    waiting = migration.items.filter(outcome=MoveOutcome.WAITING).count()
+    if migration.status == MigrationStatus.PAUSED and waiting:
+        raise WrongMigrationState(
+            f"The migration is paused, and {waiting} customers of its batch still wait: they would move, too. Nothing "
+            "was changed. Resume it first, or try customers again one by one."
+        )
     count = queue_items(migration, list(migration.items.select_for_update().filter(outcome=MoveOutcome.FAILED)))
     if count:
         migration.status, migration.finished_at = MigrationStatus.RUNNING, None
@@ -65,7 +73,7 @@ def retry_failed(*, migration: ProfileMigration) -> int:
 
 
 def _locked(migration: ProfileMigration) -> ProfileMigration:
-    migration = ProfileMigration.objects.select_for_update(of=("self",)).get(pk=migration.pk)
+    migration = hold_migration(migration.pk)
     if migration.status not in _RUNNABLE:
         raise WrongMigrationState(
             f"The migration is {migration.get_status_display().lower()}: nobody can be moved by it. "

@@ -10,6 +10,7 @@ from customers.errors import ProfileArchived
 from invoicing.choices import MigrationStatus, MoveOutcome, RunStatus, ShardKind
 from invoicing.errors import WrongMigrationState
 from invoicing.models import MigrationItem, MigrationShard, ProfileMigration
+from invoicing.services.hold_migration import hold_migration
 
 SHARD_SIZE = 500
 
@@ -23,7 +24,7 @@ def run_migration(*, migration: ProfileMigration, limit: int | None = None) -> P
     """
     if limit is not None and limit < 1:
         raise bad_field("limit", "not_positive", "A batch has at least one customer. Nothing was changed.")
-    migration = ProfileMigration.objects.select_for_update(of=("self",)).get(pk=migration.pk)
+    migration = hold_migration(migration.pk)
     if migration.status == MigrationStatus.RUNNING:
         return migration
     if migration.status not in (MigrationStatus.APPROVED, MigrationStatus.PAUSED):
@@ -33,7 +34,10 @@ def run_migration(*, migration: ProfileMigration, limit: int | None = None) -> P
         )
     check_target(migration)
     waiting = migration.items.filter(outcome=MoveOutcome.WAITING).count()
-    room = None if limit is None else max(limit - waiting, 0)
+    if limit is not None and waiting > limit:
+        _put_back(migration, limit)
+        waiting = limit
+    room = None if limit is None else limit - waiting
     up = queue_items(migration, list(_next(migration, room)))
     migration.status, migration.started_at = MigrationStatus.RUNNING, migration.started_at or clock.now()
     if not waiting and not up:
@@ -57,6 +61,14 @@ def queue_items(migration: ProfileMigration, items: list[MigrationItem]) -> int:
             shard=shard, outcome=MoveOutcome.WAITING, updated_at=clock.now()
         )
     return len(items)
+
+
+def _put_back(migration: ProfileMigration, kept: int) -> None:
+    """Of a larger batch that was paused, let only the first `kept` customers wait; the others come later."""
+    later = migration.items.filter(outcome=MoveOutcome.WAITING).order_by("id").values_list("id", flat=True)[kept:]
+    MigrationItem.objects.filter(pk__in=list(later)).update(
+        outcome=MoveOutcome.PENDING, shard=None, updated_at=clock.now()
+    )
 
 
 def check_target(migration: ProfileMigration) -> None:

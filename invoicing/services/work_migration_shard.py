@@ -14,6 +14,7 @@ from core.locks import customer_group
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict, RunStatus, ShardKind
 from invoicing.models import MigrationShard, ProfileMigration
 from invoicing.services.check_migration import check_batch
+from invoicing.services.hold_migration import hold_migration
 from invoicing.services.move_batch import move_batch
 from invoicing.services.run_migration import settle
 
@@ -34,6 +35,15 @@ def work_migration_shard(shard_id: uuid.UUID, *, progress: Progress | None = Non
     if token is None:
         return False
     shard = MigrationShard.objects.select_related("migration").get(pk=shard_id)
+    try:
+        return _work(shard, token, progress)
+    except Exception:
+        # The database was away, say: whoever is free takes it over, without waiting for the lease to end.
+        _release(shard_id, token)
+        raise
+
+
+def _work(shard: MigrationShard, token: uuid.UUID, progress: Progress | None) -> bool:
     checks = shard.kind == ShardKind.CHECK
     left = Q(verdict=MoveVerdict.UNCHECKED) if checks else Q(outcome=MoveOutcome.WAITING)
     while True:
@@ -41,12 +51,12 @@ def work_migration_shard(shard_id: uuid.UUID, *, progress: Progress | None = Non
         ids = sorted(waiting, key=lambda pk: (customer_group(pk), pk))
         if not ids:
             break
-        if not _keep(shard_id, token):
+        if not _keep(shard.pk, token):
             return False
         if checks:
             check_batch(migration=shard.migration, customer_ids=ids)
         elif not move_batch(migration=shard.migration, customer_ids=ids):
-            _release(shard_id, token)
+            _release(shard.pk, token)
             return True
         if progress is not None:
             progress(shard.items.filter(left).count())
@@ -100,7 +110,7 @@ def _release(shard_id: uuid.UUID, token: uuid.UUID) -> None:
 @transaction.atomic
 def _finish(shard: MigrationShard, token: uuid.UUID) -> None:
     """Mark the shard done, and say what that means for the migration."""
-    migration = ProfileMigration.objects.select_for_update(of=("self",)).get(pk=shard.migration_id)
+    migration = hold_migration(shard.migration_id)
     MigrationShard.objects.filter(pk=shard.pk, lease_token=token).update(
         status=RunStatus.DONE, lease_until=None, lease_token=None
     )

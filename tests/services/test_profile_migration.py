@@ -1,20 +1,23 @@
 """The life of a profile migration, step by step."""
 
+from unittest.mock import Mock
+
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from core import clock
-from core.audit.actors import acting_as
+from core.audit.actors import Actor, acting_as
 from core.audit.models import AuditEntry
 from core.errors import InvalidInput
 from core.ids import to_text
 from customers.errors import ProfileArchived
 from customers.models import CustomerAppData, CustomerOverride, Supplier
 from customers.services.archive_profile import archive_profile
-from invoicing.errors import SecondPersonNeeded, WrongMigrationState
+from invoicing.errors import MoveBlocked, SecondPersonNeeded, WrongMigrationState
 from invoicing.gateways import GATEWAYS
 from invoicing.migration_progress import causes_in, progress_of, steps_of
 from invoicing.models import BalanceEntry, Invoice, MigrationItem, MigrationShard
+from invoicing.services import work_migration_shard as module
 from invoicing.services.approve_migration import approve_migration
 from invoicing.services.check_migration import check_migration
 from invoicing.services.draft_migration import draft_migration
@@ -173,6 +176,18 @@ class TestApproving:
         with acting_as(ADA):
             assert approve_migration(migration=check(old, new)).status == "approved"
 
+    def test_nobody_is_a_second_person_by_an_api_key_of_their_own(self, old, new, customers, settings):
+        settings.MIGRATION_TWO_PERSON_ABOVE = 5
+        migration = check(old, new)
+        with (
+            acting_as(Actor("api_key", "k1", "API key Ada's", made_by=ADA.id)),
+            pytest.raises(SecondPersonNeeded, match="Ada drafted this migration of 6 customers"),
+        ):
+            approve_migration(migration=migration)
+        with acting_as(Actor("api_key", "k2", "API key Bob's", made_by=BOB.id)):
+            approved = approve_migration(migration=migration)
+        assert (approved.author, approved.approver, approved.approver_name) == ("user:1", "user:2", "API key Bob's")
+
     def test_only_a_checked_one_can_be_approved(self, old, new, customers):
         migration = draft_migration(from_profile=old, to_profile=new, criteria={})
         with pytest.raises(WrongMigrationState, match="Only a checked one"):
@@ -216,6 +231,33 @@ class TestRunning:
         assert (migration.status, outcomes(migration)) == ("paused", {"waiting": 6})
         assert unfinished_shards() == []
         assert run(migration).status == "done"
+
+    def test_of_a_paused_batch_no_more_go_on_than_asked_for(self, old, new, customers):
+        migration = pause_migration(migration=run_migration(migration=approved(old, new)))
+        migration = run(migration, limit=2)
+        assert (migration.status, outcomes(migration)) == ("paused", {"moved": 2, "pending": 4})
+        assert run(migration).status == "done"
+        assert billed_by(customers) == {"Cards": 6}
+
+    def test_trying_the_failed_again_does_not_resume_a_batch_that_was_paused(self, old, new, cards, customers):
+        migration = approved(old, new)
+        cards.down = {"cus_0"}
+        migration = run(migration, limit=1)
+        migration = pause_migration(migration=run_migration(migration=migration))
+        with pytest.raises(WrongMigrationState, match="5 customers of its batch still wait: they would move, too"):
+            retry_failed(migration=migration)
+        assert outcomes(migration) == {"failed": 1, "waiting": 5}
+        assert not CustomerOverride.objects.exists()
+
+    def test_a_worker_that_fails_gives_its_shard_back_at_once(self, old, new, customers, monkeypatch):
+        migration = run_migration(migration=approved(old, new))
+        [shard] = unfinished_shards()
+        away = OperationalError("the server closed the connection")
+        monkeypatch.setattr(module, "move_batch", Mock(side_effect=away))
+        with pytest.raises(OperationalError):
+            module.work_migration_shard(shard)
+        assert unfinished_shards() == [shard]
+        assert outcomes(migration) == {"waiting": 6}
 
     def test_cancelled_nobody_moves_any_more_and_who_moved_stays(self, old, new, customers):
         migration = run(approved(old, new), limit=2)
@@ -316,6 +358,22 @@ class TestTakingBack:
         with clock.frozen_at(MOVE):
             take_back(migration=migration, customer=customers[0])
         assert CustomerOverride.objects.get(customer=customers[0]).billing_profile == old
+
+    def test_is_a_move_with_the_same_checks(self, old, new, cards, customers):
+        there = make_card_profile(name="There", app=new.app)
+        with clock.frozen_at(MOVE):
+            for customer in customers:
+                pin_billed_customer(customer=customer, profile=there, reason="To begin with")
+        migration = run(approved(there, old))
+        cards.cardless = {"cus_0"}
+        with clock.frozen_at(MOVE):
+            with pytest.raises(MoveBlocked, match="stays on “Default” and was not taken back to “There”"):
+                take_back(migration=migration, customer=customers[0])
+            assert take_back(migration=migration, customer=customers[1]).outcome == "taken_back"
+            archive_profile(profile=there, reason="Old")
+            with pytest.raises(ProfileArchived, match="stays on “Default”: take it into use again first"):
+                take_back(migration=migration, customer=customers[2])
+        assert billed_by(customers) == {"Default": 5, "There": 1}
 
     def test_who_was_not_moved_is_refused(self, old, new, customers):
         migration = approved(old, new)
