@@ -5,38 +5,67 @@ import hmac
 import json
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+Answer = tuple[int, dict[str, Any]] | None
+
 
 class FakeStripe:
     """One account. `behaviour` by customer: decline, action, drop (charges, then drops the connection), away (drops
-    the connection before it charges), processing; else a charge succeeds."""
+    the connection before it charges), silent (drops the connection when it is asked about the customer), processing,
+    overtake (the webhook of a charge is sent before its answer); else a charge succeeds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, account: str = "acct_fake", api_key: str = "") -> None:
         self.intents: dict[str, dict[str, Any]] = {}
         self.by_key: dict[str, dict[str, Any]] = {}
         self.requests: list[tuple[str, str]] = []
         self.behaviour: dict[str, str] = {}
         self.customers: dict[str, dict[str, Any]] = {}
+        self.methods: dict[str, dict[str, Any]] = {}
         self.refunds: dict[str, dict[str, Any]] = {}
-        self.refund_behaviour = ""  # drop (gives back, then drops the connection) or refuse
-        self.account = "acct_fake"
+        self.refund_behaviour = ""  # drop (gives back, then drops the connection), refuse or wait (pending)
+        self.account, self.api_key = account, api_key
         self.refuse_key = False
+        self.too_many = 0  # so many requests are answered by 429
+        self.events: list[bytes] = []  # to be sent by `send_events`
+        self.webhook, self.webhook_secret = "", ""  # where events go to
         self.lock = threading.Lock()
 
-    def add_customer(self, name: str, *, method: str | None = "pm_1", behaviour: str = "") -> str:
+    def add_customer(
+        self,
+        name: str,
+        *,
+        method: str | None = "pm_1",
+        behaviour: str = "",
+        currency: str | None = None,
+        expires: tuple[int, int] = (12, 2099),
+    ) -> str:
+        """A customer whose default payment method is a card that is good up to the month `expires`."""
         self.customers[name] = {
             "id": name,
             "object": "customer",
-            "currency": None,
+            "currency": currency,
             "invoice_settings": {"default_payment_method": method},
         }
+        if method:
+            self.add_method(method, customer=name, expires=expires)
         self.behaviour[name] = behaviour
         return name
+
+    def add_method(self, method: str, *, customer: str | None, expires: tuple[int, int] = (12, 2099)) -> None:
+        card = {"brand": "visa", "last4": "4242", "exp_month": expires[0], "exp_year": expires[1]}
+        self.methods[method] = {
+            "id": method,
+            "object": "payment_method",
+            "type": "card",
+            "card": card,
+            "customer": customer,
+        }
 
     def charged(self, customer: str) -> list[int]:
         """What was really taken from the customer."""
@@ -55,25 +84,52 @@ class FakeStripe:
         }
         return json.dumps(body).encode()
 
-    def answer(self, method: str, path: str, form: dict[str, str], key: str) -> tuple[int, dict[str, Any]] | None:
+    def send(self, body: bytes) -> int:
+        """Send an event to the webhook, signed, as Stripe does; the status of the answer."""
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "Stripe-Signature": signature(body, self.webhook_secret),
+        }
+        request = urllib.request.Request(self.webhook, body, headers, method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
+
+    def send_events(self) -> int:
+        """Send all that has happened since, the newest first and each twice; how many events there were."""
+        waiting, self.events = self.events, []
+        for body in reversed(waiting):
+            assert {self.send(body) for _ in range(2)} == {200}
+        return len(waiting)
+
+    def confirm(self, intent_id: str) -> None:
+        """The customer confirms a charge that waited for them."""
+        intent = self.intents[intent_id]
+        intent["status"] = "succeeded"
+        self.events.append(self.event("payment_intent.succeeded", intent))
+
+    def answer(self, method: str, path: str, form: dict[str, str], key: str) -> Answer:
         """Status and body; None drops the connection."""
         with self.lock:
             self.requests.append((method, path))
             if self.refuse_key:
                 return 401, {"error": {"type": "invalid_request_error", "message": "Invalid API Key provided"}}
+            if self.too_many:
+                self.too_many -= 1
+                return 429, {"error": {"type": "invalid_request_error", "code": "rate_limit", "message": "Slow down."}}
             parts = path.strip("/").split("/")[1:]
             if parts == ["account"]:
                 return 200, {"id": self.account, "object": "account"}
             if parts[0] == "customers":
-                return self._found(self.customers.get(parts[1]))
+                return self._customer(parts[1], form)
             if parts[0] == "payment_methods":
-                owner = next((c for c, row in self.customers.items() if parts[1] in str(row)), None)
-                return self._found({"id": parts[1], "object": "payment_method", "customer": owner} if owner else None)
+                return self._found(self.methods.get(parts[1]))
             if parts == ["refunds"] and method == "POST":
                 return self._refund(form, key)
             if parts == ["refunds"]:
                 mine = [r for r in self.refunds.values() if r["payment_intent"] == form.get("payment_intent")]
                 return 200, {"object": "list", "data": mine, "has_more": False, "url": "/v1/refunds"}
+            if parts[0] == "refunds":
+                return self._found(next((r for r in self.refunds.values() if r["id"] == parts[1]), None))
             if parts == ["payment_intents"] and method == "POST":
                 return self._create(form, key)
             if parts == ["payment_intents"]:
@@ -86,14 +142,30 @@ class FakeStripe:
                 intent["status"] = "canceled"
             return self._found(intent)
 
-    def _found(self, thing: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
+    def overtakes(self, method: str, path: str, form: dict[str, str]) -> bool:
+        """Whether the events of this request are sent before its answer."""
+        return method == "POST" and self.behaviour.get(form.get("customer", "")) == "overtake"
+
+    def _found(self, thing: dict[str, Any] | None) -> Answer:
         if thing is None:
             return 404, {"error": {"type": "invalid_request_error", "code": "resource_missing", "message": "None."}}
         return 200, thing
 
-    def _refund(self, form: dict[str, str], key: str) -> tuple[int, dict[str, Any]] | None:
+    def _customer(self, name: str, form: dict[str, str]) -> Answer:
+        found = self.customers.get(name)
+        if found is None:
+            return self._found(None)
+        if self.behaviour.get(name) == "silent":
+            return None
+        default = found["invoice_settings"]["default_payment_method"]
+        if default in self.methods and form.get("expand[0]") == "invoice_settings.default_payment_method":
+            found = found | {"invoice_settings": {"default_payment_method": self.methods[default]}}
+        return 200, found
+
+    def _refund(self, form: dict[str, str], key: str) -> Answer:
         if self.refund_behaviour == "refuse":
             return 400, {"error": {"type": "invalid_request_error", "message": "The card is gone."}}
+        metadata = {k[9:-1]: v for k, v in form.items() if k.startswith("metadata[")}
         refund = self.refunds.setdefault(
             key,
             {
@@ -101,13 +173,41 @@ class FakeStripe:
                 "object": "refund",
                 "amount": int(form["amount"]),
                 "payment_intent": form["payment_intent"],
-                "metadata": {"refund_id": form["metadata[refund_id]"]},
-                "status": "succeeded",
+                "metadata": metadata,
+                "status": "pending" if self.refund_behaviour == "wait" else "succeeded",
+                "created": int(time.time()),
             },
         )
         return None if self.refund_behaviour == "drop" else (200, refund)
 
-    def _create(self, form: dict[str, str], key: str) -> tuple[int, dict[str, Any]] | None:
+    def refund_by_hand(self, intent_id: str, amount: int, *, status: str = "succeeded") -> dict[str, Any]:
+        """A refund that somebody makes in Stripe's dashboard; its event waits to be sent."""
+        intent = self.intents[intent_id]
+        refund = {
+            "id": f"re_{len(self.refunds) + 1}",
+            "object": "refund",
+            "amount": amount,
+            "currency": intent["currency"],
+            "payment_intent": intent_id,
+            "metadata": {},
+            "status": status,
+            "created": int(time.time()),
+        }
+        self.refunds[refund["id"]] = refund
+        mine = [r for r in self.refunds.values() if r["payment_intent"] == intent_id]
+        charge = {
+            "id": f"ch_{intent_id}",
+            "object": "charge",
+            "payment_intent": intent_id,
+            "amount": intent["amount"],
+            "amount_refunded": sum(r["amount"] for r in mine if r["status"] != "failed"),
+            "currency": intent["currency"],
+            "metadata": intent["metadata"],
+        }
+        self.events += [self.event("charge.refunded", charge), self.event("refund.created", refund)]
+        return refund
+
+    def _create(self, form: dict[str, str], key: str) -> Answer:
         customer = form["customer"]
         behaviour = self.behaviour.get(customer, "")
         if behaviour == "away":
@@ -129,6 +229,8 @@ class FakeStripe:
                 intent["status"] = "requires_payment_method"
                 intent["last_payment_error"] = {"code": "card_declined", "message": "Your card was declined."}
             self.intents[intent["id"]] = self.by_key[key] = intent
+            kind = {"succeeded": "succeeded", "requires_action": "requires_action", "processing": "processing"}
+            self.events.append(self.event(f"payment_intent.{kind.get(intent['status'], 'payment_failed')}", intent))
         if behaviour == "drop":
             return None
         if behaviour == "decline":
@@ -145,8 +247,8 @@ def signature(body: bytes, secret: str, *, at: int | None = None) -> str:
 
 
 @contextmanager
-def running(fake: FakeStripe) -> Iterator[str]:
-    """Serve `fake` on a free loopback port; yields its address."""
+def running(*accounts: FakeStripe) -> Iterator[str]:
+    """Serve these accounts on a free loopback port; yields its address. A key that is no account's is the first's."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -160,7 +262,11 @@ def running(fake: FakeStripe) -> Iterator[str]:
 
         def _serve(self, form: dict[str, str]) -> None:
             path = urlsplit(self.path).path
+            key = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            fake = next((account for account in accounts if account.api_key == key), accounts[0])
             answer = fake.answer(self.command, path, form, self.headers.get("Idempotency-Key") or "")
+            if fake.overtakes(self.command, path, form):
+                fake.send_events()
             if answer is None:
                 self.close_connection = True
                 return

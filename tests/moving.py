@@ -1,13 +1,15 @@
 """Two apps outside, profiles on them, customers between them: what the tests of migrations share."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from core import clock
 from core.audit.actors import Actor, acting_as
 from customers.models import BillingApp, BillingProfile, Customer, CustomerAppData, CustomerOverride, UsageSubject
-from invoicing.gateways import CheckProblem, PaymentMethodCheck
+from invoicing.gateways import Check, CheckProblem, KnownAs, PaymentMethodCheck
 from invoicing.models import ProfileMigration
 from invoicing.services.approve_migration import approve_migration
 from invoicing.services.check_migration import check_migration
@@ -34,7 +36,12 @@ class CardApp:
         self.currencies: dict[str, str] = {}
         self.asked: Counter[str] = Counter()
 
-    def check_customer(self, app: BillingApp, external_id: str | None) -> PaymentMethodCheck:
+    @contextmanager
+    def checking(self, app: BillingApp) -> Iterator[Check]:
+        yield self.check
+
+    def check(self, known: KnownAs) -> PaymentMethodCheck:
+        external_id = known.external_id
         if external_id is None:
             return PaymentMethodCheck(CheckProblem.NO_CUSTOMER_ID)
         self.asked[external_id] += 1
@@ -64,7 +71,7 @@ def make_customers(number: int, plan: Plan, *, app: BillingApp | None = None) ->
             customer = Customer.objects.create(
                 key=f"c{index}", name=f"Customer {index:04}", currency="EUR", primary_email=f"c{index}@example.com"
             )
-            UsageSubject.objects.create(customer=customer, key=customer.key)
+            UsageSubject.objects.create(customer=customer, key=f"c{index}")
             create_subscription(customer=customer, plan=plan, active_from=START)
             if app is not None:
                 CustomerAppData.objects.create(customer=customer, app=app, external_id=f"cus_{index}")

@@ -1,7 +1,8 @@
 """What a gateway is asked and answers."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -85,16 +86,27 @@ class PaymentMethodCheck:
     payment_method: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KnownAs:
+    """A customer as we know them at an app: its id of them, and the payment method to charge (None: their default)."""
+
+    external_id: str | None = None
+    payment_method: str | None = None
+
+
+Check = Callable[[KnownAs], PaymentMethodCheck]
+
+
 class Gateway(Protocol):
     """`is_local` says that the gateway calls nothing outside, so that it may be used inside a transaction.
 
-    `check_customer` asks whether the app could collect from the customer that it knows as `external_id`, and changes
-    nothing there. An app that can't be reached is a problem to report, not an exception.
+    `checking` opens what asks whether the app could collect from a customer, and changes nothing there; threads share
+    it. An app that can't be reached is a problem to report, not an exception.
     """
 
     is_local: bool
 
-    def check_customer(self, app: BillingApp, external_id: str | None) -> PaymentMethodCheck: ...
+    def checking(self, app: BillingApp) -> AbstractContextManager[Check]: ...
 
 
 class LocalGateway(Gateway, Protocol):

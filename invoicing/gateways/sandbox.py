@@ -1,8 +1,11 @@
 """The sandbox: pays at once, unless the customer's sandbox data ask for another outcome."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from customers.models import BillingApp
 from invoicing.choices import PaymentStatus
-from invoicing.gateways.base import ChargeOutcome, ChargeRequest, PaymentMethodCheck
+from invoicing.gateways.base import ChargeOutcome, ChargeRequest, Check, PaymentMethodCheck
 
 
 class SandboxGateway:
@@ -24,6 +27,7 @@ class SandboxGateway:
             )
         return ChargeOutcome(PaymentStatus.SUCCEEDED)
 
-    def check_customer(self, app: BillingApp, external_id: str | None) -> PaymentMethodCheck:
+    @contextmanager
+    def checking(self, app: BillingApp) -> Iterator[Check]:
         """The sandbox can always collect."""
-        return PaymentMethodCheck()
+        yield lambda known: PaymentMethodCheck()

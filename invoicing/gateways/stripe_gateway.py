@@ -1,5 +1,8 @@
 """Stripe: off-session PaymentIntents with the `stripe` library (billing rules 11)."""
 
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -7,6 +10,7 @@ from typing import Any
 import stripe
 from django.conf import settings
 
+from core import clock
 from core.crypto import decrypt
 from core.errors import BillingError, PreconditionFailed
 from core.ids import to_text
@@ -19,7 +23,9 @@ from invoicing.gateways.base import (
     NOT_SENT,
     ChargeOutcome,
     ChargeRequest,
+    Check,
     CheckProblem,
+    KnownAs,
     PaymentMethodCheck,
     RefundOutcome,
     RefundRequest,
@@ -31,6 +37,8 @@ RETRIES = 2
 # Stripe counts these in hundredths, though ISO 4217 gives them no decimal places.
 _TWO_PLACES_AT_STRIPE = {"ISK", "UGX"}
 _PAGE = 100
+_DEFAULT_METHOD = "invoice_settings.default_payment_method"
+_PAUSES = (0.5, 1, 2, 4)  # seconds between the tries of a check, while Stripe takes no more requests
 
 
 class NotConnected(PreconditionFailed):
@@ -44,18 +52,25 @@ class StripeGateway:
 
     is_local = False
 
-    def check_customer(self, app: BillingApp, external_id: str | None) -> PaymentMethodCheck:
-        """Asks Stripe for the customer and their default payment method."""
-        if not external_id:
-            return PaymentMethodCheck(CheckProblem.NO_CUSTOMER_ID, f"There is no Stripe customer id for {app.name}.")
-        try:
-            connection = self.connect(app)
-        except BillingError as error:
-            return PaymentMethodCheck(CheckProblem.UNREACHABLE, error.message)
-        try:
-            return connection.check_customer(external_id, None)
-        finally:
-            connection.close()
+    @contextmanager
+    def checking(self, app: BillingApp) -> Iterator[Check]:
+        """Asks Stripe for customers and for the payment methods that they would be charged by."""
+        unknown = PaymentMethodCheck(CheckProblem.NO_CUSTOMER_ID, f"There is no Stripe customer id for {app.name}.")
+        with ExitStack() as stack:
+            refused, link = "", None
+            try:
+                link = stack.enter_context(closing(self.connect(app)))
+            except BillingError as error:
+                refused = error.message
+
+            def check(known: KnownAs) -> PaymentMethodCheck:
+                if not known.external_id:
+                    return unknown
+                if link is None:
+                    return PaymentMethodCheck(CheckProblem.UNREACHABLE, refused)
+                return link.check_customer(known.external_id, known.payment_method)
+
+            yield check
 
     def connect(self, app: BillingApp) -> "StripeConnection":
         """NotConnected without an account, or with one of the other mode; CredentialUnreadable for a lost key."""
@@ -194,43 +209,69 @@ class StripeConnection:
             return RefundOutcome(RefundStatus.UNKNOWN, None, "no_answer", _words(error))
 
     def check_customer(self, external_id: str, payment_method: str | None) -> PaymentMethodCheck:
-        try:
-            return self._check(external_id, payment_method)
-        except stripe.StripeError as error:
-            return PaymentMethodCheck(CheckProblem.UNREACHABLE, f"Stripe could not be asked: {_words(error)}")
+        for pause in (*_PAUSES, None):
+            try:
+                return self._check(external_id, payment_method, expired_is_problem=True)
+            except stripe.RateLimitError as error:
+                if pause is None:
+                    return PaymentMethodCheck(CheckProblem.UNREACHABLE, f"Stripe could not be asked: {_words(error)}")
+                time.sleep(pause)
+            except stripe.StripeError as error:
+                return PaymentMethodCheck(CheckProblem.UNREACHABLE, f"Stripe could not be asked: {_words(error)}")
+        raise AssertionError("the last pause returns")
 
-    def _check(self, external_id: str, payment_method: str | None) -> PaymentMethodCheck:
+    def _check(
+        self, external_id: str, payment_method: str | None, *, expired_is_problem: bool = False
+    ) -> PaymentMethodCheck:
+        """A charge goes ahead with a card that seems to have expired: the bank may have sent Stripe the new one."""
         try:
-            customer = self._client.v1.customers.retrieve(external_id).to_dict()
+            found = self._client.v1.customers.retrieve(external_id, {"expand": [_DEFAULT_METHOD]})
         except stripe.InvalidRequestError as error:
             if error.http_status == 404:
                 return _no_customer(f"Stripe has no customer {external_id} at this account.")
             raise
+        customer = found.to_dict()
         if customer.get("deleted"):
             return _no_customer(f"The customer {external_id} is deleted at Stripe.")
         currency = customer.get("currency")
         bound = currency.upper() if currency else None
         defaults = customer.get("invoice_settings") or {}
-        wanted = payment_method or defaults.get("default_payment_method") or customer.get("default_source")
-        if not wanted:
+        method = defaults.get("default_payment_method") or customer.get("default_source")
+        if payment_method:
+            method, problem = self._method(payment_method, external_id)
+            if problem:
+                return PaymentMethodCheck(CheckProblem.NO_PAYMENT_METHOD, problem, bound)
+        if not method:
             message = f"The customer {external_id} has no default payment method at Stripe."
             return PaymentMethodCheck(CheckProblem.NO_PAYMENT_METHOD, message, bound)
-        method = str(wanted["id"] if isinstance(wanted, dict) else wanted)
-        problem = self._problem_of_method(payment_method, external_id) if payment_method else ""
-        if problem:
-            return PaymentMethodCheck(CheckProblem.NO_PAYMENT_METHOD, problem, bound)
-        return PaymentMethodCheck(currency=bound, payment_method=method)
+        shown = method if isinstance(method, dict) else {"id": method}
+        expired = _expired(shown) if expired_is_problem else ""
+        if expired:
+            message = f"The card {shown['id']} of {external_id} expired in {expired}."
+            return PaymentMethodCheck(CheckProblem.NO_PAYMENT_METHOD, message, bound)
+        return PaymentMethodCheck(currency=bound, payment_method=str(shown["id"]))
 
-    def _problem_of_method(self, payment_method: str, external_id: str) -> str:
+    def _method(self, payment_method: str, external_id: str) -> tuple[dict[str, Any], str]:
+        """The payment method at Stripe, and what is wrong with it for this customer."""
         try:
-            method = self._client.v1.payment_methods.retrieve(payment_method).to_dict()
+            method: dict[str, Any] = self._client.v1.payment_methods.retrieve(payment_method).to_dict()
         except stripe.InvalidRequestError as error:
             if error.http_status == 404:
-                return f"Stripe has no payment method {payment_method} at this account."
+                return {}, f"Stripe has no payment method {payment_method} at this account."
             raise
         if method.get("customer") != external_id:
-            return f"The payment method {payment_method} does not belong to {external_id} at Stripe."
+            return method, f"The payment method {payment_method} does not belong to {external_id} at Stripe."
+        return method, ""
+
+
+def _expired(method: dict[str, Any]) -> str:
+    """The month in which the card expired, as `03/2026`; empty for one that is good, and for what never expires."""
+    card = method.get("card") or {}
+    month, year = card.get("exp_month"), card.get("exp_year")
+    now = clock.real_now()
+    if not month or not year or (year, month) >= (now.year, now.month):
         return ""
+    return f"{month:02}/{year}"
 
 
 def _no_customer(message: str) -> PaymentMethodCheck:

@@ -18,9 +18,9 @@ from invoicing.services.hold_migration import hold_migration
 from invoicing.services.move_batch import move_batch
 from invoicing.services.run_migration import settle
 
-BATCH_SIZE = 100
-# An app outside is asked about everybody in a batch, one after the other.
-LEASE = timedelta(minutes=5)
+# Everybody in a batch may have to be asked about at an app outside that answers slowly, all within the lease.
+BATCH_SIZE = 40
+LEASE = timedelta(minutes=10)
 
 Progress = Callable[[int], None]
 

@@ -1,5 +1,7 @@
 """Pins and single overrides over REST: who is billed by which profile, and by which settings."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from core import clock
@@ -123,12 +125,16 @@ class CardApp:
 
     is_local = False
 
-    def check_customer(self, app, external_id):
-        if external_id is None:
+    @contextmanager
+    def checking(self, app):
+        yield self.check
+
+    def check(self, known):
+        if known.external_id is None:
             return PaymentMethodCheck(CheckProblem.NO_CUSTOMER_ID)
-        if external_id == "cus_timeout":
+        if known.external_id == "cus_timeout":
             raise TimeoutError
-        return PaymentMethodCheck(CheckProblem.NO_PAYMENT_METHOD if external_id == "cus_cardless" else None)
+        return PaymentMethodCheck(CheckProblem.NO_PAYMENT_METHOD if known.external_id == "cus_cardless" else None)
 
 
 class TestMoves:

@@ -241,7 +241,7 @@ class TestRunning:
 
     def test_trying_the_failed_again_does_not_resume_a_batch_that_was_paused(self, old, new, cards, customers):
         migration = approved(old, new)
-        cards.down = {"cus_0"}
+        cards.down = {f"cus_{index}" for index in range(6)}
         migration = run(migration, limit=1)
         migration = pause_migration(migration=run_migration(migration=migration))
         with pytest.raises(WrongMigrationState, match="5 customers of its batch still wait: they would move, too"):

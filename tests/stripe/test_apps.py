@@ -4,6 +4,8 @@ import pytest
 
 from core.ids import to_text
 from customers.models import BillingApp, CustomerAppData
+from invoicing.gateways import PaymentMethodCheck
+from invoicing.moves import ask_app
 from tests.api.client import Api, data, fields_at_fault, refused
 from tests.make import make_customer, make_default_profile
 from tests.stripe.desk import KEY
@@ -78,3 +80,44 @@ def test_a_stripe_id_that_does_not_exist_or_is_another_customer_s_is_refused(api
     bad = {"stripeCustomerId": "cus_1", "stripeDefaultPaymentMethodId": "pm_x"}
     assert fields_at_fault(api.put("/customers/acme/stripe", bad)) == {"stripeDefaultPaymentMethodId": "not_at_stripe"}
     assert CustomerAppData.objects.count() == 1
+
+
+class TestWhatIsAskedBeforeAMove:
+    """Stripe is asked about the payment method that would really be charged."""
+
+    @pytest.fixture
+    def look(self, app, fake):
+        def ask(**known):
+            customer = make_customer()
+            fake.add_customer("cus_1", **known)
+            row = CustomerAppData.objects.create(customer=customer, app=app, external_id="cus_1")
+            if "told" in self.__dict__:
+                row.data = {"defaultPaymentMethodId": self.told}
+                row.save()
+            return ask_app([customer.pk], app=app)[customer.pk]
+
+        return ask
+
+    def test_a_good_card_is_ready_in_its_customer_s_currency(self, look):
+        assert look(currency="eur") == PaymentMethodCheck(currency="EUR", payment_method="pm_1")
+
+    def test_an_expired_card_is_no_valid_payment_method(self, look):
+        answer = look(expires=(12, 2020))
+        assert answer.problem == "no_payment_method"
+        assert answer.message == "The card pm_1 of cus_1 expired in 12/2020."
+
+    def test_the_method_that_we_were_told_to_charge_must_still_be_theirs(self, look, fake):
+        self.told = "pm_9"
+        fake.add_method("pm_9", customer=None)
+        answer = look()
+        assert answer.problem == "no_payment_method"
+        assert answer.message == "The payment method pm_9 does not belong to cus_1 at Stripe."
+
+    def test_where_stripe_takes_no_more_requests_it_is_asked_again(self, look, fake):
+        fake.too_many = 2
+        assert look().problem is None
+
+    def test_where_it_gives_no_answer_that_is_the_answer(self, look):
+        answer = look(behaviour="silent")
+        assert answer.problem == "unreachable"
+        assert answer.message.startswith("Stripe could not be asked: ")
