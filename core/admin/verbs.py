@@ -53,14 +53,28 @@ class Review:
     why_not: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One figure that a verb would change: as it is, and as it would be."""
+
+    label: str
+    before: str
+    after: str
+
+    @property
+    def changes(self) -> bool:
+        return self.before != self.after
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
     """One thing to do to an object.
 
     `perform` calls one service and answers the sentence to show. `why_not` says why it can't be done now ("" when it
     can): the button is then disabled and says so, and a POST is refused. `asks` is the question on the page,
-    `consequences` what the reader should know before they confirm. With a `review` (`review_many` for a bulk action),
-    the answers lead to a second page first, which shows what they would do. Tones: primary, plain, danger.
+    `consequences` what the reader should know before they confirm. `effects` are the figures before and after, with
+    what is typed in so far: the page asks for them again as the reader types. With a `review` (`review_many` for a bulk
+    action), the answers lead to a second page first, which shows what they would do. Tones: primary, plain, danger.
     """
 
     slug: str
@@ -71,6 +85,7 @@ class Verb:
     why_not: Callable[[HttpRequest, Any], str] = lambda request, obj: ""
     shows: Callable[[Any], bool] = lambda obj: True
     consequences: Callable[[Any], list[str]] = lambda obj: []
+    effects: Callable[[Any, Mapping[str, Any]], list[Effect]] = lambda obj, answers: []
     form: type[forms.Form] = ReasonForm
     initial: Callable[[Any], dict[str, Any]] = lambda obj: {}
     tone: str = "plain"
@@ -111,6 +126,12 @@ class VerbAdmin(ModelAdmin):
             if verb.allowed(request) and verb.shows(obj)
         ]
 
+    def verb_url(self, request: HttpRequest, obj: models.Model, verb: Verb) -> str:
+        """Where the page of `verb` is, for a link elsewhere on the page; empty where it can't be used now."""
+        if not verb.allowed(request) or not verb.shows(obj) or verb.why_not(request, obj):
+            return ""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_verb", args=[obj.pk, verb.slug])
+
     def verb_view(self, request: HttpRequest, object_id: str, slug: str) -> HttpResponse:
         verb = next((verb for verb in self.verbs if verb.slug == slug), None)
         obj = self.get_object(request, unquote(object_id))
@@ -122,7 +143,11 @@ class VerbAdmin(ModelAdmin):
         if refusal:
             messages.error(request, refusal)
             return HttpResponseRedirect(self.url_after(obj))
-        form = verb.form(request.POST or None, initial=verb.initial(obj))
+        initial = verb.initial(obj)
+        if "effects" in request.GET:
+            effects = verb.effects(obj, _so_far(verb.form(request.GET, initial=initial), initial))
+            return TemplateResponse(request, "admin/verb_effects.html", {"effects": effects})
+        form = verb.form(request.POST or None, initial=initial)
         review: Review | None = None
         if request.method == "POST" and form.is_valid():
             if verb.review is not None and "confirmed" not in request.POST:
@@ -137,6 +162,7 @@ class VerbAdmin(ModelAdmin):
             "verb": verb,
             "question": verb.asks(obj),
             "consequences": verb.consequences(obj),
+            "effects": verb.effects(obj, _so_far(form, initial)),
             "form": form,
             "review": review,
             "object": obj,
@@ -208,6 +234,14 @@ class VerbAdmin(ModelAdmin):
             template,
             {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media} | context,
         )
+
+
+def _so_far(form: forms.Form, initial: Mapping[str, Any]) -> dict[str, Any]:
+    """What is answered so far and can be read; before anything is, what the form starts with."""
+    if not form.is_bound:
+        return dict(initial)
+    form.full_clean()
+    return dict(form.cleaned_data)
 
 
 def _bulk_action(verb: Verb) -> Callable[[Any, HttpRequest, models.QuerySet[Any]], HttpResponse | None]:

@@ -12,11 +12,12 @@ from core.admin.base import ReadOnlyAdmin
 from core.admin.display import day, link, money
 from customers.choices import CollectionMethod
 from customers.settings_words import SETTING_LABELS, setting_words
+from invoicing.admin.collection_verbs import ASK_PROVIDER
 from invoicing.admin.invoice_states import InvoiceCurrency, InvoiceState, IssuedIn, state_badge
 from invoicing.admin.invoice_verbs import INVOICE_VERBS
 from invoicing.admin.line_account import line_account
-from invoicing.admin.payment import PAYMENT_TONES
-from invoicing.choices import InvoiceStatus, PaymentStatus
+from invoicing.admin.payment_rows import after_dunning, payment_rows, payments_of, step_rows
+from invoicing.choices import InvoiceStatus
 from invoicing.live import show_live
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
 from subscriptions.price_words import discount_words, price_words
@@ -94,16 +95,18 @@ class InvoiceAdmin(ReadOnlyAdmin):
             show_live([obj])
         for line in lines:
             line.account = line_account(line, live=live)
-        payments: list[Any] = list(obj.payments.select_related("app"))
-        for payment in payments:
-            payment.tone = PAYMENT_TONES[PaymentStatus(payment.status)]
+        payments = payments_of(obj)
+        steps = step_rows(obj, payments)
         return {
             "invoice": obj,
             "document": self.document(obj),
             "state": state_badge(obj),
             "lines": lines,
             "live": live,
-            "payments": payments,
+            "payments": payment_rows(payments),
+            "ask_url": self.verb_url(request, obj, ASK_PROVIDER),
+            "dunning": steps,
+            "dunning_ends": after_dunning(obj, steps),
             "credit_notes": list(obj.credit_notes.all()),
             "money_rows": money_rows(obj),
             "terms": terms_rows(obj),

@@ -1,24 +1,21 @@
 """What staff can do to an invoice: each verb with its permission, its question, and why it can't be done now."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
 from django.http import HttpRequest
-from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from core import clock
 from core.admin.verbs import OptionalReasonForm, ReasonForm, Verb
 from core.admin.words import amount_text, moment_text
-from customers.choices import CollectionMethod
-from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES, InvoiceStatus
+from invoicing.admin.collection_verbs import COLLECTION_VERBS
+from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
 from invoicing.models import Invoice
 from invoicing.services.advance_invoice import advance_invoice
 from invoicing.services.approve_invoice import TO_APPROVE, approve_invoice
-from invoicing.services.collect_invoice import collect_invoice
 from invoicing.services.delete_draft import delete_draft
-from invoicing.services.record_payment import record_payment
 
 
 class DeleteDraftForm(ReasonForm):
@@ -36,10 +33,6 @@ class DeleteDraftForm(ReasonForm):
 
 def _worth(invoice: Invoice) -> str:
     return f"{amount_text(invoice.total, invoice.currency)} {invoice.currency}"
-
-
-def _due(invoice: Invoice) -> str:
-    return f"{amount_text(invoice.due, invoice.currency)} {invoice.currency}"
 
 
 def _approve(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any]) -> str:
@@ -78,62 +71,10 @@ def _why_not_advance(request: HttpRequest, invoice: Invoice) -> str:
     return "" if due is None or due <= now else f"Its usage is collected on {moment_text(due)} UTC."
 
 
-def _collect(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any]) -> str:
-    collected = collect_invoice(invoice=invoice)
-    if collected.status == InvoiceStatus.PAID:
-        return f"{collected} is paid."
-    due = collected.next_collection_at
-    if (due is not None and due <= clock.now()) or collected.payments.filter(to_cancel=True).exists():
-        return f"{collected} will be charged within seconds."
-    return f"The charge did not succeed: {collected.get_status_display()}. {collected.status_note}".strip()
-
-
-def _why_not_collect(request: HttpRequest, invoice: Invoice) -> str:
-    if invoice.issued_at is None:
-        return "It is not issued yet."
-    if invoice.status not in OPEN_STATUSES or invoice.due <= 0:
-        return "Nothing is due on it."
-    if invoice.collection_method != CollectionMethod.CHARGE_AUTOMATICALLY:
-        return "The customer pays by themselves: there is nothing to charge."
-    return ""
-
-
 def _delete(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any]) -> str:
     delete_draft(invoice=invoice, rebill=answers["windows"] == "rebill", reason=answers["reason"])
     after = "billed again at the next close" if answers["windows"] == "rebill" else "waived"
     return f"The draft is deleted; its periods are {after}."
-
-
-class ReceiptForm(OptionalReasonForm):
-    """A payment that arrived: how much, when, and the reference on the bank statement."""
-
-    amount = forms.DecimalField(max_digits=30, decimal_places=12, widget=UnfoldAdminTextInputWidget)
-    received_on = forms.DateField(label="Received on (UTC)", widget=UnfoldAdminSingleDateWidget)
-    reference = forms.CharField(
-        max_length=255, widget=UnfoldAdminTextInputWidget, help_text="As on the bank statement."
-    )
-    field_order = ("amount", "received_on", "reference", "reason")
-
-
-def _record_payment(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any]) -> str:
-    day = answers["received_on"]
-    received_at = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    moved_before = invoice.moved_to_balance
-    payment = record_payment(
-        invoice=invoice, amount=answers["amount"], received_at=received_at, reference=answers["reference"]
-    )
-    left = f"{_due(invoice)} is still due" if invoice.due else "paid in full"
-    too_much = invoice.moved_to_balance - moved_before
-    if too_much:
-        left = (
-            f"{left}, and {amount_text(too_much, invoice.currency)} {invoice.currency} went to the customer's balance"
-        )
-    return f"{amount_text(payment.amount, payment.currency)} {payment.currency} recorded for {invoice}: {left}."
-
-
-def _why_not_record(request: HttpRequest, invoice: Invoice) -> str:
-    given_up = invoice.status == InvoiceStatus.UNCOLLECTIBLE and (invoice.due > 0 or invoice.written_off > 0)
-    return "" if given_up or (invoice.status in OPEN_STATUSES and invoice.due > 0) else "Nothing is due on it."
 
 
 def _is_draft(invoice: Invoice) -> bool:
@@ -168,19 +109,6 @@ ADVANCE = Verb(
     form=OptionalReasonForm,
     bulk=True,
 )
-COLLECT = Verb(
-    slug="collect",
-    label="Charge now",
-    permission="invoicing.collect_invoice",
-    asks=lambda invoice: f"Is {_due(invoice)} to be charged now?",
-    consequences=lambda invoice: ["One charge is tried at the invoice's billing app; a decline changes nothing else."],
-    why_not=_why_not_collect,
-    shows=lambda invoice: invoice.issued_at is not None,
-    perform=_collect,
-    form=OptionalReasonForm,
-    tone="primary",
-    bulk=True,
-)
 DELETE_DRAFT = Verb(
     slug="delete-draft",
     label="Delete draft",
@@ -194,23 +122,4 @@ DELETE_DRAFT = Verb(
     tone="danger",
 )
 
-RECORD_PAYMENT = Verb(
-    slug="record-payment",
-    label="Record payment",
-    permission="invoicing.record_payment",
-    asks=lambda invoice: f"How much of the {_due(invoice)} has arrived?",
-    consequences=lambda invoice: [
-        "With a part of it the invoice stays open for the rest.",
-        "What is too much goes to the customer's balance.",
-    ],
-    why_not=_why_not_record,
-    shows=lambda invoice: invoice.issued_at is not None,
-    initial=lambda invoice: {
-        "amount": amount_text(invoice.due, invoice.currency).replace(",", ""),
-        "received_on": clock.now().date(),
-    },
-    perform=_record_payment,
-    form=ReceiptForm,
-)
-
-INVOICE_VERBS = (APPROVE, ADVANCE, COLLECT, RECORD_PAYMENT, DELETE_DRAFT)
+INVOICE_VERBS = (APPROVE, ADVANCE, *COLLECTION_VERBS, DELETE_DRAFT)

@@ -1,21 +1,14 @@
 """Payments in the admin: every attempt to collect and every receipt, read only."""
 
 from django.contrib import admin
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
-from core.admin.display import EMPTY, badge, link, moment, money
-from invoicing.choices import PaymentStatus
+from core.admin.display import EMPTY, link, moment, money
+from invoicing.admin.payment_rows import provider_url, state_of
 from invoicing.models import Payment
-
-PAYMENT_TONES = {
-    PaymentStatus.PENDING: "blue",
-    PaymentStatus.SUCCEEDED: "green",
-    PaymentStatus.FAILED: "red",
-    PaymentStatus.ACTION_REQUIRED: "amber",
-    PaymentStatus.UNKNOWN: "amber",
-}
 
 
 @admin.register(Payment)
@@ -30,9 +23,11 @@ class PaymentAdmin(ReadOnlyAdmin):
     sortable_by = ()
     fields = (
         "invoice_link", "customer_link", "amount_paid", "state", "way", "attempt", "external_id", "reference",
-        "received", "failure_code", "failure_message", "made",
+        "at_provider", "received", "failure_code", "failure_message", "made",
     )  # fmt: skip
-    readonly_fields = ("invoice_link", "customer_link", "amount_paid", "state", "way", "received", "made")
+    readonly_fields = (
+        "invoice_link", "customer_link", "amount_paid", "state", "way", "at_provider", "received", "made",
+    )  # fmt: skip
 
     @display(description="Made")
     def made(self, payment: Payment) -> SafeString:
@@ -52,11 +47,18 @@ class PaymentAdmin(ReadOnlyAdmin):
 
     @display(description="Status")
     def state(self, payment: Payment) -> SafeString:
-        return badge(payment.get_status_display(), PAYMENT_TONES[PaymentStatus(payment.status)])
+        return state_of(payment)
 
     @display(description="By")
     def way(self, payment: Payment) -> str:
         return f"{payment.app}, attempt {payment.attempt}" if payment.attempt else f"{payment.app}, receipt"
+
+    @display(description="At the provider")
+    def at_provider(self, payment: Payment) -> SafeString:
+        url = provider_url(payment)
+        if not url:
+            return EMPTY
+        return format_html('<a class="ch-link" href="{}" target="_blank" rel="noopener noreferrer">Open</a>', url)
 
     @display(description="Received")
     def received(self, payment: Payment) -> SafeString:

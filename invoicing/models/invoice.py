@@ -139,6 +139,7 @@ class Invoice(Record):
             ("advance_invoice", "Can advance drafts"),
             ("void_invoice", "Can void invoices"),
             ("collect_invoice", "Can retry the collection of invoices"),
+            ("reconcile_payment", "Can have providers asked for unknown outcomes"),
             ("record_payment", "Can record payments"),
             ("delete_draft_invoice", "Can delete drafts"),
             ("mark_uncollectible_invoice", "Can mark invoices uncollectible"),

@@ -5,6 +5,7 @@ from decimal import Decimal
 from core.money import ZERO
 from invoicing.choices import OPEN_STATUSES, BalanceKind, InvoiceStatus
 from invoicing.models import BalanceEntry, Invoice, Payment, WriteOff
+from invoicing.receipts import split_receipt
 
 _SETTLEABLE = (*OPEN_STATUSES, InvoiceStatus.UNCOLLECTIBLE)
 _COLUMNS = (
@@ -29,17 +30,16 @@ def book_receipt(*, invoice: Invoice, payment: Payment) -> Decimal:
     left = payment.amount
     if invoice.status != InvoiceStatus.VOIDED:
         invoice.paid += payment.amount
-        on_due = min(left, invoice.due)
-        invoice.due -= on_due
-        recovered = min(left - on_due, invoice.written_off)
-        invoice.written_off -= recovered
-        left -= on_due + recovered
+        split = split_receipt(left, due=invoice.due, written_off=invoice.written_off)
+        left = split.to_balance
+        invoice.due -= split.on_due
+        invoice.written_off -= split.recovered
         invoice.moved_to_balance += left
-        if recovered:
+        if split.recovered:
             WriteOff.objects.create(
                 invoice=invoice,
                 payment=payment,
-                amount=-recovered,
+                amount=-split.recovered,
                 currency=invoice.currency,
                 reason="The customer paid after all.",
             )

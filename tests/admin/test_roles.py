@@ -39,6 +39,7 @@ def test_a_clerk_does_not_approve_and_an_approver_does_not_edit_profiles():
     clerk = set(Group.objects.get(name="Finance clerk").permissions.values_list("codename", flat=True))
     approver = set(Group.objects.get(name="Finance approver").permissions.values_list("codename", flat=True))
     assert not clerk & {"approve_invoice", "void_invoice", "release_parkedcustomer", "start_billingrun"}
+    assert not clerk & {"refund_payment", "write_off_invoice", "mark_uncollectible_invoice"}
     assert not approver & {"change_billingprofile", "make_default_billingprofile", "add_apikey", "change_user"}
 
 
@@ -50,6 +51,11 @@ def verbs_and_targets():
         (draft, "approve"),
         (draft, "advance"),
         (draft, "delete-draft"),
+        (draft, "record-payment"),
+        (draft, "refund"),
+        (draft, "mark-uncollectible"),
+        (draft, "write-off"),
+        (draft, "ask-provider"),
         (parked, "release"),
         (draft.customer, "pin"),
         (draft.customer, "unpin"),

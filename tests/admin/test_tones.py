@@ -1,9 +1,9 @@
 """Every state that a list can show has its colour."""
 
 from invoicing.admin.invoice_states import tone_of
-from invoicing.admin.payment import PAYMENT_TONES
+from invoicing.admin.payment_rows import PAYMENT_TONES, REFUND_TONES
 from invoicing.admin.run import RUN_TONES
-from invoicing.choices import CustomerOutcome, InvoiceStatus, PaymentStatus, RunStatus
+from invoicing.choices import CustomerOutcome, InvoiceStatus, PaymentStatus, RefundStatus, RunStatus
 from invoicing.run_progress import OUTCOME_TONES
 from subscriptions.admin.plan import PLAN_TONES
 from subscriptions.admin.subscription import SUBSCRIPTION_TONES
@@ -12,6 +12,7 @@ from subscriptions.choices import PlanStatus, SubscriptionStatus
 
 def test_no_state_is_without_a_colour():
     assert set(PAYMENT_TONES) == set(PaymentStatus)
+    assert set(REFUND_TONES) == set(RefundStatus)
     assert set(RUN_TONES) == set(RunStatus)
     assert set(OUTCOME_TONES) == set(CustomerOutcome)
     assert set(PLAN_TONES) == set(PlanStatus)

@@ -26,6 +26,29 @@ window.addEventListener("pageshow", () => {
   });
 });
 
+// What a money action would change is worked out anew as its form is filled in. Only the latest answer is shown.
+let effectsTimer;
+let effectsAsked = 0;
+const showEffects = (form) => {
+  clearTimeout(effectsTimer);
+  effectsTimer = setTimeout(async () => {
+    const asked = ++effectsAsked;
+    const answers = new URLSearchParams(new FormData(form));
+    ["csrfmiddlewaretoken", "reason"].forEach((name) => answers.delete(name));
+    answers.set("effects", "1");
+    const response = await fetch(`?${answers}`);
+    if (response.ok && !response.redirected && asked === effectsAsked) {
+      document.getElementById("effects").innerHTML = await response.text();
+    }
+  }, 200);
+};
+["input", "change"].forEach((kind) =>
+  document.addEventListener(kind, (event) => {
+    const form = event.target.closest("form[data-effects]");
+    if (form && event.target.name !== "reason") showEffects(form);
+  }),
+);
+
 // Enter in the search takes the first result when the arrow keys have chosen none.
 document.addEventListener(
   "keydown",
