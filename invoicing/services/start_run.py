@@ -6,8 +6,10 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
+from core import clock
 from core.audit.services.record import record
 from core.bulk import copy_rows
+from core.errors import FieldProblem, InvalidInput
 from core.ids import new_id
 from core.locks import customer_group
 from invoicing.choices import CustomerOutcome, RunStatus, RunTrigger
@@ -17,6 +19,15 @@ from invoicing.selectors import due_customers
 SHARD_SIZE = 1000
 
 _START_LOCK = 0x73746172  # "star": one run is listed at a time, so that no customer is in two
+
+
+def refuse_future(as_of: datetime) -> None:
+    """InvalidInput for a run that people ask for and whose time is still to come: it would bill what is not due."""
+    now = clock.now()
+    if as_of > now:
+        message = f"It is {now:%Y-%m-%d %H:%M:%S} UTC: the future can't be closed. Nothing was started."
+        problem = FieldProblem("asOf", "in_the_future", message)
+        raise InvalidInput(message, code="in_the_future", problems=[problem])
 
 
 @transaction.atomic

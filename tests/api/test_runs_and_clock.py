@@ -1,10 +1,11 @@
 import pytest
 
 from core import clock
+from core.ids import to_text
 from core.testclock.models import ClockSetting
 from customers.models import Customer
 from invoicing.choices import RunTrigger
-from invoicing.models import Invoice
+from invoicing.models import BillingRun, Invoice
 from invoicing.services.advance_clock import advance_clock
 from invoicing.services.start_run import start_run
 from invoicing.services.work_shard import work_shard
@@ -67,6 +68,41 @@ class TestRuns:
         [run] = data(api.get("/billing/runs"))["items"]
         with django_assert_num_queries(4):
             assert data(api.get(f"/billing/runs/{run['id']}/customers"))["totalCount"] == count
+
+    def test_a_call_starts_a_run_of_everything_due(self, api, django_capture_on_commit_callbacks):
+        plan = make_plan()
+        subscribed(plan)
+        subscribed(plan, key="bolt", name="Bolt")
+        with clock.frozen_at(MARCH_17), django_capture_on_commit_callbacks(execute=True):
+            run = data(api.post("/billing/runs"), 201)
+        assert (run["status"], run["trigger"], run["startedBy"]) == ("pending", "api", "API key Tests")
+        assert (run["customerCount"], run["asOf"]) == (2, "2026-03-17T00:00:00Z")
+        assert Invoice.objects.filter(number__isnull=False).count() == 0
+        assert data(api.get(f"/billing/runs/{run['id']}"))["customerCount"] == 2
+
+    def test_of_the_named_customers_only(self, api):
+        plan = make_plan()
+        subscribed(plan)
+        subscribed(plan, key="bolt", name="Bolt")
+        body = {"customerIds": [to_text(Customer.objects.get(key="bolt").id)]}
+        with clock.frozen_at(MARCH_17):
+            run = data(api.post("/billing/runs", body), 201)
+        rows = data(api.get(f"/billing/runs/{run['id']}/customers"))["items"]
+        assert [row["customerName"] for row in rows] == ["Bolt"]
+
+    def test_starting_one_twice_bills_nobody_twice(self, api):
+        subscribed(make_plan())
+        with clock.frozen_at(MARCH_17):
+            data(api.post("/billing/runs"), 201)
+            assert "Nothing is due up to 2026-03-17 00:00:00 UTC" in refused(api.post("/billing/runs"), 409)["detail"]
+        assert BillingRun.objects.count() == 1
+
+    def test_the_future_is_not_closed(self, api):
+        subscribed(make_plan())
+        with clock.frozen_at(MARCH_17):
+            late = api.post("/billing/runs", {"asOf": "2026-03-17T00:00:01Z"})
+        assert fields_at_fault(late) == {"asOf": "in_the_future"}
+        assert not BillingRun.objects.exists()
 
     def test_an_unknown_run_is_404(self, api):
         refused(api.get("/billing/runs/01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404)

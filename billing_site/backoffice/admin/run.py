@@ -1,10 +1,12 @@
 """Starting a close from the admin: a time and a count first, then a confirmation."""
 
+from functools import partial
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextareaWidget
@@ -14,12 +16,13 @@ from core.admin.display import admin_url
 from core.admin.refusals import show_refusal
 from core.admin.words import counted, moment_text
 from core.audit.reasons import because
-from core.errors import BillingError
+from core.errors import BillingError, InvalidInput
 from invoicing.admin.run import BillingRunAdmin
 from invoicing.choices import RunTrigger
 from invoicing.models import BillingRun, ParkedCustomer
 from invoicing.selectors import due_customers
-from invoicing.services.start_run import start_run
+from invoicing.services.start_run import refuse_future, start_run
+from invoicing.tasks import enqueue_run
 
 SAMPLE = 10
 
@@ -36,8 +39,10 @@ class StartForm(forms.Form):
 
     def clean_as_of(self) -> Any:
         as_of = self.cleaned_data["as_of"]
-        if as_of > clock.now():
-            raise forms.ValidationError(f"It is {moment_text(clock.now())} UTC: the future can't be closed.")
+        try:
+            refuse_future(as_of)
+        except InvalidInput as error:
+            raise forms.ValidationError(error.message) from error
         return as_of
 
 
@@ -87,5 +92,6 @@ class RunPage(BillingRunAdmin):
         if run is None:
             messages.info(request, f"Nothing is due up to {moment_text(as_of)} UTC, so no run was started.")
             return HttpResponseRedirect(self._list_url())
+        transaction.on_commit(partial(enqueue_run, run), robust=True)
         messages.success(request, f"The run is started for {counted(run.customer_count, 'customer')}.")
         return HttpResponseRedirect(admin_url(run))
