@@ -1,10 +1,12 @@
 """Shows what would be billed, by the same computation as the close, writing nothing."""
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from core.errors import BillingError
 from core.money import ONE
 from invoicing.engine.close import compute, due_by
 from invoicing.engine.credit_rows import credit_name
@@ -46,10 +48,18 @@ def preview_customer(*, customer_id: uuid.UUID, until: datetime) -> list[Preview
 
     BillingError where the close would park the customer.
     """
-    computed = compute([customer_id], as_of=until, take=due_by(until))
-    for error in computed.failures.values():
+    invoices, failures = preview_customers(customer_ids=[customer_id], until=until)
+    for error in failures.values():
         raise error
-    return [_shown(document) for close in computed.closes for document in close.invoices]
+    return invoices
+
+
+def preview_customers(
+    *, customer_ids: Collection[uuid.UUID], until: datetime
+) -> tuple[list[PreviewInvoice], dict[uuid.UUID, BillingError]]:
+    """The invoices that a close of these customers as of `until` would make now, and why it would park whom."""
+    computed = compute(customer_ids, as_of=until, take=due_by(until))
+    return [_shown(document) for close in computed.closes for document in close.invoices], computed.failures
 
 
 def _shown(document: InvoiceDocument) -> PreviewInvoice:

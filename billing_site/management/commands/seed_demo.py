@@ -13,9 +13,8 @@ from billing_site.demo.cast import API_KEY, LOGINS, PASSWORD
 from billing_site.demo.companies import COMPANIES
 from billing_site.demo.seed import Counts, seed
 from core import clock
+from core.console import Progress
 from core.errors import BillingError
-
-_BAR = 30
 
 
 class Command(BaseCommand):
@@ -27,6 +26,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         begun = time.monotonic()
         self._quiet = options["quiet"]
+        self._progress = Progress(self.stdout, seconds=0)
         self._say(f"Seeding the demo company: {len(COMPANIES)} customers, month by month.")
         try:
             made = seed(present=clock.now(), told=self._tell)
@@ -44,16 +44,9 @@ class Command(BaseCommand):
             self.stdout.flush()
 
     def _tell(self, month: datetime, part: float, counts: Counts) -> None:
-        """A bar that grows on a terminal; elsewhere a line for every month."""
-        figures = f"{counts.customers} customers, {counts.invoices} invoices, {counts.events} usage events"
-        if self.stdout.isatty() and not self._quiet:
-            full = round(part * _BAR)
-            self.stdout.write(f"\r{'█' * full}{'░' * (_BAR - full)} {month:%B %Y}: {figures}   ", ending="")
-            if part == 1:
-                self.stdout.write("")
-            self.stdout.flush()
-        else:
-            self._say(f"  {month:%B %Y}: {figures}")
+        if not self._quiet:
+            figures = f"{counts.customers} customers, {counts.invoices} invoices, {counts.events} usage events"
+            self._progress.told(part, f"{month:%B %Y}: {figures}")
 
 
 def _where_to_look() -> str:

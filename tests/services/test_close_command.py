@@ -1,0 +1,97 @@
+"""`manage.py close_periods`, as operators run it."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from core import clock
+from invoicing.models import BillingRun, Invoice
+from subscriptions.services.create_subscription import create_subscription
+from tests.make import (
+    at,
+    flat_card,
+    make_customer,
+    make_default_profile,
+    make_feature,
+    make_meter,
+    make_plan,
+    usage_card,
+)
+
+pytestmark = pytest.mark.django_db
+MARCH_17 = at("2026-03-17")
+
+
+@pytest.fixture(autouse=True)
+def _subscribed():
+    make_default_profile()
+    plan = make_plan()
+    with clock.frozen_at(MARCH_17):
+        for key, name in (("acme", "Acme"), ("bolt", "Bolt")):
+            create_subscription(customer=make_customer(key=key, name=name), plan=plan, active_from=MARCH_17)
+
+
+def run(*arguments, now=MARCH_17):
+    """The command's exit code and what it printed."""
+    out = StringIO()
+    with clock.frozen_at(now):
+        try:
+            call_command("close_periods", *arguments, stdout=out, no_color=True)
+        except SystemExit as stopped:
+            return stopped.code, out.getvalue()
+    return 0, out.getvalue()
+
+
+def test_it_closes_what_is_due_once():
+    code, printed = run()
+    assert code == 0
+    assert "Closing 2 customers up to 17 Mar 2026 00:00 UTC." in printed
+    assert "2 of 2: 2 invoiced" in printed
+    assert [str(invoice.total) for invoice in Invoice.objects.exclude(issued_at=None)] == ["50.00", "50.00"]
+    assert run() == (0, "Nothing is due up to 17 Mar 2026 00:00 UTC.\n")
+
+
+def test_of_one_customer_only():
+    assert run("--customer", "bolt")[0] == 0
+    assert list(Invoice.objects.exclude(issued_at=None).values_list("customer__key", flat=True)) == ["bolt"]
+
+
+def test_a_preview_says_the_same_figures_and_writes_nothing():
+    code, printed = run("--preview")
+    assert code == 0
+    assert "EUR 100.00 on 2 invoices" in printed
+    assert not BillingRun.objects.exists()
+    assert not Invoice.objects.exclude(issued_at=None).exists()
+
+
+def test_a_customer_who_cannot_be_billed_is_named_with_the_cause():
+    """A meter whose events can't be read parks its customer; the exit code says that somebody has to look."""
+    meter = make_meter()
+    card = usage_card(feature=make_feature(meter=meter), price={"type": "unit", "amount": "1.00"})
+    plan = make_plan(cards=(flat_card(), card), key="metered", name="Metered")
+    with clock.frozen_at(MARCH_17):
+        create_subscription(customer=make_customer(key="cole", name="Cole"), plan=plan, active_from=MARCH_17)
+    run()
+    meter.deleted_at = MARCH_17
+    meter.save()
+    code, printed = run("--preview", now=at("2026-04-17"))
+    assert (code, "Parked: Cole: " in printed) == (1, True)
+    code, printed = run(now=at("2026-04-17"))
+    assert (code, "Parked: Cole: " in printed) == (1, True)
+    assert "3 of 3: 2 invoiced, 1 parked" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--as-of", "2026-03-18"), "the future can't be closed"),
+        (("--as-of", "2026-02-30"), "'2026-02-30' is no time"),
+        (("--as-of", "soon"), "'soon' is no time"),
+        (("--customer", "nobody"), "nobody"),
+    ],
+)
+def test_a_wrong_argument_gets_a_clear_error_and_closes_nothing(arguments, complaint):
+    with pytest.raises(CommandError, match=complaint):
+        run(*arguments)
+    assert not BillingRun.objects.exists()
