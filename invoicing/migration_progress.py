@@ -33,6 +33,11 @@ class MigrationProgress:
         return self.done * 100 // self.total if self.total else 0
 
     @property
+    def waiting(self) -> int:
+        """Those who are still to be moved."""
+        return self.total - self.done
+
+    @property
     def movable(self) -> int:
         """Those whom the check did not block."""
         return self.verdicts.get(MoveVerdict.READY, 0) + self.verdicts.get(MoveVerdict.WARNING, 0)

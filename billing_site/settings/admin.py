@@ -114,6 +114,7 @@ UNFOLD: dict[str, Any] = {
                 "collapsible": True,
                 "items": [
                     _item("Billing profiles", "tune", "customers.billingprofile"),
+                    _item("Profile migrations", "move_up", "invoicing.profilemigration"),
                     _item("Overrides and pins", "push_pin", "customers.customeroverride"),
                     _item("Suppliers", "domain", "customers.supplier"),
                     _item("Billing apps", "credit_card", "customers.billingapp"),

@@ -1,6 +1,6 @@
 """Verbs: what staff can do to a row, one permission each. A verb opens a page that asks, and only its POST acts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,12 +119,7 @@ class VerbAdmin(ModelAdmin):
 
     def buttons(self, request: HttpRequest, obj: models.Model) -> list[Button]:
         """The action bar of `obj` for this user: verbs that their role lacks are not shown."""
-        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_verb"
-        return [
-            Button(verb.label, reverse(name, args=[obj.pk, verb.slug]), verb.why_not(request, obj), verb.tone)
-            for verb in self.verbs
-            if verb.allowed(request) and verb.shows(obj)
-        ]
+        return buttons_of(request, obj, self.verbs)
 
     def verb_url(self, request: HttpRequest, obj: models.Model, verb: Verb) -> str:
         """Where the page of `verb` is, for a link elsewhere on the page; empty where it can't be used now."""
@@ -242,6 +237,16 @@ def _so_far(form: forms.Form, initial: Mapping[str, Any]) -> dict[str, Any]:
         return dict(initial)
     form.full_clean()
     return dict(form.cleaned_data)
+
+
+def buttons_of(request: HttpRequest, obj: models.Model, verbs: Iterable[Verb]) -> list[Button]:
+    """A button for each of these verbs that fits `obj` and that this user's role has."""
+    name = f"admin:{obj._meta.app_label}_{obj._meta.model_name}_verb"
+    return [
+        Button(verb.label, reverse(name, args=[obj.pk, verb.slug]), verb.why_not(request, obj), verb.tone)
+        for verb in verbs
+        if verb.allowed(request) and verb.shows(obj)
+    ]
 
 
 def _bulk_action(verb: Verb) -> Callable[[Any, HttpRequest, models.QuerySet[Any]], HttpResponse | None]:

@@ -1,0 +1,123 @@
+"""One customer of a profile migration in the admin: what was found, what came of the move, and what can be done."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from core.admin.base import ReadOnlyAdmin
+from core.admin.display import badge, link, moment
+from core.admin.verbs import buttons_of
+from core.audit.models import AuditEntry
+from core.ids import from_text
+from invoicing.admin.migration_impact import shown_impact
+from invoicing.admin.migration_verbs import ITEM_VERBS
+from invoicing.choices import MoveOutcome, MoveVerdict
+from invoicing.models import MigrationItem, ProfileMigration
+from invoicing.moves import CauseCode
+
+OUTCOME_TONES = {
+    MoveOutcome.PENDING: "grey",
+    MoveOutcome.WAITING: "blue",
+    MoveOutcome.MOVED: "green",
+    MoveOutcome.FAILED: "red",
+    MoveOutcome.BLOCKED: "red",
+    MoveOutcome.TAKEN_BACK: "amber",
+    MoveOutcome.CANCELLED: "grey",
+}
+VERDICT_TONES = {
+    MoveVerdict.UNCHECKED: "grey",
+    MoveVerdict.READY: "green",
+    MoveVerdict.WARNING: "amber",
+    MoveVerdict.BLOCKED: "red",
+}
+_PAGES = {
+    "invoice": "admin:invoicing_invoice_change",
+    "customer": "admin:customers_customer_change",
+    "subscription": "admin:subscriptions_subscription_change",
+}
+_LABELS = {code.value: str(code.label) for code in CauseCode}
+_TIMELINE = 20
+
+
+def dress(request: HttpRequest, row: Any, migration: ProfileMigration) -> None:
+    """Give a row of the outcome grid its badges, its causes with their links, and its buttons. No query."""
+    row.migration = migration
+    row.outcome_badge = badge(row.get_outcome_display(), OUTCOME_TONES[MoveOutcome(row.outcome)])
+    row.verdict_badge = badge(row.get_verdict_display(), VERDICT_TONES[MoveVerdict(row.verdict)])
+    row.found = causes_of(row)
+    row.buttons = [button for button in buttons_of(request, row, ITEM_VERBS) if not button.why_not]
+
+
+def causes_of(item: MigrationItem) -> list[dict[str, Any]]:
+    """The causes of the latest look as pages show them: label, severity, message, and links to their rows."""
+    return [
+        {
+            "label": _LABELS.get(cause["code"], cause["code"].replace("_", " ").capitalize()),
+            "severity": cause["severity"],
+            "message": cause["message"],
+            "links": [(url, known["label"]) for known in cause["links"] if (url := _url(known["kind"], known["id"]))],
+        }
+        for cause in item.causes
+    ]
+
+
+def _url(kind: str, text: str) -> str:
+    identity = from_text(text)
+    try:
+        return reverse(_PAGES[kind], args=[identity]) if identity else ""
+    except (KeyError, NoReverseMatch):
+        return ""
+
+
+@admin.register(MigrationItem)
+class MigrationItemAdmin(ReadOnlyAdmin):
+    """Reached from the migration's page: its list serves to try many again, or to take many back."""
+
+    list_display = ("who", "verdict_state", "outcome_state", "of_migration", "when")
+    list_filter = ("outcome", "verdict")
+    list_display_links = ("who",)
+    sortable_by = ()
+    search_prefix = ("customer__name", "customer__key")
+    page_template = "backoffice/migration_item.html"
+    verbs = ITEM_VERBS
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MigrationItem]:
+        related = ("customer", "pinned_before", "migration__from_profile", "migration__to_profile")
+        suppliers = ("migration__from_profile__supplier", "migration__to_profile__supplier")
+        apps = ("migration__from_profile__app", "migration__to_profile__app")
+        return super().get_queryset(request).select_related(*related, *suppliers, *apps)
+
+    @display(description="Customer")
+    def who(self, item: MigrationItem) -> str:
+        return item.customer.name
+
+    @display(description="Check")
+    def verdict_state(self, item: MigrationItem) -> SafeString:
+        return badge(item.get_verdict_display(), VERDICT_TONES[MoveVerdict(item.verdict)])
+
+    @display(description="Outcome")
+    def outcome_state(self, item: MigrationItem) -> SafeString:
+        return badge(item.get_outcome_display(), OUTCOME_TONES[MoveOutcome(item.outcome)])
+
+    @display(description="Migration")
+    def of_migration(self, item: MigrationItem) -> SafeString:
+        return link(item.migration)
+
+    @display(description="Moved")
+    def when(self, item: MigrationItem) -> SafeString:
+        return moment(item.moved_at)
+
+    def page_context(self, request: HttpRequest, obj: MigrationItem) -> dict[str, Any]:
+        dress(request, obj, obj.migration)
+        return {
+            "item": obj,
+            "migration": obj.migration,
+            "title": f"{obj.customer} in a profile migration",
+            "impacts": shown_impact(obj) if obj.outcome != MoveOutcome.TAKEN_BACK else [],
+            "timeline": list(AuditEntry.objects.filter(customer_id=obj.customer_id)[:_TIMELINE]),
+        }

@@ -1,0 +1,316 @@
+"""Profile migrations at the finance desk: drafted, checked, approved by a second person, run, taken back."""
+
+import re
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from core import clock
+from core.audit.models import AuditEntry
+from core.ids import to_text
+from customers.models import BillingProfile, Customer, CustomerOverride
+from invoicing.models import BalanceEntry, MigrationItem, ProfileMigration
+from tests.admin.desk import Desk, list_url, page_url, said, verb_url
+from tests.admin.moves import ADD, do, draft, two_profiles, work
+from tests.make import make_customer
+from tests.moving import MOVE
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def profiles(db):
+    return two_profiles(3)
+
+
+def item_of(name):
+    return MigrationItem.objects.get(customer__name=name)
+
+
+def read(desk, url):
+    with clock.frozen_at(MOVE):
+        return desk.read(url)
+
+
+def part(page, title):
+    """The text of one step of the guide."""
+    rows = re.findall(r'<li class="ch-step ch-step-(\w+)".*?<h4>(.*?)</h4>', page, flags=re.S)
+    states = {re.sub(r"<.*?>.*", "", name, flags=re.S).strip(): state for state, name in rows}
+    return states[title]
+
+
+def test_who_fits_is_counted_before_anything_is_drafted(clerk, profiles):
+    source, target = profiles
+    answers = {"from_profile": source.pk, "to_profile": target.pk, "reason": "New contracts"}
+    page = clerk.post(ADD, answers | {"customer_name": "0001"}).content.decode()
+    assert "Draft the move of 1 customer from “Default” to “Enterprise”?" in page
+    assert "Customer 0001" in page
+    assert ProfileMigration.objects.count() == 0
+    draft(clerk, *profiles, customer_name="0001")
+    migration = ProfileMigration.objects.get()
+    assert (migration.criteria, migration.status, migration.customer_count) == (
+        {"customerName": "0001"},
+        "checked",
+        1,
+    )
+    assert AuditEntry.objects.get(verb="profilemigration.drafted").reason == "New contracts"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"to_profile": "same"}, "A move must lead to another profile."),
+        ({"currency": "EUR, XYZ"}, "Not a currency of ISO 4217: XYZ."),
+        ({"named": "c1, nobody"}, "No customer has the key or id nobody."),
+        ({"reason": ""}, "This field is required."),
+    ],
+)
+def test_a_draft_that_can_not_be_understood_is_refused_at_the_form(clerk, profiles, changed, message):
+    source, target = profiles
+    answers = {"from_profile": source.pk, "to_profile": target.pk, "reason": "x", "confirmed": "yes"} | changed
+    if answers["to_profile"] == "same":
+        answers["to_profile"] = source.pk
+    assert message in clerk.post(ADD, answers).content.decode()
+    assert ProfileMigration.objects.count() == 0
+
+
+def test_named_customers_are_found_by_key_and_by_id(clerk, profiles):
+    known = to_text(Customer.objects.get(key="c1").pk)
+    migration = draft(clerk, *profiles, named=f"c0\n{known.lower()}, c0")
+    assert set(migration.items.values_list("customer__key", flat=True)) == {"c0", "c1"}
+
+
+def test_nobody_is_drafted_where_the_profile_bills_nobody(clerk, profiles):
+    source, target = profiles
+    answers = {"from_profile": target.pk, "to_profile": source.pk, "reason": "x"}
+    assert "“Enterprise” bills nobody that fits." in clerk.post(ADD, answers).content.decode()
+
+
+def test_the_page_leads_through_the_four_steps(clerk, approver, billing_admin, profiles):
+    source, target = profiles
+    migration = draft(clerk, source, target)
+    page = read(clerk, page_url(migration))
+    states = [part(page, name) for name in ("Create the target", "Pin who has no pin", "Make the target the default")]
+    assert states == ["done", "now", "later"]
+    assert "3 customers follow “Default”, the default, without a pin." in page
+
+    refused = do(billing_admin, migration, "switch-default")
+    assert said(refused) == ["3 customers follow the old default: pin them to it first."]
+    assert said(do(clerk, migration, "pin-unpinned")) == ["3 customers are pinned to “Default”."]
+    page = read(billing_admin, page_url(migration))
+    assert (part(page, "Pin who has no pin"), part(page, "Make the target the default")) == ("done", "now")
+    assert said(do(billing_admin, migration, "switch-default")) == ["“Enterprise” is the default profile now."]
+    page = read(approver, page_url(migration))
+    assert (part(page, "Make the target the default"), part(page, "Check"), part(page, "Approve")) == (
+        "done",
+        "done",
+        "now",
+    )
+    assert said(do(approver, migration, "approve")) == ["Approved for 3 customers. Nobody moves yet: run it."]
+    assert said(do(clerk, migration, "run")) == ["3 customers are being moved."]
+    page = read(clerk, page_url(migration))
+    assert "Refreshes itself" in page
+    work(migration)
+    page = read(clerk, page_url(migration))
+    assert "Refreshes itself" not in page
+    assert part(page, "Move customers one by one") == "done"
+    assert CustomerOverride.objects.filter(billing_profile=target).count() == 3
+    assert "Agreed" in page
+
+
+def test_a_move_between_two_profiles_that_are_no_default_needs_no_pins(clerk, profiles):
+    _, target = profiles
+    other = BillingProfile.objects.create(name="Other", supplier=target.supplier, app=target.app)
+    CustomerOverride.objects.create(customer=Customer.objects.get(key="c0"), billing_profile=target)
+    page = read(clerk, page_url(draft(clerk, target, other)))
+    assert part(page, "Pin who has no pin") == "spared"
+    assert part(page, "Make the target the default") == "spared"
+    assert part(page, "Approve") == "now"
+
+
+def test_above_the_threshold_the_author_is_told_that_somebody_else_must_approve(approver, profiles, settings):
+    settings.MIGRATION_TWO_PERSON_ABOVE = 2
+    migration = draft(approver, *profiles)
+    why = "You drafted it: of more than 2 customers, somebody else must approve."
+    page = read(approver, page_url(migration))
+    assert f'aria-label="Approve: {why}"' in page
+    assert verb_url(migration, "approve") not in page
+    assert said(do(approver, migration, "approve")) == [why]
+    migration.refresh_from_db()
+    assert migration.status == "checked"
+    second = Desk("Finance approver", "second")
+    assert said(do(second, migration, "approve")) == ["Approved for 3 customers. Nobody moves yet: run it."]
+    assert "By Second. The list of customers is frozen." in read(approver, page_url(migration))
+
+
+def test_an_approval_needs_a_reason(clerk, approver, profiles):
+    migration = draft(clerk, *profiles)
+    page = do(approver, migration, "approve", reason="").content.decode()
+    assert "This field is required." in page
+    migration.refresh_from_db()
+    assert migration.status == "checked"
+
+
+def test_a_first_batch_pauses_and_the_rest_goes_on(clerk, approver, profiles):
+    migration = draft(clerk, *profiles)
+    do(approver, migration, "approve")
+    assert said(do(clerk, migration, "run", limit="1")) == ["1 customer is being moved."]
+    assert work(migration).status == "paused"
+    page = read(clerk, page_url(migration))
+    assert "1 moved, 2 left." in page
+    assert said(do(clerk, migration, "resume")) == ["2 customers are being moved."]
+    assert said(do(clerk, migration, "pause")) == [
+        "Paused. Who was moved stays moved; nobody else moves until it goes on."
+    ]
+    assert said(do(clerk, migration, "cancel")) == ["Cancelled. Who was moved stays moved; nobody else moves."]
+    assert AuditEntry.objects.get(verb="profilemigration.cancelled").reason == "Agreed"
+    assert sorted(MigrationItem.objects.values_list("outcome", flat=True)) == ["cancelled", "cancelled", "moved"]
+
+
+def test_who_is_blocked_shows_with_the_cause_and_its_row_and_is_tried_again(clerk, approver, profiles):
+    source, target = profiles
+    target.supplier = type(target.supplier).objects.create(name="Other", invoice_prefix="O", credit_note_prefix="OC")
+    target.save()
+    customer = Customer.objects.get(key="c1")
+    BalanceEntry.objects.create(customer=customer, currency="EUR", amount=5, kind="credit_note")
+    migration = draft(clerk, source, target)
+    page = read(clerk, page_url(migration))
+    assert "Customer balance" in page
+    assert "A balance of 5 EUR is owed by My company" in page
+    assert f'href="{page_url(customer)}"' in page
+    do(approver, migration, "approve")
+    do(clerk, migration, "run")
+    work(migration)
+    found = read(clerk, f"{page_url(migration)}?outcome=blocked")
+    assert (
+        "Customer 0001" in found.split('id="customers"')[1],
+        "Customer 0000" in found.split('id="customers"')[1],
+    ) == (
+        True,
+        False,
+    )
+    by_cause = read(clerk, f"{page_url(migration)}?cause=balance").split('id="customers"')[1]
+    assert ("Customer 0001" in by_cause, "Customer 0002" in by_cause) == (True, False)
+    item = item_of("Customer 0001")
+    assert said(do(clerk, item, "retry"))[0].startswith("Customer 0001 still can't move. A balance of 5 EUR")
+    BalanceEntry.objects.create(customer=customer, currency="EUR", amount=-5, kind="applied")
+    assert said(do(clerk, item, "retry")) == ["Customer 0001 was moved to “Enterprise”."]
+
+
+def test_one_is_taken_back_with_a_reason(clerk, approver, profiles):
+    migration = draft(clerk, *profiles)
+    do(approver, migration, "approve")
+    do(clerk, migration, "run")
+    work(migration)
+    item = item_of("Customer 0002")
+    assert "Take Customer 0002 back to “Default”?" in read(clerk, verb_url(item, "take-back"))
+    assert said(do(clerk, item, "take-back")) == ["Customer 0002 is billed by “Default” again."]
+    assert CustomerOverride.objects.get(customer__key="c2").billing_profile is None
+    assert AuditEntry.objects.get(verb="customer.taken_back").reason == "Agreed"
+    assert "Taken back" in read(clerk, page_url(item))
+
+
+def test_the_money_is_shown_old_and_new_with_totals_per_currency(clerk, profiles):
+    migration = draft(clerk, *profiles)
+    url = reverse("admin:invoicing_profilemigration_impact", args=[migration.pk])
+    totals = read(clerk, f"{url}?totals")
+    assert totals.count('150.00 <span class="ch-currency">EUR</span>') == 2
+    page = read(clerk, url)
+    assert "Customer 0000" in page
+    assert page.count('50.00 <span class="ch-currency">EUR</span>') >= 6
+
+
+def test_the_grid_is_exported_as_it_is_filtered(clerk, profiles):
+    migration = draft(clerk, *profiles)
+    Customer.objects.filter(key="c1").update(name="=1+1")
+    url = reverse("admin:invoicing_profilemigration_customers", args=[migration.pk])
+    response = clerk.get(url)
+    lines = b"".join(response.streaming_content).decode().splitlines()
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
+    assert lines[0].endswith("Customer,Key,E-mail,Check,Outcome,Causes,Messages,Before,Tries,Moved at")
+    assert sorted(lines[1:]) == sorted(
+        [
+            "Customer 0000,c0,c0@example.com,Ready,Not moved yet,,,,0,",
+            "'=1+1,c1,c1@example.com,Ready,Not moved yet,,,,0,",
+            "Customer 0002,c2,c2@example.com,Ready,Not moved yet,,,,0,",
+        ]
+    )
+    filtered = b"".join(clerk.get(f"{url}?outcome=moved").streaming_content).decode().splitlines()
+    assert len(filtered) == 1
+
+
+def test_the_part_that_follows_the_workers_ends_with_a_new_page(clerk, approver, profiles):
+    migration = draft(clerk, *profiles)
+    do(approver, migration, "approve")
+    do(clerk, migration, "run")
+    url = reverse("admin:invoicing_profilemigration_live", args=[migration.pk])
+    assert "0 of 3 customers dealt with" in read(clerk, url)
+    work(migration)
+    assert clerk.get(url)["HX-Refresh"] == "true"
+
+
+@pytest.mark.parametrize("number", [3, 30])
+def test_the_pages_ask_as_many_queries_for_three_customers_as_for_thirty(clerk, approver, number):
+    migration = draft(clerk, *two_profiles(number))
+    do(approver, migration, "approve")
+    do(clerk, migration, "run", limit="1")
+    work(migration)
+    every_page = 6
+    for url, budget in (
+        (page_url(migration), 8),
+        (list_url(ProfileMigration), 4),
+        (list_url(MigrationItem), 3),
+        (reverse("admin:invoicing_profilemigration_live", args=[migration.pk]), 5),
+        (page_url(item_of("Customer 0001")), 24),
+    ):
+        with CaptureQueriesContext(connection) as captured:
+            read(clerk, url)
+        assert len(captured) <= every_page + budget, (url, len(captured))
+
+
+def test_an_auditor_reads_everything_and_changes_nothing(auditor, clerk, profiles):
+    migration = draft(clerk, *profiles)
+    page = read(auditor, page_url(migration))
+    assert "/do/" not in page
+    assert auditor.get(ADD).status_code == 403
+    for verb in (
+        "check",
+        "pin-unpinned",
+        "switch-default",
+        "approve",
+        "run",
+        "resume",
+        "pause",
+        "retry-failed",
+        "cancel",
+    ):
+        assert auditor.post(verb_url(migration, verb), {"reason": "x"}).status_code == 403, verb
+    for verb in ("retry", "take-back"):
+        assert auditor.post(verb_url(item_of("Customer 0000"), verb), {"reason": "x"}).status_code == 403, verb
+    migration.refresh_from_db()
+    assert migration.status == "checked"
+
+
+def test_a_get_changes_nothing(clerk, approver, profiles):
+    migration = draft(clerk, *profiles)
+    recorded = AuditEntry.objects.count()
+    for desk, verb in ((clerk, "check"), (clerk, "pin-unpinned"), (approver, "approve"), (clerk, "cancel")):
+        assert "Reason" in read(desk, verb_url(migration, verb))
+    assert AuditEntry.objects.count() == recorded
+
+
+def test_a_clerk_does_not_approve_nor_switch_the_default(clerk, profiles):
+    migration = draft(clerk, *profiles)
+    for verb in ("approve", "switch-default"):
+        assert clerk.post(verb_url(migration, verb), {"reason": "x", "confirmed": "yes"}).status_code == 403
+
+
+def test_someone_who_was_named_but_is_billed_elsewhere_shows_as_blocked(clerk, profiles):
+    _, target = profiles
+    stranger = make_customer(key="elsewhere", name="Elsewhere")
+    CustomerOverride.objects.create(customer=stranger, billing_profile=target)
+    migration = draft(clerk, *profiles, named="c0 elsewhere")
+    assert "there is nothing to move" in read(clerk, page_url(migration))
+    assert item_of("Elsewhere").verdict == "blocked"
