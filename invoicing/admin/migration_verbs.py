@@ -100,8 +100,7 @@ def _why_not_approve(request: HttpRequest, migration: ProfileMigration) -> str:
         return f"It is {migration.get_status_display().lower()} already."
     if not progress(migration).movable:
         return "Every customer is blocked: remove the causes, then check again."
-    actor = current_actor()
-    if needs_second_person(migration) and migration.author == f"{actor.kind}:{actor.id}":
+    if needs_second_person(migration) and migration.author == current_actor().person:
         return (
             f"You drafted it: of more than {settings.MIGRATION_TWO_PERSON_ABOVE} customers, somebody else must approve."
         )
