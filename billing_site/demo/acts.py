@@ -33,9 +33,9 @@ from invoicing.services.approve_invoice import approve_invoice
 from invoicing.services.record_payment import record_payment
 from invoicing.services.start_subscription import start_subscription
 from invoicing.services.update_item import update_item
+from invoicing.services.use_coupon import use_coupon as redeem
 from subscriptions.item_update import ItemUpdate
-from subscriptions.models import SubscriptionItem
-from subscriptions.services.redeem_coupon import redeem_coupon
+from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.services.report_quantity import report_quantity
 
 _PAID_AFTER = timedelta(days=19)
@@ -88,7 +88,8 @@ def subscribe(company: Company, active_from: datetime, anchor: datetime | None) 
 
 def use_coupon(company: Company) -> None:
     """The welcome coupon on the first item, from now on."""
-    redeem_coupon(item=_item(company, 1), code=WELCOME, at=clock.now())
+    subscription = Subscription.objects.get(customer__key=company.key)
+    redeem(subscription=subscription, running_number=1, code=WELCOME)
 
 
 def change_seats(company: Company, seats: int, *, align: bool, extend: bool = False) -> None:
@@ -178,9 +179,3 @@ def book_transfers(payers: dict[str, Company], stopped_since: datetime) -> int:
             )
             booked += 1
     return booked
-
-
-def _item(company: Company, running_number: int) -> SubscriptionItem:
-    return SubscriptionItem.objects.select_related("subscription__customer", "subscription__plan").get(
-        subscription__customer__key=company.key, running_number=running_number
-    )

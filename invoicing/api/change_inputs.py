@@ -18,8 +18,10 @@ from core.rest.fields import (
     ULIDField,
 )
 from core.rest.serializers import WireSerializer, to_camel
+from invoicing.api.subscription_addons import SubscriptionAddOnCreateSerializer
 from invoicing.api.subscription_inputs import (
     AnchorField,
+    CouponRedemptionInputSerializer,
     CustomPlanSerializer,
     PlanReferenceInputSerializer,
     QuantitiesField,
@@ -44,6 +46,10 @@ _NEEDS = {
     "stretch_phase": ("phase_key", "extend_by"),
     "unschedule_edit": (),
 }
+
+
+# The changes that a preview takes under their name.
+_NAMED = ("migrate", "pause", "resume", "unschedule", "buy_addon", "change_addon", "redeem_coupon")
 
 
 class TimingSerializer(WireSerializer):
@@ -106,11 +112,28 @@ class SubscriptionEditSerializer(TimingSerializer):
     customizations = serializers.ListField(child=EditOperationSerializer(), min_length=1, max_length=100)
 
 
+class AddOnPurchasePreviewSerializer(SubscriptionAddOnCreateSerializer):
+    """The body of a purchase; the name may be left out."""
+
+    name = TextField(required=False, max_length=256)
+
+
+class AddOnChangePreviewSerializer(TimingSerializer):
+    """`id` is that of the purchase."""
+
+    id = ULIDField()
+    quantity = serializers.IntegerField(min_value=0, max_value=2**31 - 1)
+
+
+class CouponPreviewSerializer(CouponRedemptionInputSerializer):
+    running_number = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
+
+
 class PreviewChangeSerializer(SubscriptionChangeSerializer):
     """The body of a change (it has `plan` or `customPlan`), of an edit (`customizations`) or of a cancelation.
 
-    A migration, a pause and a resumption are previewed with their own body in `migrate`, `pause` or `resume`, which
-    stands alone: `{"pause": {"timing": "immediate"}}`.
+    Any other change is previewed with its own body under its name, which stands alone:
+    `{"pause": {"timing": "immediate"}}`.
     """
 
     timing = TimingField(required=False, default=IMMEDIATE)
@@ -120,11 +143,17 @@ class PreviewChangeSerializer(SubscriptionChangeSerializer):
     migrate = SubscriptionMigrateSerializer(required=False)
     pause = TimingSerializer(required=False)
     resume = TimingSerializer(required=False)
+    unschedule = WireSerializer(required=False)
+    buy_addon = AddOnPurchasePreviewSerializer(required=False)
+    change_addon = AddOnChangePreviewSerializer(required=False)
+    redeem_coupon = CouponPreviewSerializer(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        for verb in ("migrate", "pause", "resume"):
+        for verb in _NAMED:
             if verb in attrs and len(self.initial_data) > 1:
-                raise serializers.ValidationError({verb: ["Stands alone: leave the other fields out."]}, "stands_alone")
+                raise serializers.ValidationError(
+                    {to_camel(verb): ["Stands alone: leave the other fields out."]}, "stands_alone"
+                )
         return attrs
 
 
@@ -180,11 +209,13 @@ class ChangeLineSerializer(WireSerializer):
 
 class ChangePreviewSerializer(WireSerializer):
     """Credit and charge are net; what is due now is gross, after the customer's balance; so is the next amount, before
-    it."""
+    it. `dueBefore` is what is left to pay of what was due without the change: it is billed first, on an invoice of its
+    own."""
 
     credit_amount = MoneyField()
     charge_amount = MoneyField()
     due_now = MoneyField()
+    due_before = MoneyField()
     credit_note_total = MoneyField()
     next_billing_at = TimeField(required=False)
     next_amount = MoneyField()

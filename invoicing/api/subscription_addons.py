@@ -1,5 +1,6 @@
 """`/subscriptions/{id}/addons`: buy add-ons, see them, change how many there are."""
 
+import uuid
 from datetime import datetime
 from typing import Any
 
@@ -149,10 +150,8 @@ class SubscriptionAddOnViewSet(WireViewSet):
         subscription = self.subscription()
         body = self.read_body(SubscriptionAddOnCreateSerializer)
         timing = self._timing(body)
-        addon = AddOn.objects.filter(pk=body["addon"]["id"], deleted_at=None).first()
-        if addon is None:
-            raise field_error("addon.id", "addon_not_found", "There is no such add-on.")
-        purchase = add_addon(
+        addon = addon_named(body["addon"]["id"])
+        add_addon(
             subscription=subscription,
             addon=addon,
             quantity=body["quantity"],
@@ -161,7 +160,7 @@ class SubscriptionAddOnViewSet(WireViewSet):
             description=body.get("description"),
             metadata=body.get("metadata"),
         )
-        return self.show(self.get_queryset().get(pk=purchase.pk), status=status.HTTP_201_CREATED)
+        return self.show(self.get_queryset().get(addon=addon), status=status.HTTP_201_CREATED)
 
     @extend_schema(operation_id="getSubscriptionAddon")
     def retrieve(self, request: Request, **kwargs: str) -> Response:
@@ -193,3 +192,11 @@ class SubscriptionAddOnViewSet(WireViewSet):
         timing: datetime | str = body.get("timing", IMMEDIATE)
         check_backdate(self.request, timing if isinstance(timing, datetime) else None)
         return timing
+
+
+def addon_named(addon_id: uuid.UUID) -> AddOn:
+    """The add-on with this id. InvalidInput where there is none."""
+    addon = AddOn.objects.filter(pk=addon_id, deleted_at=None).first()
+    if addon is None:
+        raise field_error("addon.id", "addon_not_found", "There is no such add-on.")
+    return addon

@@ -1,4 +1,4 @@
-"""`/subscriptions/{id}/...`: change, migrate, cancel, take that back, pause, resume; and preview."""
+"""`/subscriptions/{id}/...`: change, migrate, cancel, take that back, pause, resume."""
 
 from datetime import datetime
 from typing import Any
@@ -9,10 +9,9 @@ from rest_framework.response import Response
 
 from core import clock
 from core.rest.lookups import find
+from core.rest.serializers import WireSerializer
 from core.rest.views import WireViewSet
 from invoicing.api.change_inputs import (
-    ChangePreviewSerializer,
-    PreviewChangeSerializer,
     SubscriptionChangeResponseSerializer,
     SubscriptionChangeSerializer,
     SubscriptionEditSerializer,
@@ -22,7 +21,7 @@ from invoicing.api.change_inputs import (
 )
 from invoicing.api.subscription_inputs import CALENDAR
 from invoicing.api.subscriptions import SCOPES, SubscriptionViewSet, check_backdate
-from invoicing.services.bill_change import ChangeResult
+from invoicing.services.change_result import ChangeResult
 from invoicing.services.change_subscription import change_subscription
 from invoicing.services.continue_subscription import continue_subscription
 from invoicing.services.end_subscription import end_subscription
@@ -58,7 +57,7 @@ class SubscriptionChangeViewSet(WireViewSet):
     """A moment in the past needs the scope `backdate`, and must contradict no invoice."""
 
     required_scopes = SCOPES
-    serializer_class = SubscriptionSerializer
+    serializer_class: type[WireSerializer] = SubscriptionSerializer
     queryset = Subscription.objects.none()
     lookup_url_kwarg = "subscriptionId"
 
@@ -68,7 +67,7 @@ class SubscriptionChangeViewSet(WireViewSet):
         responses=SubscriptionChangeResponseSerializer,
     )
     def change(self, request: Request, **kwargs: str) -> Response:
-        return self._show_both(self._change(self.read_body(SubscriptionChangeSerializer)))
+        return self._show_both(self.changed(self.read_body(SubscriptionChangeSerializer)))
 
     @extend_schema(
         operation_id="migrateSubscription",
@@ -76,62 +75,38 @@ class SubscriptionChangeViewSet(WireViewSet):
         responses=SubscriptionChangeResponseSerializer,
     )
     def migrate(self, request: Request, **kwargs: str) -> Response:
-        return self._show_both(self._migrate(self.read_body(SubscriptionMigrateSerializer)))
+        return self._show_both(self.migrated(self.read_body(SubscriptionMigrateSerializer)))
 
     @extend_schema(operation_id="cancelSubscription", request=TimingSerializer)
     def cancel(self, request: Request, **kwargs: str) -> Response:
-        timing = self._timing()
-        return self.show(end_subscription(subscription=self._addressed(timing), timing=timing).subscription)
+        timing = self.timing()
+        return self.show(end_subscription(subscription=self.subscription(timing), timing=timing).subscription)
 
     @extend_schema(operation_id="unscheduleCancelation", request=None)
     def unschedule_cancelation(self, request: Request, **kwargs: str) -> Response:
         """Let it run on. A change of plan that has not begun is taken back with it."""
-        return self.show(continue_subscription(subscription=self._addressed()))
+        return self.show(continue_subscription(subscription=self.subscription()).subscription)
 
     @extend_schema(operation_id="restoreSubscription", request=None)
     def restore(self, request: Request, **kwargs: str) -> Response:
         """The same as to unschedule a cancelation: the clients have both."""
-        return self.show(continue_subscription(subscription=self._addressed()))
+        return self.show(continue_subscription(subscription=self.subscription()).subscription)
 
     @extend_schema(operation_id="pauseSubscription", request=TimingSerializer)
     def pause(self, request: Request, **kwargs: str) -> Response:
-        timing = self._timing()
-        return self.show(pause_billing(subscription=self._addressed(timing), timing=timing).subscription)
+        timing = self.timing()
+        return self.show(pause_billing(subscription=self.subscription(timing), timing=timing).subscription)
 
     @extend_schema(operation_id="resumeSubscription", request=TimingSerializer)
     def resume(self, request: Request, **kwargs: str) -> Response:
-        timing = self._timing()
-        return self.show(resume_billing(subscription=self._addressed(timing), timing=timing).subscription)
+        timing = self.timing()
+        return self.show(resume_billing(subscription=self.subscription(timing), timing=timing).subscription)
 
-    @extend_schema(
-        operation_id="previewSubscriptionChange", request=PreviewChangeSerializer, responses=ChangePreviewSerializer
-    )
-    def preview(self, request: Request, **kwargs: str) -> Response:
-        """What a change, an edit, a cancelation, a migration, a pause or a resumption would bill and give back, now and
-        next. Writes nothing."""
-        return self.show(self._previewed(self.read_body(PreviewChangeSerializer)), ChangePreviewSerializer)
-
-    def _previewed(self, body: dict[str, Any]) -> ChangeResult:
-        if "migrate" in body:
-            return self._migrate(body["migrate"], preview=True)
-        if "plan" in body or "custom_plan" in body:
-            return self._change(body, preview=True)
-        timing = body.get("pause", body.get("resume", body))["timing"]
-        subscription = self._addressed(timing)
-        if "pause" in body:
-            return pause_billing(subscription=subscription, timing=timing, preview=True)
-        if "resume" in body:
-            return resume_billing(subscription=subscription, timing=timing, preview=True)
-        if "customizations" in body:
-            edits = edits_of(body["customizations"])
-            return revise_subscription(subscription=subscription, timing=timing, edits=edits, preview=True)
-        return end_subscription(subscription=subscription, timing=timing, preview=True)
-
-    def _timing(self) -> Timing:
+    def timing(self) -> Timing:
         timing: Timing = self.read_body(TimingSerializer)["timing"]
         return timing
 
-    def _addressed(self, timing: Timing | None = None) -> Subscription:
+    def subscription(self, timing: Timing | None = None) -> Subscription:
         """The subscription in the path; `timing`, where it is a moment in the past, must be allowed to the caller."""
         check_backdate(self.request, timing if isinstance(timing, datetime) else None)
         found: Subscription = find(
@@ -139,9 +114,9 @@ class SubscriptionChangeViewSet(WireViewSet):
         )
         return found
 
-    def _change(self, body: dict[str, Any], *, preview: bool = False) -> ChangeResult:
+    def changed(self, body: dict[str, Any], *, preview: bool = False) -> ChangeResult:
         timing, named, custom = body["timing"], body.get("plan"), body.get("custom_plan")
-        subscription = self._addressed(timing)
+        subscription = self.subscription(timing)
         now = clock.now()
         sold_at = max(now, moment_of(timing, subscription=subscription, now=now))
         return change_subscription(
@@ -160,8 +135,8 @@ class SubscriptionChangeViewSet(WireViewSet):
             preview=preview,
         )
 
-    def _migrate(self, body: dict[str, Any], *, preview: bool = False) -> ChangeResult:
-        subscription = self._addressed(body["timing"])
+    def migrated(self, body: dict[str, Any], *, preview: bool = False) -> ChangeResult:
+        subscription = self.subscription(body["timing"])
         return migrate_subscription(
             subscription=subscription,
             timing=body["timing"],

@@ -180,3 +180,16 @@ class ItemUpdateResultSerializer(WireSerializer):
     currency = TextField()
     invoice_id = ULIDField(required=False)
     late_usage = serializers.BooleanField(required=False)
+
+
+class CouponRedemptionInputSerializer(WireSerializer):
+    coupon_code = TextField(max_length=64)
+
+
+class CouponRedemptionSerializer(WireSerializer):
+    """Charges whose service starts from `effectiveFrom` until `effectiveTo` are reduced; without the latter, all."""
+
+    coupon_code = TextField(source="coupon.code")
+    running_number = serializers.IntegerField(source="item.running_number")
+    effective_from = TimeField()
+    effective_to = TimeField(required=False)

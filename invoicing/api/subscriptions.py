@@ -20,6 +20,8 @@ from customers.models import Customer
 from customers.selectors import living_customer
 from invoicing.api.subscription_inputs import (
     CALENDAR,
+    CouponRedemptionInputSerializer,
+    CouponRedemptionSerializer,
     ItemUpdateResultSerializer,
     ItemUpdateSerializer,
     SubscriptionCreateSerializer,
@@ -28,11 +30,12 @@ from invoicing.api.subscription_inputs import (
 from invoicing.services.delete_subscription import delete_subscription
 from invoicing.services.start_subscription import calendar_anchor, next_cycle_start, start_subscription
 from invoicing.services.update_item import update_item
+from invoicing.services.use_coupon import use_coupon
 from subscriptions.api.plan_serializers import plan_terms
 from subscriptions.api.subscription_serializers import SubscriptionExpandedSerializer, SubscriptionSerializer
 from subscriptions.choices import SubscriptionStatus
 from subscriptions.errors import field_error
-from subscriptions.models import Subscription
+from subscriptions.models import CouponRedemption, Subscription
 from subscriptions.selectors import plan_named, subscriptions_expanded, subscriptions_shown, with_status
 from subscriptions.timing import IMMEDIATE, NEXT_BILLING_CYCLE
 
@@ -75,22 +78,13 @@ class SubscriptionViewSet(WireViewSet):
     )
     def create(self, request: Request) -> Response:
         body = self.read_body(SubscriptionCreateSerializer)
-        customer = _customer_of(body)
-        active_from = _start(customer, body.get("timing", IMMEDIATE))
-        check_backdate(request, active_from)
-        named, custom = body.get("plan"), body.get("custom_plan")
+        custom = body.get("custom_plan")
         subscription = start_subscription(
-            customer=customer,
-            plan=plan_named(**{"version": None, **named}, at=max(clock.now(), active_from)) if named else None,
-            custom_plan=plan_terms(custom) if custom else None,
-            active_from=active_from,
-            billing_anchor=_anchor(customer, body.get("billing_anchor"), active_from),
-            starting_phase=body.get("starting_phase"),
+            **start_terms(request, body),
             name=body.get("name"),
             description=body.get("description", (custom or {}).get("description")),
             metadata=body.get("metadata", (custom or {}).get("metadata")),
             settlement_mode=body.get("settlement_mode"),
-            quantities=body.get("quantities"),
         )
         return self.show(subscription, status=status.HTTP_201_CREATED)
 
@@ -149,6 +143,38 @@ class SubscriptionItemViewSet(WireViewSet):
             "late_usage": result.late or None,
         }
         return self.show(shown)
+
+    @extend_schema(
+        operation_id="redeemSubscriptionItemCoupon",
+        request=CouponRedemptionInputSerializer,
+        responses={201: CouponRedemptionSerializer},
+    )
+    def redeem(self, request: Request, *, runningNumber: int, **kwargs: str) -> Response:  # noqa: N803 - as above
+        """Redeem a coupon on the item, from now on. Its preview is `redeemCoupon` of `preview-change`."""
+        subscription = find(self.get_queryset(), self.addressed, what="subscription")
+        code = self.read_body(CouponRedemptionInputSerializer)["coupon_code"]
+        use_coupon(subscription=subscription, running_number=runningNumber, code=code)
+        redemption = CouponRedemption.objects.select_related("coupon", "item").get(
+            coupon__code=code, item__subscription=subscription, item__running_number=runningNumber
+        )
+        return self.show(redemption, CouponRedemptionSerializer, status=status.HTTP_201_CREATED)
+
+
+def start_terms(request: Request, body: dict[str, Any]) -> dict[str, Any]:
+    """What decides over the money of a new subscription, from a validated body; a start in the past must be allowed."""
+    customer = _customer_of(body)
+    active_from = _start(customer, body.get("timing", IMMEDIATE))
+    check_backdate(request, active_from)
+    named, custom = body.get("plan"), body.get("custom_plan")
+    return {
+        "customer": customer,
+        "plan": plan_named(**{"version": None, **named}, at=max(clock.now(), active_from)) if named else None,
+        "custom_plan": plan_terms(custom) if custom else None,
+        "active_from": active_from,
+        "billing_anchor": _anchor(customer, body.get("billing_anchor"), active_from),
+        "starting_phase": body.get("starting_phase"),
+        "quantities": body.get("quantities"),
+    }
 
 
 def check_backdate(request: Request, moment: datetime | None) -> None:

@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 from customers.api.suppliers import SupplierViewSet
 from invoicing.api.apps import AppViewSet, CustomerAppViewSet, StripeWebhookViewSet
 from invoicing.api.balances import BalanceViewSet, CreditNoteViewSet
+from invoicing.api.change_previews import SubscriptionPreviewViewSet
 from invoicing.api.customers import BilledCustomerViewSet
 from invoicing.api.invoices import InvoiceViewSet, SimulationViewSet
 from invoicing.api.migrations import MigrationItemViewSet, MigrationViewSet
@@ -39,10 +40,11 @@ CHANGES = {
     "restore": "restore",
     "pause": "pause",
     "resume": "resume",
-    "preview-change": "preview",
 }
 MIGRATION = "billing/profile-migrations/<str:migrationId>"
 urlpatterns = [
+    path("subscriptions/preview", SubscriptionPreviewViewSet.as_view({"post": "start"})),
+    path("subscriptions/<str:subscriptionId>/preview-change", SubscriptionPreviewViewSet.as_view({"post": "preview"})),
     *router.urls,
     path(f"{MIGRATION}/items", MigrationItemViewSet.as_view({"get": "list"})),
     path(f"{MIGRATION}/impacts", MigrationItemViewSet.as_view({"get": "impacts"})),
@@ -61,6 +63,10 @@ urlpatterns = [
     path(
         "subscriptions/<str:subscriptionId>/items/<int:runningNumber>",
         SubscriptionItemViewSet.as_view({"put": "update"}),
+    ),
+    path(
+        "subscriptions/<str:subscriptionId>/items/<int:runningNumber>/coupons",
+        SubscriptionItemViewSet.as_view({"post": "redeem"}),
     ),
     path(
         "subscriptions/<str:subscriptionId>/addons",

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from invoicing.services.bill_change import ChangeResult, bill_change
+from invoicing.services.bill_change import bill_change
+from invoicing.services.change_result import ChangeResult
 from invoicing.services.notify_change import notify_change
 from subscriptions.choices import UsageOnChange
 from subscriptions.models import Plan, Subscription

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from core import clock
 from core.money import ZERO, round_money
-from invoicing.services.bill_change import ChangeResult, bill_change
+from invoicing.services.bill_change import bill_change
+from invoicing.services.change_result import ChangeResult
 from invoicing.services.delete_subscription import delete_subscription
 from invoicing.services.notify_change import notify_change
 from subscriptions.models import Subscription

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from core import clock
-from invoicing.services.bill_change import ChangeResult
+from invoicing.services.change_result import ChangeResult
 from invoicing.services.change_subscription import change_subscription
 from subscriptions.errors import NotChangeable, field_error
 from subscriptions.models import Plan, Subscription

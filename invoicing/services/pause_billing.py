@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from invoicing.services.bill_change import ChangeResult, bill_change
+from invoicing.services.bill_change import bill_change
+from invoicing.services.change_result import ChangeResult
 from subscriptions.models import Subscription
 from subscriptions.services.pause_subscription import pause_subscription
 from subscriptions.timing import Timing

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from invoicing.services.bill_change import ChangeResult, bill_change
+from invoicing.services.bill_change import bill_change
+from invoicing.services.change_result import ChangeResult
 from subscriptions.edits import Edit
 from subscriptions.models import Subscription
 from subscriptions.services.edit_subscription import edit_subscription

@@ -18,6 +18,7 @@ from invoicing.models import BilledWindow
 from invoicing.services.close_customers import bill_customer
 from invoicing.services.collect import collect_invoices
 from invoicing.services.sync_gathering import sync_customers
+from invoicing.services.use_coupon import is_billed_now
 from subscriptions.item_update import ItemUpdate, ItemUpdateResult
 from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.pricing import parse_price
@@ -62,8 +63,7 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
         else:
             late = _report(item, update)
         if update.coupon_code:
-            is_billed = BilledWindow.objects.filter(item=item, span__contains=now).exists()
-            redeem_coupon(item=item, code=update.coupon_code, at=now, billed=is_billed)
+            redeem_coupon(item=item, code=update.coupon_code, at=now, billed=is_billed_now(item))
         sync_customers([customer_id], as_of=now)
         _refuse_negative(_computed(customer_id, now, take=_due_or_amending(now)), item.subscription_id)
         next_at, next_amount = _next_billing(item.subscription)

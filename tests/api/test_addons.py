@@ -237,3 +237,40 @@ def test_an_addon_with_a_feature_shows_it(api):
     make_feature(key="phone")
     made = data(api.post("/addons", SUPPORT | {"rateCards": [SUPPORT_CARD | {"featureKey": "phone"}]}), 201)
     assert made["rateCards"][0]["featureKey"] == "phone"
+
+
+def test_a_purchase_and_its_changes_are_previewed(api, subscription):
+    """Two at 30.00 for half of April are 30.00; ended on the 21st, 10 of the 15 days come back: 20.00."""
+    path, addon = subscription
+    body = {"quantity": 2, "timing": "immediate", "addon": {"id": addon["id"]}}
+
+    def preview(on, **said):
+        answer = data(at_time(on, lambda: api.post(f"{path}/preview-change", said)))
+        return {name: answer[name] for name in ("creditAmount", "chargeAmount", "dueNow", "nextAmount")}
+
+    assert preview("2026-04-16", buyAddon=body) == {
+        "creditAmount": "0.00",
+        "chargeAmount": "30.00",
+        "dueNow": "30.00",
+        "nextAmount": "110.00",
+    }
+    assert data(api.get(f"{path}/addons")) == []
+    bought = at_time("2026-04-16", lambda: data(api.post(f"{path}/addons", body | {"name": "Support"}), 201))
+    end = {"id": bought["id"], "quantity": 0}
+    assert preview("2026-04-21", changeAddon=end) == {
+        "creditAmount": "20.00",
+        "chargeAmount": "0.00",
+        "dueNow": "0.00",
+        "nextAmount": "50.00",
+    }
+    assert at_time("2026-04-21", lambda: data(api.get(f"{path}/addons/{bought['id']}")))["quantity"] == 2
+
+
+def test_a_preview_of_an_addon_names_what_is_wrong(api, subscription):
+    path, _ = subscription
+    unknown = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+    buy = {"quantity": 1, "timing": "immediate", "addon": {"id": unknown}}
+    assert fields_at_fault(api.post(f"{path}/preview-change", {"buyAddon": buy})) == {"addon.id": "addon_not_found"}
+    both = {"buyAddon": buy, "timing": "immediate"}
+    assert fields_at_fault(api.post(f"{path}/preview-change", both)) == {"buyAddon": "stands_alone"}
+    refused(api.post(f"{path}/preview-change", {"changeAddon": {"id": unknown, "quantity": 0}}), 404)

@@ -7,7 +7,7 @@ from core.ids import to_text
 from invoicing.models import BalanceEntry, CreditNote, Invoice, InvoiceLine
 from subscriptions.models import Subscription
 from tests.api.client import Api, data, fields_at_fault, refused
-from tests.make import at, make_plan
+from tests.make import at, make_customer, make_default_profile, make_plan
 from tests.services.changes import flat_plan, invoices, notes, run, subscribe, vat_customer
 
 pytestmark = pytest.mark.django_db
@@ -263,3 +263,58 @@ def test_balance_ledger_and_credit_notes_are_read(api):
     assert [(line["name"], line["amount"]) for line in note["lines"]] == [("Unused part: Pro fee", "30.00")]
     assert data(api.get(f"/credit-notes/{note['id']}")) == note
     assert note["id"] == ledger[1]["creditNoteId"]
+
+
+def test_a_preview_takes_back_what_was_scheduled(api):
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    data(post(api, subscription, "cancel", timing="next_billing_cycle"))
+    preview = previewed(api, subscription, "2026-04-20", unschedule={})
+    assert (preview["dueNow"], preview["nextAmount"]) == ("0.00", "30.00")
+    assert preview["nextBillingAt"] == "2026-05-01T00:00:00Z"
+
+
+def test_a_coupon_is_previewed_and_redeemed_on_an_item(api):
+    """April is charged already; May is 15.00 with half off."""
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    data(api.post("/coupons", {"code": "HALF", "percentage": 50, "periods": 1}), 201)
+    preview = previewed(api, subscription, "2026-04-16", redeemCoupon={"runningNumber": 1, "couponCode": "HALF"})
+    assert (preview["dueNow"], preview["nextAmount"]) == ("0.00", "15.00")
+    with clock.frozen_at(at("2026-04-16")):
+        redeemed = data(api.post(path(subscription, "items/1/coupons"), {"couponCode": "HALF"}), 201)
+        again = data(api.post(path(subscription, "items/1/coupons"), {"couponCode": "HALF"}), 201)
+    assert (
+        redeemed
+        == again
+        == {
+            "couponCode": "HALF",
+            "runningNumber": 1,
+            "effectiveFrom": "2026-05-01T00:00:00Z",
+            "effectiveTo": "2026-06-01T00:00:00Z",
+        }
+    )
+    run("2026-05-01")
+    assert invoices()[-1][1] == "15.00"
+
+
+def test_what_a_coupon_on_an_item_refuses(api):
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    for body, fault in (({}, "couponCode"), ({"couponCode": "NONE"}, "couponCode")):
+        assert fault in fields_at_fault(post(api, subscription, "items/1/coupons", **body))
+    refused(post(api, subscription, "items/2/coupons", couponCode="NONE"), 404)
+    refused(post(Api("subscriptions:read"), subscription, "items/1/coupons", couponCode="NONE"), 403)
+    refused(post(api, subscription, "preview-change", redeemCoupon={"runningNumber": 2, "couponCode": "X"}), 404)
+
+
+def test_a_new_subscription_is_previewed(api):
+    """15 of 30 days of 30.00 are 15.00."""
+    make_customer()
+    make_default_profile()
+    flat_plan("basic", "30.00")
+    before = stored()
+    body = {"customerKey": "acme", "plan": {"key": "basic"}, "billingAnchor": "calendar"}
+    with clock.frozen_at(at("2026-04-16")):
+        preview = data(api.post("/subscriptions/preview", body))
+        refused(api.post("/subscriptions/preview", body | {"customerKey": "nobody"}), 400)
+    assert stored() == before
+    assert (preview["chargeAmount"], preview["dueNow"], preview["nextAmount"]) == ("15.00", "15.00", "30.00")
+    assert preview["nextBillingAt"] == "2026-05-01T00:00:00Z"

@@ -57,7 +57,8 @@ def offered(subscription, *cards, phase="phase_1", most=None, **overrides):
 
 def buy(subscription, addon, on="2026-04-16", quantity=1, timing="immediate"):
     with clock.frozen_at(at(on)):
-        return add_addon(subscription=subscription, addon=addon, quantity=quantity, timing=timing)
+        add_addon(subscription=subscription, addon=addon, quantity=quantity, timing=timing)
+    return SubscriptionAddOn.objects.get(subscription=subscription, addon=addon)
 
 
 def change(purchase, on, quantity, timing="immediate"):

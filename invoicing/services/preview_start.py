@@ -1,0 +1,53 @@
+"""Shows what a new subscription would bill at its start and at its next billing date, writing nothing."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+
+from core import clock
+from core.locks import lock_customers
+from customers.models import Customer
+from invoicing.services.change_result import ChangeResult, change_result
+from invoicing.services.close_customers import bill_customer
+from invoicing.services.sync_gathering import sync_customers
+from subscriptions.models import Plan
+from subscriptions.plan_terms import PlanTerms
+from subscriptions.services.create_subscription import create_subscription
+
+
+def preview_start(
+    *,
+    customer: Customer,
+    active_from: datetime,
+    plan: Plan | None = None,
+    custom_plan: PlanTerms | None = None,
+    billing_anchor: datetime | None = None,
+    starting_phase: str | None = None,
+    quantities: Mapping[str, Decimal] | None = None,
+) -> ChangeResult:
+    """What `start_subscription` with the same values bills first: the lines that are due now, of this subscription
+    alone. Refuses what that refuses."""
+    with transaction.atomic():
+        lock_customers([customer.id])
+        subscription = create_subscription(
+            customer=customer,
+            plan=plan,
+            custom_plan=custom_plan,
+            active_from=active_from,
+            billing_anchor=billing_anchor,
+            starting_phase=starting_phase,
+            quantities=quantities,
+        )
+        now = clock.now()
+        sync_customers([customer.id], as_of=now)
+        close = bill_customer(
+            customer.id,
+            as_of=now,
+            take=lambda line: line.invoice_at <= now and line.obligation.subscription.id == subscription.id,
+        )
+        sync_customers([customer.id], as_of=now)
+        result = change_result(subscription, close=close)
+        transaction.set_rollback(True)
+    return result

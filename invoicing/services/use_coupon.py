@@ -1,0 +1,32 @@
+"""Redeems a coupon on an item of a subscription, and shows what the next bill comes to with it (billing rules 3)."""
+
+from django.db import transaction
+
+from core import clock
+from core.locks import lock_customers
+from invoicing.models import BilledWindow
+from invoicing.services.change_result import ChangeResult, change_result
+from invoicing.services.sync_gathering import sync_customers
+from subscriptions.models import Subscription, SubscriptionItem
+from subscriptions.selectors import find_item
+from subscriptions.services.redeem_coupon import redeem_coupon
+
+
+def use_coupon(*, subscription: Subscription, running_number: int, code: str, preview: bool = False) -> ChangeResult:
+    """As `redeem_coupon`, from now on; what waits to be billed is reduced, and nothing that was billed comes back. With
+    `preview` nothing is kept. UnknownItem (NotFound) where there is no such item."""
+    with transaction.atomic():
+        lock_customers([subscription.customer_id])
+        item = find_item(subscription_id=subscription.pk, running_number=running_number)
+        now = clock.now()
+        redeem_coupon(item=item, code=code, at=now, billed=is_billed_now(item))
+        sync_customers([subscription.customer_id], as_of=now)
+        result = change_result(item.subscription)
+        if preview:
+            transaction.set_rollback(True)
+    return result
+
+
+def is_billed_now(item: SubscriptionItem) -> bool:
+    """Whether the item is charged for the present moment already."""
+    return BilledWindow.objects.filter(item=item, span__contains=clock.now()).exists()
