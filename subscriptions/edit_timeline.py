@@ -53,13 +53,15 @@ class Timeline:
 
     def _add_item(self, edit: AddItem) -> None:
         phase = self._open_phase(edit.phase_key)
+        self._refuse_addon(edit.card.key)
         start = max(self.at, phase.active_from)
         ended = self._end_items(phase, edit.card.key, start)
         if ended and not self.subscription.pro_rating_enabled and start != phase.active_from:
             calendar = calendar_of(self.subscription)
             if period_at(calendar, calendar.cadence, start).start != start:
                 raise self._wrong("no_proration", "Whole periods are billed: give the new price at the next cycle.")
-        for other in self._in(phase):
+        of_addons = [r for r in self.revisions if r.item.purchase_id is not None and _overlaps(r, phase)]
+        for other in (*self._in(phase), *of_addons):
             by_usage = other.price is not None and other.price["type"] != "flat"
             clashes = by_usage and not edit.card.is_flat and edit.card.price is not None
             if (
@@ -82,6 +84,7 @@ class Timeline:
 
     def _remove_item(self, edit: RemoveItem) -> None:
         phase = self._open_phase(edit.phase_key)
+        self._refuse_addon(edit.item_key)
         if not self._end_items(phase, edit.item_key, max(self.at, phase.active_from)):
             raise self._wrong("item_not_found", f"Phase {phase.key} has no item {edit.item_key} then.")
 
@@ -179,8 +182,18 @@ class Timeline:
         return Duration("", 0, length.days, length.seconds)
 
     def _in(self, phase: SubscriptionPhase) -> list[ItemRevision]:
-        """The revisions of the phase that have any time."""
-        return [r for r in self.revisions if r.phase == phase and r.active_to != r.active_from]
+        """The revisions of the phase that have any time. Those of add-ons keep to their purchase, not to phases."""
+        own = (r for r in self.revisions if r.phase == phase and r.item.purchase_id is None)
+        return [r for r in own if r.active_to != r.active_from]
+
+    def _refuse_addon(self, key: str) -> None:
+        item = self.items.get(key)
+        if item is not None and item.purchase is not None:
+            raise self._wrong(
+                "addon_item",
+                f"Item {item.running_number} ({key}) belongs to the add-on {item.purchase.name}: change the quantity "
+                "of that purchase instead.",
+            )
 
     def _phase(self, key: str) -> SubscriptionPhase:
         for phase in self.phases:
@@ -199,6 +212,11 @@ class Timeline:
 
     def _wrong(self, code: str, message: str) -> Exception:
         return field_error(self.field, code, f"{message} Nothing was changed.")
+
+
+def _overlaps(revision: ItemRevision, phase: SubscriptionPhase) -> bool:
+    begins_before_it_ends = phase.active_to is None or revision.active_from < phase.active_to
+    return begins_before_it_ends and revision.active_to != revision.active_from and _lasts(revision, phase.active_from)
 
 
 def _lasts(row: SubscriptionPhase | ItemRevision, moment: datetime) -> bool:

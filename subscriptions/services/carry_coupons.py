@@ -23,16 +23,23 @@ def carry_coupons(*, old: Subscription, new: Subscription, at: datetime) -> None
         target = targets.get(redemption.item.key)
         if target is None or (redemption.coupon.plan_keys and plan_key not in redemption.coupon.plan_keys):
             continue
-        if redemption.effective_to is not None and _cadence(target, at) != _cadence(redemption.item, at):
-            continue
-        CouponRedemption.objects.create(
-            coupon=redemption.coupon,
-            item=target,
-            redeemed_at=redemption.redeemed_at,
-            effective_from=redemption.effective_from,
-            effective_to=redemption.effective_to,
-            continues=redemption,
-        )
+        carry_coupon(redemption, target, at, begins=redemption.effective_from)
+
+
+def carry_coupon(
+    redemption: CouponRedemption, target: SubscriptionItem, at: datetime, *, begins: datetime
+) -> CouponRedemption | None:
+    """Let one redemption run on from `begins`, on `target`; None where it ends but the cadence is another."""
+    if redemption.effective_to is not None and _cadence(target, at) != _cadence(redemption.item, at):
+        return None
+    return CouponRedemption.objects.create(
+        coupon=redemption.coupon,
+        item=target,
+        redeemed_at=redemption.redeemed_at,
+        effective_from=begins,
+        effective_to=redemption.effective_to,
+        continues=redemption,
+    )
 
 
 def _cadence(item: SubscriptionItem, at: datetime) -> str | None:

@@ -34,7 +34,9 @@ def edit_subscription(*, subscription: Subscription, at: datetime, edits: Sequen
     revisions = list(ItemRevision.objects.filter(item__subscription=subscription).select_related("item", "phase"))
     before = {revision.pk: (revision.active_from, revision.active_to) for revision in revisions}
     now = clock.now()
-    timeline = Timeline(subscription, phases, revisions, list(subscription.items.all()), at=at, now=now)
+    timeline = Timeline(
+        subscription, phases, revisions, list(subscription.items.select_related("purchase")), at=at, now=now
+    )
     for number, edit in enumerate(edits):
         field = f"customizations.{number}"
         timeline.apply(_checked(edit, subscription, field) if isinstance(edit, AddItem) else edit, field)

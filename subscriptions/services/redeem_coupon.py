@@ -14,7 +14,7 @@ from subscriptions.facts import calendar_of
 from subscriptions.models import Coupon, CouponRedemption, ItemRevision, Subscription, SubscriptionItem
 from subscriptions.pricing import IN_ADVANCE, FlatPrice, parse_price
 from subscriptions.selectors import item_period, revision_at
-from subscriptions.services.carry_coupons import carry_coupons
+from subscriptions.services.carry_coupons import carry_coupon, carry_coupons
 from subscriptions.services.mark_for_billing import mark_for_billing
 
 
@@ -25,7 +25,8 @@ def redeem_coupon(*, item: SubscriptionItem, code: str, at: datetime, billed: bo
     It counts from the item's current period on; where that was charged in advance already, from the next one: a coupon
     gives no money back. A period that begins at that very moment may be charged or not: `billed` says which. Either
     way none of the coupon's periods is lost. A coupon that still runs on the item is answered again and not counted
-    twice.
+    twice. One that a change of plan left behind on the item of that key runs on, within its bounds; once it is used up
+    there it stays so.
 
     InvalidInput where there is no such coupon or the item is not active; `CouponNotRedeemable` where it is archived,
     expired, used up, of another currency or not for this item or plan.
@@ -42,21 +43,25 @@ def redeem_coupon(*, item: SubscriptionItem, code: str, at: datetime, billed: bo
             "item_not_active",
             f"Item {item.running_number} ({item.key}) charges nothing at {at:%Y-%m-%d %H:%M} UTC; nothing was changed.",
         )
-    earlier = coupon.redemptions.filter(item=item).first()
-    if earlier is not None:
-        if earlier.effective_to is None or earlier.effective_to > at:
-            return earlier
+    earlier = _earlier(coupon, item)
+    if earlier is not None and earlier.effective_to is not None and earlier.effective_to <= at:
         raise CouponNotRedeemable(code, "was used up on this item")
-    _check_redeemable(coupon, item)
-    effective_from, effective_to = _effective_span(coupon, revision, at, billed)
-    redemption = CouponRedemption.objects.create(
-        coupon=coupon, item=item, effective_from=effective_from, effective_to=effective_to
-    )
+    if earlier is not None and earlier.item_id == item.pk:
+        return earlier
+    _check_redeemable(coupon, item, again=earlier is not None)
+    begins, ends = _effective_span(coupon, revision, at, billed)
+    if earlier is not None:
+        redemption = _continued(earlier, item, at, begins)
+    else:
+        redemption = CouponRedemption.objects.create(coupon=coupon, item=item, effective_from=begins, effective_to=ends)
+    effective_from = redemption.effective_from
     successor = Subscription.objects.filter(previous=item.subscription, active_from__gt=at).first()
     if successor is not None:
         carry_coupons(old=item.subscription, new=successor, at=successor.active_from)
     mark_for_billing(
-        subscription=item.subscription, changed_from=effective_from, due_at=max(clock.now(), effective_from)
+        subscription=item.subscription,
+        changed_from=max(effective_from, item.subscription.active_from),
+        due_at=max(clock.now(), effective_from),
     )
     record(
         verb="subscription.coupon_redeemed",
@@ -67,7 +72,28 @@ def redeem_coupon(*, item: SubscriptionItem, code: str, at: datetime, billed: bo
     return redemption
 
 
-def _check_redeemable(coupon: Coupon, item: SubscriptionItem) -> None:
+def _earlier(coupon: Coupon, item: SubscriptionItem) -> CouponRedemption | None:
+    """The latest redemption on the item, or on the item of its key in the subscriptions that this one has succeeded."""
+    chain, previous = [item.subscription_id], item.subscription.previous_id
+    while previous is not None:
+        chain.append(previous)
+        previous = Subscription.objects.values_list("previous_id", flat=True).get(pk=previous)
+    found = coupon.redemptions.filter(item__key=item.key, item__subscription_id__in=chain).select_related("item")
+    return min(found, key=lambda redemption: chain.index(redemption.item.subscription_id), default=None)
+
+
+def _continued(earlier: CouponRedemption, item: SubscriptionItem, at: datetime, begins: datetime) -> CouponRedemption:
+    if earlier.effective_to is not None and earlier.effective_to <= begins:
+        raise CouponNotRedeemable(earlier.coupon.code, "comes too late: its last period is charged already")
+    redemption = carry_coupon(earlier, item, at, begins=max(begins, earlier.effective_from))
+    if redemption is None:
+        raise CouponNotRedeemable(
+            earlier.coupon.code, "was redeemed on this item when it was billed by another cadence"
+        )
+    return redemption
+
+
+def _check_redeemable(coupon: Coupon, item: SubscriptionItem, *, again: bool) -> None:
     subscription = item.subscription
     if coupon.archived_at is not None:
         raise CouponNotRedeemable(coupon.code, "is archived")
@@ -83,7 +109,7 @@ def _check_redeemable(coupon: Coupon, item: SubscriptionItem) -> None:
     if coupon.plan_keys and plan_key not in coupon.plan_keys:
         raise CouponNotRedeemable(coupon.code, "is not for this plan")
     limit = coupon.redemption_limit
-    if limit is not None and coupon.redemptions.filter(continues=None).count() >= limit:
+    if not again and limit is not None and coupon.redemptions.filter(continues=None).count() >= limit:
         raise CouponNotRedeemable(coupon.code, f"was redeemed {limit} times, which is its limit")
 
 

@@ -7,7 +7,13 @@ import pytest
 from core import clock
 from core.errors import Conflict
 from invoicing.services.continue_subscription import continue_subscription
+from invoicing.services.end_subscription import end_subscription
+from invoicing.services.pause_billing import pause_billing
+from invoicing.services.resume_billing import resume_billing
+from invoicing.services.revise_subscription import revise_subscription
+from subscriptions.edits import AddItem
 from subscriptions.models import Coupon, CouponRedemption, Subscription
+from subscriptions.plan_terms import RateCardTerms
 from subscriptions.services.redeem_coupon import redeem_coupon
 from tests.make import at, flat_card
 from tests.services.changes import (
@@ -152,3 +158,106 @@ def test_a_change_taken_back_leaves_the_coupon_where_it_was():
     assert CouponRedemption.objects.count() == 1
     run("2026-05-01")
     assert totals() == ["45.00", "45.00"]
+
+
+def test_a_downgrade_gives_back_what_was_paid_with_the_coupon():
+    """45.00 paid of 90.00: 22.50 come back, of which half of 15.00 takes 7.50; the rest of 15.00 is a credit note."""
+    subscription = subscribe_with(flat_plan("pro", "90.00"), percentage=Decimal(50))
+    result = change(subscription, flat_plan("basic", "30.00"))
+    assert lines(result.invoice_ids[0]) == [("Basic fee", "7.50"), ("Unused part: Pro fee", "-7.50")]
+    assert [(net, gross) for _, net, gross, _, _ in notes()] == [("15.00", "15.00")]
+    run("2026-05-01")
+    # May is the coupon's second period: 15.00, which the balance pays. June is whole.
+    run("2026-06-01")
+    assert totals() == ["45.00", "0.00", "15.00", "30.00"]
+    assert_books_are_clean("2026-06-01T00:30")
+
+
+@pytest.mark.parametrize(
+    ("terms", "paid", "back"),
+    [
+        ({"percentage": Decimal(50)}, "15.00", "7.50"),
+        ({"amount": Decimal(5), "currency": "EUR"}, "25.00", "12.50"),
+        ({"amount": Decimal(40), "currency": "EUR"}, "0.00", None),
+    ],
+)
+def test_a_cancelation_gives_back_half_of_what_was_paid_with_the_coupon(terms, paid, back):
+    subscription = subscribe_with(flat_plan("basic", "30.00"), **terms)
+    with clock.frozen_at(at("2026-04-16")):
+        end_subscription(subscription=subscription, timing="immediate")
+    assert totals() == [paid]
+    assert [gross for _, _, gross, _, _ in notes()] == ([back] if back else [])
+    assert_books_are_clean("2026-04-16T00:30")
+
+
+def test_a_pause_counts_among_the_periods_of_a_coupon():
+    """Half off April and May. Paused over the boundary: 7.50 of April come back, half of 15.48 is charged for May."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50))
+    with clock.frozen_at(at("2026-04-16")):
+        pause_billing(subscription=subscription, timing="immediate")
+    with clock.frozen_at(at("2026-05-16")):
+        resume_billing(subscription=Subscription.objects.get(pk=subscription.pk), timing="immediate")
+    run("2026-06-01")
+    assert ([gross for _, _, gross, _, _ in notes()], totals()) == (["7.50"], ["15.00", "7.74", "30.00"])
+
+
+def test_an_edit_gives_back_and_charges_with_the_coupon():
+    """30.00 becomes 90.00 by an edit: 7.50 come back, half of 45.00 is charged."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50))
+    card = RateCardTerms(key="base", name="Base", type="flat_fee", billing_cadence="P1M", price=fee("90.00"))
+    with clock.frozen_at(at("2026-04-16")):
+        revise_subscription(subscription=subscription, timing="immediate", edits=[AddItem("phase_1", card)])
+    run("2026-05-01")
+    run("2026-06-01")
+    assert totals() == ["15.00", "15.00", "45.00", "90.00"]
+
+
+def test_a_coupon_that_is_used_up_is_not_redeemed_again_after_a_change():
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50), periods=1)
+    run("2026-05-01")
+    successor = change(subscription, flat_plan("pro", "90.00"), "2026-05-16").successor
+    with pytest.raises(Conflict, match="Coupon C was used up on this item"):
+        redeem(successor, "2026-05-17")
+    third = change(successor, flat_plan("team", "60.00"), "2026-05-18").successor
+    with pytest.raises(Conflict, match="Coupon C was used up on this item"):
+        redeem(third, "2026-05-19")
+    assert CouponRedemption.objects.count() == 1
+
+
+def test_a_coupon_that_stayed_behind_runs_on_within_its_bounds_when_its_plan_comes_back():
+    """For Basic alone, April to June. Pro from 16 April to 1 May; from then on Basic, where it counts once still."""
+    basic = flat_plan("basic", "30.00")
+    subscription = subscribe_with(basic, percentage=Decimal(50), periods=3, plan_keys=["basic"], redemption_limit=1)
+    pro = change(subscription, flat_plan("pro", "90.00")).successor
+    with pytest.raises(Conflict, match="is not for this plan"):
+        redeem(pro, "2026-04-17")
+    back = change(pro, basic, "2026-05-01").successor
+    redeem(back, "2026-05-02")
+    carried = CouponRedemption.objects.get(item=base_of(back))
+    # May is charged whole already: June is its last.
+    assert (carried.effective_from, carried.effective_to) == (at("2026-06-01"), at("2026-07-01"))
+    for day in ("2026-06-01", "2026-07-01"):
+        run(day)
+    assert totals()[-3:] == ["30.00", "15.00", "30.00"]
+
+
+def test_a_coupon_that_stayed_behind_comes_too_late_for_its_last_period():
+    basic = flat_plan("basic", "30.00")
+    subscription = subscribe_with(basic, percentage=Decimal(50), periods=1, plan_keys=["basic"])
+    pro = change(subscription, flat_plan("pro", "90.00"), "2026-04-10").successor
+    back = change(pro, basic, "2026-04-16").successor
+    with pytest.raises(Conflict, match="comes too late: its last period is charged already"):
+        redeem(back, "2026-04-17")
+
+
+def test_a_months_coupon_is_not_redeemed_again_on_a_year():
+    yearly = flat_plan(
+        "yearly",
+        None,
+        cards=(flat_card(name="Year", price=fee("360.00"), billing_cadence="P1Y"),),
+        billing_cadence="P1Y",
+    )
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50), periods=24)
+    successor = change(subscription, yearly, billing_anchor=at("2026-04-16")).successor
+    with pytest.raises(Conflict, match="was redeemed on this item when it was billed by another cadence"):
+        redeem(successor, "2026-04-17")
