@@ -1,10 +1,12 @@
 """What the lists of meters, features and events can be narrowed by."""
 
+from datetime import timedelta
 from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
 
+from core import clock
 from core.rest.filters import AnyIdFilter, AnyOfFilter, BooleanFilter, TimeFilter, WireFilterSet
 from customers.models import UsageSubject
 from entitlements.models import UsageEvent
@@ -37,8 +39,12 @@ class FeatureFilterSet(WireFilterSet):
         return queryset if self.form.cleaned_data.get("includeArchived") else queryset.filter(archived_at=None)
 
 
+DEFAULT_RANGE = timedelta(hours=72)
+
+
 class EventFilterSet(WireFilterSet):
-    """`id` and `subject` match in part; times are inclusive at both ends, as the clients document them."""
+    """`id` and `subject` match in part; times are inclusive at both ends. Without `from`, the last 72 hours, or those
+    before `to`: as the clients document it."""
 
     id = django_filters.CharFilter(field_name="external_id", lookup_expr="icontains")
     subject = django_filters.CharFilter(field_name="subject", lookup_expr="icontains")
@@ -52,6 +58,13 @@ class EventFilterSet(WireFilterSet):
             return queryset
         subjects = UsageSubject.objects.filter(customer__in=value, deleted_at=None)
         return queryset.filter(subject__in=subjects.values("key"))
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        queryset = super().filter_queryset(queryset)
+        if self.form.cleaned_data.get("from") is None:
+            last = self.form.cleaned_data.get("to") or clock.now()
+            queryset = queryset.filter(time__gte=last - DEFAULT_RANGE)
+        return queryset
 
 
 # A word of Python, so it can't be declared in the class.

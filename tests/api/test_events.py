@@ -153,6 +153,11 @@ class TestList:
         with time_machine.travel("2026-03-21T00:00:00Z", tick=False):
             data(api.post("/events", [event(3, subject="bolt", time="2026-03-19T00:00:00Z")]), 204)
 
+    @pytest.fixture(autouse=True)
+    def now(self, events):
+        with time_machine.travel("2026-03-20T00:00:00Z", tick=False):
+            yield
+
     def ids(self, api, query=""):
         return [item["event"]["id"] for item in data(api.get(f"/events{query}"))]
 
@@ -181,6 +186,12 @@ class TestList:
     )
     def test_filters(self, api, query, ids):
         assert self.ids(api, query) == ids
+
+    def test_without_a_start_it_is_the_last_72_hours_or_those_before_the_end(self, api):
+        with time_machine.travel("2026-03-20T08:30:01Z", tick=False):
+            assert self.ids(api) == ["e3", "e2"]
+            assert self.ids(api, "?to=2026-03-20T08:30:00Z") == ["e3", "e2", "e1"]
+            assert self.ids(api, "?from=2026-01-01T00:00:00Z") == ["e3", "e2", "e1"]
 
     def test_by_customer(self, api):
         shown = data(api.get("/events?subject=acme-eu"))[0]["customerId"]

@@ -79,7 +79,8 @@ def test_meters_features_and_usage(js):
         await openmeter.events.ingest(use('1', 100, 'gpt-4'))
         await openmeter.events.ingest([use('1', 100, 'gpt-4'), use('2', 20.5, 'gpt-4'), use('3', '7', 'gpt-3.5')])
         const [meters, features, events] = [
-          await openmeter.meters.list(), await openmeter.features.list(), await openmeter.events.list({ limit: 10 }),
+          await openmeter.meters.list(), await openmeter.features.list(),
+          await openmeter.events.list({ from: new Date('2026-03-17T00:00:00Z'), limit: 10 }),
         ]
         const query = { from: new Date('2026-03-01T00:00:00Z'), to: new Date('2026-04-01T00:00:00Z') }
         const total = await openmeter.meters.query('tokens', query)

@@ -57,7 +57,7 @@ def test_events_and_usage(client):
     client.events.ingest_events([use(1), use(2, data={"tokens": 0.5, "model": "gpt-3.5"})])
     assert UsageEvent.objects.count() == 2
     assert UsageEvent.objects.get(external_id="e1").time == MARCH_17
-    assert {item.event.id for item in client.events.list(subject="acme")} == {"e1", "e2"}
+    assert {item.event.id for item in client.events.list(subject="acme", from_parameter=MARCH_17)} == {"e1", "e2"}
     start, end = MARCH_17.replace(day=1), MARCH_17.replace(day=30)
     result = client.meters.query_json("tokens", from_parameter=start, to=end, group_by=["model"])
     assert [(row.value, row.group_by["model"]) for row in result.data] == [(0.5, "gpt-3.5"), (100, "gpt-4")]
