@@ -12,7 +12,7 @@ from core.money import ZERO, quantum, round_share
 from invoicing.books.examination import Examination, Finding, name_customer, name_invoice
 from invoicing.books.histories import History, histories, name_item
 from invoicing.choices import InvoiceStatus, LineKind, LineStatus, WindowKind
-from invoicing.engine.cuts import unused_share
+from invoicing.engine.cuts import cuts_of, unused_share
 from invoicing.engine.load import components_from_json
 from invoicing.engine.state import Billed
 from invoicing.models import BilledWindow, CreditNoteLine, InvoiceLine
@@ -46,14 +46,19 @@ def _of_customer(exam: Examination, history: History) -> Iterator[Finding]:
         return
     waiting = {(line.item_id, line.start) for line in loaded.pending if line.amends_id is None}
     left = dict(loaded.billed)
+    to_come: set[uuid.UUID] = set()
     for subscription in loaded.subscriptions:
         reconciled = history.reconciled[subscription.facts.id]
         # Parked and due customers are billed later, from there on; what lies behind, no close looks at again.
         open_from = None if history.at_rest else reconciled
+        cuts = cuts_of(subscription.facts, loaded.billed)
+        # They end early once that time has come; who is parked or due has it done later, too.
+        to_come |= {cut.billed.id for cut in cuts if cut.due_at > exam.as_of or not history.at_rest}
         for period in obligations(subscription.facts, since=subscription.facts.start, as_of=exam.as_of):
             settled = left.pop(period.key, None)
             if settled is not None:
-                yield from _wrong_end(history, period, settled)
+                if settled.id not in to_come:
+                    yield from _wrong_end(history, period, settled)
                 continue
             due = period.invoice_at <= exam.settled_by
             ends = period.settles_until or period.end
@@ -64,7 +69,7 @@ def _of_customer(exam: Examination, history: History) -> Iterator[Finding]:
                     "expected a settled window or a waiting line, found neither.",
                     CLOSE_AGAIN,
                 )
-    yield from _stray(history, left)
+    yield from _stray(history, {key: settled for key, settled in left.items() if settled.id not in to_come})
 
 
 def _wrong_end(history: History, period: Obligation, settled: Billed) -> Iterator[Finding]:

@@ -35,11 +35,15 @@ class UnusedPart:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A settled window that ends at `at`, before it was to; at its start: it is not there at all."""
+    """A settled window that ends at `at`, before it was to; at its start: it is not there at all.
+
+    What was not used comes back at `due_at`: `at`, or before that for a window that lies ahead and will not come.
+    """
 
     subscription: SubscriptionFacts
     billed: Billed
     at: datetime
+    due_at: datetime
     unused: tuple[UnusedPart, ...] = ()
 
     @property
@@ -65,7 +69,8 @@ def cuts_of(sub: SubscriptionFacts, billed: Mapping[tuple[UUID, datetime], Bille
                 continue
             at = _active_until(window, spans)
             if at < window.end:
-                found.append(_cut(sub, item, revisions, window, at))
+                due_at = at if at > window.start else _inactive_from(window, spans)
+                found.append(_cut(sub, item, revisions, window, at, due_at))
     return found
 
 
@@ -83,12 +88,28 @@ def _active_until(window: Billed, spans: Sequence[tuple[RevisionFacts, Span]]) -
     return start
 
 
+def _inactive_from(window: Billed, spans: Sequence[tuple[RevisionFacts, Span]]) -> datetime:
+    """Since when it is known that a window which will not come is not to come: the end of the time before it, by the
+    terms that it was billed by. The rest of a period that was moved out is such a window (billing rules 4)."""
+    ends = [
+        span.end
+        for revision, span in spans
+        if span.end is not None and span.end <= window.start and window.revision_id in (None, revision.id)
+    ]
+    return max(ends, default=window.start)
+
+
 def _cut(
-    sub: SubscriptionFacts, item: ItemFacts, revisions: Sequence[RevisionFacts], window: Billed, at: datetime
+    sub: SubscriptionFacts,
+    item: ItemFacts,
+    revisions: Sequence[RevisionFacts],
+    window: Billed,
+    at: datetime,
+    due_at: datetime,
 ) -> Cut:
     assert window.end is not None
     if window.on_draft:
-        return Cut(sub, window, at)
+        return Cut(sub, window, at, due_at)
     billed_by = (known for known in revisions if known.id == window.revision_id)
     revision = next(billed_by, revisions[0])
     unused = []
@@ -99,7 +120,7 @@ def _cut(
             start = max(at, min(part.start for part in line.components))
             parts = (share.numerator, share.denominator)
             unused.append(UnusedPart(sub, item, revision, line, start, window.end, parts, amount))
-    return Cut(sub, window, at, tuple(unused))
+    return Cut(sub, window, at, due_at, tuple(unused))
 
 
 def unused_share(components: Sequence[Component], at: datetime, end: datetime) -> Fraction:

@@ -147,7 +147,7 @@ class CustomerClose:
         taken = {id(cut) for cut in self.cuts}
         for cut in self.plan.cuts:
             if id(cut) not in taken:
-                moments.setdefault(cut.subscription.id, []).append(cut.at)
+                moments.setdefault(cut.subscription.id, []).append(cut.due_at)
                 starts.setdefault(cut.subscription.id, []).append(cut.billed.start)
         return {
             subscription.facts.id: (

@@ -99,13 +99,13 @@ def _plan_subscription(
     gone = set()
     for cut in cuts_of(subscription.facts, billed):
         cut.billed.end = cut.at
-        if cut.at <= as_of:
+        if cut.due_at <= as_of:
             plan.cuts.append(cut)
             if cut.vanishes:
                 gone.add(cut.billed.id)
         else:
-            # What comes back comes back when the window ends: until then the change can be taken back, too.
-            plan.wakes.append((subscription.facts.id, cut.at, cut.billed.start))
+            # What comes back comes back when the time ends: until then the change can be taken back, too.
+            plan.wakes.append((subscription.facts.id, cut.due_at, cut.billed.start))
     for obligation in obligations(subscription.facts, since=subscription.reconcile_from, as_of=as_of):
         terms = subscription.terms[obligation.revision.id]
         settled = billed.get(obligation.key)

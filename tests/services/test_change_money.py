@@ -9,6 +9,9 @@ from core import clock
 from customers.models import Customer
 from invoicing.models import Invoice, TaxRate
 from invoicing.services.end_subscription import end_subscription
+from invoicing.services.pause_billing import pause_billing
+from invoicing.services.update_item import update_item
+from subscriptions.item_update import ItemUpdate
 from subscriptions.models import Subscription
 from tests.books.command import run_check
 from tests.make import at, flat_card
@@ -280,3 +283,20 @@ def test_the_books_show_what_is_wrong_with_credits(name):
     assert code == 1
     assert invariant in report
     assert said in report
+
+
+@pytest.mark.parametrize("stop", [end_subscription, pause_billing])
+def test_the_rest_of_an_extended_period_comes_back_at_once_too(stop):
+    """5 seats at 10.00 from 1 April, 8 from the 16th, extended to 16 May: 50.00, 15.00 and 40.00 for the extra 15 days.
+    Stopped on the 21st: 10 of 30 days of 50.00, 10 of 15 of 15.00, and the 40.00."""
+    subscription = subscribe(flat_plan("team", "10.00"), quantities={"base": Decimal(5)})
+    with clock.frozen_at(at("2026-04-16")):
+        extended = ItemUpdate(product_id="base", quantity=Decimal(8), align=True, extend=True)
+        update_item(subscription_id=subscription.id, running_number=1, update=extended)
+    with clock.frozen_at(at("2026-04-21")):
+        result = stop(subscription=subscription, timing="immediate")
+    assert money(result.credit_note_total) == "66.67"
+    assert balance() == "66.67"
+    assert_books_are_clean("2026-04-21")
+    run("2026-05-20")
+    assert balance() == "66.67"
