@@ -76,6 +76,9 @@ def _wrong_end(history: History, period: Obligation, settled: Billed) -> Iterato
     expected = period.settles_until
     if settled.end == expected:
         return
+    if not history.at_rest and settled.end is not None and (expected is None or settled.end < expected):
+        # Its end was taken back; the next close lets it last on.
+        return
     ends = {period.revision.end, period.subscription.end}
     # Charged in advance before the end was known: the rest of such a window is no break, it is to be credited.
     if expected in ends and (settled.end is None or (expected is not None and settled.end > expected)):

@@ -63,6 +63,8 @@ class Plan:
     lines: list[PlannedLine] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
     obsolete: list[PendingLine] = field(default_factory=list)
+    # Settled windows that last longer than they were to: their end was taken back. `end` is the new one already.
+    grown: list[Billed] = field(default_factory=list)
     # Windows that will be cut later: of which subscription, when, and the window's start.
     wakes: list[tuple[uuid.UUID, datetime, datetime]] = field(default_factory=list)
 
@@ -115,9 +117,19 @@ def _plan_subscription(
                 obligation, terms, obligation.components, obligation.invoice_at, waiting.pop(obligation.key, None)
             )
         else:
+            if _lasts_longer(obligation, settled):
+                settled.end = obligation.settles_until
+                plan.grown.append(settled)
             line = _against_settled(obligation, terms, settled, waiting_amendments)
         if line is not None:
             plan.lines.append(line)
+
+
+def _lasts_longer(obligation: Obligation, settled: Billed) -> bool:
+    """Whether the window was settled up to an end that is none any more: of a pause, a cancelation or an edit that was
+    taken back before it began."""
+    until = obligation.settles_until
+    return settled.end is not None and (until is None or until > settled.end)
 
 
 def _against_settled(

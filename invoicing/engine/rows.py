@@ -215,8 +215,13 @@ def window_row(planned: PlannedLine, line_id: uuid.UUID | None, kind: WindowKind
     return {
         "id": new_id(),
         "item_id": planned.obligation.item.id,
-        "span": f"[{planned.obligation.start.isoformat()},{until.isoformat() if until else ''})",
+        "span": span_text(planned.obligation.start, until),
         "kind": kind.value,
         "line_id": line_id,
         "created_at": now,
     }
+
+
+def span_text(start: datetime, end: datetime | None) -> str:
+    """The span of a window as PostgreSQL reads it; `end` None: for good."""
+    return f"[{start.isoformat()},{'' if end is None else end.isoformat()})"

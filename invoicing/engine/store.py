@@ -30,8 +30,10 @@ from invoicing.engine.rows import (
     invoice_row,
     line_row,
     rated_columns,
+    span_text,
     window_row,
 )
+from invoicing.engine.state import Billed
 from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine
 from subscriptions.models import Subscription
 
@@ -56,6 +58,7 @@ class Writer:
         self.redrafted: list[tuple[uuid.UUID, RatedDocumentLine]] = []
         self.balance_entries: list[Row] = []
         self.cuts: list[Cut] = []
+        self.grown: list[Billed] = []
         self.credit_notes: list[CreditNoteDocument] = []
         self.schedule: list[tuple[uuid.UUID, datetime | None, datetime]] = []
 
@@ -79,6 +82,7 @@ class Writer:
                 redrafted.id = settled.lines[0].id
                 self.redrafted.append((settled.lines[0].invoice_id, redrafted))
         self.cuts.extend(close.cuts)
+        self.grown.extend(close.plan.grown)
         self.credit_notes.extend(close.credit_notes)
         schedule = close.schedule(self.as_of)
         for subscription in close.loaded.subscriptions:
@@ -123,7 +127,7 @@ class Writer:
         """Write everything. Lines go in before their invoices (the foreign keys are checked at commit), because a line
         may not join an invoice that is already issued. Numbers are taken as late as can be: whoever holds a series'
         counter makes its other issuers wait until the end of the transaction."""
-        self._shorten_windows()
+        self._move_ends()
         delete_rows(InvoiceLine, self.obsolete)
         copy_rows(InvoiceLine, self.new_lines)
         self._update(InvoiceLine, _MOVED, self.moved_lines)
@@ -136,18 +140,16 @@ class Writer:
         copy_rows(BalanceEntry, self.balance_entries)
         book_credit_notes(self.credit_notes, as_of=self.as_of, now=self.now)
 
-    def _shorten_windows(self) -> None:
-        """Let windows that ended early end there, before their time is billed to whatever came instead."""
+    def _move_ends(self) -> None:
+        """Let windows that ended early end there, before their time is billed to whatever came instead, and let those
+        whose end was taken back last on."""
         vanished = [cut for cut in self.cuts if cut.vanishes]
         delete_rows(BilledWindow, [cut.billed.id for cut in vanished])
         update_rows(
             BilledWindow,
             ("span",),
-            [
-                (cut.billed.id, f"[{cut.billed.start.isoformat()},{cut.at.isoformat()})")
-                for cut in self.cuts
-                if not cut.vanishes
-            ],
+            [(cut.billed.id, span_text(cut.billed.start, cut.at)) for cut in self.cuts if not cut.vanishes]
+            + [(window.id, span_text(window.start, window.end)) for window in self.grown],
         )
         drop_from_drafts([cut.billed.lines[0].id for cut in vanished if cut.billed.on_draft], now=self.now)
 

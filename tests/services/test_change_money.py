@@ -8,6 +8,7 @@ from django.db import connection
 from core import clock
 from customers.models import Customer
 from invoicing.models import Invoice, TaxRate
+from invoicing.services.continue_subscription import continue_subscription
 from invoicing.services.end_subscription import end_subscription
 from invoicing.services.pause_billing import pause_billing
 from invoicing.services.update_item import update_item
@@ -300,3 +301,19 @@ def test_the_rest_of_an_extended_period_comes_back_at_once_too(stop):
     assert_books_are_clean("2026-04-21")
     run("2026-05-20")
     assert balance() == "66.67"
+
+
+def test_an_end_that_is_taken_back_leaves_the_whole_period_billed_once():
+    """30.00 a month, to end on 16 April: 15.00. Runs on after all: 15.00 more. Two seats from the 16th: 15.00."""
+    subscription = subscribe(flat_plan("team", "30.00"), bill=False)
+    cancel(subscription, "2026-04-01", timing=at("2026-04-16"))
+    run("2026-04-01")
+    with clock.frozen_at(at("2026-04-05")):
+        continue_subscription(subscription=Subscription.objects.get(pk=subscription.pk))
+    run("2026-04-05")
+    assert_books_are_clean("2026-04-05")
+    with clock.frozen_at(at("2026-04-16")):
+        seats = ItemUpdate(product_id="base", quantity=Decimal(2), align=True)
+        update_item(subscription_id=subscription.id, running_number=1, update=seats)
+    assert [total for _, total, _ in invoices()] == ["15.00", "15.00", "15.00"]
+    assert_books_are_clean("2026-04-16")
