@@ -165,8 +165,9 @@ def missing_components(
 
     Parts are the same when quantity and time are: what they are a fraction of follows. Of a one-time fee only the start
     counts, since its end is the end of the period in which it happens to be shown. Each part rounds as it did when it
-    was billed, so the sum comes to the cent.
+    was billed, so the sum comes to the cent. Parts of no quantity cost nothing: there is nothing to add or take back.
     """
+    wanted, billed = [part for part in wanted if part.quantity], [part for part in billed if part.quantity]
     known = {_identity(part, one_time): part for part in (*billed, *wanted)}
     want = Counter(_identity(part, one_time) for part in wanted)
     have = Counter(_identity(part, one_time) for part in billed)

@@ -375,3 +375,13 @@ def test_a_period_for_which_nothing_was_reported_until_its_snapshot_bills_nothin
     assert BilledWindow.objects.get(kind="unreported").line is None
     code, said = run_check(now="2026-04-17T06:05")
     assert code == 0, said
+
+
+def test_seats_that_began_with_none_are_billed_once_and_without_empty_invoices():
+    subscription = start(seats=0)
+    update(subscription, "2026-04-10", quantity=5, effective_at=at("2026-04-01"))
+    close("2026-04-10", subscription.customer)
+    assert totals() == ["0.00", "50.00"]
+    update(subscription, "2026-04-16", align=True)
+    assert totals() == ["0.00", "50.00", "15.00"]
+    assert run_check(now="2026-04-16")[0] == 0
