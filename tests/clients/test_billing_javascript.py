@@ -229,3 +229,53 @@ def test_a_subscription_is_changed_canceled_kept_and_migrated(story):
     assert (answer["kept"]["status"], answer["isDate"]) == ("active", True)
     assert (migrated["current"]["status"], migrated["next"]["status"]) == ("canceled", "scheduled")
     assert migrated["next"]["plan"]["version"] == 2
+
+
+def test_the_terms_of_a_subscription_are_edited(story):
+    """50.00 a month becomes 110.00 after 15 of 31 days: 56.77 - 25.81 = 30.96; the rest is planned and taken back."""
+    answer = story(
+        """
+        await setClock('2026-04-01T00:00:00Z')
+        const [card] = input.plan.phases[0].rateCards
+        const price = { ...card.price, amount: '110.00' }
+        const dearer = { op: 'add_item', phaseKey: 'main', rateCard: { ...card, price } }
+        const body = { timing: 'immediate', customizations: [dearer] }
+        const preview = await call('POST', `/subscriptions/${subscription.id}/preview-change`, body)
+        const edited = await openmeter.subscriptions.edit(subscription.id, body)
+        await openmeter.subscriptions.edit(subscription.id, {
+          timing: 'next_billing_cycle', customizations: [{ op: 'remove_item', phaseKey: 'main', itemKey: 'base' }],
+        })
+        await openmeter.subscriptions.edit(subscription.id, { customizations: [{ op: 'unschedule_edit' }] })
+        const refusal = await openmeter.subscriptions
+          .edit(subscription.id, { customizations: [{ op: 'remove_item', phaseKey: 'main', itemKey: 'none' }] })
+          .catch((error) => ({ status: error.status, message: error.message }))
+        await setClock('2026-04-17T00:00:00Z')
+        const read = await openmeter.subscriptions.get(subscription.id)
+        return { preview, edited, refusal, read, invoices: await issued(customer.id) }
+        """
+    )
+    preview, refusal = answer["preview"], answer["refusal"]
+    assert (preview["creditAmount"], preview["chargeAmount"], preview["dueNow"]) == ("25.81", "56.77", "30.96")
+    assert (answer["edited"]["plan"]["key"], answer["edited"]["status"]) == ("storage", "active")
+    assert (refusal["status"], "has no item none then" in refusal["message"]) == (400, True)
+    assert [invoice["totals"]["total"] for invoice in answer["invoices"]] == ["50.00", "30.96", "110.00"]
+    items = answer["read"]["phases"][0]["items"]
+    assert [(item["key"], item["price"]["amount"]) for item in items if item["key"] == "base"] == [("base", "110.00")]
+
+
+def test_a_subscription_ends_at_once_and_gives_back_what_was_not_used(story):
+    """16 of 31 days of 50.00 are 25.81: a credit note to the balance."""
+    answer = story(
+        """
+        await setClock('2026-04-01T00:00:00Z')
+        const ended = await openmeter.subscriptions.cancel(subscription.id, { timing: 'immediate' })
+        const refusal = await openmeter.subscriptions
+          .unscheduleCancelation(subscription.id)
+          .catch((error) => ({ status: error.status, message: error.message }))
+        const balance = await call('GET', `/customers/${customer.id}/balance`)
+        return { ended, refusal, balance }
+        """
+    )
+    assert (answer["ended"]["status"], answer["ended"]["activeTo"]) == ("inactive", "2026-04-01T00:00:00.000Z")
+    assert answer["refusal"]["status"] == 412
+    assert answer["balance"] == {"balance": "25.81", "currency": "EUR"}

@@ -8,7 +8,9 @@ from openmeter import models
 
 from core import clock
 from core.testclock.models import ClockSetting
+from subscriptions.models import Plan
 from tests.make import at, make_customer, make_excess_plan
+from tests.services.changes import flat_plan
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("worker")]
 
@@ -51,6 +53,41 @@ def test_a_dated_start_and_its_deletion(client, acme):
     client.subscriptions.delete(created.id)
     with pytest.raises(ResourceNotFoundError):
         client.subscriptions.get_expanded(created.id)
+
+
+def test_a_subscription_is_edited_changed_canceled_kept_and_migrated(client, acme):
+    """On 1 April 16 of 31 days are left: 110.00 for 50.00 is 30.96, then 20.00 for 110.00 gives 46.45 back."""
+    started = client.subscriptions.create(models.PlanSubscriptionCreate(plan=PLAN, customer_key="acme"))
+    ClockSetting.objects.update(now=at("2026-04-01"))
+    card = models.RateCardFlatFee(
+        type="flat_fee",
+        key="base",
+        name="Base fee",
+        billing_cadence="P1M",
+        price=models.FlatPriceWithPaymentTerm(type="flat", amount="110.00", payment_term="in_advance"),
+    )
+    dearer = models.EditSubscriptionAddItem(op="add_item", phase_key="phase_1", rate_card=card)
+    edited = client.subscriptions.edit(started.id, models.SubscriptionEdit(customizations=[dearer]))
+    assert (edited.id, edited.status) == (started.id, "active")
+
+    first = flat_plan("basic", "20.00")
+    basic = models.PlanReferenceInput(key="basic")
+    changed = client.subscriptions.change(started.id, models.PlanSubscriptionChange(timing="immediate", plan=basic))
+    assert (changed.current.status, changed.next.plan.key) == ("inactive", "basic")
+    assert [phase.key for phase in changed.next.phases] == ["phase_1"]
+    totals = [invoice.totals.total for invoice in client.invoices.list(statuses=["paid"], order="ASC").items_property]
+    assert sorted(totals) == ["0.00", "30.96", "50.00"]
+
+    next_id = changed.next.id
+    canceled = client.subscriptions.cancel(next_id, models.CancelRequest(timing="next_billing_cycle"))
+    assert canceled.active_to == datetime.datetime(2026, 4, 17, tzinfo=datetime.UTC)
+    assert client.subscriptions.unschedule_cancelation(next_id).active_to is None
+    Plan.objects.filter(pk=first.pk).update(effective_to=at("2026-04-01"))
+    flat_plan("basic", "25.00", version=2, effective_from=at("2026-04-01"))
+    migrated = client.subscriptions.migrate(next_id, models.MigrateRequest(timing="next_billing_cycle"))
+    assert (migrated.current.status, migrated.next.status, migrated.next.plan.version) == ("canceled", "scheduled", 2)
+    with pytest.raises(ResourceExistsError, match="Unschedule it first"):
+        client.subscriptions.cancel(next_id, models.CancelRequest(timing="immediate"))
 
 
 def test_an_invoice_is_simulated(client, acme):
