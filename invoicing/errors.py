@@ -9,6 +9,17 @@ class CannotBill(PreconditionFailed):
     default_code = "cannot_bill"
 
 
+class CustomerParked(PreconditionFailed):
+    """A parked customer is billed nothing, by nobody, until staff release them."""
+
+    default_code = "customer_parked"
+
+    def __init__(self, *, customer: str, cause: str) -> None:
+        super().__init__(
+            f"{customer} is parked: {cause} Release the customer first. Nothing was changed, and nothing invoiced."
+        )
+
+
 class NegativeAmount(Conflict):
     """A change would lower what is billed already (billing rules 4): refused, nothing is changed."""
 

@@ -10,7 +10,7 @@ from core import clock
 from core.locks import lock_customers
 from invoicing.engine.plan import PlannedLine
 from invoicing.services.change_result import ChangeResult, change_result
-from invoicing.services.close_customers import bill_customer
+from invoicing.services.close_customers import bill_customer, parked_customer
 from invoicing.services.collect import collect_invoices
 from invoicing.services.refuse_contradiction import refuse_contradiction
 from invoicing.services.sync_gathering import sync_customers
@@ -26,7 +26,8 @@ def bill_change(*, subscription: Subscription, timing: Timing, change: Change, p
 
     What was due before is billed apart, so that the change's invoice shows the change alone. One transaction, behind
     the customer's lock. ContradictsInvoice (Conflict) for a moment in the past that was billed otherwise; BillingError
-    where the change is refused or the customer can't be billed: nothing is changed.
+    where the change is refused or the customer can't be billed: nothing is changed. A parked customer's subscription
+    changes all the same (the change may be what mends the cause); its money waits for the release.
     """
     with transaction.atomic():
         lock_customers([subscription.customer_id])
@@ -37,12 +38,13 @@ def bill_change(*, subscription: Subscription, timing: Timing, change: Change, p
         if subscription.active_from <= at < now:
             refuse_contradiction(subscription=subscription, at=at)
         earlier = close = None
-        if at <= now:
+        bills_now = at <= now and parked_customer(subscription.customer_id) is None
+        if bills_now:
             earlier = bill_customer(subscription.customer_id, as_of=now, take=_due_before(subscription.id, at, now))
             invoice_ids += [document.id for document in earlier.invoices]
         successor = change(subscription, at)
         changed = {subscription.id} | ({successor.id} if successor is not None else set())
-        if at <= now:
+        if bills_now:
             close = bill_customer(
                 subscription.customer_id,
                 as_of=now,

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from core import clock
 from core.money import ZERO, round_money
 from invoicing.choices import LineKind
 from invoicing.engine.close import compute, due_by
 from invoicing.engine.documents import CreditLine, CustomerClose, InvoiceDocument, RatedDocumentLine
 from invoicing.models import CreditNote, Invoice
+from invoicing.services.close_customers import parked_customer
 from subscriptions.models import Subscription
 
 
@@ -97,14 +99,20 @@ def _due(documents: Sequence[InvoiceDocument], currency: str) -> Decimal:
 
 
 def _next_billing(customer_id: uuid.UUID, changed: Collection[uuid.UUID]) -> tuple[datetime | None, Decimal]:
-    """When these subscriptions bill next, and how much, tax included."""
+    """When these subscriptions bill next, and how much, tax included.
+
+    What a parked customer owes falls due with their release, at the earliest now; nothing is known of it while the
+    cause stands.
+    """
     upcoming = Subscription.objects.filter(pk__in=changed, next_billing_at__isnull=False)
     at = upcoming.order_by("next_billing_at").values_list("next_billing_at", flat=True).first()
     if at is None:
         return None, ZERO
+    at = max(at, clock.now())
     computed = compute([customer_id], as_of=at, take=due_by(at))
     for error in computed.failures.values():
-        raise error
+        if parked_customer(customer_id) is None:
+            raise error
     entries = [entry for close in computed.closes for document in close.invoices for entry in document.entries]
     return at, sum((entry.totals()["total"] for entry in entries if _subscription_of(entry) in changed), ZERO)
 

@@ -13,6 +13,7 @@ from core.locks import lock_customers
 from invoicing.choices import CustomerOutcome
 from invoicing.engine.close import Computed, Taken, as_cause, compute, due_by, store
 from invoicing.engine.documents import CustomerClose
+from invoicing.errors import CustomerParked
 from invoicing.models import ParkedCustomer
 from invoicing.services.notify import notify_issued
 from invoicing.services.park_customer import park_customers
@@ -61,7 +62,11 @@ def bill_customer(customer_id: uuid.UUID, *, as_of: datetime, take: Taken) -> Cu
     """Bill the lines of one customer that `take` chooses, and raise what stands in the way instead of parking.
 
     For staff and API, who are told at once. In the caller's transaction, which holds the customer's lock.
+    CustomerParked (PreconditionFailed) where the customer is parked already, also once the cause is gone.
     """
+    parked = parked_customer(customer_id)
+    if parked is not None:
+        raise CustomerParked(customer=str(parked.customer), cause=parked.cause)
     computed = compute([customer_id], as_of=as_of, take=take)
     for error in computed.failures.values():
         raise error
@@ -98,6 +103,12 @@ def _park(customer_id: uuid.UUID, error: Exception, run_id: uuid.UUID | None) ->
     cause = as_cause(error, customer_id)
     park_customers({customer_id: cause}, run_id=run_id)
     return Outcome(customer_id, CustomerOutcome.PARKED, cause_code=cause.code, cause=cause.message)
+
+
+def parked_customer(customer_id: uuid.UUID) -> ParkedCustomer | None:
+    """Why this customer is parked; None where they are not."""
+    parked = ParkedCustomer.objects.filter(customer_id=customer_id, released_at__isnull=True)
+    return parked.select_related("customer").first()
 
 
 def _parked(customer_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:

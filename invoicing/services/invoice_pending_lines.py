@@ -8,11 +8,11 @@ from django.db import transaction
 
 from core import clock
 from core.audit.services.record import record
-from core.errors import FieldProblem, InvalidInput, PreconditionFailed
+from core.errors import FieldProblem, InvalidInput
 from core.locks import lock_customers
 from customers.models import Customer
 from invoicing.engine.plan import PlannedLine
-from invoicing.models import Invoice, ParkedCustomer
+from invoicing.models import Invoice
 from invoicing.services.close_customers import bill_customer
 from invoicing.services.collect import collect_invoices
 from invoicing.services.sync_gathering import sync_customers
@@ -23,8 +23,8 @@ def invoice_pending_lines(
 ) -> list[Invoice]:
     """Bill the customer's lines that are due by `as_of` (by default now; never later), or of those only `line_ids`.
 
-    Returns the invoices made. InvalidInput when nothing is due, or a line asked for is not; PreconditionFailed when the
-    customer is parked. Repeating it bills nothing twice: what was billed is due no more.
+    Returns the invoices made. InvalidInput when nothing is due, or a line asked for is not; CustomerParked
+    (PreconditionFailed) when the customer is parked. Repeating it bills nothing twice: what was billed is due no more.
     """
     now = clock.now()
     as_of = as_of or now
@@ -35,12 +35,6 @@ def invoice_pending_lines(
         )
     with transaction.atomic():
         sync_customers([customer.id], as_of=as_of)
-        parked = ParkedCustomer.objects.filter(customer=customer, released_at__isnull=True).first()
-        if parked is not None:
-            raise PreconditionFailed(
-                f"{customer} is parked: {parked.cause} Release the customer first. Nothing was invoiced.",
-                code="customer_parked",
-            )
         lock_customers([customer.id])
         taken: set[uuid.UUID] = set()
 

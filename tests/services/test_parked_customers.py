@@ -1,0 +1,80 @@
+"""Parked customers: nobody bills them, but what they subscribe to may change; the release bills all of it."""
+
+from decimal import Decimal
+
+import pytest
+
+from core import clock
+from invoicing.errors import CustomerParked
+from invoicing.models import ParkedCustomer
+from invoicing.services.end_subscription import end_subscription
+from invoicing.services.invoice_pending_lines import invoice_pending_lines
+from invoicing.services.release_customer import release_customer
+from invoicing.services.update_item import update_item
+from subscriptions.item_update import ItemUpdate
+from subscriptions.models import QuantityChange, Subscription
+from tests.make import at
+from tests.services.changes import (
+    assert_books_are_clean,
+    balance,
+    change,
+    flat_plan,
+    invoices,
+    run,
+    subscribe,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def subscription(db):
+    """30.00 a month from 1 April, billed; parked on the 10th for a cause that is gone since."""
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    ParkedCustomer.objects.create(
+        customer=subscription.customer, parked_at=at("2026-04-10"), cause_code="no_tax_rate", cause="No tax rate."
+    )
+    return subscription
+
+
+def release(on):
+    with clock.frozen_at(at(on)):
+        release_customer(parked=ParkedCustomer.objects.get(), reason="Mended")
+
+
+def test_nobody_bills_a_parked_customer_not_even_an_aligned_update(subscription):
+    with clock.frozen_at(at("2026-04-16")):
+        with pytest.raises(CustomerParked, match="is parked: No tax rate"):
+            invoice_pending_lines(customer=subscription.customer)
+        with pytest.raises(CustomerParked):
+            update_item(
+                subscription_id=subscription.id,
+                running_number=1,
+                update=ItemUpdate(product_id="base", quantity=Decimal(2), align=True),
+            )
+    assert not QuantityChange.objects.exists()
+    assert invoices() == [("INV-000001", "30.00", "0.00")]
+
+
+def test_a_change_of_plan_waits_with_its_money_for_the_release(subscription):
+    """-15.00 + 45.00, as on the day of the change, billed on the day after the release."""
+    result = change(subscription, flat_plan("pro", "90.00"))
+    assert (result.due_now, result.next_billing_at, result.next_amount) == (0, at("2026-04-16"), Decimal("30.00"))
+    assert invoices() == [("INV-000001", "30.00", "0.00")]
+    run("2026-04-19")
+    assert len(invoices()) == 1
+    release("2026-04-20")
+    run("2026-04-21")
+    assert invoices() == [("INV-000001", "30.00", "0.00"), ("INV-000002", "30.00", "0.00")]
+    assert_books_are_clean("2026-04-21")
+
+
+def test_a_parked_customer_can_cancel(subscription):
+    with clock.frozen_at(at("2026-04-16")):
+        result = end_subscription(subscription=subscription, timing="immediate")
+    assert (result.credit_note_total, balance()) == (0, "0.00")
+    assert Subscription.objects.get().active_to == at("2026-04-16")
+    release("2026-04-20")
+    run("2026-04-20")
+    assert balance() == "15.00"
+    assert_books_are_clean("2026-04-20")
