@@ -6,10 +6,12 @@ from typing import Any
 
 from django.db import transaction
 
+from core.admin.words import joined
 from core.audit.services.record import record
 from customers.errors import ProfileDeleted
 from customers.models import BillingProfile, Supplier
 from customers.services.profile_input import ProfileInput, whole_workflow
+from customers.settings_words import SETTING_LABELS, setting_words
 
 
 @transaction.atomic
@@ -30,16 +32,24 @@ def update_profile(*, profile: BillingProfile, replacement: ProfileInput, suppli
         **whole_workflow(replacement.workflow, before=profile),
     }
     changes: dict[str, list[Any]] = {}
+    said: list[str] = []
     for name, value in wanted.items():
         before = getattr(profile, name)
         if before != value:
             changes[name] = [_plain(before), _plain(value)]
+            said.append(_words(name, before, value))
             setattr(profile, name, value)
     if changes:
         profile.save()
-        did = f"changed billing profile {profile} ({', '.join(sorted(changes)).replace('_', ' ')})"
+        did = f"changed billing profile {profile}: {joined(said)}"
         record(verb="billingprofile.changed", target=profile, did=did, changes=changes)
     return profile
+
+
+def _words(name: str, before: Any, after: Any) -> str:
+    if name not in SETTING_LABELS:
+        return name
+    return f"{SETTING_LABELS[name].lower()} from {setting_words(name, before)} to {setting_words(name, after)}"
 
 
 def _plain(value: Any) -> Any:

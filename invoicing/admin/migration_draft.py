@@ -32,11 +32,15 @@ class DraftForm(forms.Form):
     """Which customers of which profile are to move where. Filters that are left empty keep everybody."""
 
     from_profile = forms.ModelChoiceField(
-        label="From", queryset=BillingProfile.objects.filter(deleted_at=None), widget=UnfoldAdminSelectWidget
+        label="From",
+        queryset=BillingProfile.objects.filter(deleted_at=None),
+        empty_label="Choose a profile",
+        widget=UnfoldAdminSelectWidget,
     )
     to_profile = forms.ModelChoiceField(
         label="To",
         queryset=BillingProfile.objects.filter(deleted_at=None, archived_at=None),
+        empty_label="Choose a profile",
         widget=UnfoldAdminSelectWidget,
         help_text="The first step of a safe move: create the target before, where it does not exist yet.",
     )
@@ -54,6 +58,11 @@ class DraftForm(forms.Form):
         "as blocked.",
     )
     reason = forms.CharField(label="Reason", max_length=1000, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}))
+
+    @property
+    def filters_used(self) -> bool:
+        """Whether a filter has something in it, so that it should be seen."""
+        return any(self[name].value() for name in (*_TEXTS, "currency", "named"))
 
     def clean_currency(self) -> list[str]:
         codes = [part.strip().upper() for part in self.cleaned_data["currency"].split(",") if part.strip()]

@@ -181,6 +181,8 @@ def _approval(migration: ProfileMigration, buttons: list[Button]) -> Part:
     rule = "Then the list of customers is frozen."
     if needs_second_person(migration):
         rule = f"Of more than {above} customers: by somebody else than {migration.author_name}, who drafted it."
+    if migration.status == MigrationStatus.CHECKED and not buttons:
+        rule += " It waits for somebody who may approve."
     return Part("Approve", State.LATER, [rule], buttons)
 
 

@@ -20,6 +20,7 @@ from customers.services.workflow_input import check_workflow
 from invoicing.errors import MoveBlocked
 from invoicing.gateways import PaymentMethodCheck
 from invoicing.moves import Cause, Severity, ask_app, check_moves
+from invoicing.services.set_stripe_customer import ask_stripe, keep_stripe_customer, refuse_taken
 from subscriptions.models import Subscription
 
 
@@ -29,20 +30,27 @@ def override_billing(
     profile: BillingProfile | None,
     workflow: Mapping[str, Any] | None = None,
     reason: str = "",
+    known_as: str | None = None,
 ) -> CustomerOverride:
     """Bill the customer by `profile` (None: by whatever is the default) and, given `workflow`, with these own settings.
 
     Whoever is billed by another profile then is moved: a block refuses it (`MoveBlocked`). Drafts and issued invoices
-    keep their terms. Saying the same again changes nothing. Call it outside of a transaction, since the target's app
-    may be asked. Raises `InvalidInput`, `ProfileArchived`, `CustomerDeleted`.
+    keep their terms. Saying the same again changes nothing. With `known_as`, the customer becomes this one at the
+    target's Stripe app in the same step, or nothing changes. Call it outside of a transaction, since the target's app
+    may be asked. Raises `InvalidInput`, `ProfileArchived`, `CustomerDeleted`, and as `set_stripe_customer`.
     """
     check_workflow(workflow or {})
     if profile is not None and profile.archived_at is not None:
         raise ProfileArchived(f"The profile “{profile}” is archived. {customer} stays where it is: choose another one.")
-    answers = _ask(customer, profile)
+    answers = _ask(customer, profile, known_as)
     with transaction.atomic():
         lock_customers([customer.pk])
         _refuse_blocked(customer, profile, answers)
+        if known_as:
+            app = (profile or default_profile()).app
+            keep_stripe_customer(
+                customer=customer, app=app, stripe_customer_id=known_as, payment_method=None, reason=reason
+            )
         if profile is not None:
             pin_customer(customer=customer, profile=profile, reason=reason)
         else:
@@ -53,9 +61,11 @@ def override_billing(
         return override
 
 
-def pin_billed_customer(*, customer: Customer, profile: BillingProfile, reason: str) -> CustomerOverride:
+def pin_billed_customer(
+    *, customer: Customer, profile: BillingProfile, reason: str, known_as: str | None = None
+) -> CustomerOverride:
     """Pin the customer; their own settings stay. As `override_billing`."""
-    return override_billing(customer=customer, profile=profile, reason=reason)
+    return override_billing(customer=customer, profile=profile, reason=reason, known_as=known_as)
 
 
 def unpin_billed_customer(*, customer: Customer, reason: str) -> CustomerOverride:
@@ -86,17 +96,25 @@ def remove_override(*, customer: Customer, reason: str = "") -> None:
         )
 
 
-def causes_of_move(*, customer: Customer, profile: BillingProfile | None) -> tuple[Cause, ...]:
+def causes_of_move(
+    *, customer: Customer, profile: BillingProfile | None, known_as: str | None = None
+) -> tuple[Cause, ...]:
     """What stands in the way of billing this customer by `profile` (None: the default), and what stays behind.
 
-    Nothing where they are billed by it already. For pages that show it before anybody confirms.
+    Nothing where they are billed by it already. For pages that show it before anybody confirms. With `known_as` it
+    raises as `set_stripe_customer`.
     """
-    return _causes(customer, profile, _ask(customer, profile))
+    return _causes(customer, profile, _ask(customer, profile, known_as))
 
 
-def _ask(customer: Customer, profile: BillingProfile | None) -> Mapping[Any, PaymentMethodCheck]:
+def _ask(
+    customer: Customer, profile: BillingProfile | None, known_as: str | None = None
+) -> Mapping[Any, PaymentMethodCheck]:
     """What the target's app says. Without a live subscription there is nothing yet that it would have to collect."""
     target = profile or default_profile()
+    if known_as:
+        refuse_taken(customer=customer, app=target.app, stripe_customer_id=known_as)
+        return {customer.pk: ask_stripe(app=target.app, stripe_customer_id=known_as, payment_method=None)}
     source = terms_of([customer.pk])[customer.pk].profile
     live = Q(active_to__isnull=True) | Q(active_to__gt=clock.now())
     if target == source or not Subscription.objects.filter(live, customer=customer).exists():

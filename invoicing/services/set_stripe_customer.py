@@ -10,7 +10,7 @@ from core.locks import lock_customers
 from customers.choices import AppType
 from customers.effective import terms_of
 from customers.models import BillingApp, Customer, CustomerAppData
-from invoicing.gateways import REMOTE_GATEWAYS, CheckProblem
+from invoicing.gateways import REMOTE_GATEWAYS, CheckProblem, PaymentMethodCheck
 
 
 def stripe_app_of(customer: Customer) -> BillingApp:
@@ -34,6 +34,17 @@ def set_stripe_customer(
     another of ours, PreconditionFailed where Stripe can't be asked. None changes anything. A missing default payment
     method is no obstacle: the customer may add one later. Call it outside of a transaction: it asks Stripe.
     """
+    ask_stripe(app=app, stripe_customer_id=stripe_customer_id, payment_method=payment_method)
+    return keep_stripe_customer(
+        customer=customer, app=app, stripe_customer_id=stripe_customer_id, payment_method=payment_method
+    )
+
+
+def ask_stripe(*, app: BillingApp, stripe_customer_id: str, payment_method: str | None) -> PaymentMethodCheck:
+    """What Stripe says of this customer of theirs. A missing default payment method is told, not raised; raises as
+    `set_stripe_customer`. Call it outside of a transaction."""
+    if app.type != AppType.STRIPE:
+        raise _refused("stripeCustomerId", f"“{app}” is no Stripe app and knows no customer ids.")
     with closing(REMOTE_GATEWAYS[AppType.STRIPE].connect(app)) as link:
         check = link.check_customer(stripe_customer_id, payment_method)
     if check.problem is CheckProblem.UNREACHABLE:
@@ -42,29 +53,42 @@ def set_stripe_customer(
         raise _refused("stripeCustomerId", check.message)
     if check.problem is CheckProblem.NO_PAYMENT_METHOD and payment_method:
         raise _refused("stripeDefaultPaymentMethodId", check.message)
-    with transaction.atomic():
-        lock_customers([customer.pk])
-        BillingApp.objects.select_for_update(no_key=True).get(pk=app.pk)
-        taken = CustomerAppData.objects.filter(app=app, external_id=stripe_customer_id).exclude(customer=customer)
-        other = taken.select_related("customer").first()
-        if other is not None:
-            raise Conflict(
-                f"{stripe_customer_id} is {other.customer} at {app} already. Nothing was changed.",
-                code="stripe_customer_taken",
-            )
-        row, _ = CustomerAppData.objects.get_or_create(customer=customer, app=app)
-        before = row.external_id
-        row.external_id = stripe_customer_id
-        row.data = {"defaultPaymentMethodId": payment_method} if payment_method else {}
-        row.save()
-        record(
-            verb="set_stripe_customer",
-            target=customer,
-            did=f"set {customer} to be {stripe_customer_id} at {app}",
-            changes={"stripeCustomerId": [before, stripe_customer_id]},
-            customer_id=customer.pk,
-        )
+    return check
+
+
+@transaction.atomic
+def keep_stripe_customer(
+    *, customer: Customer, app: BillingApp, stripe_customer_id: str, payment_method: str | None, reason: str = ""
+) -> CustomerAppData:
+    """Keep what `ask_stripe` was asked about. Conflict for the Stripe customer of another of ours."""
+    lock_customers([customer.pk])
+    BillingApp.objects.select_for_update(no_key=True).get(pk=app.pk)
+    refuse_taken(customer=customer, app=app, stripe_customer_id=stripe_customer_id)
+    row, _ = CustomerAppData.objects.get_or_create(customer=customer, app=app)
+    before = row.external_id
+    row.external_id = stripe_customer_id
+    row.data = {"defaultPaymentMethodId": payment_method} if payment_method else {}
+    row.save()
+    record(
+        verb="set_stripe_customer",
+        target=customer,
+        did=f"set {customer} to be {stripe_customer_id} at {app}",
+        reason=reason,
+        changes={"stripeCustomerId": [before, stripe_customer_id]},
+        customer_id=customer.pk,
+    )
     return row
+
+
+def refuse_taken(*, customer: Customer, app: BillingApp, stripe_customer_id: str) -> None:
+    """Conflict where another customer of ours is this one at Stripe."""
+    taken = CustomerAppData.objects.filter(app=app, external_id=stripe_customer_id).exclude(customer=customer)
+    other = taken.select_related("customer").first()
+    if other is not None:
+        raise Conflict(
+            f"{stripe_customer_id} is {other.customer} at {app} already. Nothing was changed.",
+            code="stripe_customer_taken",
+        )
 
 
 def _refused(field: str, message: str) -> InvalidInput:

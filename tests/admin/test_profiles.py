@@ -53,9 +53,9 @@ def test_a_change_is_told_with_the_values_before_and_after(billing_admin):
     profile = make_default_profile()
     url = reverse("admin:customers_billingprofile_edit", args=[profile.pk])
     unchanged = {"collection_method": "charge_automatically", "dunning_days": "1, 3, 5, 7", "draft_period": "PT0S"}
-    billing_admin.post(url, form(name="Default", **unchanged))
+    billing_admin.post(url, form(name="Default", _confirmed="yes", **unchanged))
     entry = AuditEntry.objects.get()
-    assert entry.sentence == "Admin changed billing profile Default: due after from “P30D” to “P45D”."
+    assert entry.sentence == "Admin changed billing profile Default: due after from 30 days to 45 days."
     assert entry.changes == {"due_after": ["P30D", "P45D"]}
 
 
@@ -77,7 +77,7 @@ def test_settings_that_can_not_be_read_are_refused(billing_admin, field, value, 
 def test_the_app_of_a_profile_never_changes(billing_admin):
     profile = enterprise()
     url = reverse("admin:customers_billingprofile_edit", args=[profile.pk])
-    billing_admin.post(url, form(app=str(bank().pk), name="Renamed"))
+    billing_admin.post(url, form(app=str(bank().pk), name="Renamed", _confirmed="yes"))
     profile.refresh_from_db()
     assert (profile.name, profile.app) == ("Renamed", make_default_profile().app)
 

@@ -6,12 +6,17 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
+from billing_site.backoffice.admin.profile_pages import ProfilePages
 from core.admin.verbs import Verb
 from core.admin.words import counted
 from customers.admin.profile import BillingProfileAdmin
 from customers.models import BillingProfile
+from customers.resolution import WORKFLOW_FIELDS
+from customers.services.profile_input import ProfileInput
+from customers.services.supplier_input import SupplierInput
 from invoicing.services.delete_profile import delete_profile
 from invoicing.services.make_default_profile import customers_kept_on_old_app, make_default_profile
+from invoicing.services.save_profile import replace_profile, save_new_profile
 
 
 def _make_default(request: HttpRequest, profile: BillingProfile, answers: Mapping[str, Any]) -> str:
@@ -51,8 +56,24 @@ admin.site.unregister(BillingProfile)
 
 
 @admin.register(BillingProfile)
-class ProfilePage(BillingProfileAdmin):
+class ProfilePage(ProfilePages):
     verbs = (MAKE_DEFAULT, *BillingProfileAdmin.verbs)
+
+    def save_recorded(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        values = form.cleaned_data
+        said = ProfileInput(
+            name=values["name"],
+            description=values["description"],
+            metadata=obj.metadata,
+            supplier=SupplierInput(id=values["supplier"].pk),
+            default=obj.is_default,
+            workflow={name: values[name] for name in WORKFLOW_FIELDS},
+            apps=None if change else (values["app"].pk,),
+        )
+        if change:
+            replace_profile(profile=obj, replacement=said)
+        else:
+            obj.pk = save_new_profile(profile=said).pk
 
     def delete_model(self, request: HttpRequest, obj: BillingProfile) -> None:
         delete_profile(profile=obj)
