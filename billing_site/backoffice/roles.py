@@ -32,6 +32,7 @@ _CLERK = {
     "invoicing.add_bankstatement",
     "invoicing.change_bankstatement",
     "invoicing.confirm_bankstatement",
+    "invoicing.delete_bankstatement",
     "invoicing.add_profilemigration",
     "invoicing.check_profilemigration",
     "invoicing.pin_unpinned_profilemigration",
@@ -50,7 +51,6 @@ _APPROVER = _CLERK | {
     "invoicing.refund_payment",
     "invoicing.mark_uncollectible_invoice",
     "invoicing.write_off_invoice",
-    "invoicing.delete_bankstatement",
     "invoicing.release_parkedcustomer",
     "invoicing.start_billingrun",
 }

@@ -90,6 +90,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Subscriptions", "autorenew", "subscriptions.subscription"),
                     _item("Invoices", "receipt_long", "invoicing.invoice"),
                     _item("Payments", "payments", "invoicing.payment"),
+                    _item("Bank statements", "account_balance", "invoicing.bankstatement"),
                     _item("Credit notes", "undo", "invoicing.creditnote"),
                     _item("Customer balances", "account_balance_wallet", "invoicing.balanceentry"),
                     _item("Billing runs", "event_repeat", "invoicing.billingrun"),

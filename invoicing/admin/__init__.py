@@ -1,7 +1,8 @@
-"""Invoices, payments, billing runs, parked customers and profile migrations in the admin."""
+"""Invoices, payments, bank statements, billing runs, parked customers and profile migrations in the admin."""
 
 from invoicing.admin import (
     balance,
+    bank_statement,
     credit_note,
     invoice,
     migration,
@@ -15,6 +16,7 @@ from invoicing.admin import (
 
 __all__ = [
     "balance",
+    "bank_statement",
     "credit_note",
     "invoice",
     "migration",

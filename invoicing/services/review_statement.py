@@ -1,6 +1,7 @@
 """Reviews an imported bank statement: decides on its rows, books them, or discards the whole."""
 
 import uuid
+from collections.abc import Collection
 from datetime import UTC, datetime, time
 
 from django.db import transaction
@@ -20,7 +21,9 @@ def decide_row(*, row: BankStatementRow, decision: RowDecision, invoice: Invoice
     InvalidInput to book without an invoice, or on one of another currency; PreconditionFailed once it is booked.
     """
     _under_review(row.statement_id)
-    locked = BankStatementRow.objects.select_for_update().get(pk=row.pk)
+    decision = RowDecision(decision)
+    rows = BankStatementRow.objects.select_for_update(of=("self",)).select_related("statement", "invoice")
+    locked = rows.get(pk=row.pk)
     if locked.payment_id is not None:
         raise PreconditionFailed(f"The {locked} is booked already. Nothing was changed.", code="row_booked")
     chosen = invoice or locked.invoice
@@ -28,19 +31,30 @@ def decide_row(*, row: BankStatementRow, decision: RowDecision, invoice: Invoice
         raise InvalidInput(f"The {locked} needs an issued invoice to be booked on, and money that came in.")
     if chosen is not None and decision == RowDecision.BOOK and chosen.currency != locked.currency:
         raise InvalidInput(f"{chosen} is in {chosen.currency}, the {locked} in {locked.currency}.")
+    before = [locked.decision, str(locked.invoice or "")]
     locked.decision, locked.invoice = decision, chosen
     locked.save()
+    record(
+        verb="decide_row",
+        target=locked.statement,
+        did=f"decided on the {locked}: {decision.label.lower()}{f', for {chosen}' if chosen else ''}",
+        changes={"decision": [before[0], decision.value], "invoice": [before[1], str(chosen or "")]},
+        customer_id=chosen.customer_id if chosen and decision == RowDecision.BOOK else None,
+    )
     return locked
 
 
-def confirm_statement(*, statement: BankStatement) -> BankStatement:
+def confirm_statement(*, statement: BankStatement, only: Collection[uuid.UUID] | None = None) -> BankStatement:
     """Book every row that is to be booked, each by itself: one that fails keeps its cause in `note` and stays open.
+    With `only`, the rows with these ids of them.
 
     Money for what is paid already goes to the customer's balance. Once no row is left to decide or book, the statement
     is closed. Doing it again books nothing twice. PreconditionFailed for a statement that isn't under review.
     """
     _under_review(statement.pk, lock=False)
     rows = BankStatementRow.objects.filter(statement=statement, decision=RowDecision.BOOK, payment=None)
+    if only is not None:
+        rows = rows.filter(pk__in=only)
     for row_id in list(rows.order_by("position").values_list("pk", flat=True)):
         _book(row_id)
     with transaction.atomic():

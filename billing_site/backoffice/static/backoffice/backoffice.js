@@ -26,6 +26,13 @@ window.addEventListener("pageshow", () => {
   });
 });
 
+// One box ticks all the boxes of its table.
+document.addEventListener("change", (event) => {
+  if (!event.target.matches("[data-check-all]")) return;
+  const boxes = event.target.closest("table").querySelectorAll("tbody input[type=checkbox]");
+  boxes.forEach((box) => (box.checked = event.target.checked));
+});
+
 // What a money action would change is worked out anew as its form is filled in. Only the latest answer is shown.
 let effectsTimer;
 let effectsAsked = 0;
@@ -42,12 +49,13 @@ const showEffects = (form) => {
     }
   }, 200);
 };
-["input", "change"].forEach((kind) =>
-  document.addEventListener(kind, (event) => {
-    const form = event.target.closest("form[data-effects]");
-    if (form && event.target.name !== "reason") showEffects(form);
-  }),
-);
+const answered = (event) => {
+  const form = event.target.closest("form[data-effects]");
+  if (form && event.target.name !== "reason") showEffects(form);
+};
+["input", "change"].forEach((kind) => document.addEventListener(kind, answered));
+// A field that searches tells only jQuery what was chosen.
+window.addEventListener("load", () => window.django?.jQuery?.(document).on("select2:select select2:clear", answered));
 
 // Enter in the search takes the first result when the arrow keys have chosen none.
 document.addEventListener(
