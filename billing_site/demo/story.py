@@ -9,6 +9,7 @@ from billing_site.demo.calendar import MONTHS, Calendar, later
 from billing_site.demo.cast import Cast
 from billing_site.demo.companies import COMPANIES, ENTERPRISE, TEAM, Company, Trait
 from billing_site.demo.history import Step
+from billing_site.demo.moves import moves
 from billing_site.demo.profiles import Profiles
 from billing_site.demo.usage import batch_hour, storage_of_month
 from core.periods import parse_duration
@@ -26,6 +27,7 @@ def steps(calendar: Calendar, cast: Cast, profiles: Profiles) -> list[Step]:
         *(step for company in COMPANIES for step in _life(company, calendar, cast, profiles)),
         *_usage(calendar, cast),
         *_desk(calendar, cast),
+        *moves(calendar, cast),
         Step(calendar.day(6, 12), cast.product, acts.retire_text_messages),
     ]
     return sorted((step for step in told if step.at <= calendar.present), key=lambda step: step.at)

@@ -16,7 +16,7 @@ from core.outbox.models import OutboxMessage
 from customers.models import Customer
 from entitlements.models import UsageEvent
 from invoicing.choices import InvoiceStatus, RunStatus
-from invoicing.models import BillingRun, Invoice, InvoiceLine, ParkedCustomer, Payment
+from invoicing.models import BillingRun, Invoice, InvoiceLine, ParkedCustomer, Payment, ProfileMigration
 from invoicing.selectors import due_customers
 from invoicing.services.run_due import run_due
 from subscriptions.models import CouponRedemption, Plan, QuantityChange, QuantityReport, Subscription
@@ -102,6 +102,14 @@ def test_the_company_is_as_promised_and_seeding_it_again_changes_nothing():
     storage = InvoiceLine.objects.filter(name__startswith="Excess storage", total__gt=0, invoice__status="paid")
     assert storage.exists()
     assert InvoiceLine.objects.filter(name="API calls", quantity__gt=0, metered_quantity__gt=0).exists()
+
+    # One move between profiles is done, but for a customer who was taken back; another one waits for its approval.
+    done, waiting = ProfileMigration.objects.order_by("created_at")
+    assert (done.status, waiting.status) == ("done", "checked")
+    outcomes = Counter(done.items.values_list("outcome", flat=True))
+    assert outcomes["taken_back"] == 1 and outcomes["moved"] >= 10
+    assert Invoice.objects.filter(profile=done.to_profile, status=InvoiceStatus.PAID).exists()
+    assert waiting.customer_count >= 5
 
     # History is closed, and the newest dues are left for worker and beat.
     assert not BillingRun.objects.exclude(status=RunStatus.DONE).exists()
