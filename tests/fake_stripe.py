@@ -96,7 +96,8 @@ class FakeStripe:
 
     def send_events(self) -> int:
         """Send all that has happened since, the newest first and each twice; how many events there were."""
-        waiting, self.events = self.events, []
+        with self.lock:
+            waiting, self.events = self.events, []
         for body in reversed(waiting):
             assert {self.send(body) for _ in range(2)} == {200}
         return len(waiting)

@@ -1,18 +1,13 @@
 """Killing a worker in the middle of a profile migration loses and doubles nothing; two at once move everybody once."""
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
-from datetime import timedelta
 from functools import partial
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from core import clock
 from core.audit.models import AuditEntry
@@ -25,6 +20,7 @@ from invoicing.services.pause_migration import pause_migration
 from invoicing.services.run_migration import run_migration
 from invoicing.services.work_migration_shard import unfinished_shards, work_migration_shard
 from tests.concurrency.crowd import at_once
+from tests.concurrency.killing import expire_lease, wait_until_blocked, worker_process
 from tests.concurrency.migration_worker import BATCH
 from tests.make import make_default_profile, make_plan
 from tests.moving import MOVE, approved, make_card_profile, make_customers
@@ -40,45 +36,6 @@ def shard():
     make_customers(80, make_plan())
     run_migration(migration=approved(old, new))
     return MigrationShard.objects.select_related("migration").get(kind="move")
-
-
-@contextmanager
-def worker_process(shard):
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "tests.concurrency.migration_worker"),
-            *(str(shard.id), MOVE.isoformat(), connection.settings_dict["NAME"]),
-        ],
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "billing_site.settings.test"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_until_blocked():
-    """Until another connection waits for the target's row, in the middle of its batch."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_stat_clear_snapshot()")
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND wait_event_type = 'Lock' AND query LIKE '%customers_billingprofile%'"
-            )
-            if cursor.fetchone()[0]:
-                return
-        time.sleep(0.05)
-    raise AssertionError("nobody came to the target's row")
-
-
-def expire_lease(shard):
-    MigrationShard.objects.filter(pk=shard.pk).update(lease_until=clock.real_now() - timedelta(seconds=1))
 
 
 def assert_each_moved_once(shard, *, number=80):
