@@ -6,11 +6,13 @@ import json
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from stripe import HTTPClient
 
 Answer = tuple[int, dict[str, Any]] | None
 
@@ -94,13 +96,19 @@ class FakeStripe:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return int(answer.status)
 
-    def send_events(self) -> int:
-        """Send all that has happened since, the newest first and each twice; how many events there were."""
+    def send_events(self, of: Collection[str] | None = None) -> int:
+        """Send what has happened since, the newest first and each twice; how many events there were.
+
+        With `of`, only what is about charges of these customers: the rest is lost on the way.
+        """
         with self.lock:
             waiting, self.events = self.events, []
+        sent = 0
         for body in reversed(waiting):
-            assert {self.send(body) for _ in range(2)} == {200}
-        return len(waiting)
+            if of is None or json.loads(body)["data"]["object"].get("customer") in of:
+                assert {self.send(body) for _ in range(2)} == {200}
+                sent += 1
+        return sent
 
     def confirm(self, intent_id: str) -> None:
         """The customer confirms a charge that waited for them."""
@@ -143,9 +151,12 @@ class FakeStripe:
                 intent["status"] = "canceled"
             return self._found(intent)
 
-    def overtakes(self, method: str, path: str, form: dict[str, str]) -> bool:
-        """Whether the events of this request are sent before its answer."""
-        return method == "POST" and self.behaviour.get(form.get("customer", "")) == "overtake"
+    def overtake(self, method: str, form: dict[str, str]) -> None:
+        """Send the event of the charge that was just made before its answer, where the customer is such a one."""
+        customer = form.get("customer", "")
+        if method == "POST" and self.behaviour.get(customer) == "overtake":
+            intent = next(intent for intent in reversed(self.intents.values()) if intent["customer"] == customer)
+            self.send(self.event("payment_intent.succeeded", intent))
 
     def _found(self, thing: dict[str, Any] | None) -> Answer:
         if thing is None:
@@ -249,7 +260,10 @@ def signature(body: bytes, secret: str, *, at: int | None = None) -> str:
 
 @contextmanager
 def running(*accounts: FakeStripe) -> Iterator[str]:
-    """Serve these accounts on a free loopback port; yields its address. A key that is no account's is the first's."""
+    """Serve these accounts on a free loopback port; yields its address. A key that is no account's is the first's.
+
+    Meanwhile Stripe's library hardly waits between the tries of a request that was dropped.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -266,8 +280,7 @@ def running(*accounts: FakeStripe) -> Iterator[str]:
             key = self.headers.get("Authorization", "").removeprefix("Bearer ")
             fake = next((account for account in accounts if account.api_key == key), accounts[0])
             answer = fake.answer(self.command, path, form, self.headers.get("Idempotency-Key") or "")
-            if fake.overtakes(self.command, path, form):
-                fake.send_events()
+            fake.overtake(self.command, form)
             if answer is None:
                 self.close_connection = True
                 return
@@ -285,9 +298,11 @@ def running(*accounts: FakeStripe) -> Iterator[str]:
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
+    patience, HTTPClient.INITIAL_DELAY = HTTPClient.INITIAL_DELAY, 0.01
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
+        HTTPClient.INITIAL_DELAY = patience
         server.shutdown()
         server.server_close()
         thread.join()
