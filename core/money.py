@@ -2,8 +2,19 @@
 
 import math
 import re
-from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import (
+    ROUND_HALF_UP,
+    Context,
+    Decimal,
+    DivisionByZero,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+    getcontext,
+    setcontext,
+)
 from typing import Final
 
 from core.errors import FieldProblem, InvalidInput
@@ -40,6 +51,20 @@ _QUANTA: Final = {code: Decimal(1).scaleb(-places) for code, places in _EXPONENT
 
 # ASCII digits only: \d would also let other scripts' digits through.
 _DECIMAL_TEXT: Final = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?")
+
+
+@contextmanager
+def exact_arithmetic() -> Iterator[None]:
+    """Plain operators on decimals in the context EXACT, which raises where a result would lose a digit.
+
+    They take half the time of the context's own methods; to change the context takes as long as five of them.
+    """
+    before = getcontext()
+    setcontext(EXACT)
+    try:
+        yield
+    finally:
+        setcontext(before)
 
 
 def currencies() -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.errors import BillingError
 from core.ids import new_id
-from core.money import ZERO, round_money, to_wire
+from core.money import ZERO, round_share, to_wire
 from core.periods import parse_duration, zone_info
 from invoicing.choices import InvoiceStatus
 from invoicing.engine.cuts import Cut, UnusedPart
@@ -165,8 +165,7 @@ def _fixed_amount(coupon: CouponFacts, amount: Decimal, obligation: Obligation) 
     ends = coupon.carried_on and obligation.end == subscription.end
     if not (begins or ends):
         return amount
-    part, whole = obligation.share
-    return round_money(amount * part / whole, subscription.currency)
+    return round_share(amount, *obligation.share, subscription.currency)
 
 
 def _standard_invoice(

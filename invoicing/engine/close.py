@@ -12,6 +12,7 @@ from datetime import datetime
 
 from core import clock
 from core.errors import BillingError
+from core.money import exact_arithmetic
 from customers.effective import Terms
 from entitlements.models import Feature
 from invoicing.engine.assemble import close_customer
@@ -66,12 +67,13 @@ def compute(
         plans.append((loaded, plan, due))
         usage_lines.extend(usage)
     quantities = _quantities(usage_lines, batch.features, as_of)
-    for loaded, plan, due in plans:
-        try:
-            lines = [(line, quantities.get(id(line))) for line in due]
-            computed.closes.append(close_customer(loaded, plan, lines, as_of=as_of, give_back=give_back))
-        except Exception as error:  # noqa: BLE001 - as above
-            computed.failures[loaded.id] = as_cause(error, loaded.id)
+    with exact_arithmetic():
+        for loaded, plan, due in plans:
+            try:
+                lines = [(line, quantities.get(id(line))) for line in due]
+                computed.closes.append(close_customer(loaded, plan, lines, as_of=as_of, give_back=give_back))
+            except Exception as error:  # noqa: BLE001 - as above
+                computed.failures[loaded.id] = as_cause(error, loaded.id)
     return computed
 
 

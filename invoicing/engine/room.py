@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from core.money import ZERO, quantum
+from core.money import ROUNDING, ZERO, quantum
 from invoicing.tax import TaxTerms
 from invoicing.tax.compute import tax_on
 
@@ -50,9 +50,9 @@ class Room:
         unit less for the rounding of the tax."""
         gross = net + _on_top(net, here, self.currency)
         rate = ZERO if there is None or there.inclusive else there.rate
-        worth = gross * 100 / (100 + rate) if rate else gross
+        worth = ROUNDING.divide(gross * 100, 100 + rate) if rate else gross
         unit = quantum(self.currency)
-        return worth.quantize(unit, rounding=ROUND_DOWN) - (unit if rate else ZERO)
+        return worth.quantize(unit, ROUND_DOWN, ROUNDING) - (unit if rate else ZERO)
 
 
 def _alike(terms: TaxTerms | None) -> TaxTerms | None:
