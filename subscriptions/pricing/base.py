@@ -64,6 +64,8 @@ class Price:
     minimum: Decimal | None = None
     maximum: Decimal | None = None
     _json: str | None = field(default=None, init=False, repr=False, compare=False)
+    # What whoever rates by this price has worked out ahead. No part of its value: a copy by `replace` is without it.
+    prepared: Any = field(default=None, init=False, repr=False, compare=False)
 
     def charges(self, usage: Usage) -> tuple[Charge, ...]:
         """What `usage` costs, part by part, exactly; the caller rounds each part once."""
