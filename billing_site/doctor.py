@@ -16,13 +16,11 @@ from kombu.exceptions import OperationalError
 from billing_site import heartbeat
 from billing_site.celery import app
 from billing_site.runtime.layout import Layout, data_dir, running_state
+from billing_site.stripe_health import health_of
 from core import clock
-from core.crypto import CredentialUnreadable, decrypt
 from core.testclock.models import ClockSetting
-from customers.choices import AppStatus, AppType
+from customers.choices import AppType
 from customers.models import BillingApp
-from invoicing.choices import PaymentStatus
-from invoicing.models import Payment, StripeAccount, StripeEvent
 
 
 class State(StrEnum):
@@ -160,28 +158,14 @@ def check_stripe() -> Finding:
     apps = list(BillingApp.objects.filter(type=AppType.STRIPE, deleted_at=None).order_by("name"))
     if not apps:
         return note("Stripe", "Not installed: invoices are collected by the sandbox and bank transfer apps.")
-    wrong: list[str] = []
-    right: list[str] = []
-    for one in apps:
-        account = StripeAccount.objects.filter(app=one).first()
-        if account is None:
-            wrong.append(f"{one} has no API key.")
-            continue
-        if one.status == AppStatus.UNAUTHORIZED:
-            wrong.append(f"{one}: Stripe refused its API key.")
-        if account.livemode != (settings.STRIPE_MODE == "live"):
-            wrong.append(f"{one} has a key of the other mode than this site's, {settings.STRIPE_MODE}.")
-        try:
-            decrypt(account.api_key)
-        except CredentialUnreadable:
-            wrong.append(f"{one}: its API key was encrypted with a key that this site lacks.")
-        last = StripeEvent.objects.filter(app=one).values_list("received_at", flat=True).first()
-        heard = f"last heard of {last:%Y-%m-%d %H:%M} UTC" if last else "no webhook came yet"
-        right.append(f"{one}: {account}, {heard if account.webhook_secret else 'no webhook secret'}")
-    unknown = Payment.objects.filter(app__in=apps, status=PaymentStatus.UNKNOWN).count()
+    found = [health_of(one) for one in apps]
+    wrong = [sentence for health in found for sentence in health.problems]
     if wrong:
-        return problem("Stripe", " ".join(wrong), "Give the app its API key again (PUT /api/v1/apps/{id}).")
+        remedy = "Give the app its API key again, on its page or by PUT /api/v1/apps/{id}."
+        return problem("Stripe", " ".join(wrong), remedy)
+    unknown = sum(health.unknown for health in found)
     open_charges = f" {unknown} charges have no known outcome yet; Stripe is asked about them." if unknown else ""
+    right = [f"{health.app}: {health.account}, {health.heard}" for health in found]
     return ok("Stripe", f"{'; '.join(right)}.{open_charges}")
 
 

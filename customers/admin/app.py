@@ -15,10 +15,10 @@ from customers.models import BillingApp, CustomerAppData
 
 @admin.register(BillingApp)
 class BillingAppAdmin(MasterDataAdmin):
-    """The type is fixed once given: profiles are tied to the way of collecting. An app that needs an account, Stripe,
-    is installed over REST, which takes its keys; uninstalling checks who still needs the app, over REST too."""
+    """The type is fixed once given: profiles are tied to the way of collecting. What needs the floors above (keys,
+    uninstalling) is on the page that `billing_site.backoffice` puts over this one."""
 
-    list_display = ("name", "type", "state", "description")
+    list_display: tuple[str, ...] = ("name", "type", "state", "description")
     list_filter = ("type",)
     search_within = ("name",)
     fields = ("name", "type", "description")

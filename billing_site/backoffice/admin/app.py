@@ -1,0 +1,259 @@
+"""Billing apps at the finance desk: installing them, their keys, their webhook, and how they are."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.utils.safestring import SafeString
+from django.views.decorators.debug import sensitive_post_parameters
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from billing_site.stripe_health import StripeHealth, health_of
+from core.admin.display import EMPTY, admin_url, badge, number
+from core.admin.refusals import explain
+from core.admin.verbs import OptionalReasonForm, ReasonForm, Verb
+from core.errors import BillingError
+from core.ids import to_text
+from customers.admin.app import BillingAppAdmin
+from customers.choices import AppStatus, AppType
+from customers.models import BillingApp, BillingProfile
+from invoicing.choices import OPEN_STATUSES
+from invoicing.gateways.stripe_gateway import is_live_site
+from invoicing.models import Invoice, StripeAccount
+from invoicing.services.connect_stripe import install_stripe, update_stripe_keys
+from invoicing.services.manage_app import install_app, uninstall_app, update_app
+
+INSTALL_STRIPE = "invoicing.add_stripeaccount"
+REPLACE_KEYS = "invoicing.change_stripeaccount"
+LATEST_EVENTS = 10
+LISTENS_TO = (
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.requires_action",
+    "payment_intent.processing",
+    "payment_intent.canceled",
+    "charge.refunded",
+    "payment_method.detached",
+    "customer.deleted",
+)
+
+
+class SecretField(forms.CharField):
+    """A credential: typed or pasted in, never shown again, not even when the form comes back."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        widget = UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password", "spellcheck": "false"})
+        super().__init__(max_length=255, widget=widget, **kwargs)
+
+
+class ApiKeyForm(OptionalReasonForm):
+    api_key = SecretField(label="New API key", help_text="Of the same account. Stripe is asked whether it accepts it.")
+    field_order = ("api_key", "reason")
+
+
+class WebhookSecretForm(OptionalReasonForm):
+    webhook_secret = SecretField(
+        label="Webhook secret", help_text="Stripe shows it on the page of the endpoint: it starts with whsec_."
+    )
+    field_order = ("webhook_secret", "reason")
+
+
+class InstallStripeForm(forms.Form):
+    name = forms.CharField(
+        max_length=256, widget=UnfoldAdminTextInputWidget, help_text="As profiles and staff will know it."
+    )
+    description = forms.CharField(required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}))
+    api_key = SecretField(
+        label="API key", help_text="Secret or restricted. It is kept encrypted and never shown again."
+    )
+    webhook_secret = SecretField(
+        label="Webhook secret", required=False, help_text="Can be added once the endpoint exists at Stripe."
+    )
+
+
+def _replace_key(request: HttpRequest, app: BillingApp, answers: Mapping[str, Any]) -> str:
+    update_stripe_keys(app=app, api_key=answers["api_key"].strip(), webhook_secret=None)
+    return f"{app} has a new API key, which Stripe accepts. Charges that waited for it are tried within the hour."
+
+
+def _replace_secret(request: HttpRequest, app: BillingApp, answers: Mapping[str, Any]) -> str:
+    update_stripe_keys(app=app, api_key=None, webhook_secret=answers["webhook_secret"].strip())
+    return f"{app} has a new webhook secret: events that are signed with it are taken from now on."
+
+
+def _uninstall(request: HttpRequest, app: BillingApp, answers: Mapping[str, Any]) -> str:
+    uninstall_app(app=app)
+    return f"{app} is uninstalled."
+
+
+def _is_stripe(app: BillingApp) -> bool:
+    return app.type == AppType.STRIPE
+
+
+def _why_gone(request: HttpRequest, app: BillingApp) -> str:
+    return "It is uninstalled." if app.deleted_at else ""
+
+
+def _why_not_uninstall(request: HttpRequest, app: BillingApp) -> str:
+    if app.deleted_at:
+        return "It is uninstalled already."
+    profiles = BillingProfile.objects.filter(app=app, archived_at=None).count()
+    return f"Profiles use it ({profiles}): move their customers and archive them first." if profiles else ""
+
+
+REPLACE_API_KEY = Verb(
+    slug="replace-api-key",
+    label="Replace API key",
+    permission=REPLACE_KEYS,
+    asks=lambda app: f"Which key is {app} to use from now on?",
+    consequences=lambda app: [
+        "The old key is forgotten here at once; revoke it at Stripe afterwards.",
+        "The account and the mode stay for good: a key of another account is refused.",
+    ],
+    shows=_is_stripe,
+    why_not=_why_gone,
+    perform=_replace_key,
+    form=ApiKeyForm,
+)
+REPLACE_WEBHOOK_SECRET = Verb(
+    slug="replace-webhook-secret",
+    label="Set webhook secret",
+    permission=REPLACE_KEYS,
+    asks=lambda app: f"With which secret does Stripe sign what it tells {app}?",
+    consequences=lambda app: [
+        "Events that are signed with the old one are refused from now on; Stripe sends them again."
+    ],
+    shows=_is_stripe,
+    why_not=_why_gone,
+    perform=_replace_secret,
+    form=WebhookSecretForm,
+)
+UNINSTALL = Verb(
+    slug="uninstall",
+    label="Uninstall",
+    permission="customers.delete_billingapp",
+    asks=lambda app: f"Is {app} to be uninstalled?",
+    consequences=lambda app: ["Its payments and invoices stay to be read; nothing is collected by it any more."],
+    why_not=_why_not_uninstall,
+    perform=_uninstall,
+    form=ReasonForm,
+    tone="danger",
+)
+
+admin.site.unregister(BillingApp)
+
+
+@admin.register(BillingApp)
+class AppPage(BillingAppAdmin):
+    list_display = ("name", "type", "state", "account", "profiles_using", "description")
+    list_select_related = ("stripe_account",)
+    sortable_by = ()
+    change_list_template = "backoffice/app_list.html"
+    page_template = "backoffice/app.html"
+    verbs = (REPLACE_API_KEY, REPLACE_WEBHOOK_SECRET, UNINSTALL)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BillingApp]:
+        living = Count("profiles", filter=Q(profiles__archived_at=None))
+        return super().get_queryset(request).select_related("stripe_account").annotate(profile_count=living)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.install_stripe_view)
+        return [path("install-stripe/", view, name="customers_billingapp_install_stripe"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        may_install = request.user.has_perm(INSTALL_STRIPE)
+        return super().changelist_view(request, {"may_install_stripe": may_install, **(extra_context or {})})
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or obj.deleted_at is None)
+
+    @display(description="Account")
+    def account(self, app: BillingApp) -> SafeString | str:
+        return str(app.stripe_account) if hasattr(app, "stripe_account") else EMPTY
+
+    @display(description="Profiles")
+    def profiles_using(self, app: Any) -> SafeString:
+        return number(app.profile_count)
+
+    def save_recorded(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        values = {"name": obj.name, "description": obj.description, "metadata": obj.metadata}
+        saved = update_app(app=obj, **values) if change else install_app(type=obj.type, **values)
+        obj.pk, obj._state.adding = saved.pk, False
+
+    @method_decorator(sensitive_post_parameters("api_key", "webhook_secret"))
+    def verb_view(self, request: HttpRequest, object_id: str, slug: str) -> HttpResponse:
+        return super().verb_view(request, object_id, slug)
+
+    @method_decorator(sensitive_post_parameters("api_key", "webhook_secret"))
+    def install_stripe_view(self, request: HttpRequest) -> HttpResponse:
+        """Takes the keys of an account; Stripe is asked whether it accepts them before anything is kept."""
+        if not request.user.has_perm(INSTALL_STRIPE):
+            raise PermissionDenied
+        form = InstallStripeForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            answers = form.cleaned_data
+            try:
+                app = install_stripe(
+                    name=answers["name"],
+                    description=answers["description"],
+                    api_key=answers["api_key"].strip(),
+                    webhook_secret=answers["webhook_secret"].strip(),
+                )
+            except BillingError as error:
+                form.add_error("api_key", explain(error))
+            else:
+                messages.success(request, f"{app} is installed. Add its webhook address at Stripe, as shown below.")
+                return HttpResponseRedirect(admin_url(app))
+        context = {"title": "Install a Stripe app", "form": form, "live": is_live_site(), "back": self._list_url()}
+        return self._page(request, "backoffice/app_install_stripe.html", context)
+
+    def page_context(self, request: HttpRequest, obj: BillingApp) -> dict[str, Any]:
+        health = health_of(obj) if _is_stripe(obj) else None
+        webhook = reverse("stripe-webhook", kwargs={"id": to_text(obj.pk)})
+        unpaid = Invoice.objects.filter(app=obj, due__gt=0, issued_at__isnull=False, status__in=OPEN_STATUSES)
+        return {
+            "app": obj,
+            "state": self.state(obj),
+            "health": health,
+            "well": _well(obj, health),
+            "account_url": _account_url(health.account) if health else "",
+            "webhook_url": request.build_absolute_uri(webhook),
+            "listens_to": LISTENS_TO,
+            "events": list(obj.stripe_events.select_related("payment__invoice")[:LATEST_EVENTS]) if health else [],
+            "profiles": list(obj.profiles.order_by("archived_at", "name")),
+            "unpaid": unpaid.count(),
+            "known_customers": obj.customer_data.filter(external_id__isnull=False).count(),
+            "timeline": self.timeline(obj),
+        }
+
+
+def _well(app: BillingApp, health: StripeHealth | None) -> list[tuple[SafeString, str]]:
+    """How the app is, in sentences, each with a pill: what the doctor would say."""
+    if health is None:
+        sentence = "Nothing needs to be set up." if app.status == AppStatus.READY else app.get_status_display()
+        return [(badge("OK", "green"), sentence)]
+    rows = [(badge("Problem", "red"), problem) for problem in health.problems]
+    if not rows:
+        rows.append((badge("OK", "green"), "It can charge: the key is there, of this site's mode, and not refused."))
+    if health.account is not None and not health.account.webhook_secret:
+        told = "No webhook secret: what happens at Stripe is found out only when it is asked, minutes or hours later."
+        rows.append((badge("Note", "amber"), told))
+    elif health.account is not None:
+        rows.append((badge("Webhook", "blue"), f"{health.heard[:1].upper()}{health.heard[1:]}."))
+    if health.unknown:
+        rows.append((badge("Note", "amber"), f"Charges without a known outcome: {health.unknown}. Stripe is asked."))
+    return rows
+
+
+def _account_url(account: StripeAccount | None) -> str:
+    if account is None:
+        return ""
+    mode = "" if account.livemode else "test/"
+    return f"https://dashboard.stripe.com/{account.account_id}/{mode}dashboard"
