@@ -58,6 +58,17 @@ def terms_under(customer_ids: Collection[uuid.UUID], profile: BillingProfile) ->
     return terms
 
 
+def terms_if(
+    override: CustomerOverride | None, profile: BillingProfile | None, *, own: Mapping[str, Any] | None = None
+) -> Terms:
+    """The terms of the customer with this override if they were pinned to `profile` (None: not pinned) and had these
+    settings of their `own` (None: those of the override). At most one query."""
+    target = profile or default_profile()
+    mine = own if own is not None else override_values(override) if override is not None else {}
+    origin = f"pin: {target.name}" if profile is not None else "default profile"
+    return Terms(target, resolve([Layer("override", mine), Layer(origin, profile_values(target))]))
+
+
 def profile_values(profile: BillingProfile) -> dict[str, Any]:
     """The workflow fields of a profile; texts that are empty say nothing."""
     return {field: _said(getattr(profile, field)) for field in WORKFLOW_FIELDS}

@@ -87,6 +87,7 @@ class Verb:
     consequences: Callable[[Any], list[str]] = lambda obj: []
     effects: Callable[[Any, Mapping[str, Any]], list[Effect]] = lambda obj, answers: []
     form: type[forms.Form] = ReasonForm
+    form_many: type[forms.Form] | None = None
     initial: Callable[[Any], dict[str, Any]] = lambda obj: {}
     tone: str = "plain"
     bulk: bool = False
@@ -138,7 +139,8 @@ class VerbAdmin(ModelAdmin):
         if refusal:
             messages.error(request, refusal)
             return HttpResponseRedirect(self.url_after(obj))
-        initial = verb.initial(obj)
+        # A link may answer beforehand ("clear this field"); nothing happens before somebody confirms.
+        initial = verb.initial(obj) | {name: value for name, value in request.GET.items() if name != "effects"}
         if "effects" in request.GET:
             effects = verb.effects(obj, _so_far(verb.form(request.GET, initial=initial), initial))
             return TemplateResponse(request, "admin/verb_effects.html", {"effects": effects})
@@ -189,7 +191,7 @@ class VerbAdmin(ModelAdmin):
             messages.error(request, f"That is more than {MAX_BULK} rows. Nothing was done: choose fewer at a time.")
             return None
         confirmed, answered = "confirmed" in request.POST, "answered" in request.POST
-        form = verb.form(request.POST if confirmed or answered else None)
+        form = (verb.form_many or verb.form)(request.POST if confirmed or answered else None)
         if confirmed and form.is_valid():
             results = [(obj, *_attempt(verb, request, obj, form.cleaned_data)) for obj in chosen]
             context = {
@@ -235,7 +237,7 @@ def _so_far(form: forms.Form, initial: Mapping[str, Any]) -> dict[str, Any]:
     """What is answered so far and can be read; before anything is, what the form starts with."""
     if not form.is_bound:
         return dict(initial)
-    form.full_clean()
+    form.is_valid()
     return dict(form.cleaned_data)
 
 

@@ -62,7 +62,7 @@ class PinForm(ReasonForm):
         queryset=BillingProfile.objects.filter(archived_at__isnull=True),
         widget=UnfoldAdminSelect2Widget,
     )
-    field_order = ("profile", "reason")
+    field_order: tuple[str, ...] = ("profile", "reason")
 
 
 class CustomerForm(ChangeReasonForm):

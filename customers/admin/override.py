@@ -12,6 +12,7 @@ from core.admin.base import MasterDataAdmin
 from core.admin.display import EMPTY, badge, link
 from customers.admin.setting_fields import DaysField, SettingsForm
 from customers.models import CustomerOverride
+from customers.services.override_fields import override_fields
 from customers.settings_words import SETTING_LABELS, setting_words
 
 OVERRIDABLE = tuple(name for name in SETTING_LABELS if hasattr(CustomerOverride, name))
@@ -60,6 +61,10 @@ class CustomerOverrideAdmin(MasterDataAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CustomerOverride]:
         return super().get_queryset(request).select_related("customer", "billing_profile")
+
+    def save_recorded(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        workflow = {name: None if (value := form.cleaned_data[name]) == "" else value for name in OVERRIDABLE}
+        obj.pk = override_fields(customer=obj.customer, workflow=workflow).pk
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("customer", "billing_profile") if obj else ("billing_profile",)

@@ -19,22 +19,27 @@ DURATION_HELP = "An ISO 8601 duration: P30D is 30 days, P1M a month, PT0S none."
 
 
 class DaysField(forms.Field):
-    """Whole days in ascending order, typed as "1, 3, 5, 7"; an empty field is `empty`."""
+    """Whole days in ascending order, typed as "1, 3, 5, 7"; "none" is no day at all, an empty field is `empty`."""
 
     widget = UnfoldAdminTextInputWidget
 
     def __init__(self, *, empty: list[int] | None, **kwargs: Any) -> None:
-        super().__init__(required=False, help_text="Days after the first failed charge, such as 1, 3, 5, 7.", **kwargs)
+        help_text = "Days after the first failed charge, such as 1, 3, 5, 7; or none."
+        super().__init__(required=False, **({"help_text": help_text} | kwargs))
         self.empty = empty
 
     def prepare_value(self, value: Any) -> str:
-        return ", ".join(str(day) for day in value) if isinstance(value, list) else value or ""
+        if isinstance(value, list):
+            return ", ".join(str(day) for day in value) or ("none" if self.empty is None else "")
+        return value or ""
 
     def to_python(self, value: Any) -> list[int] | None:
         if isinstance(value, list):
             return value
         if not (value or "").strip():
             return self.empty
+        if value.strip().lower() == "none":
+            return []
         try:
             days = [int(part) for part in value.split(",")]
         except ValueError:

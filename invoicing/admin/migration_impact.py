@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from customers.models import Customer
+from customers.models import BillingProfile, Customer
 from invoicing.choices import MoveVerdict
 from invoicing.models import MigrationItem, ProfileMigration
 from invoicing.services.preview_move import MOST_AT_ONCE, MoneyImpact, preview_move
@@ -79,6 +79,12 @@ def shown_impacts(migration: ProfileMigration, items: Sequence[Any]) -> list[Sho
     customers = {item.customer_id: item.customer for item in items}
     impacts = preview_move(migration=migration, customer_ids=list(customers))
     return [Shown(customers[impact.customer_id], impact) for impact in impacts]
+
+
+def shown_move(customer: Customer, source: BillingProfile, target: BillingProfile) -> list[Shown]:
+    """The next invoices of one customer, were they moved."""
+    move = ProfileMigration(from_profile=source, to_profile=target)
+    return [Shown(customer, impact) for impact in preview_move(migration=move, customer_ids=[customer.pk])]
 
 
 def shown_impact(item: MigrationItem) -> list[Shown]:

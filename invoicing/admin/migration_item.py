@@ -1,5 +1,6 @@
 """One customer of a profile migration in the admin: what was found, what came of the move, and what can be done."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -49,12 +50,12 @@ def dress(request: HttpRequest, row: Any, migration: ProfileMigration) -> None:
     row.migration = migration
     row.outcome_badge = badge(row.get_outcome_display(), OUTCOME_TONES[MoveOutcome(row.outcome)])
     row.verdict_badge = badge(row.get_verdict_display(), VERDICT_TONES[MoveVerdict(row.verdict)])
-    row.found = causes_of(row)
+    row.found = causes_shown(row.causes)
     row.buttons = [button for button in buttons_of(request, row, ITEM_VERBS) if not button.why_not]
 
 
-def causes_of(item: MigrationItem) -> list[dict[str, Any]]:
-    """The causes of the latest look as pages show them: label, severity, message, and links to their rows."""
+def causes_shown(causes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Causes, as an item keeps them, as pages show them: label, severity, message, and links to their rows."""
     return [
         {
             "label": _LABELS.get(cause["code"], cause["code"].replace("_", " ").capitalize()),
@@ -62,7 +63,7 @@ def causes_of(item: MigrationItem) -> list[dict[str, Any]]:
             "message": cause["message"],
             "links": [(url, known["label"]) for known in cause["links"] if (url := _url(known["kind"], known["id"]))],
         }
-        for cause in item.causes
+        for cause in causes
     ]
 
 

@@ -1,7 +1,6 @@
 """The customer's page: everything about them that finance asks for, across apps."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,11 +14,12 @@ from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from billing_site.backoffice.admin.customer_moves import MOVES, SETTINGS_VERBS
+from billing_site.backoffice.admin.customer_settings import CustomerSettings
 from core import clock
 from core.admin.display import EMPTY, badge
-from core.admin.verbs import Verb
+from core.admin.verbs import Verb, buttons_of
 from core.audit.models import AuditEntry
-from customers.admin.customer import PIN, UNPIN, CustomerAdmin
 from customers.effective import terms_of
 from customers.models import Customer
 from customers.settings_words import SETTING_LABELS, setting_words
@@ -29,7 +29,6 @@ from invoicing.live import show_live
 from invoicing.models import Invoice, ParkedCustomer, RunCustomer
 from invoicing.run_progress import OUTCOME_TONES
 from invoicing.services.delete_billed_customer import delete_billed_customer
-from invoicing.services.override_billing import pin_billed_customer, unpin_billed_customer
 from invoicing.services.update_billed_customer import update_billed_customer
 from subscriptions.admin.subscription import SUBSCRIPTION_TONES
 
@@ -44,19 +43,6 @@ def _delete(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]
     return f"{customer} is deleted. Their invoices stay."
 
 
-def _pin(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
-    pin_billed_customer(customer=customer, profile=answers["profile"], reason=answers["reason"])
-    return f"{customer} is pinned to “{answers['profile']}”. Open drafts keep their terms."
-
-
-def _unpin(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
-    unpin_billed_customer(customer=customer, reason=answers["reason"])
-    return f"{customer} follows the default profile again. Open drafts keep their terms."
-
-
-# Changing the profile is a move: what only the floors above know may forbid it.
-MOVE = replace(PIN, perform=_pin)
-MOVE_BACK = replace(UNPIN, perform=_unpin)
 DELETE = Verb(
     slug="delete",
     label="Delete",
@@ -75,10 +61,10 @@ admin.site.unregister(Customer)
 
 
 @admin.register(Customer)
-class CustomerPage(CustomerAdmin):
+class CustomerPage(CustomerSettings):
     list_display = ("name", "standing", "key", "email", "currency", "billed_by", "time_zone", "since")
     page_template = "backoffice/customer.html"
-    verbs = (MOVE, MOVE_BACK, DELETE)
+    verbs = (*MOVES, DELETE, *SETTINGS_VERBS)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
@@ -140,6 +126,7 @@ class CustomerPage(CustomerAdmin):
         gathering = list(obj.invoices.filter(status=InvoiceStatus.GATHERING).order_by("currency"))
         return {
             "customer": obj,
+            "buttons": buttons_of(request, obj, (*MOVES, DELETE)),
             "parked": ParkedCustomer.objects.filter(customer=obj, released_at__isnull=True).first(),
             "subjects": list(obj.usage_subjects.filter(deleted_at__isnull=True)),
             "address": [part for part in _address_lines(obj) if part],

@@ -1,0 +1,260 @@
+"""Changing how customers are billed: pins, their own settings, their id at Stripe. Each is shown before it acts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from django import forms
+from django.db.models import Q
+from django.http import HttpRequest
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from core import clock
+from core.admin.display import badge
+from core.admin.verbs import ReasonForm, Review, Verb
+from core.admin.words import counted
+from core.errors import Forbidden
+from customers.admin.customer import PIN, UNPIN, PinForm
+from customers.admin.own_settings import OwnSettingsForm, initial_of, workflow_of
+from customers.choices import AppType
+from customers.differences import Difference, differences
+from customers.effective import Terms, default_profile, override_values, profile_values, terms_if, terms_of
+from customers.models import BillingApp, BillingProfile, Customer, CustomerAppData, CustomerOverride
+from customers.services.override_fields import override_fields
+from invoicing.admin.migration_impact import shown_move
+from invoicing.admin.migration_item import VERDICT_TONES, causes_shown
+from invoicing.choices import DRAFT_STATUSES, MoveVerdict
+from invoicing.models import Invoice
+from invoicing.moves import Cause, Severity, ask_app, check_moves, severity_of
+from invoicing.services.override_billing import (
+    causes_of_move,
+    pin_billed_customer,
+    remove_override,
+    unpin_billed_customer,
+)
+from invoicing.services.set_stripe_customer import set_stripe_customer
+from subscriptions.models import Subscription
+
+STRIPE_RIGHT = "customers.change_customerappdata"
+_KEPT = "Open drafts keep their terms."
+
+
+class MoveForm(PinForm):
+    stripe_customer_id = forms.CharField(
+        label="Customer id at Stripe",
+        required=False,
+        max_length=255,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "cus_…"}),
+        help_text="Only for a profile that collects through Stripe, and if it is not known there yet: it is set and "
+        "the customer moved in one step.",
+    )
+    field_order = ("profile", "stripe_customer_id", "reason")
+
+
+class StripeForm(ReasonForm):
+    app = forms.ModelChoiceField(
+        label="Stripe app",
+        queryset=BillingApp.objects.filter(type=AppType.STRIPE, deleted_at=None),
+        widget=UnfoldAdminSelectWidget,
+    )
+    stripe_customer_id = forms.CharField(
+        label="Customer id at Stripe",
+        max_length=255,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "cus_…"}),
+        help_text="Stripe is asked whether it knows the customer.",
+    )
+    field_order = ("app", "stripe_customer_id", "reason")
+
+
+def override_of(customer: Customer) -> CustomerOverride | None:
+    """What the customer has of their own, read once."""
+    override: CustomerOverride | None = getattr(customer, "billing_override", None)
+    return override
+
+
+def drafts_of(customer: Customer) -> list[Invoice]:
+    """The customer's open drafts, which keep the terms that they were made with."""
+    drafts = Invoice.objects.filter(customer=customer, status__in=DRAFT_STATUSES)
+    return list(drafts.select_related("profile", "customer").order_by("-created_at"))
+
+
+def _review(
+    customer: Customer, before: Terms, after: Terms, causes: Sequence[Cause] = (), *, with_money: bool = True
+) -> Review:
+    """What changes for one customer, what stays behind, and what stands in the way."""
+    parties = [
+        Difference("profile", "Billing profile", str(before.profile), str(after.profile)),
+        Difference("supplier", "Supplier", str(before.profile.supplier), str(after.profile.supplier)),
+        Difference("app", "Billing app", str(before.profile.app), str(after.profile.app)),
+    ]
+    settings = differences(before.settings.values, after.settings.values, origins=after.settings.origins)
+    blocks = [cause for cause in causes if cause.severity == Severity.BLOCKED]
+    moves = before.profile != after.profile
+    context = {
+        "rows": [*parties, *settings],
+        "differing": sum(1 for row in (*parties, *settings) if row.differs),
+        "causes": causes_shown([cause.as_json() for cause in causes]),
+        "drafts": drafts_of(customer),
+        "impacts": shown_move(customer, before.profile, after.profile) if with_money and moves else [],
+        "moves": moves,
+    }
+    why_not = f"{customer} is blocked, and stays on “{before.profile}”." if blocks else ""
+    return Review("backoffice/review_terms.html", context, why_not)
+
+
+def _loaded(profile: BillingProfile) -> BillingProfile:
+    return BillingProfile.objects.select_related("supplier", "app").get(pk=profile.pk)
+
+
+def _review_pin(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> Review:
+    profile, known_as = _loaded(answers["profile"]), answers.get("stripe_customer_id") or None
+    causes = causes_of_move(customer=customer, profile=profile, known_as=known_as)
+    before = terms_of([customer.pk])[customer.pk]
+    return _review(customer, before, terms_if(override_of(customer), profile), causes)
+
+
+def _review_unpin(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> Review:
+    causes = causes_of_move(customer=customer, profile=None)
+    before = terms_of([customer.pk])[customer.pk]
+    return _review(customer, before, terms_if(override_of(customer), None), causes)
+
+
+def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Review:
+    """How each of many customers stands before they are moved to `target`."""
+    ids, now = [customer.pk for customer in customers], clock.now()
+    terms = terms_of(ids)
+    moving = [pk for pk in ids if terms[pk].profile != target]
+    live = Subscription.objects.filter(Q(active_to__isnull=True) | Q(active_to__gt=now), customer_id__in=moving)
+    answers = ask_app(sorted(set(live.order_by().values_list("customer_id", flat=True))), app=target.app)
+    found = check_moves(moving, target=target, answers=answers, now=now)
+    rows, blocked = [], 0
+    for customer in customers:
+        causes = found.get(customer.pk, ())
+        verdict = MoveVerdict(severity_of(causes).value)
+        blocked += verdict == MoveVerdict.BLOCKED
+        rows.append(
+            {
+                "customer": customer,
+                "before": terms[customer.pk].profile,
+                "badge": badge(str(verdict.label), VERDICT_TONES[verdict]),
+                "causes": causes_shown([cause.as_json() for cause in causes]),
+                "stays": customer.pk not in found,
+            }
+        )
+    why_not = "All of them are blocked." if rows and blocked == len(rows) else ""
+    context = {"rows": rows, "target": target, "blocked": blocked, "movable": len(rows) - blocked}
+    return Review("backoffice/review_moves.html", context, why_not)
+
+
+def _review_pins(request: HttpRequest, customers: list[Customer], answers: Mapping[str, Any]) -> Review:
+    return _review_many(customers, _loaded(answers["profile"]))
+
+
+def _review_unpins(request: HttpRequest, customers: list[Customer], answers: Mapping[str, Any]) -> Review:
+    return _review_many(customers, default_profile())
+
+
+def _pin(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
+    known_as = answers.get("stripe_customer_id") or None
+    if known_as and not request.user.has_perm(STRIPE_RIGHT):
+        raise Forbidden("Your role may not set ids at Stripe. Nothing was changed.", code="no_right")
+    pin_billed_customer(customer=customer, profile=answers["profile"], reason=answers["reason"], known_as=known_as)
+    also = f" and is {known_as} at {answers['profile'].app}" if known_as else ""
+    return f"{customer} is pinned to “{answers['profile']}”{also}. {_KEPT}"
+
+
+def _unpin(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
+    unpin_billed_customer(customer=customer, reason=answers["reason"])
+    return f"{customer} follows the default profile again. {_KEPT}"
+
+
+def _set_stripe(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
+    app, external_id = answers["app"], answers["stripe_customer_id"].strip()
+    set_stripe_customer(customer=customer, app=app, stripe_customer_id=external_id, payment_method=None)
+    return f"{customer} is {external_id} at {app}."
+
+
+def _first_app(customer: Customer) -> dict[str, Any]:
+    known = CustomerAppData.objects.filter(customer=customer, app__type=AppType.STRIPE, app__deleted_at=None).first()
+    if known is not None:
+        return {"app": known.app_id, "stripe_customer_id": known.external_id}
+    return {"app": BillingApp.objects.filter(type=AppType.STRIPE, deleted_at=None).first()}
+
+
+def _own_now(customer: Customer) -> dict[str, Any]:
+    override = override_of(customer)
+    said = profile_values(terms_of([customer.pk])[customer.pk].profile)
+    return initial_of(override_values(override) if override else {}, said_by_profile=said)
+
+
+def _review_own(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> Review:
+    override = override_of(customer)
+    pinned = override.billing_profile if override else None
+    after = terms_if(override, _loaded(pinned) if pinned else None, own=workflow_of(answers))
+    return _review(customer, terms_of([customer.pk])[customer.pk], after, with_money=False)
+
+
+def _save_own(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
+    workflow = workflow_of(answers)
+    override_fields(customer=customer, workflow=workflow, reason=answers["reason"])
+    own = sum(1 for value in workflow.values() if value is not None)
+    return f"{customer} has {counted(own, 'setting')} of their own. {_KEPT}"
+
+
+def _review_removal(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> Review:
+    causes = causes_of_move(customer=customer, profile=None)
+    return _review(customer, terms_of([customer.pk])[customer.pk], terms_if(None, None), causes)
+
+
+def _remove(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
+    remove_override(customer=customer, reason=answers["reason"])
+    return f"{customer} has nothing of their own any more and follows the default profile. {_KEPT}"
+
+
+def _deleted(request: HttpRequest, customer: Customer) -> str:
+    return "The customer was deleted." if customer.deleted_at else ""
+
+
+# Changing the profile is a move: what only the floors above know may forbid it.
+MOVE = replace(
+    PIN, form=MoveForm, form_many=PinForm, perform=_pin, review=_review_pin, review_many=_review_pins, tone="primary"
+)
+MOVE_BACK = replace(UNPIN, perform=_unpin, review=_review_unpin, review_many=_review_unpins)
+OWN_SETTINGS = Verb(
+    slug="own-settings",
+    label="Change own settings",
+    permission="customers.change_customeroverride",
+    asks=lambda customer: f"In which settings is {customer} to differ from their profile?",
+    consequences=lambda customer: ["What is left empty follows the profile.", "Issued invoices and drafts stay."],
+    why_not=_deleted,
+    perform=_save_own,
+    form=OwnSettingsForm,
+    initial=_own_now,
+    review=_review_own,
+)
+REMOVE_OVERRIDE = Verb(
+    slug="remove-override",
+    label="Remove override",
+    permission="customers.delete_customeroverride",
+    asks=lambda customer: f"Remove the pin and all settings that {customer} has of their own?",
+    consequences=lambda customer: ["They follow the default profile in everything, from their next invoice on."],
+    why_not=lambda request, customer: (
+        _deleted(request, customer) or ("" if override_of(customer) else "There is nothing to remove.")
+    ),
+    perform=_remove,
+    review=_review_removal,
+    tone="danger",
+)
+SET_STRIPE = Verb(
+    slug="stripe-customer",
+    label="Set Stripe customer",
+    permission=STRIPE_RIGHT,
+    asks=lambda customer: f"Which customer of Stripe is {customer}?",
+    consequences=lambda customer: ["Charges through this app go to that customer from now on."],
+    why_not=_deleted,
+    perform=_set_stripe,
+    form=StripeForm,
+    initial=_first_app,
+)
+MOVES = (MOVE, MOVE_BACK)
+SETTINGS_VERBS = (OWN_SETTINGS, SET_STRIPE, REMOVE_OVERRIDE)

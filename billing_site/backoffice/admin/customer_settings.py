@@ -1,0 +1,70 @@
+"""The page of a customer's effective settings: every billing field, what holds, who says so, and what is beneath."""
+
+from typing import Any
+
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.http import urlencode
+
+from billing_site.backoffice.admin.customer_moves import MOVES, OWN_SETTINGS, SETTINGS_VERBS, drafts_of, override_of
+from core.admin.display import admin_url
+from core.admin.verbs import buttons_of
+from customers.admin.customer import CustomerAdmin
+from customers.effective import override_values, profile_values, terms_of
+from customers.models import Customer, CustomerAppData
+from customers.settings_words import SETTING_LABELS, setting_words
+
+
+class CustomerSettings(CustomerAdmin):
+    """Adds the page to the customer's."""
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.settings_view)
+        return [path("<path:object_id>/settings/", view, name="customers_customer_settings"), *super().get_urls()]
+
+    def settings_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        customer = self.get_object(request, unquote(object_id))
+        if customer is None:
+            raise Http404
+        if not self.has_view_permission(request, customer):
+            raise PermissionDenied
+        terms, override = terms_of([customer.pk])[customer.pk], override_of(customer)
+        pinned = bool(override and override.billing_profile_id)
+        context = {
+            "title": f"Effective settings of {customer}",
+            "customer": customer,
+            "terms": terms,
+            "pinned": pinned,
+            "origin": f"pin: {terms.profile}" if pinned else "default profile",
+            "rows": _rows(request, customer, terms, override),
+            "drafts": drafts_of(customer),
+            "apps": list(CustomerAppData.objects.filter(customer=customer).select_related("app").order_by("app__name")),
+            "buttons": buttons_of(request, customer, (*MOVES, *SETTINGS_VERBS)),
+            "back": admin_url(customer),
+        }
+        return self._page(request, "backoffice/customer_settings.html", context)
+
+
+def _rows(request: HttpRequest, customer: Customer, terms: Any, override: Any) -> list[dict[str, Any]]:
+    own = override_values(override) if override else {}
+    says = profile_values(terms.profile)
+    change = ""
+    if OWN_SETTINGS.allowed(request) and customer.deleted_at is None:
+        change = reverse("admin:customers_customer_verb", args=[customer.pk, OWN_SETTINGS.slug])
+    rows = []
+    for field, label in SETTING_LABELS.items():
+        mine = own.get(field)
+        rows.append(
+            {
+                "label": label,
+                "value": setting_words(field, terms.settings.values[field]),
+                "origin": terms.settings.origins[field],
+                "own": None if mine is None else setting_words(field, mine),
+                "profile": setting_words(field, says[field]),
+                "change": f"{change}#id_{field}" if change else "",
+                "clear": f"{change}?{urlencode({field: ''})}" if change and mine is not None else "",
+            }
+        )
+    return rows

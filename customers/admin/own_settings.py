@@ -1,0 +1,120 @@
+"""The form for what a customer has of their own: every setting may be left to the profile."""
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+
+from django import forms
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from core.admin.refusals import explain
+from core.errors import BillingError
+from core.money import currencies
+from core.periods import CADENCES
+from customers.admin.setting_fields import DaysField
+from customers.choices import CollectionAlignment, CollectionMethod, TaxBehavior
+from customers.resolution import WORKFLOW_FIELDS
+from customers.services.workflow_input import WIRE_FIELDS, check_workflow
+from customers.settings_words import SETTING_LABELS, setting_words
+
+SAID_BY_PROFILE = "said_by_profile"
+_AS_PROFILE = ("", "As the profile")
+_WHETHER = (_AS_PROFILE, ("yes", "Yes"), ("no", "No"))
+_FIELD_OF = {wire: name for name, wire in WIRE_FIELDS.items()}
+_FIELD_OF["workflow.collection.alignment.recurringPeriod"] = "collection_alignment"
+
+
+def _whether(**options: Any) -> forms.Field:
+    return forms.TypedChoiceField(
+        choices=_WHETHER,
+        coerce=lambda value: value == "yes",
+        empty_value=None,
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        **options,
+    )
+
+
+def _choice(choices: Any) -> forms.Field:
+    options = [_AS_PROFILE, *choices]
+    return forms.TypedChoiceField(choices=options, empty_value=None, required=False, widget=UnfoldAdminSelectWidget)
+
+
+def _text(**options: Any) -> forms.Field:
+    return forms.CharField(required=False, empty_value=None, widget=UnfoldAdminTextInputWidget, **options)
+
+
+class OwnSettingsForm(forms.Form):
+    """Named as the workflow's fields. `initial` has the customer's own values (`initial_of`) and, under
+    `said_by_profile`, what holds for the fields that are left empty."""
+
+    collection_method = _choice(CollectionMethod.choices)
+    due_after = _text(max_length=32)
+    dunning_days = DaysField(empty=None)
+    auto_advance = _whether()
+    draft_period = _text(max_length=32)
+    collection_interval = _text(max_length=32)
+    collection_alignment = _choice(CollectionAlignment.choices)
+    collection_cadence = _choice([(cadence, setting_words("collection_cadence", cadence)) for cadence in CADENCES])
+    collection_anchor = forms.DateTimeField(required=False, widget=UnfoldAdminTextInputWidget)
+    progressive_billing = _whether()
+    progressive_threshold = forms.DecimalField(
+        max_digits=30, decimal_places=12, required=False, widget=UnfoldAdminTextInputWidget
+    )
+    progressive_threshold_currency = _text(max_length=3)
+    tax_enabled = _whether()
+    tax_enforced = _whether()
+    tax_behavior = _choice(TaxBehavior.choices)
+    tax_code = _text(max_length=64)
+    reason = forms.CharField(
+        max_length=1000,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        help_text="Goes to the audit trail, where it can't be changed.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        said: Mapping[str, Any] = self.initial.get(SAID_BY_PROFILE, {})
+        hints = {"due_after": "such as P30D", "draft_period": "such as P1D", "collection_interval": "such as PT1H"}
+        hints |= {"collection_anchor": "such as 2026-03-01 00:00, UTC", "dunning_days": "such as 1, 3, 5, 7; or none"}
+        for name in WORKFLOW_FIELDS:
+            field = self.fields[name]
+            field.label = SETTING_LABELS[name]
+            hint = f"; {hints[name]}" if name in hints else ""
+            field.help_text = f"Empty: {setting_words(name, said.get(name))}, as the profile{hint}"
+
+    def clean_progressive_threshold_currency(self) -> str | None:
+        currency = self.cleaned_data["progressive_threshold_currency"]
+        if currency and currency.upper() not in currencies():
+            raise forms.ValidationError("Not a currency of ISO 4217; use a code such as EUR.")
+        return currency.upper() if currency else None
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        try:
+            check_workflow({name: cleaned.get(name) for name in WORKFLOW_FIELDS})
+        except BillingError as error:
+            for problem in error.problems:
+                name = _FIELD_OF.get(problem.field)
+                self.add_error(name if name in cleaned else None, problem.message)
+            if not error.problems:
+                self.add_error(None, explain(error))
+        return cleaned
+
+
+def initial_of(values: Mapping[str, Any], *, said_by_profile: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as the form starts with them."""
+    initial: dict[str, Any] = {SAID_BY_PROFILE: said_by_profile}
+    for name in WORKFLOW_FIELDS:
+        value = values.get(name)
+        if isinstance(value, bool):
+            value = "yes" if value else "no"
+        elif name == "collection_anchor" and value is not None:
+            value = f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+        initial[name] = value
+    return initial
+
+
+def workflow_of(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """What the form says of the workflow; None for what is left to the profile."""
+    return {name: answers[name] for name in WORKFLOW_FIELDS}
