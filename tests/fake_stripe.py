@@ -110,6 +110,11 @@ class FakeStripe:
                 sent += 1
         return sent
 
+    def fail_refund(self, refund: dict[str, Any]) -> None:
+        """The customer's bank returns the money."""
+        refund |= {"status": "failed", "failure_reason": "lost_or_stolen_card"}
+        self.events.append(self.event("refund.failed", refund))
+
     def confirm(self, intent_id: str) -> None:
         """The customer confirms a charge that waited for them."""
         intent = self.intents[intent_id]
@@ -184,6 +189,7 @@ class FakeStripe:
                 "id": f"re_{len(self.refunds) + 1}",
                 "object": "refund",
                 "amount": int(form["amount"]),
+                "currency": self.intents[form["payment_intent"]]["currency"],
                 "payment_intent": form["payment_intent"],
                 "metadata": metadata,
                 "status": "pending" if self.refund_behaviour == "wait" else "succeeded",

@@ -47,13 +47,15 @@ class ChargeOutcome:
 
 @dataclass(frozen=True, slots=True)
 class RefundRequest:
-    """Money to give back of the charge `external_id`; the key is the same however often it is asked for."""
+    """Money to give back of the charge `external_id`; the key is the same however often it is asked for. `known_as` is
+    the provider's id of a refund that is there already: it is asked about, and nothing is given back anew."""
 
     refund_id: uuid.UUID
     external_id: str
     amount: Decimal
     currency: str
     idempotency_key: str
+    known_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,18 @@ class RefundOutcome:
     external_id: str | None = None
     failure_code: str = ""
     failure_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundNews:
+    """A refund as the provider tells of it: of the charge `charge_id`; `ours` is our id of it, None where somebody
+    made it at the provider."""
+
+    charge_id: str
+    amount: Decimal
+    currency: str
+    ours: uuid.UUID | None
+    outcome: RefundOutcome
 
 
 class CheckProblem(StrEnum):
@@ -130,6 +144,9 @@ class Connection(Protocol):
 
     def refund(self, request: RefundRequest) -> RefundOutcome:
         """Give money back once, however often it is called with the same key."""
+
+    def refunds_of(self, external_id: str) -> list[RefundNews] | None:
+        """Every refund of a charge, whoever made it; None where the provider gave no answer."""
 
     def check_customer(self, external_id: str, payment_method: str | None) -> PaymentMethodCheck:
         """Whether this customer can be charged, by this payment method or else by their default one."""

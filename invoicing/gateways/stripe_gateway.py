@@ -13,7 +13,7 @@ from django.conf import settings
 from core import clock
 from core.crypto import decrypt
 from core.errors import BillingError, PreconditionFailed
-from core.ids import to_text
+from core.ids import from_text, to_text
 from core.money import EXACT, exponent
 from customers.models import BillingApp
 from invoicing.choices import PaymentStatus, RefundStatus
@@ -27,6 +27,7 @@ from invoicing.gateways.base import (
     CheckProblem,
     KnownAs,
     PaymentMethodCheck,
+    RefundNews,
     RefundOutcome,
     RefundRequest,
 )
@@ -97,6 +98,12 @@ def minor_units(amount: Decimal, currency: str) -> int:
     if units != units.to_integral_value() or (places == 3 and units % 10):
         raise ValueError(f"Stripe can't charge {amount} {currency}: the last place must be zero.")
     return int(units)
+
+
+def from_minor_units(units: int, currency: str) -> Decimal:
+    """The amount that Stripe counts as `units`."""
+    places = 2 if currency in _TWO_PLACES_AT_STRIPE else exponent(currency)
+    return EXACT.scaleb(Decimal(units), -places)
 
 
 class StripeConnection:
@@ -187,6 +194,8 @@ class StripeConnection:
     def refund(self, request: RefundRequest) -> RefundOutcome:
         # Looked for first: Stripe forgets idempotency keys after a day, and a refund must never be given twice.
         name = to_text(request.refund_id)
+        if request.known_as:
+            return self._look_up_refund(request.known_as)
         try:
             found = self._client.v1.refunds.list({"payment_intent": request.external_id, "limit": _PAGE})
             for given in found.auto_paging_iter():
@@ -207,6 +216,19 @@ class StripeConnection:
             return RefundOutcome(RefundStatus.FAILED, None, "refused", words)
         except stripe.StripeError as error:
             return RefundOutcome(RefundStatus.UNKNOWN, None, "no_answer", _words(error))
+
+    def _look_up_refund(self, refund_id: str) -> RefundOutcome:
+        try:
+            return _refund_outcome(self._client.v1.refunds.retrieve(refund_id).to_dict())
+        except stripe.StripeError as error:
+            return RefundOutcome(RefundStatus.UNKNOWN, refund_id, "no_answer", _words(error))
+
+    def refunds_of(self, external_id: str) -> list[RefundNews] | None:
+        try:
+            found = self._client.v1.refunds.list({"payment_intent": external_id, "limit": _PAGE})
+            return [refund_news(given.to_dict()) for given in found.auto_paging_iter()]
+        except stripe.StripeError:
+            return None
 
     def check_customer(self, external_id: str, payment_method: str | None) -> PaymentMethodCheck:
         for pause in (*_PAUSES, None):
@@ -300,6 +322,19 @@ def outcome_of(intent: dict[str, Any]) -> ChargeOutcome:
         decline = str(error.get("decline_code") or code or "declined")
         return ChargeOutcome(PaymentStatus.FAILED, external_id, decline[:64], message or "The charge was declined.")
     return ChargeOutcome(PaymentStatus.PENDING, external_id)
+
+
+def refund_news(refund: dict[str, Any]) -> RefundNews:
+    """What Stripe says of a refund. KeyError, TypeError or ValueError for what is none."""
+    currency = str(refund["currency"]).upper()
+    named = (refund.get("metadata") or {}).get("refund_id")
+    return RefundNews(
+        charge_id=str(refund["payment_intent"]),
+        amount=from_minor_units(int(refund["amount"]), currency),
+        currency=currency,
+        ours=from_text(named) if isinstance(named, str) else None,
+        outcome=_refund_outcome(refund),
+    )
 
 
 def _refund_outcome(refund: dict[str, Any]) -> RefundOutcome:

@@ -8,8 +8,8 @@ import stripe
 
 from core.errors import InvalidInput
 from core.rest.wire_json import JSONProblem, loads
-from invoicing.gateways.base import ChargeOutcome
-from invoicing.gateways.stripe_gateway import outcome_of
+from invoicing.gateways.base import ChargeOutcome, RefundNews
+from invoicing.gateways.stripe_gateway import outcome_of, refund_news
 
 TOLERANCE_SECONDS = 300
 _INTENT_EVENTS = {
@@ -19,11 +19,14 @@ _INTENT_EVENTS = {
     "payment_intent.processing",
     "payment_intent.canceled",
 }
+# The last one is what older versions of Stripe's API call the second.
+_REFUND_EVENTS = {"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"}
 
 
 @dataclass(frozen=True, slots=True)
 class StripeNews:
-    """An event whose signature is right. `outcome` is set for events of PaymentIntents that we listen to."""
+    """An event whose signature is right. `outcome` is set for events of PaymentIntents that we listen to, `refund` for
+    those of refunds."""
 
     id: str
     type: str
@@ -32,6 +35,7 @@ class StripeNews:
     account: str | None
     thing: dict[str, Any]
     outcome: ChargeOutcome | None
+    refund: RefundNews | None
 
 
 def read_event(body: bytes, *, signature: str, secret: str) -> StripeNews:
@@ -49,6 +53,7 @@ def read_event(body: bytes, *, signature: str, secret: str) -> StripeNews:
             account=event.get("account"),
             thing=thing,
             outcome=outcome_of(thing) if kind in _INTENT_EVENTS else None,
+            refund=refund_news(thing) if kind in _REFUND_EVENTS and thing.get("payment_intent") else None,
         )
     except stripe.SignatureVerificationError as error:
         raise InvalidInput(

@@ -89,6 +89,11 @@ class Refund(Record):
                 condition=Q(from_balance__gte=0, from_balance__lte=F("amount")),
                 name="refund_from_balance_is_part_of_it",
             ),
+            models.UniqueConstraint(
+                fields=["payment", "external_id"],
+                name="external_refund_recorded_once",
+                condition=Q(external_id__isnull=False),
+            ),
         ]
         indexes = [
             models.Index(fields=["next_check_at"], name="refund_to_check", condition=Q(next_check_at__isnull=False))

@@ -5,11 +5,11 @@ from decimal import Decimal
 from core.money import ZERO
 from invoicing.choices import OPEN_STATUSES, BalanceKind, InvoiceStatus
 from invoicing.models import BalanceEntry, Invoice, Payment, WriteOff
-from invoicing.receipts import split_receipt
 
 _SETTLEABLE = (*OPEN_STATUSES, InvoiceStatus.UNCOLLECTIBLE)
 _COLUMNS = (
     "paid",
+    "refunded",
     "due",
     "moved_to_balance",
     "written_off",
@@ -27,23 +27,34 @@ def book_receipt(*, invoice: Invoice, payment: Payment) -> Decimal:
     in after all is written off no more. On a voided invoice nothing is ever paid: the whole goes to the balance. Sets
     `payment.to_balance` and saves both.
     """
-    left = payment.amount
     if invoice.status != InvoiceStatus.VOIDED:
         invoice.paid += payment.amount
-        split = split_receipt(left, due=invoice.due, written_off=invoice.written_off)
-        left = split.to_balance
-        invoice.due -= split.on_due
-        invoice.written_off -= split.recovered
+    return settle(invoice=invoice, payment=payment, amount=payment.amount)
+
+
+def settle(*, invoice: Invoice, payment: Payment, amount: Decimal) -> Decimal:
+    """Use `amount`, which `payment` brought in, for what is due, then for what was written off; returns what is left.
+
+    The rest goes to the balance. As `book_receipt`: the caller has said how it comes that this is with us, by `paid` or
+    `refunded`, which are saved here.
+    """
+    left = amount
+    if invoice.status != InvoiceStatus.VOIDED:
+        on_due = min(left, invoice.due)
+        invoice.due -= on_due
+        recovered = min(left - on_due, invoice.written_off)
+        invoice.written_off -= recovered
+        left -= on_due + recovered
         invoice.moved_to_balance += left
-        if split.recovered:
+        if recovered:
             WriteOff.objects.create(
                 invoice=invoice,
                 payment=payment,
-                amount=-split.recovered,
+                amount=-recovered,
                 currency=invoice.currency,
                 reason="The customer paid after all.",
             )
-    payment.to_balance = left
+    payment.to_balance += left
     payment.save()
     if left:
         BalanceEntry.objects.create(

@@ -1,5 +1,7 @@
 """Handles what Stripe tells us: each event once, in whatever order they come."""
 
+from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 from django.db import transaction
@@ -10,15 +12,19 @@ from core.crypto import decrypt
 from core.errors import InvalidInput, PreconditionFailed
 from core.ids import from_text, to_text
 from customers.models import BillingApp, CustomerAppData
+from invoicing.gateways import REMOTE_GATEWAYS
+from invoicing.gateways.base import RefundNews
 from invoicing.gateways.stripe_webhooks import StripeNews, read_event
 from invoicing.models import Payment, StripeAccount, StripeEvent
 from invoicing.services.book_outcome import book_outcome
+from invoicing.services.book_refund import book_refund_news
 
 
 def handle_stripe_event(*, app: BillingApp, body: bytes, signature: str) -> StripeEvent:
     """Handle the event in `body`, sent to `app`; one that was handled before changes nothing.
 
-    InvalidInput, and nothing is changed, for a wrong signature and for an event of another app, account or mode.
+    InvalidInput, and nothing is changed, for a wrong signature and for an event of another app, account or mode;
+    PreconditionFailed where Stripe must be asked about it and gives no answer: Stripe sends the event again later.
     """
     account = StripeAccount.objects.filter(app=app).first()
     if account is None or not account.webhook_secret:
@@ -27,6 +33,7 @@ def handle_stripe_event(*, app: BillingApp, body: bytes, signature: str) -> Stri
         )
     news = read_event(body, signature=signature, secret=decrypt(account.webhook_secret))
     _check_addressee(app, account, news)
+    refunds = _refunds_told_of(app, news)
     with transaction.atomic():
         event = StripeEvent(app=app, event_id=news.id, type=news.type[:255], happened_at=news.happened_at)
         # A second delivery that comes at the same time waits here, at the unique index, for the first one's end.
@@ -34,7 +41,7 @@ def handle_stripe_event(*, app: BillingApp, body: bytes, signature: str) -> Stri
         stored = StripeEvent.objects.select_for_update().get(app=app, event_id=news.id)
         if stored.pk != event.pk:
             return stored
-        stored.payment, stored.outcome = _handle(app, news)
+        stored.payment, stored.outcome = _handle(app, news, refunds)
         stored.save()
     return stored
 
@@ -50,13 +57,39 @@ def _check_addressee(app: BillingApp, account: StripeAccount, news: StripeNews) 
         raise InvalidInput(f"The event belongs to another app than {app}. Nothing was changed.", code="other_app")
 
 
-def _handle(app: BillingApp, news: StripeNews) -> tuple[Payment | None, str]:
+def _refunds_told_of(app: BillingApp, news: StripeNews) -> list[RefundNews]:
+    """The refunds that an event is about. That of the charge only says how much was given back in all, so Stripe is
+    asked for the refunds, once for each event and before the transaction."""
+    if news.refund is not None:
+        return [news.refund]
+    charge = news.thing.get("payment_intent")
+    handled = StripeEvent.objects.filter(app=app, event_id=news.id).exists()
+    if news.type != "charge.refunded" or handled or not Payment.objects.filter(app=app, external_id=charge).exists():
+        return []
+    with closing(REMOTE_GATEWAYS[app.type].connect(app)) as link:
+        found = link.refunds_of(str(charge))
+    if found is None:
+        raise PreconditionFailed(
+            f"{app} gave no answer when it was asked for the refunds of {charge}. Nothing was changed: send it again.",
+            code="stripe_unreachable",
+        )
+    return found
+
+
+def _handle(app: BillingApp, news: StripeNews, refunds: Sequence[RefundNews]) -> tuple[Payment | None, str]:
     if news.outcome is not None:
         payment = _payment_of(app, news.thing)
         if payment is None:
             return None, "Not a charge of ours."
         booked = book_outcome(payment_id=payment.pk, outcome=news.outcome, as_of=clock.now(), known_at=news.happened_at)
         return booked, f"The charge is now: {booked.get_status_display().lower()}."
+    if refunds:
+        known = [book_refund_news(app=app, news=refund, as_of=clock.now()) for refund in refunds]
+        booked_ones = [refund for refund in known if refund is not None]
+        if not booked_ones:
+            return None, "Not a charge of ours."
+        states = ", ".join(refund.get_status_display().lower() for refund in booked_ones)
+        return booked_ones[0].payment, f"Refunds of the charge: {states}."
     if news.type == "payment_method.detached":
         return None, _forget_method(app, news.thing)
     if news.type == "customer.deleted":

@@ -1,6 +1,5 @@
 """Gives money back: out of what an invoice moved to the balance, to the method that it was paid by."""
 
-import uuid
 from contextlib import closing
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,10 +13,11 @@ from core.errors import BillingError, FieldProblem, InvalidInput, PreconditionFa
 from core.ids import to_text
 from core.locks import lock_customers
 from core.money import ZERO, round_money, to_wire
-from invoicing.choices import BalanceKind, PaymentStatus, RefundStatus
+from invoicing.choices import PaymentStatus, RefundStatus
 from invoicing.gateways import REMOTE_GATEWAYS
 from invoicing.gateways.base import RefundOutcome, RefundRequest
 from invoicing.models import BalanceEntry, Invoice, Payment, Refund
+from invoicing.services.book_refund import book_refund, take_from_balance
 
 _LEASE = timedelta(minutes=3)
 
@@ -47,7 +47,7 @@ def refund_invoice(*, invoice: Invoice, amount: Decimal, reason: str) -> Refund:
         refunded_at=None if remote else now,
         next_check_at=clock.real_now() if remote else None,
     )
-    _move(locked, refund, amount, reason)
+    take_from_balance(locked, refund, amount, reason)
     record(
         verb="refund",
         target=locked,
@@ -68,14 +68,19 @@ def send_refunds(*, as_of: datetime) -> int:
     sent = 0
     while (refund := _take()) is not None:
         request = RefundRequest(
-            refund.pk, str(refund.payment.external_id), refund.amount, refund.currency, to_text(refund.pk)
+            refund.pk,
+            str(refund.payment.external_id),
+            refund.amount,
+            refund.currency,
+            to_text(refund.pk),
+            known_as=refund.external_id,
         )
         try:
             with closing(REMOTE_GATEWAYS[refund.payment.app.type].connect(refund.payment.app)) as link:
                 outcome = link.refund(request)
         except BillingError as error:
             outcome = RefundOutcome(RefundStatus.UNKNOWN, None, error.code, error.message)
-        _book(refund.pk, outcome, as_of)
+        book_refund(refund_id=refund.pk, outcome=outcome, as_of=as_of)
         sent += 1
     return sent
 
@@ -116,38 +121,3 @@ def _take() -> Refund | None:
         refund.next_check_at = now + _LEASE * min(refund.checks, 100)
         refund.save()
     return refund
-
-
-@transaction.atomic
-def _book(refund_id: uuid.UUID, outcome: RefundOutcome, as_of: datetime) -> None:
-    customer_id = Refund.objects.values_list("invoice__customer_id", flat=True).get(pk=refund_id)
-    lock_customers([customer_id])
-    refund = Refund.objects.select_for_update().get(pk=refund_id)
-    if refund.status in (RefundStatus.SUCCEEDED, RefundStatus.FAILED):
-        return
-    refund.status, refund.external_id = outcome.status, outcome.external_id or refund.external_id
-    refund.failure_code, refund.failure_message = outcome.failure_code, outcome.failure_message
-    if outcome.status == RefundStatus.SUCCEEDED:
-        refund.refunded_at, refund.next_check_at = as_of, None
-    elif outcome.status == RefundStatus.FAILED:
-        refund.next_check_at = None
-        invoice = Invoice.objects.select_for_update().get(pk=refund.invoice_id)
-        _move(invoice, refund, -refund.amount, f"The refund failed: {outcome.failure_message}")
-    refund.save()
-
-
-def _move(invoice: Invoice, refund: Refund, amount: Decimal, reason: str) -> None:
-    """Take `amount` from the balance for the refund; negative: put it back."""
-    BalanceEntry.objects.create(
-        customer_id=invoice.customer_id,
-        currency=invoice.currency,
-        kind=BalanceKind.REFUND,
-        amount=-amount,
-        invoice=invoice,
-        payment=refund.payment,
-        refund=refund,
-        reason=reason,
-    )
-    invoice.refunded += amount
-    invoice.moved_to_balance -= amount
-    invoice.save(update_fields=["refunded", "moved_to_balance", "updated_at"])

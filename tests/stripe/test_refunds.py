@@ -5,11 +5,15 @@ from decimal import Decimal
 import pytest
 
 from core import clock
+from core.audit.models import AuditEntry
 from core.errors import PreconditionFailed
 from invoicing.models import BalanceEntry, Refund
+from invoicing.services.collect_invoice import collect_invoice
 from invoicing.services.record_payment import record_payment
 from invoicing.services.refund import refund_invoice, send_refunds
 from tests.admin.billed import START
+from tests.api.client import data, refused
+from tests.make import at
 from tests.stripe.desk import check_books, collect, issued, reconcile, state
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -79,3 +83,161 @@ def test_no_more_is_refunded_than_is_on_the_balance(invoice):
     with pytest.raises(PreconditionFailed, match=r"Only 50\.00 EUR"):
         give_back(invoice, "50.01")
     assert not Refund.objects.exists()
+
+
+class TestByHand:
+    """Refunds that somebody makes at Stripe, without our knowing first."""
+
+    @pytest.fixture
+    def paid(self, app, fake):
+        """50.00 EUR charged at Stripe; due on 16 April 2026."""
+        invoice = issued(app, fake)
+        collect()
+        assert state(invoice) == ("paid", "50.00", "0.00")
+        fake.events.clear()
+        return invoice
+
+    @pytest.fixture
+    def tell(self, fake, hear):
+        """Sends all events, each twice, in the order given; the messages of the answers."""
+
+        def send(*, newest_first=False):
+            bodies = fake.events[::-1] if newest_first else fake.events[:]
+            fake.events.clear()
+            return [data(hear(body))["message"] for body in bodies for _ in range(2)]
+
+        return send
+
+    @pytest.mark.parametrize("newest_first", [False, True])
+    def test_what_was_given_back_is_due_again_and_is_not_collected_by_itself(self, paid, fake, tell, newest_first):
+        fake.refund_by_hand("pi_1", 2000)
+        assert tell(newest_first=newest_first) == ["Refunds of the charge: succeeded."] * 4
+        assert state(paid) == ("issued", "50.00", "20.00")
+        assert (str(paid.refunded), paid.next_collection_at) == ("20.00", None)
+        assert paid.status_note == (
+            "20.00 EUR was given back at Stripe EU, and is due again: credit the invoice, collect it again, or write "
+            "it off."
+        )
+        assert [(str(r.amount), str(r.from_balance), r.status) for r in Refund.objects.all()] == [
+            ("20.00", "0", "succeeded")
+        ]
+        collect(at("2026-03-25"))
+        assert fake.charged("cus_1") == [5000]
+        entry = AuditEntry.objects.get(verb="refund")
+        assert entry.sentence == (
+            "Countinghouse learnt that 20.00 EUR of INV-000001 was given back to Acme at Stripe EU; 20.00 EUR is due "
+            "again."
+        )
+        check_books()
+        with clock.frozen_at(START):
+            collect_invoice(invoice=paid)
+        collect()
+        assert fake.charged("cus_1") == [5000, 2000]
+        assert state(paid) == ("paid", "70.00", "0.00")
+        check_books()
+
+    def test_two_refunds_are_two(self, paid, fake, tell):
+        fake.refund_by_hand("pi_1", 2000)
+        fake.refund_by_hand("pi_1", 500)
+        tell()
+        assert state(paid) == ("issued", "50.00", "25.00")
+        assert Refund.objects.count() == 2
+        check_books()
+
+    def test_what_had_gone_to_the_balance_is_taken_from_there_first(self, invoice, fake, tell):
+        fake.events.clear()
+        fake.refund_by_hand("pi_1", 5000)
+        tell()
+        assert books(invoice) == ("50.00", "0.00", "0.00", "succeeded")
+        assert state(invoice) == ("paid", "100.00", "0.00")
+
+    def test_one_that_fails_later_is_paid_again(self, paid, fake, tell):
+        refund = fake.refund_by_hand("pi_1", 2000)
+        tell()
+        fake.fail_refund(refund)
+        tell()
+        assert state(paid) == ("paid", "50.00", "0.00")
+        assert (str(paid.refunded), paid.status_note, Refund.objects.get().status) == ("0.00", "", "failed")
+        check_books()
+
+    def test_where_what_was_due_again_was_paid_meanwhile_it_goes_to_the_balance(self, paid, fake, tell):
+        refund = fake.refund_by_hand("pi_1", 2000)
+        tell()
+        with clock.frozen_at(START):
+            record_payment(invoice=paid, amount=Decimal("20.00"), received_at=START, reference="by bank")
+        fake.fail_refund(refund)
+        tell()
+        paid.refresh_from_db()
+        assert (paid.status, str(paid.paid), str(paid.moved_to_balance)) == ("paid", "70.00", "20.00")
+        check_books()
+
+    def test_a_failure_that_is_heard_of_first_is_the_last_word(self, paid, fake, tell):
+        refund = fake.refund_by_hand("pi_1", 2000)
+        created = [body for body in fake.events if b"refund.created" in body]
+        fake.fail_refund(refund)
+        failed = [body for body in fake.events if b"refund.failed" in body]
+        fake.events[:] = [*failed, *created]
+        tell()
+        assert state(paid) == ("paid", "50.00", "0.00")
+        assert Refund.objects.get().status == "failed"
+        check_books()
+
+    def test_one_that_waits_is_asked_about_and_never_given_anew(self, paid, fake, tell):
+        refund = fake.refund_by_hand("pi_1", 2000, status="pending")
+        tell()
+        assert Refund.objects.get().status == "pending"
+        refund["status"] = "succeeded"
+        send()
+        assert Refund.objects.get().status == "succeeded"
+        assert len(fake.refunds) == 1
+        check_books()
+
+    def test_where_stripe_does_not_answer_it_is_to_send_the_event_again(self, paid, fake, hear):
+        fake.refund_by_hand("pi_1", 2000)
+        body = fake.events[0]
+        fake.refuse_key = True
+        assert "send it again" in refused(hear(body), 412)["detail"]
+        assert state(paid) == ("paid", "50.00", "0.00")
+        fake.refuse_key = False
+        data(hear(body))
+        assert state(paid) == ("issued", "50.00", "20.00")
+
+    def test_of_a_charge_that_is_not_ours_nothing_is_booked(self, paid, fake, hear):
+        foreign = {"id": "re_9", "payment_intent": "pi_9", "amount": 100, "currency": "eur", "status": "succeeded"}
+        assert data(hear(fake.event("refund.created", foreign)))["message"] == "Not a charge of ours."
+        assert not Refund.objects.exists()
+
+    def test_a_refund_that_overtakes_the_news_of_its_charge(self, app, fake, tell):
+        invoice = issued(app, fake, "action")
+        collect()
+        fake.intents["pi_1"]["status"] = "succeeded"
+        fake.events.clear()
+        fake.refund_by_hand("pi_1", 5000)
+        tell()
+        assert state(invoice) == ("issued", "50.00", "50.00")
+        check_books()
+
+
+def test_our_own_refund_that_a_webhook_tells_of_before_the_answer_is_booked_once(invoice, fake, hear):
+    give_back(invoice)
+    fake.refund_behaviour = "drop"
+    send()
+    assert books(invoice)[3] == "unknown"
+    [refund] = fake.refunds.values()
+    data(hear(fake.event("refund.created", refund)))
+    assert books(invoice) == ("20.00", "30.00", "30.00", "succeeded")
+    send()
+    assert len(fake.refunds) == 1
+
+
+def test_our_own_refund_that_fails_later_is_on_the_balance_again(invoice, fake, hear):
+    give_back(invoice)
+    send()
+    [refund] = fake.refunds.values()
+    succeeded = fake.event("charge.refund.updated", refund)
+    fake.fail_refund(refund)
+    data(hear(fake.events[-1]))
+    assert books(invoice) == ("0.00", "50.00", "50.00", "failed")
+    data(hear(succeeded))
+    assert books(invoice) == ("0.00", "50.00", "50.00", "failed")
+    assert Refund.objects.get().failure_message == "Stripe says: lost_or_stolen_card."

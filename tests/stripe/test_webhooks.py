@@ -4,32 +4,13 @@ import time
 
 import pytest
 
-from core import clock
 from core.ids import to_text
 from invoicing.models import Payment, StripeEvent
 from invoicing.services.connect_stripe import install_stripe
-from tests.admin.billed import START
 from tests.api.client import data, refused
-from tests.fake_stripe import signature
 from tests.stripe.desk import check_books, collect, issued, state
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def hear(app, client):
-    """Sends a body to the app's webhook as Stripe does."""
-
-    def send(body, *, secret="whsec_1", to=None, at=None):
-        with clock.frozen_at(START):
-            return client.post(
-                f"/api/v1/apps/{to_text((to or app).pk)}/stripe/webhook",
-                body,
-                content_type="application/json; charset=utf-8",
-                headers={"Stripe-Signature": signature(body, secret, at=at)},
-            )
-
-    return send
 
 
 def confirm(fake):
