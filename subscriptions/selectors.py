@@ -41,6 +41,12 @@ def plan_named(*, key: str, version: int | None, at: datetime) -> Plan:
     return next((plan for plan in found if plan.status_at(at) == PlanStatus.ACTIVE), found[0])
 
 
+def plans_on_sale(moment: datetime) -> QuerySet[Plan]:
+    """The versions that can be subscribed to at `moment`."""
+    still = Q(effective_to__isnull=True) | Q(effective_to__gt=moment)
+    return Plan.objects.filter(still, effective_from__lte=moment, deleted_at__isnull=True).order_by("name", "key")
+
+
 def terms_of_plan(plan: Plan) -> PlanTerms:
     """What a subscription copies of a stored plan. Two queries."""
     cards = RateCard.objects.select_related("feature").order_by("position")

@@ -43,8 +43,17 @@ _CLERK = {
     "invoicing.take_back_profilemigration",
     "subscriptions.add_coupon",
     "subscriptions.change_coupon",
+    "subscriptions.change_plan_subscription",
+    "subscriptions.change_quantity_subscription",
+    "subscriptions.change_addon_subscription",
+    "subscriptions.redeem_coupon_subscription",
+    "subscriptions.pause_subscription",
+    "subscriptions.resume_subscription",
+    "subscriptions.unschedule_subscription",
+    "subscriptions.cancel_subscription",
 }
 _APPROVER = _CLERK | {
+    "subscriptions.backdate_subscription",
     "invoicing.approve_invoice",
     "invoicing.approve_profilemigration",
     "invoicing.void_invoice",

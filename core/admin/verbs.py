@@ -94,6 +94,15 @@ class Verb:
     review: Callable[[HttpRequest, Any, Mapping[str, Any]], Review] | None = None
     review_many: Callable[[HttpRequest, list[Any], Mapping[str, Any]], Review] | None = None
 
+    # Templates would call the functions themselves.
+    @property
+    def has_review(self) -> bool:
+        return self.review is not None
+
+    @property
+    def has_review_of_many(self) -> bool:
+        return self.review_many is not None
+
     def allowed(self, request: HttpRequest) -> bool:
         return request.user.has_perm(self.permission)
 
@@ -237,6 +246,7 @@ def _so_far(form: forms.Form, initial: Mapping[str, Any]) -> dict[str, Any]:
     """What is answered so far and can be read; before anything is, what the form starts with."""
     if not form.is_bound:
         return dict(initial)
+    # Once only: to clean it again would forget what a service refused.
     form.is_valid()
     return dict(form.cleaned_data)
 

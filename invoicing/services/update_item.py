@@ -97,6 +97,13 @@ def _is_flat(item: SubscriptionItem, at: datetime) -> bool:
 
 
 def _change_flat(item: SubscriptionItem, update: ItemUpdate, now: datetime) -> None:
+    if item.purchase is not None:
+        raise _bad(
+            "productId",
+            "addon_item",
+            f"Item {item.running_number} ({item.key}) belongs to the add-on {item.purchase.name}: change the quantity "
+            "of that purchase instead. Nothing was changed.",
+        )
     if update.usage_period_start is not None:
         raise _bad(
             "usagePeriodStart",

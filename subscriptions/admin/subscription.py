@@ -1,4 +1,4 @@
-"""Subscriptions in the admin: read pages; what changes them are services with previews."""
+"""Subscriptions in the admin: what each has, by item. The verbs that change them come from the floors above."""
 
 from collections import defaultdict
 from typing import Any
@@ -69,7 +69,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     page_template = "backoffice/subscription.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
-        return super().get_queryset(request).select_related("customer", "plan")
+        return super().get_queryset(request).select_related("customer", "plan", "previous")
 
     @display(description="Customer", ordering="customer__name")
     def customer_link(self, subscription: Subscription) -> SafeString:

@@ -44,6 +44,17 @@ class Subscription(Record):
 
     class Meta:
         ordering = ["-active_from", "-id"]
+        permissions = [
+            ("change_plan_subscription", "Can change the plan of subscriptions"),
+            ("change_quantity_subscription", "Can change quantities of subscriptions"),
+            ("change_addon_subscription", "Can change add-ons of subscriptions"),
+            ("redeem_coupon_subscription", "Can redeem coupons on subscriptions"),
+            ("pause_subscription", "Can pause subscriptions"),
+            ("resume_subscription", "Can resume subscriptions"),
+            ("unschedule_subscription", "Can take back planned ends of subscriptions"),
+            ("cancel_subscription", "Can cancel subscriptions"),
+            ("backdate_subscription", "Can date changes of subscriptions in the past"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(active_to__isnull=True) | Q(active_to__gte=F("active_from")),

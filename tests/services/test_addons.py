@@ -9,7 +9,9 @@ from core.errors import BillingError, InvalidInput
 from invoicing.models import BilledWindow, CreditNote, Invoice, InvoiceLine
 from invoicing.services.change_addon import add_addon, change_addon_quantity
 from invoicing.services.close_customers import close_customers
+from invoicing.services.update_item import update_item
 from subscriptions.errors import AddOnNotBuyable
+from subscriptions.item_update import ItemUpdate
 from subscriptions.models import AddOn, AddOnRateCard, PlanAddOn, SubscriptionAddOn, SubscriptionItem
 from subscriptions.services.create_subscription import create_subscription
 from tests.make import at, flat_card, make_customer, make_default_profile, make_feature, make_plan, usage_card
@@ -251,3 +253,16 @@ def test_nothing_of_an_addon_changes_before_it_was_bought(subscription):
     with pytest.raises(BillingError):
         change(purchase, "2026-04-20", 2, timing=at("2026-04-10"))
     assert purchase.quantities.count() == 1
+
+
+def test_the_quantity_of_an_addon_is_not_changed_by_its_item(subscription):
+    purchase = buy(subscription, offered(subscription), quantity=2)
+    number = purchase.items.get().running_number
+    with clock.frozen_at(at("2026-04-20")), pytest.raises(InvalidInput, match="belongs to the add-on Support"):
+        update_item(
+            subscription_id=subscription.pk,
+            running_number=number,
+            update=ItemUpdate(product_id="support", quantity=Decimal(5)),
+        )
+    close(subscription, "2026-05-01")
+    assert totals() == ["50.00", "30.00", "110.00"]

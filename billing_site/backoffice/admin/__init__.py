@@ -1,5 +1,5 @@
 """Admin pages that cross apps, and staff."""
 
-from billing_site.backoffice.admin import app, customer, locked, profile, run, staff
+from billing_site.backoffice.admin import app, customer, locked, profile, run, staff, subscription
 
-__all__ = ["app", "customer", "locked", "profile", "run", "staff"]
+__all__ = ["app", "customer", "locked", "profile", "run", "staff", "subscription"]
