@@ -32,7 +32,6 @@ from subscriptions.facts import pauses_of
 from subscriptions.item_update import ItemUpdate, ItemUpdateResult
 from subscriptions.models import Subscription, SubscriptionAddOn
 from subscriptions.selectors import find_item
-from subscriptions.services.lock_subscription import scheduled_successor
 from subscriptions.timing import IMMEDIATE, NEXT_BILLING_CYCLE
 
 # Does the change, or shows what it would come to.
@@ -51,13 +50,19 @@ def open_pause(subscription: Subscription) -> Any:
     return next((pause for pause in last if pause.end is None or pause.end > clock.now()), None)
 
 
-def successor_of(subscription: Subscription) -> Subscription | None:
-    """The subscription that is to take its place, read once a request."""
+def next_of(subscription: Subscription) -> Subscription | None:
+    """The subscription that a change of plan has put in its place, read once a request."""
     known = subscription.__dict__
-    if "_successor" not in known:
-        known["_successor"] = scheduled_successor(subscription)
-    found: Subscription | None = known["_successor"]
+    if "_next" not in known:
+        known["_next"] = subscription.successors.first()
+    found: Subscription | None = known["_next"]
     return found
+
+
+def successor_of(subscription: Subscription) -> Subscription | None:
+    """The same, as long as it has not begun."""
+    found = next_of(subscription)
+    return found if found is not None and found.active_from > clock.now() else None
 
 
 def _why_not_change(request: HttpRequest, subscription: Subscription, *, paused: bool = False) -> str:

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from core import clock
 from core.admin.display import badge
-from invoicing.admin.subscription_verbs import SUBSCRIPTION_VERBS, open_pause, successor_of
+from invoicing.admin.subscription_verbs import SUBSCRIPTION_VERBS, next_of, open_pause, successor_of
 from subscriptions.admin.subscription import SubscriptionAdmin
 from subscriptions.models import Subscription, SubscriptionAddOn
 
@@ -31,6 +31,6 @@ class SubscriptionPage(SubscriptionAdmin):
             "pause": pause,
             "paused": badge("paused", "amber") if pause is not None and pause.start <= now else "",
             "successor": successor_of(obj),
-            "followed_by": obj.successors.first() if successor_of(obj) is None else None,
+            "followed_by": next_of(obj) if successor_of(obj) is None else None,
             "addons": bought,
         }
