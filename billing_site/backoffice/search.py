@@ -13,7 +13,7 @@ from core.errors import BillingError
 from core.money import parse_decimal
 from customers.models import Customer, CustomerAppData
 from invoicing.models import Invoice, Payment
-from subscriptions.models import Coupon, Plan, Subscription
+from subscriptions.models import AddOn, Coupon, Plan, Subscription
 
 PER_KIND = 10
 
@@ -33,6 +33,9 @@ def find(user: Any, term: str) -> list[SearchResult]:
     if user.has_perm("subscriptions.view_plan"):
         plans = Plan.objects.filter(Q(key__iexact=term) | Q(name__istartswith=term), deleted_at__isnull=True)
         results += [_result(plan, f"Plan {plan.key}", "inventory_2") for plan in plans[:PER_KIND]]
+    if user.has_perm("subscriptions.view_addon"):
+        addons = AddOn.objects.filter(Q(key__iexact=term) | Q(name__istartswith=term), deleted_at__isnull=True)
+        results += [_result(addon, f"Add-on {addon.key}", "add_box") for addon in addons[:PER_KIND]]
     if user.has_perm("subscriptions.view_coupon"):
         coupons = Coupon.objects.filter(code__iexact=term)
         results += [_result(coupon, "Coupon", "sell") for coupon in coupons[:PER_KIND]]

@@ -15,7 +15,7 @@ from unfold.widgets import (
 
 from core import clock
 from core.admin.verbs import ReasonForm
-from core.admin.words import cadence_words, local_time, moment_text
+from core.admin.words import local_time, moment_text, rhythm_words
 from subscriptions.choices import UsageOnChange
 from subscriptions.models import AddOn, ItemRevision, Plan, Subscription
 from subscriptions.selectors import plans_on_sale
@@ -83,7 +83,7 @@ def timing_of(answers: Any) -> Timing:
 
 class PlanChoice(forms.ModelChoiceField):
     def label_from_instance(self, obj: Any) -> str:
-        return f"{obj.name} ({obj.key} v{obj.version}), billed {cadence_words(obj.billing_cadence)}"
+        return f"{obj.name} ({obj.key} v{obj.version}), billed {rhythm_words(obj.billing_cadence)}"
 
 
 class ChangePlanForm(WhenForm):

@@ -313,9 +313,9 @@ UNSCHEDULE = Verb(
 )
 CANCEL = Verb(
     slug="cancel",
-    label="Cancel",
+    label="End subscription",
     permission="subscriptions.cancel_subscription",
-    asks=lambda subscription: f"When is {subscription} to end?",
+    asks=lambda subscription: f"When is {subscription} to be canceled?",
     why_not=_why_not_end,
     initial=lambda subscription: _asked(subscription, NEXT_BILLING_CYCLE),
     form=WhenForm,

@@ -6,9 +6,9 @@ import pytest
 
 from core import clock
 from core.audit.models import AuditEntry
-from invoicing.models import BilledWindow, Invoice
+from invoicing.models import BalanceEntry, BilledWindow, Invoice
 from tests.admin.billed import START, make_draft, make_issued
-from tests.admin.desk import Desk, page_url, said, verb_url
+from tests.admin.desk import Desk, list_url, page_url, said, verb_url
 from tests.make import at
 
 pytestmark = pytest.mark.django_db
@@ -20,6 +20,13 @@ def test_the_page_shows_number_lines_money_and_frozen_terms(clerk):
         assert text in page
     assert '50.00 <span class="ch-currency">EUR</span>' in page
     assert '17 Mar 2026 00:00 <span class="ch-zone">UTC</span>' in page
+
+
+def test_the_money_leads_to_the_customers_balance(clerk):
+    invoice = make_issued()
+    link = f"{list_url(BalanceEntry)}?customer__id__exact={invoice.customer_id}"
+    assert link in clerk.read(page_url(invoice))
+    assert clerk.read(link)
 
 
 def test_a_gathering_invoice_shows_what_would_be_owed_now(clerk):

@@ -9,8 +9,9 @@ from core.ids import to_text
 from customers.models import CustomerAppData
 from invoicing.models import Invoice, ParkedCustomer
 from tests.admin.billed import START, make_draft, make_issued
-from tests.admin.desk import Desk
+from tests.admin.desk import Desk, page_url
 from tests.make import make_customer
+from tests.services.test_addons import make_addon
 
 pytestmark = pytest.mark.django_db
 
@@ -87,6 +88,11 @@ def test_a_customer_is_found_by_name_key_mail_and_provider_id(clerk, term):
     app = make_issued().app
     CustomerAppData.objects.create(customer=customer, app=app, external_id="cus_123")
     assert "Northwest" in clerk.read(SEARCH + term)
+
+
+@pytest.mark.parametrize("term", ["support", "SUPPORT", "Sup"])
+def test_an_addon_is_found_by_key_and_by_the_start_of_its_name(clerk, term):
+    assert page_url(make_addon()) in clerk.read(SEARCH + term)
 
 
 def test_a_row_is_found_by_its_id_the_moment_it_is_made(clerk):
