@@ -7,7 +7,7 @@ from typing import Any
 
 from core.among import among
 from core.errors import PreconditionFailed
-from customers.models import BillingProfile, CustomerOverride
+from customers.models import BillingProfile, Customer, CustomerOverride
 from customers.resolution import WORKFLOW_FIELDS, EffectiveSettings, Layer, resolve
 
 
@@ -33,19 +33,21 @@ def default_profile() -> BillingProfile:
 def terms_of(customer_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Terms]:
     """The terms of these customers (billing rules 5). Two queries."""
     default = default_profile()
-    layer_of_default = Layer("default profile", profile_values(default))
-    common = Terms(default, resolve([layer_of_default]))
+    common = Terms(default, resolve([Layer("default profile", profile_values(default))]))
     terms = dict.fromkeys(customer_ids, common)
     overrides = CustomerOverride.objects.select_related("billing_profile__supplier", "billing_profile__app")
     for override in among(overrides, "customer_id", customer_ids):
-        layers = [Layer("override", override_values(override))]
-        profile = override.billing_profile
-        if profile is not None:
-            layers.append(Layer(f"pin: {profile.name}", profile_values(profile)))
-        else:
-            layers.append(layer_of_default)
-        terms[override.customer_id] = Terms(profile or default, resolve(layers))
+        terms[override.customer_id] = _terms_by(override, default)
     return terms
+
+
+def terms_of_loaded(customer: Customer) -> Terms:
+    """The terms of a customer whose override is loaded with its profile, supplier and app. One query."""
+    default = default_profile()
+    override = getattr(customer, "billing_override", None)
+    if override is None:
+        return Terms(default, resolve([Layer("default profile", profile_values(default))]))
+    return _terms_by(override, default)
 
 
 def terms_under(customer_ids: Collection[uuid.UUID], profile: BillingProfile) -> Mapping[uuid.UUID, Terms]:
@@ -77,6 +79,13 @@ def profile_values(profile: BillingProfile) -> dict[str, Any]:
 def override_values(override: CustomerOverride) -> dict[str, Any]:
     """The workflow fields that a customer's override sets."""
     return {field: _said(getattr(override, field, None)) for field in WORKFLOW_FIELDS}
+
+
+def _terms_by(override: CustomerOverride, default: BillingProfile) -> Terms:
+    layers, profile = [Layer("override", override_values(override))], override.billing_profile
+    origin = "default profile" if profile is None else f"pin: {profile.name}"
+    layers.append(Layer(origin, profile_values(profile or default)))
+    return Terms(profile or default, resolve(layers))
 
 
 def _said(value: Any) -> Any:

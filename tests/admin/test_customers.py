@@ -53,18 +53,16 @@ def test_the_page_shows_everything_that_finance_asks_for(clerk):
         "45 days",
         "override",
         "default profile",
-        "Invoiced",
         "subscribed Acme to Storage",
     ):
         assert text in page, text
 
 
-def test_the_page_asks_twelve_queries_besides_those_of_every_page(clerk):
+def test_the_page_asks_twelve_queries_at_most_those_of_every_page_included(clerk):
     customer = make_issued().customer
-    every_page = 6  # test clock, session, user, their rights (2), how many are parked
     with CaptureQueriesContext(connection) as captured:
         clerk.read(page_url(customer))
-    assert len(captured) <= every_page + 12
+    assert len(captured) <= 12
 
 
 def test_what_is_owed_so_far_comes_after_the_page(clerk, auditor):

@@ -1,13 +1,12 @@
 """The customer's page: everything about them that finance asks for, across apps."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, Sum
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -16,17 +15,18 @@ from unfold.decorators import display
 
 from billing_site.backoffice.admin.customer_moves import MOVES, SETTINGS_VERBS
 from billing_site.backoffice.admin.customer_settings import CustomerSettings
+from billing_site.backoffice.admin.customer_standing import next_invoice, standing_of, usage_lines, usage_so_far
 from core import clock
 from core.admin.display import EMPTY, badge
 from core.admin.verbs import Verb, buttons_of
 from core.audit.models import AuditEntry
-from customers.effective import terms_of
+from customers.effective import terms_of_loaded
 from customers.models import Customer
 from customers.settings_words import SETTING_LABELS, setting_words
 from invoicing.admin.invoice_states import state_badge
 from invoicing.choices import OPEN_STATUSES, CustomerOutcome, InvoiceStatus
 from invoicing.live import show_live
-from invoicing.models import Invoice, ParkedCustomer, RunCustomer
+from invoicing.models import ParkedCustomer, RunCustomer
 from invoicing.run_progress import OUTCOME_TONES
 from invoicing.services.delete_billed_customer import delete_billed_customer
 from invoicing.services.update_billed_customer import update_billed_customer
@@ -66,6 +66,10 @@ class CustomerPage(CustomerSettings):
     page_template = "backoffice/customer.html"
     verbs = (*MOVES, DELETE, *SETTINGS_VERBS)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
+        pinned = "billing_override__billing_profile"
+        return super().get_queryset(request).select_related(f"{pinned}__supplier", f"{pinned}__app")
+
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
         rows = list(changes.result_list)
@@ -89,59 +93,70 @@ class CustomerPage(CustomerSettings):
         return badge("Parked", "red", title=customer.parked_cause) if customer.parked_cause else EMPTY
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.gathering_view)
-        return [path("<path:object_id>/gathering/", view, name="customers_customer_gathering"), *super().get_urls()]
+        wrap = self.admin_site.admin_view
+        return [
+            path("<path:object_id>/gathering/", wrap(self.gathering_view), name="customers_customer_gathering"),
+            path("<path:object_id>/next/", wrap(self.next_view), name="customers_customer_next"),
+            *super().get_urls(),
+        ]
 
     def gathering_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """What the customer owes so far, worked out after the page is there: it takes as much as a close."""
+        """What the customer owes so far and has used, worked out after the page is there: as much work as a close."""
+        customer = self._shown(request, object_id)
+        gathering = list(customer.invoices.filter(status=InvoiceStatus.GATHERING).order_by("currency"))
+        lines = usage_so_far(gathering, clock.now())
+        show_live(gathering)
+        context = {"gathering": gathering, "loaded": True, "usage": usage_lines(lines)}
+        return TemplateResponse(request, "backoffice/gathering_tiles.html", context)
+
+    def next_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The next invoice as it would be by what is known now, worked out after the page is there."""
+        customer = self._shown(request, object_id)
+        context = {"customer": customer, "next": next_invoice(customer), "runs": _latest_runs(customer)}
+        return TemplateResponse(request, "backoffice/customer_next.html", context)
+
+    def _shown(self, request: HttpRequest, object_id: str) -> Customer:
         customer = self.get_object(request, unquote(object_id))
         if customer is None:
             raise Http404
         if not self.has_view_permission(request, customer):
             raise PermissionDenied
-        gathering = list(customer.invoices.filter(status=InvoiceStatus.GATHERING).order_by("currency"))
-        show_live(gathering)
-        return TemplateResponse(request, "backoffice/gathering_tiles.html", {"gathering": gathering, "loaded": True})
+        return customer
 
     def page_context(self, request: HttpRequest, obj: Customer) -> dict[str, Any]:
         now = clock.now()
+        standing = standing_of(obj, now)
         latest = obj.subscriptions.select_related("plan").order_by("-active_from")
         subscriptions: list[Any] = list(latest[:LATEST_SUBSCRIPTIONS])
         for subscription in subscriptions:
             status = subscription.status_at(now)
             subscription.badge = badge(status.label, SUBSCRIPTION_TONES[status])
+        listed = obj.invoices.exclude(status__in=[InvoiceStatus.GATHERING, InvoiceStatus.DELETED])
         invoices: list[Any] = list(
-            obj.invoices.exclude(status__in=[InvoiceStatus.GATHERING, InvoiceStatus.DELETED])
-            .select_related("customer")
-            .order_by("-created_at")[:LATEST_INVOICES]
+            listed.select_related("customer")
+            .annotate(is_open=Q(due__gt=0, issued_at__isnull=False, status__in=OPEN_STATUSES))
+            .order_by("-is_open", "-created_at", "-id")[:LATEST_INVOICES]
         )
         for invoice in invoices:
             invoice.badge = state_badge(invoice)
-        outcomes: list[Any] = list(
-            RunCustomer.objects.filter(customer=obj).select_related("run").order_by("-id")[:LATEST_OUTCOMES]
-        )
-        for row in outcomes:
-            row.tone = OUTCOME_TONES[CustomerOutcome(row.outcome)]
-        terms = terms_of([obj.pk])[obj.pk]
-        gathering = list(obj.invoices.filter(status=InvoiceStatus.GATHERING).order_by("currency"))
+        terms = terms_of_loaded(obj)
+        settings = [
+            (label, setting_words(field, terms.settings.values[field]), terms.settings.origins[field])
+            for field, label in SETTING_LABELS.items()
+            if field in terms.settings.values
+        ]
         return {
             "customer": obj,
             "buttons": buttons_of(request, obj, (*MOVES, DELETE)),
-            "parked": ParkedCustomer.objects.filter(customer=obj, released_at__isnull=True).first(),
-            "subjects": list(obj.usage_subjects.filter(deleted_at__isnull=True)),
+            "standing": standing,
+            "parked": standing.parked,
+            "subjects": standing.subjects,
             "address": [part for part in _address_lines(obj) if part],
             "subscriptions": subscriptions,
             "invoices": invoices,
-            "balances": _balances(obj, now),
-            "gathering": gathering,
-            "outcomes": outcomes,
-            "credit": list(obj.balance_entries.order_by("currency").values("currency").annotate(total=Sum("amount"))),
             "terms": terms,
-            "settings": [
-                (label, setting_words(field, terms.settings.values[field]), terms.settings.origins[field])
-                for field, label in SETTING_LABELS.items()
-                if field in terms.settings.values
-            ],
+            "settings": [row for row in settings if row[2]],
+            "unset": [label for label, _, origin in settings if not origin],
             "timeline": list(AuditEntry.objects.filter(customer_id=obj.pk)[:TIMELINE_LENGTH]),
         }
 
@@ -152,11 +167,11 @@ def _address_lines(customer: Customer) -> list[str]:
     return [customer.line1, customer.line2, town, region, customer.phone_number]
 
 
-def _balances(customer: Customer, now: datetime) -> list[Any]:
-    """What is open, per currency: how many invoices, how much, and how much of it is overdue. One query."""
-    unpaid = Invoice.objects.filter(customer=customer, due__gt=0, issued_at__isnull=False, status__in=OPEN_STATUSES)
-    return list(
-        unpaid.order_by("currency")
-        .values("currency")
-        .annotate(count=Count("pk"), open=Sum("due"), overdue=Sum("due", filter=Q(due_at__lt=now)))
+def _latest_runs(customer: Customer) -> list[Any]:
+    """How the latest runs ended for the customer. One query."""
+    rows: list[Any] = list(
+        RunCustomer.objects.filter(customer=customer).select_related("run").order_by("-id")[:LATEST_OUTCOMES]
     )
+    for row in rows:
+        row.tone = OUTCOME_TONES[CustomerOutcome(row.outcome)]
+    return rows
