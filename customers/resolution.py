@@ -25,6 +25,7 @@ WORKFLOW_FIELDS = (
     "tax_behavior",
     "tax_code",
     "dunning_days",
+    "uncollectible_after_dunning",
 )
 
 

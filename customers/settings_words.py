@@ -24,6 +24,7 @@ SETTING_LABELS = {
     "tax_behavior": "Tax behaviour",
     "tax_code": "Tax code",
     "dunning_days": "Retries after a failed charge",
+    "uncollectible_after_dunning": "Uncollectible after the last retry",
 }
 _DURATIONS = {"due_after", "draft_period", "collection_interval", "collection_cadence"}
 _CHOICES: Mapping[str, Any] = {

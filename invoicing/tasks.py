@@ -13,6 +13,7 @@ from invoicing.models import BillingRun, RunShard
 from invoicing.services import advance_clock as clock_service
 from invoicing.services.advance_invoice import advance_due
 from invoicing.services.collect import collect_due
+from invoicing.services.end_dunning import end_dunning
 from invoicing.services.mark_overdue import mark_overdue
 from invoicing.services.reconcile_payments import reconcile_payments as reconcile_payments_service
 from invoicing.services.refund import send_refunds as send_refunds_service
@@ -75,6 +76,7 @@ def send_refunds() -> None:
 def mark_invoices_overdue() -> None:
     if not _clock_advances():
         mark_overdue(as_of=clock.now())
+        end_dunning(as_of=clock.now())
 
 
 @shared_task

@@ -16,7 +16,7 @@ from invoicing.models import Invoice
 
 _PINNING = ("customer.pinned", "customer.moved", "customer.taken_back")
 _NOT_TEXT = {"collection_anchor", "auto_advance", "progressive_billing", "progressive_threshold", "tax_enabled"}
-_NOT_TEXT |= {"tax_enforced", "dunning_days"}
+_NOT_TEXT |= {"tax_enforced", "dunning_days", "uncollectible_after_dunning"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,10 @@ class CustomerOverrideAdmin(MasterDataAdmin):
     readonly_fields = ("billing_profile",)
     fieldsets = (
         (None, {"fields": (("customer", "billing_profile"),)}),
-        ("Collection", {"fields": (("collection_method", "due_after"), "dunning_days")}),
+        (
+            "Collection",
+            {"fields": (("collection_method", "due_after"), ("dunning_days", "uncollectible_after_dunning"))},
+        ),
         (
             "Workflow",
             {

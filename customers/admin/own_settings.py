@@ -51,6 +51,7 @@ class OwnSettingsForm(forms.Form):
     collection_method = _choice(CollectionMethod.choices)
     due_after = _text(max_length=32)
     dunning_days = DaysField(empty=None)
+    uncollectible_after_dunning = _whether()
     auto_advance = _whether()
     draft_period = _text(max_length=32)
     collection_interval = _text(max_length=32)

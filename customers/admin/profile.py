@@ -82,7 +82,10 @@ class BillingProfileAdmin(MasterDataAdmin):
     page_template = "backoffice/profile.html"
     fieldsets = (
         (None, {"fields": ("name", "description", ("supplier", "app"))}),
-        ("Collection", {"fields": (("collection_method", "due_after"), "dunning_days")}),
+        (
+            "Collection",
+            {"fields": (("collection_method", "due_after"), ("dunning_days", "uncollectible_after_dunning"))},
+        ),
         (
             "Workflow",
             {

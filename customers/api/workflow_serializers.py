@@ -80,10 +80,12 @@ class InvoicingSettingsSerializer(WireSerializer):
 
 
 class PaymentSettingsSerializer(WireSerializer):
-    """`dunningDays` is ours: on which days after the first failed charge it is tried again."""
+    """Ours are `dunningDays`, on which days after the first failed charge it is tried again, and
+    `uncollectibleAfterDunning`, whether it is given up once all have failed and it is overdue."""
 
     collection_method = serializers.ChoiceField(choices=CollectionMethod.values, required=False)
     dunning_days = serializers.ListField(child=serializers.IntegerField(min_value=1), required=False, max_length=20)
+    uncollectible_after_dunning = serializers.BooleanField(required=False)
 
 
 class TaxSettingsSerializer(WireSerializer):
@@ -138,7 +140,13 @@ def read_workflow(body: Mapping[str, Any]) -> dict[str, Any]:
     _take(said, tax_config, tax_behavior="behavior")
     if "stripe" in tax_config:
         said["tax_code"] = tax_config["stripe"]["code"]
-    _take(said, payment, collection_method="collection_method", dunning_days="dunning_days")
+    _take(
+        said,
+        payment,
+        collection_method="collection_method",
+        dunning_days="dunning_days",
+        uncollectible_after_dunning="uncollectible_after_dunning",
+    )
     _take(said, tax, tax_enabled="enabled", tax_enforced="enforced")
     return said
 
@@ -173,7 +181,11 @@ def show_workflow(values: Mapping[str, Any]) -> dict[str, Any]:
             ),
             default_tax_config=tax_config if any(tax_config.values()) else None,
         ),
-        "payment": _some(collection_method=get("collection_method"), dunning_days=get("dunning_days")),
+        "payment": _some(
+            collection_method=get("collection_method"),
+            dunning_days=get("dunning_days"),
+            uncollectible_after_dunning=get("uncollectible_after_dunning"),
+        ),
         "tax": _some(enabled=get("tax_enabled"), enforced=get("tax_enforced")),
     }
 

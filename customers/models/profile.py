@@ -18,8 +18,9 @@ def default_dunning_days() -> list[int]:
 class BillingProfile(Record):
     """One supplier, one app (for good), and the workflow of invoices (billing rules 5).
 
-    Durations are ISO 8601 texts. `dunning_days` counts days after the first failed charge. Cadence and anchor are the
-    rhythm of an anchored collection. A deleted profile stays as a row, archived, because paid invoices refer to it.
+    Durations are ISO 8601 texts. `dunning_days` counts days after the first failed charge. Once the last of these tries
+    has failed, `uncollectible_after_dunning` gives up on the invoice as soon as it is overdue. Cadence and anchor are
+    the rhythm of an anchored collection. A deleted profile stays as a row, archived, because paid invoices refer to it.
     """
 
     name = models.CharField(max_length=256)
@@ -51,6 +52,7 @@ class BillingProfile(Record):
     tax_behavior = models.CharField(max_length=16, choices=TaxBehavior.choices, null=True, blank=True)
     tax_code = models.CharField(max_length=64, blank=True)
     dunning_days = models.JSONField(default=default_dunning_days, blank=True)
+    uncollectible_after_dunning = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["name", "id"]
@@ -96,6 +98,7 @@ class CustomerOverride(Record):
     tax_behavior = models.CharField(max_length=16, choices=TaxBehavior.choices, null=True, blank=True)
     tax_code = models.CharField(max_length=64, null=True, blank=True)
     dunning_days = models.JSONField(null=True, blank=True)
+    uncollectible_after_dunning = models.BooleanField(null=True, blank=True)
 
     class Meta:
         ordering = ["-created_at"]

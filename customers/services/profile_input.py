@@ -52,6 +52,7 @@ def our_defaults() -> dict[str, Any]:
         "progressive_threshold": None,
         "progressive_threshold_currency": "",
         "dunning_days": default_dunning_days(),
+        "uncollectible_after_dunning": False,
     }
 
 

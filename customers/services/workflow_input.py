@@ -28,6 +28,7 @@ WIRE_FIELDS = {
     "tax_behavior": "workflow.invoicing.defaultTaxConfig.behavior",
     "tax_code": "workflow.invoicing.defaultTaxConfig.stripe.code",
     "dunning_days": "workflow.payment.dunningDays",
+    "uncollectible_after_dunning": "workflow.payment.uncollectibleAfterDunning",
 }
 _DURATIONS = ("collection_interval", "draft_period", "due_after")
 _LONGEST_DAYS = 3660

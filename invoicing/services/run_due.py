@@ -7,6 +7,7 @@ from invoicing.choices import RunStatus, RunTrigger
 from invoicing.models import BillingRun, RunShard
 from invoicing.services.advance_invoice import advance_due
 from invoicing.services.collect import collect_due
+from invoicing.services.end_dunning import end_dunning
 from invoicing.services.mark_overdue import mark_overdue
 from invoicing.services.start_run import start_run
 from invoicing.services.work_shard import Progress, work_shard
@@ -40,6 +41,7 @@ def run_due(*, as_of: datetime, trigger: str = RunTrigger.CLOCK) -> int:
     done += advance_due(as_of=as_of)
     done += collect_due(as_of=as_of)
     done += mark_overdue(as_of=as_of)
+    done += end_dunning(as_of=as_of)
     done += deliver_due()
     return done
 

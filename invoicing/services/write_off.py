@@ -17,7 +17,11 @@ def mark_uncollectible(*, invoice: Invoice, reason: str) -> Invoice:
 
     WrongInvoiceState where nothing is due or a charge is under way; InvalidInput without a reason.
     """
-    locked = _unpaid(invoice, reason)
+    return give_up(_unpaid(invoice, reason), reason)
+
+
+def give_up(locked: Invoice, reason: str) -> Invoice:
+    """Mark an invoice uncollectible, in the caller's transaction, which holds its row and the customer's lock."""
     if locked.status == InvoiceStatus.UNCOLLECTIBLE:
         return locked
     locked.status, locked.status_note, locked.next_collection_at = InvoiceStatus.UNCOLLECTIBLE, reason, None

@@ -53,7 +53,11 @@ class TestCreating:
                 "dueAfter": "P30D",
                 "progressiveBilling": True,
             },
-            "payment": {"collectionMethod": "charge_automatically", "dunningDays": [1, 3, 5, 7]},
+            "payment": {
+                "collectionMethod": "charge_automatically",
+                "dunningDays": [1, 3, 5, 7],
+                "uncollectibleAfterDunning": False,
+            },
             "tax": {"enabled": True, "enforced": False},
         }
         assert (shown["name"], shown["default"]) == ("Enterprise", False)
@@ -81,7 +85,11 @@ class TestCreating:
                 "subscriptionEndProrationMode": "bill_actual_period",
                 "defaultTaxConfig": {"behavior": "inclusive", "stripe": {"code": "txcd_10000000"}},
             },
-            "payment": {"collectionMethod": "send_invoice", "dunningDays": [2, 4]},
+            "payment": {
+                "collectionMethod": "send_invoice",
+                "dunningDays": [2, 4],
+                "uncollectibleAfterDunning": True,
+            },
             "tax": {"enabled": True, "enforced": True},
         }
         sent = body(workflow=workflow, description="For contracts", metadata={"team": "sales"})
@@ -163,7 +171,7 @@ class TestReplacing:
     def test_what_is_left_out_is_cleared_but_for_what_clients_do_not_know_of(self, api):
         workflow = {
             "invoicing": {"dueAfter": "P45D", "progressiveBillingThreshold": {"amount": "10", "currency": "EUR"}},
-            "payment": {"dunningDays": [9]},
+            "payment": {"dunningDays": [9], "uncollectibleAfterDunning": True},
         }
         shown = data(api.post("/billing/profiles", body(workflow=workflow, description="x")), 201)
         url = f"/billing/profiles/{shown['id']}"
@@ -171,6 +179,7 @@ class TestReplacing:
         assert (changed["name"], "description" in changed) == ("Renamed", False)
         assert changed["workflow"]["invoicing"]["dueAfter"] == "P30D"
         assert changed["workflow"]["payment"]["dunningDays"] == [9]
+        assert changed["workflow"]["payment"]["uncollectibleAfterDunning"] is True
         assert changed["workflow"]["invoicing"]["progressiveBillingThreshold"] == {"amount": "10", "currency": "EUR"}
         assert changed["apps"] == shown["apps"]
 

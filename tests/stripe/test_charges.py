@@ -17,8 +17,9 @@ from invoicing.services.collect_remotely import start_charges
 from invoicing.services.connect_stripe import install_stripe, update_stripe_keys
 from invoicing.services.mark_overdue import mark_overdue
 from invoicing.services.record_payment import record_payment
+from invoicing.services.run_due import run_due
 from tests.admin.billed import START
-from tests.make import at
+from tests.make import at, make_default_profile
 from tests.stripe.desk import KEY, check_books, collect, issued, reconcile, state
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -98,6 +99,19 @@ def test_a_charge_that_waits_is_ended_once_the_invoice_is_paid_otherwise(app, fa
     reconcile()
     assert fake.intents["pi_1"]["status"] == "canceled"
     assert state(invoice) == ("paid", "50.00", "0.00")
+    check_books()
+
+
+def test_a_charge_that_nobody_confirms_ends_with_the_dunning_plan(app, fake):
+    make_default_profile(app=app, due_after="P1D", dunning_days=[2], uncollectible_after_dunning=True)
+    invoice = issued(app, fake, "action")
+    for day in (17, 18, 19):
+        with clock.frozen_at(at(f"2026-03-{day}")):
+            run_due(as_of=at(f"2026-03-{day}"))
+    assert state(invoice) == ("uncollectible", "0", "50.00")
+    reconcile()
+    assert fake.intents["pi_1"]["status"] == "canceled"
+    assert state(invoice) == ("uncollectible", "0", "50.00")
     check_books()
 
 
