@@ -25,7 +25,7 @@ from django.db import connection  # noqa: E402 - Django first
 from benchmarks.customers import make_customers, months_later  # noqa: E402
 from core import clock  # noqa: E402
 from invoicing.choices import RunTrigger  # noqa: E402
-from invoicing.engine import assemble  # noqa: E402
+from invoicing.engine import assemble, fees  # noqa: E402
 from invoicing.models import Invoice, RunShard  # noqa: E402
 from invoicing.services import work_shard as work  # noqa: E402
 from invoicing.services.start_run import start_run  # noqa: E402
@@ -84,6 +84,7 @@ def close(history: int, profile: bool) -> dict[str, Any]:
     meters = Meters()
     meters.timed(work, "collect_invoices")
     meters.timed(assemble, "rate")
+    meters.timed(fees, "rate")
     meters.count_copies()
     print("ready", flush=True)
     sys.stdin.readline()

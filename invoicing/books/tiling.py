@@ -165,8 +165,10 @@ def _uncredited_rests() -> Iterator[Finding]:
         on_invoices = line.amendments.filter(kind=LineKind.CREDIT, deleted_at__isnull=True)
         found = -(on_invoices.aggregate(net=Sum("amount"))["net"] or ZERO)
         found += line.credit_note_lines.aggregate(net=Sum("amount"))["net"] or ZERO
-        # A window that was cut more than once had its rest rounded as often.
-        if found < expected - _CUTS * quantum(line.currency):
+        # What comes back is rounded as a charge for the same time is: part by part. And a window that was cut more than
+        # once had its rest rounded as often.
+        roundings = _CUTS + len(line.components or ()) + line.amendments.exclude(kind=LineKind.CREDIT).count()
+        if found < expected - roundings * quantum(line.currency):
             customer = window.item.subscription.customer
             name = name_customer(customer.name, customer.key, customer.id)
             yield Finding(

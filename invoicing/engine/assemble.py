@@ -9,7 +9,7 @@ from typing import Any
 
 from core.errors import BillingError
 from core.ids import new_id
-from core.money import ZERO, round_share, to_wire
+from core.money import ZERO, to_wire
 from core.periods import parse_duration, zone_info
 from invoicing.choices import InvoiceStatus
 from invoicing.engine.cuts import Cut, UnusedPart
@@ -20,16 +20,15 @@ from invoicing.engine.documents import (
     InvoiceDocument,
     RatedDocumentLine,
 )
+from invoicing.engine.fees import coupon_on, left_of, rate_fee
 from invoicing.engine.load import LoadedCustomer
 from invoicing.engine.plan import Plan, PlannedLine
 from invoicing.engine.quantities import Quantity
 from invoicing.engine.room import Room
 from invoicing.engine.taxation import find_tax_terms, tax_document
 from invoicing.errors import CannotBill
-from invoicing.rating import Coupon, FlatComponent, RatingInput, rate
+from invoicing.rating import RatedLine, RatingInput, rate
 from invoicing.tax import TaxTerms
-from subscriptions.schedule import CouponFacts
-from subscriptions.schedule.obligations import Obligation, coupon_at
 
 
 def close_customer(
@@ -89,7 +88,7 @@ def _can_still_be_reported(loaded: LoadedCustomer, line: PlannedLine, as_of: dat
 
 def rate_line(line: PlannedLine, quantity: Quantity | None) -> RatedDocumentLine:
     """One line with its money; `quantity` is that of a usage line, None for a flat fee."""
-    revision, currency = line.obligation.revision, line.obligation.subscription.currency
+    revision = line.obligation.revision
     if revision.price is None:
         raise CannotBill(f"{revision.name} has no price.", code="no_price")
     if quantity is not None and quantity.unreadable:
@@ -99,73 +98,34 @@ def rate_line(line: PlannedLine, quantity: Quantity | None) -> RatedDocumentLine
             code="unreadable_events",
         )
     try:
-        rated = rate(_rating_input(line, quantity, currency))
+        rated = _rated(line, quantity)
     except BillingError as error:
         raise CannotBill(f"{revision.name}: {error.message}", code=error.code) from error
     return RatedDocumentLine(line, line.waiting.id if line.waiting else new_id(), quantity, rated)
 
 
-def _rating_input(line: PlannedLine, quantity: Quantity | None, currency: str) -> RatingInput:
+def _rated(line: PlannedLine, quantity: Quantity | None) -> RatedLine:
     obligation, revision = line.obligation, line.obligation.revision
-    assert revision.price is not None
+    sub = obligation.subscription
+    coupon = coupon_on(sub, obligation.item, obligation.start, obligation.end, obligation.share)
     if quantity is None:
-        components = tuple(FlatComponent(*component) for component in line.components)
-        whole = sum((component.quantity for component in components), ZERO)
-        return RatingInput(
-            price=revision.price,
-            quantity=whole,
-            currency=currency,
-            discounts=revision.discounts,
-            components=components,
-            coupon=_coupon(line),
-        )
-    return RatingInput(
-        price=revision.price,
-        quantity=quantity.quantity or ZERO,
-        currency=currency,
-        pre_quantity=quantity.earlier,
-        discounts=revision.discounts,
-        fraction=obligation.share,
-        is_first_split=not obligation.earlier,
-        is_last_split=obligation.closes,
-        previously_billed_net=quantity.earlier_net,
-        event_count=quantity.events,
-        coupon=_coupon(line),
-    )
-
-
-def _coupon(line: PlannedLine) -> Coupon | None:
-    """The coupon on a line. Of a fixed amount, an amendment gets only what the charges before it left."""
-    facts = coupon_at(line.obligation.item, line.obligation.start)
-    if facts is None:
-        return None
-    amount = facts.amount if facts.amount is None else _fixed_amount(facts, facts.amount, line.obligation)
-    coupon = Coupon(facts.code, facts.percentage, amount)
-    if amount is None or not line.billed:
-        return coupon
-    price = line.obligation.revision.price
-    assert price is not None
-    before = rate(
+        return rate_fee(sub, revision, line.components, left_of(coupon, sub, revision, line.billed))
+    assert revision.price is not None
+    return rate(
         RatingInput(
-            price=price,
-            quantity=ZERO,
-            currency=line.obligation.subscription.currency,
-            discounts=line.obligation.revision.discounts,
-            components=tuple(FlatComponent(*component) for component in line.billed),
+            price=revision.price,
+            quantity=quantity.quantity or ZERO,
+            currency=sub.currency,
+            pre_quantity=quantity.earlier,
+            discounts=revision.discounts,
+            fraction=obligation.share,
+            is_first_split=not obligation.earlier,
+            is_last_split=obligation.closes,
+            previously_billed_net=quantity.earlier_net,
+            event_count=quantity.events,
             coupon=coupon,
         )
     )
-    return coupon._replace(remaining=amount - before.coupon_used)
-
-
-def _fixed_amount(coupon: CouponFacts, amount: Decimal, obligation: Obligation) -> Decimal:
-    """A fixed amount counts once a period: a change of plan in its middle divides it by time between both plans."""
-    subscription = obligation.subscription
-    begins = coupon.carried_here and obligation.start == subscription.start
-    ends = coupon.carried_on and obligation.end == subscription.end
-    if not (begins or ends):
-        return amount
-    return round_share(amount, *obligation.share, subscription.currency)
 
 
 def _standard_invoice(

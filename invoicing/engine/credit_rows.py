@@ -6,7 +6,7 @@ from typing import Any
 
 from core.ids import new_id, to_text
 from core.jsontext import canonical_json
-from core.money import ONE, ZERO, to_wire
+from core.money import ONE, ZERO, round_share, to_wire
 from invoicing.choices import CreditReason, LineKind, LineManagedBy, LineStatus
 from invoicing.engine.cuts import UnusedPart
 from invoicing.engine.documents import CreditLine, CreditNoteDocument
@@ -60,9 +60,10 @@ def credit_row(credit: CreditLine, invoice_id: uuid.UUID, now: datetime) -> Row:
 
 
 def explain_credit(credit: CreditLine) -> dict[str, Any]:
-    """The account of a credit: what the line had charged net, which share of that was unused, and how much of it a
-    credit note gives back instead."""
+    """The account of a credit: what the line had charged net, which share of that was unused, by how much a charge for
+    the same time differs, and how much a credit note gives back instead."""
     unused = credit.unused
+    by_time = round_share(unused.line.net_left, *unused.share, unused.subscription.currency)
     parts = [
         {
             "kind": "unused",
@@ -70,24 +71,28 @@ def explain_credit(credit: CreditLine) -> dict[str, Any]:
             "quantity": "-1",
             "unitAmount": to_wire(unused.line.net_left),
             "fraction": list(unused.share),
-            "amount": to_wire(-unused.amount),
-            "total": to_wire(-unused.amount),
+            "amount": to_wire(-by_time),
+            "total": to_wire(-by_time),
             "from": unused.start.isoformat(),
             "to": unused.end.isoformat(),
         }
     ]
-    elsewhere = unused.amount - credit.amount
-    if elsewhere:
-        parts.append(
-            {
-                "kind": "credit_note",
-                "name": "Given back by credit note",
-                "quantity": "1",
-                "unitAmount": to_wire(elsewhere),
-                "amount": to_wire(elsewhere),
-                "total": to_wire(elsewhere),
-            }
-        )
+    further = [
+        ("as_charged", "Difference to a charge for the same time", by_time - unused.amount),
+        ("credit_note", "Given back by credit note", unused.amount - credit.amount),
+    ]
+    parts += [
+        {
+            "kind": kind,
+            "name": name,
+            "quantity": "1",
+            "unitAmount": to_wire(amount),
+            "amount": to_wire(amount),
+            "total": to_wire(amount),
+        }
+        for kind, name, amount in further
+        if amount
+    ]
     return {
         "version": VERSION,
         "kind": "credit",

@@ -1,7 +1,8 @@
 """Owns the way back: windows billed in advance that ended early, and what of them was not used. Pure.
 
 A fee that was billed for time in which its item is no longer active comes back: the net amount billed, with the
-discounts that it had, for the part of its time that was not used (billing rules 10).
+discounts that it had, for the part of its time that was not used (billing rules 10). It is rounded as a new charge for
+that time would be, so that a change there and back costs nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +12,13 @@ from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
 
-from core.money import round_share
+from core.money import ZERO, allocate, round_share
 from core.periods import Period, fraction
+from invoicing.engine.fees import coupon_on, left_of, part_of, rate_fee
 from invoicing.engine.state import Billed, BilledLine
 from subscriptions.schedule import Component, ItemFacts, RevisionFacts, SubscriptionFacts
 from subscriptions.schedule.facts import Span
-from subscriptions.schedule.obligations import active_spans
+from subscriptions.schedule.obligations import active_spans, coupon_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +114,89 @@ def _cut(
         return Cut(sub, window, at, due_at)
     billed_by = (known for known in revisions if known.id == window.revision_id)
     revision = next(billed_by, revisions[0])
+    shares = [unused_share(line.components, at, window.end) for line in window.lines]
     unused = []
-    for line in window.lines:
-        share = unused_share(line.components, at, window.end)
-        amount = round_share(line.net_left, share.numerator, share.denominator, sub.currency)
+    for line, share, amount in zip(
+        window.lines, shares, _amounts(sub, item, revision, window, at, shares), strict=True
+    ):
         if amount > 0:
             start = max(at, min(part.start for part in line.components))
             parts = (share.numerator, share.denominator)
             unused.append(UnusedPart(sub, item, revision, line, start, window.end, parts, amount))
     return Cut(sub, window, at, due_at, tuple(unused))
+
+
+def _amounts(
+    sub: SubscriptionFacts,
+    item: ItemFacts,
+    revision: RevisionFacts,
+    window: Billed,
+    at: datetime,
+    shares: Sequence[Fraction],
+) -> list[Decimal]:
+    """What comes back of each line: together what a charge for the same time comes to, at most what is left on them.
+
+    In proportion to time, where there is no such charge: nothing was used, something has come back before, or the
+    lines were billed by other terms than the item has now.
+    """
+    lines = window.lines
+    by_time = [
+        max(round_share(line.net_left, share.numerator, share.denominator, sub.currency), ZERO)
+        for line, share in zip(lines, shares, strict=True)
+    ]
+    if at <= window.start or any(line.net != line.net_left for line in lines):
+        return by_time
+    charge = _charge_for_the_rest(sub, item, revision, window, at)
+    if charge is None:
+        return by_time
+    left = min(charge, sum((line.net_left for line in lines), ZERO))
+    wanted = allocate(left, by_time, sub.currency) if any(by_time) else [ZERO] * len(lines)
+    amounts = []
+    for line, amount in zip(lines, wanted, strict=True):
+        amounts.append(max(min(amount, line.net_left), ZERO))
+        left -= amounts[-1]
+    # Rounding may have given a line more than it charged: others take that over.
+    for index, line in enumerate(lines):
+        more = min(left, max(line.net_left - amounts[index], ZERO))
+        amounts[index] += more
+        left -= more
+    return amounts
+
+
+def _charge_for_the_rest(
+    sub: SubscriptionFacts, item: ItemFacts, revision: RevisionFacts, window: Billed, at: datetime
+) -> Decimal | None:
+    """What the same terms charge for the quantities from `at` to the window's end, net, where these are the terms that
+    its lines were billed by: they come to the same net once more. None otherwise."""
+    parts = [part for line in window.lines for part in line.components]
+    timed = next((part for part in parts if part.numerator), None)
+    if timed is None or window.end is None or revision.price is None or not revision.price.is_flat:
+        return None
+    per_microsecond = Fraction(timed.numerator, timed.denominator) / Period(timed.start, timed.end).microseconds
+
+    def share(start: datetime, end: datetime) -> tuple[int, int]:
+        return (per_microsecond * Period(start, end).microseconds).as_integer_ratio()
+
+    end = max(part.end for part in parts)
+    coupon = coupon_on(sub, item, window.start, end, share(window.start, end))
+    before: list[Component] = []
+    for line in window.lines:
+        if rate_fee(sub, revision, line.components, left_of(coupon, sub, revision, before)).net != line.net:
+            return None
+        before += line.components
+    quantities: dict[datetime, Decimal] = {at: ZERO}
+    for part in parts:
+        if part.start < window.end:
+            start = max(part.start, at)
+            quantities[start] = quantities.get(start, ZERO) + part.quantity
+    rest = [
+        Component(quantity, *share(start, window.end), start, window.end)
+        for start, quantity in sorted(quantities.items())
+    ]
+    facts = coupon_at(item, window.start)
+    if coupon is not None and facts is not None and facts.amount is not None:
+        coupon = coupon._replace(remaining=part_of(facts, share(at, window.end), sub.currency))
+    return rate_fee(sub, revision, rest, coupon).net
 
 
 def unused_share(components: Sequence[Component], at: datetime, end: datetime) -> Fraction:

@@ -132,7 +132,7 @@ def _planned(
     loaded = subscriptions[line.subscription_id]
     for obligation in obligations(loaded.facts, since=line.period_start, as_of=as_of):
         if obligation.key == (line.item_id, line.period_start):
-            billed = BilledLine(line.id, line.invoice_id, (), line.total, None)
+            billed = BilledLine(line.id, line.invoice_id, (), line.total, line.total, None)
             settled = Billed(line.id, obligation.start, obligation.settles_until, True, on_draft=True, lines=[billed])
             terms = loaded.terms[obligation.revision.id]
             return PlannedLine(obligation, terms, (), obligation.invoice_at, on_draft=settled)

@@ -186,7 +186,8 @@ def _load_billed_lines(windows: dict[uuid.UUID, Billed]) -> None:
     lines: dict[uuid.UUID, BilledLine] = {}
     for line_id, invoice_id, amends_id, issued_at, wire, amount, charges, discounts, rate, name, behavior, by in rows:
         tax = None if rate is None else TaxTerms(rate, behavior == TaxBehavior.INCLUSIVE, name)
-        line = BilledLine(line_id, invoice_id, components_from_json(wire), amount + charges - discounts, tax)
+        net = amount + charges - discounts
+        line = BilledLine(line_id, invoice_id, components_from_json(wire), net, net, tax)
         lines[line_id] = line
         window = windows[amends_id or line_id]
         if amends_id is None:

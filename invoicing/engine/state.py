@@ -29,12 +29,13 @@ class PendingLine:
 class BilledLine:
     """A line that charged for a window, or for a part of it (an amendment), on a standard invoice.
 
-    `net_left` is its net less what has been credited on it; `tax` is how it was taxed.
+    `net` is what it charged, `net_left` that less what has been credited on it; `tax` is how it was taxed.
     """
 
     id: uuid.UUID
     invoice_id: uuid.UUID
     components: tuple[Component, ...]
+    net: Decimal
     net_left: Decimal
     tax: TaxTerms | None
 

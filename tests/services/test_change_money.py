@@ -7,10 +7,13 @@ from django.db import connection
 
 from core import clock
 from customers.models import Customer
-from invoicing.models import Invoice, TaxRate
+from invoicing.models import Invoice, InvoiceLine, TaxRate
+from invoicing.rating import readable
 from invoicing.services.continue_subscription import continue_subscription
 from invoicing.services.end_subscription import end_subscription
 from invoicing.services.pause_billing import pause_billing
+from invoicing.services.resume_billing import resume_billing
+from invoicing.services.run_due import run_due
 from invoicing.services.update_item import update_item
 from subscriptions.item_update import ItemUpdate
 from subscriptions.models import Subscription
@@ -181,6 +184,60 @@ def test_changing_there_and_back_in_one_second_costs_nothing():
     run("2026-05-01")
     assert invoices()[-1] == ("INV-000004", "35.70", "0.00")
     assert_books_are_clean("2026-05-01T00:30")
+
+
+def discounted(off="10", amount="29.90"):
+    card = flat_card(name="Basic fee", price=fee(amount), discounts={"percentage": {"percentage": float(off)}})
+    return flat_plan("basic", None, cards=(card,))
+
+
+def test_a_discounted_fee_changed_there_and_back_in_one_second_costs_nothing():
+    """29.90 less 2.99 was billed: 26.91. The half of it would be 13.46, but half a month is charged 14.95 less 1.50."""
+    basic = discounted()
+    first = subscribe(basic)
+    there = change(first, flat_plan("pro", "90.00"))
+    back = change(there.successor, basic)
+    assert lines(there.invoice_ids[0]) == [("Pro fee", "45.00"), ("Unused part: Basic fee", "-13.45")]
+    assert lines(back.invoice_ids[0]) == [("Basic fee", "13.45"), ("Unused part: Pro fee", "-13.45")]
+    assert [total for _, total, _ in invoices()] == ["26.91", "31.55", "0.00"]
+    assert [gross for _, _, gross, _, _ in notes()] == ["31.55"]
+    credit = InvoiceLine.objects.get(name="Unused part: Basic fee")
+    assert readable(credit.explain) == [
+        "Unused part: Basic fee: -1 × 26.91 × 1/2 = -13.46",
+        "Difference to a charge for the same time: 1 × 0.01 = 0.01",
+        "Net: -13.45 EUR",
+    ]
+    assert_books_are_clean("2026-04-16T00:30")
+
+
+def test_seats_that_were_added_one_by_one_come_back_as_they_are_charged_again():
+    """0.35 a seat: 0.35, then 0.32 for 27 of 30 days and 0.27 for 23. Three seats for half a month are 0.53 (0.525)."""
+    plan = flat_plan("basic", None, cards=(flat_card(key="seats", name="Seats", price=fee("0.35")),))
+    subscription = subscribe(plan, quantities={"seats": Decimal(1)})
+    for on, seats in (("2026-04-04", 2), ("2026-04-08", 3)):
+        with clock.frozen_at(at(on)):
+            update_item(
+                subscription_id=subscription.id,
+                running_number=1,
+                update=ItemUpdate(product_id="seats", quantity=Decimal(seats), align=True),
+            )
+    there = change(subscription, flat_plan("pro", None, cards=(flat_card(key="seats", name="Pro", price=fee("9.00")),)))
+    change(there.successor, plan)
+    assert [total for _, total, _ in invoices()] == ["0.35", "0.32", "0.27", "12.97", "0.00"]
+    assert [gross for _, _, gross, _, _ in notes()] == ["12.97"]
+    assert_books_are_clean("2026-04-16T00:30")
+
+
+def test_a_pause_of_one_second_costs_nothing():
+    """26.91 was billed, 13.45 comes back and is charged again."""
+    subscription = subscribe(discounted())
+    for verb in (pause_billing, resume_billing):
+        with clock.frozen_at(at("2026-04-16")):
+            verb(subscription=Subscription.objects.get(pk=subscription.pk), timing="immediate")
+            run_due(as_of=at("2026-04-16"))
+    assert [total for _, total, _ in invoices()] == ["26.91", "13.45"]
+    assert [gross for _, _, gross, _, _ in notes()] == ["13.45"]
+    assert_books_are_clean("2026-04-16T00:30")
 
 
 def test_two_changes_on_one_day_each_pay_for_their_own_time():
