@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import django_filters
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_field
@@ -12,18 +13,23 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.ids import to_text
+from core.money import bad_field
 from core.rest.fields import TextField, TextMapField, ULIDField
+from core.rest.filters import WireFilterSet
 from core.rest.lookups import find, missing
 from core.rest.serializers import WireSerializer
 from core.rest.views import WireViewSet
 from customers.api.app_serializers import AppSerializer
 from customers.choices import AppType
-from customers.models import BillingApp, CustomerAppData
+from customers.models import BillingApp, Customer, CustomerAppData
 from customers.selectors import living_customer
 from invoicing.services.connect_stripe import install_stripe, update_stripe_keys
 from invoicing.services.handle_stripe_event import handle_stripe_event
 from invoicing.services.manage_app import install_app, uninstall_app, update_app
+from invoicing.services.set_app_data import AppData, remove_app_data, set_app_data, the_app_of_type
 from invoicing.services.set_stripe_customer import set_stripe_customer, stripe_app_of
+
+MOST_APPS = 100
 
 
 class AppUpdateSerializer(WireSerializer):
@@ -69,6 +75,24 @@ class CustomerAppDataSerializer(WireSerializer):
     @extend_schema_field(TextField(required=False))
     def get_stripe_default_payment_method_id(self, row: CustomerAppData) -> str | None:
         return row.data.get("defaultPaymentMethodId") if row.app.type == AppType.STRIPE else None
+
+
+class CustomerAppItemSerializer(WireSerializer):
+    """`id` is the app's; without it, the one of this type that bills the customer, or the only one, is meant."""
+
+    id = ULIDField(required=False)
+    type = serializers.ChoiceField(choices=AppType.values)
+    stripe_customer_id = TextField(required=False, max_length=255)
+    stripe_default_payment_method_id = TextField(required=False, max_length=255)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["type"] == AppType.STRIPE and "stripe_customer_id" not in attrs:
+            raise ValidationError({"stripeCustomerId": ["Give the customer's id at Stripe."]})
+        return attrs
+
+
+class CustomerAppFilterSet(WireFilterSet):
+    type = django_filters.MultipleChoiceFilter(field_name="app__type", choices=AppType.choices)
 
 
 class WebhookAnswerSerializer(WireSerializer):
@@ -171,8 +195,9 @@ class StripeWebhookViewSet(WireViewSet):
 class CustomerAppViewSet(WireViewSet):
     """What the apps know of a customer."""
 
-    required_scopes = {"GET": "customers:read", "PUT": "customers:write"}
+    required_scopes = {"GET": "customers:read", "PUT": "customers:write", "DELETE": "customers:write"}
     serializer_class = CustomerAppDataSerializer
+    filterset_class = CustomerAppFilterSet
     lookup_url_kwarg = "customerIdOrKey"
 
     def get_queryset(self) -> QuerySet[CustomerAppData]:
@@ -185,7 +210,33 @@ class CustomerAppViewSet(WireViewSet):
 
     @extend_schema(operation_id="listCustomerAppData")
     def list(self, request: Request, **kwargs: str) -> Response:
-        return self.show_page(self.rows)
+        return self.show_page(self.filter_queryset(self.rows))
+
+    @extend_schema(
+        operation_id="upsertCustomerAppData",
+        request=CustomerAppItemSerializer(many=True),
+        responses=CustomerAppDataSerializer(many=True),
+        filters=False,
+    )
+    def upsert(self, request: Request, **kwargs: str) -> Response:
+        """All of the items are kept, or none; Stripe is asked about each of its own."""
+        customer = living_customer(self.addressed)
+        child = CustomerAppItemSerializer()
+        serializer: serializers.ListSerializer[Any] = serializers.ListSerializer(
+            child=child, data=request.data, max_length=MOST_APPS
+        )
+        serializer.is_valid(raise_exception=True)
+        items = [_app_data(customer, body) for body in serializer.validated_data]
+        kept = set_app_data(customer=customer, items=items)
+        rows = {row.pk: row for row in self.get_queryset().filter(pk__in=[row.pk for row in kept])}
+        return Response(CustomerAppDataSerializer([rows[row.pk] for row in kept], many=True).data)
+
+    @extend_schema(operation_id="deleteCustomerAppData", responses={204: None})
+    def destroy(self, request: Request, **kwargs: str) -> Response:
+        customer = living_customer(self.addressed)
+        app = find(BillingApp.objects.filter(deleted_at=None), self.kwargs["appId"], what="app")
+        remove_app_data(customer=customer, app=app)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(operation_id="getCustomerStripeAppData")
     def stripe(self, request: Request, **kwargs: str) -> Response:
@@ -205,3 +256,15 @@ class CustomerAppViewSet(WireViewSet):
             payment_method=body.get("stripe_default_payment_method_id"),
         )
         return self.show(self.get_queryset().get(pk=row.pk))
+
+
+def _app_data(customer: Customer, body: dict[str, Any]) -> AppData:
+    app = BillingApp.objects.filter(pk=body["id"], deleted_at=None).first() if "id" in body else None
+    if "id" in body and (app is None or app.type != body["type"]):
+        wrong = f"There is no app of type {body['type']} with this id. Nothing was changed."
+        raise bad_field("id", "unknown_app", wrong)
+    return AppData(
+        app or the_app_of_type(customer, body["type"]),
+        stripe_customer_id=body.get("stripe_customer_id"),
+        payment_method=body.get("stripe_default_payment_method_id"),
+    )

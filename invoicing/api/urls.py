@@ -58,7 +58,8 @@ urlpatterns = [
     path("customers/<str:customerIdOrKey>/balance", BalanceViewSet.as_view({"get": "retrieve"})),
     path("customers/<str:customerIdOrKey>/balance/ledger", BalanceViewSet.as_view({"get": "ledger"})),
     path("apps/<str:id>/stripe/webhook", StripeWebhookViewSet.as_view({"post": "receive"}), name="stripe-webhook"),
-    path("customers/<str:customerIdOrKey>/apps", CustomerAppViewSet.as_view({"get": "list"})),
+    path("customers/<str:customerIdOrKey>/apps", CustomerAppViewSet.as_view({"get": "list", "put": "upsert"})),
+    path("customers/<str:customerIdOrKey>/apps/<str:appId>", CustomerAppViewSet.as_view({"delete": "destroy"})),
     path("customers/<str:customerIdOrKey>/stripe", CustomerAppViewSet.as_view({"get": "stripe", "put": "set_stripe"})),
     path(
         "subscriptions/<str:subscriptionId>/items/<int:runningNumber>",

@@ -26,6 +26,7 @@ class Payment(Record):
     external_id = models.CharField(max_length=255, null=True, blank=True)
     failure_code = models.CharField(max_length=64, blank=True)
     failure_message = models.TextField(blank=True)
+    customer_at_app = models.CharField(max_length=255, blank=True)  # whom the provider was asked to charge
     reference = models.CharField(max_length=255, blank=True)
     received_at = models.DateTimeField(null=True, blank=True)
     to_balance = AmountField(default=0)

@@ -137,6 +137,7 @@ def _record(attempts: Sequence[_Attempt], as_of: datetime) -> None:
                 "external_id": outcome.external_id,
                 "failure_code": outcome.failure_code,
                 "failure_message": outcome.failure_message,
+                "customer_at_app": "",
                 "reference": "",
                 "received_at": as_of if outcome.status == PaymentStatus.SUCCEEDED else None,
                 "to_balance": ZERO,

@@ -110,7 +110,8 @@ def request_of(payment: Payment, invoice: Invoice, known: CustomerAppData | None
         amount=payment.amount,
         currency=payment.currency,
         idempotency_key=f"{to_text(invoice.pk)}-{payment.attempt}",
-        external_customer_id=known.external_id if known else None,
+        # Looked for where it was sent, though the customer may be another one at the app since.
+        external_customer_id=payment.customer_at_app or (known.external_id if known else None),
         customer_data=known.data if known else {},
         payment_id=payment.pk,
         sent_at=payment.sent_at,
@@ -187,11 +188,9 @@ def _pending(invoices: Sequence[Invoice], as_of: datetime) -> list[Started]:
             sent_at=now,
             next_check_at=now + _FIRST_CHECK,
         )
-        started.append(
-            Started(
-                payment.pk, invoice.app, request_of(payment, invoice, known.get((invoice.customer_id, invoice.app.pk)))
-            )
-        )
+        data = known.get((invoice.customer_id, invoice.app.pk))
+        payment.customer_at_app = (data.external_id if data else None) or ""
+        started.append(Started(payment.pk, invoice.app, request_of(payment, invoice, data)))
         payment.save(force_insert=True)
         if invoice.status != InvoiceStatus.OVERDUE:
             invoice.status = InvoiceStatus.PAYMENT_PENDING

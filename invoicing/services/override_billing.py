@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from core import clock
 from core.audit.services.record import record
-from core.errors import FieldProblem, NotFound
+from core.errors import Conflict, FieldProblem, NotFound
 from core.locks import lock_customers
 from customers.effective import default_profile, terms_of
 from customers.errors import ProfileArchived
@@ -42,9 +42,10 @@ def override_billing(
     check_workflow(workflow or {})
     if profile is not None and profile.archived_at is not None:
         raise ProfileArchived(f"The profile “{profile}” is archived. {customer} stays where it is: choose another one.")
-    answers = _ask(customer, profile, known_as)
+    asked, answers = profile or default_profile(), _ask(customer, profile, known_as)
     with transaction.atomic():
         lock_customers([customer.pk])
+        _hold(asked, as_default=profile is None)
         _refuse_blocked(customer, profile, answers)
         if known_as:
             app = (profile or default_profile()).app
@@ -78,9 +79,10 @@ def remove_override(*, customer: Customer, reason: str = "") -> None:
 
     Raises `MoveBlocked`, and NotFound where there is nothing to remove.
     """
-    answers = _ask(customer, None)
+    asked, answers = default_profile(), _ask(customer, None)
     with transaction.atomic():
         lock_customers([customer.pk])
+        _hold(asked, as_default=True)
         override = CustomerOverride.objects.select_for_update().filter(customer=customer).first()
         if override is None:
             raise NotFound(f"{customer} has no override: the default profile applies.", code="override_not_found")
@@ -120,6 +122,17 @@ def _ask(
     if target == source or not Subscription.objects.filter(live, customer=customer).exists():
         return {}
     return ask_app([customer.pk], app=target.app)
+
+
+def _hold(target: BillingProfile, *, as_default: bool) -> None:
+    """Keep the profile as it is until the transaction ends. Conflict where it was the default, and is not any more: the
+    app of another one was asked."""
+    locked = BillingProfile.objects.select_for_update(no_key=True).get(pk=target.pk)
+    if as_default and not locked.is_default:
+        raise Conflict(
+            f"“{target}” was the default profile a moment ago, and is not any more. Nothing was changed: try again.",
+            code="default_switched",
+        )
 
 
 def _causes(

@@ -3,9 +3,10 @@
 import pytest
 
 from core.ids import to_text
-from customers.models import BillingApp, CustomerAppData
+from customers.models import BillingApp, CustomerAppData, CustomerOverride
 from invoicing.gateways import PaymentMethodCheck
 from invoicing.moves import ask_app
+from tests.admin.billed import enterprise, make_issued
 from tests.api.client import Api, data, fields_at_fault, refused
 from tests.make import make_customer, make_default_profile
 from tests.stripe.desk import KEY
@@ -80,6 +81,57 @@ def test_a_stripe_id_that_does_not_exist_or_is_another_customer_s_is_refused(api
     bad = {"stripeCustomerId": "cus_1", "stripeDefaultPaymentMethodId": "pm_x"}
     assert fields_at_fault(api.put("/customers/acme/stripe", bad)) == {"stripeDefaultPaymentMethodId": "not_at_stripe"}
     assert CustomerAppData.objects.count() == 1
+
+
+class TestAllAppsOfACustomer:
+    @pytest.fixture
+    def url(self, app, fake):
+        make_default_profile()
+        make_customer(key="zeta", name="Zeta")
+        fake.add_customer("cus_1")
+        return "/customers/zeta/apps"
+
+    def test_they_are_set_listed_and_removed(self, api, app, fake, url):
+        sent = [{"type": "stripe", "stripeCustomerId": "cus_1"}, {"type": "sandbox"}]
+        kept = data(api.put(url, sent))
+        assert [row["type"] for row in kept] == ["stripe", "sandbox"]
+        assert (kept[0]["id"], kept[0]["stripeCustomerId"], kept[0]["app"]["name"]) == (
+            to_text(app.pk),
+            "cus_1",
+            "Stripe EU",
+        )
+        assert data(api.put(url, sent)) == kept
+        assert {row["type"] for row in data(api.get(url))["items"]} == {"stripe", "sandbox"}
+        assert data(api.get(f"{url}?type=sandbox"))["items"] == kept[1:]
+        data(api.delete(f"{url}/{to_text(app.pk)}"), 204)
+        refused(api.delete(f"{url}/{to_text(app.pk)}"), 404)
+        assert data(api.get(url))["items"] == kept[1:]
+
+    def test_all_are_kept_or_none(self, api, app, fake, url):
+        for sent, field in (
+            ([{"type": "sandbox"}, {"type": "stripe", "stripeCustomerId": "cus_9"}], "stripeCustomerId"),
+            ([{"type": "sandbox"}, {"type": "stripe"}], "1.stripeCustomerId"),
+            ([{"type": "sandbox"}, {"type": "sandbox"}], "id"),
+            ([{"type": "bank_transfer"}], "id"),
+            ([{"type": "sandbox", "id": to_text(app.pk)}], "id"),
+            ([{"type": "custom_invoicing"}], "0.type"),
+        ):
+            assert list(fields_at_fault(api.put(url, sent))) == [field]
+        refused(api.put(url, {"type": "sandbox"}), 400)
+        assert not CustomerAppData.objects.exists()
+
+    def test_what_is_needed_is_not_removed(self, api, app, fake, url):
+        sandbox = make_default_profile().app
+        invoice = make_issued(app=app)
+        fake.add_customer("cus_2")
+        there = f"/customers/{to_text(invoice.customer_id)}/apps"
+        data(api.put(there, [{"type": "stripe", "stripeCustomerId": "cus_2"}]))
+        problem = refused(api.delete(f"{there}/{to_text(app.pk)}"), 409)
+        assert "bills their subscriptions" in problem["detail"]
+        CustomerOverride.objects.create(customer=invoice.customer, billing_profile=enterprise(app=sandbox))
+        problem = refused(api.delete(f"{there}/{to_text(app.pk)}"), 409)
+        assert "is still to collect 1 of their invoices" in problem["detail"]
+        assert CustomerAppData.objects.count() == 1
 
 
 class TestWhatIsAskedBeforeAMove:

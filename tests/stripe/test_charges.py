@@ -18,6 +18,7 @@ from invoicing.services.connect_stripe import install_stripe, update_stripe_keys
 from invoicing.services.mark_overdue import mark_overdue
 from invoicing.services.record_payment import record_payment
 from invoicing.services.run_due import run_due
+from invoicing.services.set_stripe_customer import set_stripe_customer
 from tests.admin.billed import START
 from tests.make import at, make_default_profile
 from tests.stripe.desk import KEY, check_books, collect, issued, reconcile, state
@@ -143,6 +144,18 @@ def test_a_charge_that_never_arrived_is_made_again_once_that_is_sure(app, fake):
     with clock.frozen_at(START):
         deliver_due()
     assert not [message for message in mail.outbox if "failed" in message.subject]
+
+
+def test_a_charge_is_looked_for_where_it_was_sent_though_the_customer_is_another_one_there_since(app, fake):
+    invoice = issued(app, fake, "drop")
+    collect()
+    fake.add_customer("cus_2")
+    set_stripe_customer(customer=invoice.customer, app=app, stripe_customer_id="cus_2", payment_method=None)
+    reconcile(later=timedelta(minutes=16))
+    collect(at("2026-03-18"))
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    assert (fake.charged("cus_1"), fake.charged("cus_2")) == ([5000], [])
+    check_books()
 
 
 def test_a_worker_that_dies_before_or_after_the_call_loses_and_doubles_nothing(app, fake):
