@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminSelect2Widget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from core.admin.base import ChangeReasonForm, MasterDataAdmin
 from core.admin.display import EMPTY, badge, moment
@@ -60,7 +60,8 @@ class PinForm(ReasonForm):
     profile = forms.ModelChoiceField(
         label="Pin to",
         queryset=BillingProfile.objects.filter(archived_at__isnull=True),
-        widget=UnfoldAdminSelect2Widget,
+        empty_label="Choose a profile",
+        widget=UnfoldAdminSelectWidget,
     )
     field_order: tuple[str, ...] = ("profile", "reason")
 
@@ -131,7 +132,7 @@ def profile_now(customer: Customer) -> str:
     """What the customer is pinned to, in words."""
     override = getattr(customer, "billing_override", None)
     pinned = override.billing_profile if override else None
-    return f"pinned to “{pinned.name}”" if pinned else "not pinned: follows the default profile"
+    return f"They are pinned to “{pinned.name}” now." if pinned else "They follow the default profile now."
 
 
 def _pin(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
@@ -157,7 +158,7 @@ PIN = Verb(
     slug="pin",
     label="Pin to profile",
     permission="customers.pin_customer",
-    asks=lambda customer: f"To which billing profile is {customer} to be pinned? Now it is {profile_now(customer)}.",
+    asks=lambda customer: f"To which billing profile is {customer} to be pinned? {profile_now(customer)}",
     consequences=lambda customer: [
         "The next invoices follow the pinned profile: its supplier, app, payment terms and workflow.",
         "The customer's own overrides stay, and go before the profile.",
@@ -172,7 +173,7 @@ UNPIN = Verb(
     slug="unpin",
     label="Unpin",
     permission="customers.pin_customer",
-    asks=lambda customer: f"Is {customer} to follow the default profile again? Now it is {profile_now(customer)}.",
+    asks=lambda customer: f"Is {customer} to follow the default profile again? {profile_now(customer)}",
     consequences=lambda customer: ["Drafts and issued invoices keep the terms that they were made with."],
     perform=_unpin,
     why_not=_why_not_unpin,

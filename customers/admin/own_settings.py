@@ -48,6 +48,8 @@ class OwnSettingsForm(forms.Form):
     """Named as the workflow's fields. `initial` has the customer's own values (`initial_of`) and, under
     `said_by_profile`, what holds for the fields that are left empty."""
 
+    two_columns = True
+
     collection_method = _choice(CollectionMethod.choices)
     due_after = _text(max_length=32)
     dunning_days = DaysField(empty=None)
@@ -76,13 +78,13 @@ class OwnSettingsForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         said: Mapping[str, Any] = self.initial.get(SAID_BY_PROFILE, {})
-        hints = {"due_after": "such as P30D", "draft_period": "such as P1D", "collection_interval": "such as PT1H"}
-        hints |= {"collection_anchor": "such as 2026-03-01 00:00, UTC", "dunning_days": "such as 1, 3, 5, 7; or none"}
+        hints = {"due_after": "Such as P30D.", "draft_period": "Such as P1D.", "collection_interval": "Such as PT1H."}
+        hints |= {"collection_anchor": "Such as 2026-03-01 00:00, UTC.", "dunning_days": "Such as 1, 3, 5, 7; or none."}
         for name in WORKFLOW_FIELDS:
             field = self.fields[name]
             field.label = SETTING_LABELS[name]
-            hint = f"; {hints[name]}" if name in hints else ""
-            field.help_text = f"Empty: {setting_words(name, said.get(name))}, as the profile{hint}"
+            words = "says nothing" if said.get(name) in (None, "") else f"says {setting_words(name, said[name])}"
+            field.help_text = f"The profile {words}. {hints.get(name, '')}".strip()
 
     def clean_progressive_threshold_currency(self) -> str | None:
         currency = self.cleaned_data["progressive_threshold_currency"]

@@ -66,6 +66,7 @@ def own(**values):
 class TestPins:
     def test_a_pin_shows_before_and_after_and_what_stays_and_changes_nothing_until_confirmed(self, clerk):
         draft = make_draft()
+        assert "See what changes" in clerk.read(verb_url(draft.customer, "pin"))
         page = ask(clerk, draft.customer, "pin", profile=enterprise().pk)
         assert cells(page, "Due after") == ["Due after", "30 days", "45 days", "pin: Enterprise"]
         assert cells(page, "Billing profile")[1:3] == ["Default", "Enterprise"]
@@ -104,6 +105,9 @@ class TestPins:
         chosen = {"action": "pin", "_selected_action": [str(customer.pk) for customer in customers]}
         answers = {"profile": str(other.pk), "reason": "Contract"}
         with clock.frozen_at(MOVE):
+            asked = clerk.post(list_url(Customer), chosen).content.decode()
+            assert 'name="answered" value="yes"' in asked
+            assert "See what changes" in asked
             page = clerk.post(list_url(Customer), chosen | answers | {"answered": "yes"}).content.decode()
             assert "2 of 3 can be billed by “Enterprise”" in page
             assert [cells(page, customer.name)[2] for customer in customers] == ["Ready", "Blocked", "Ready"]
@@ -223,7 +227,7 @@ class TestSettings:
         assert 'name="draft_period" value="P2D"' in form
         assert 'name="due_after" value="P60D"' not in form
         assert 'name="dunning_days" value="none"' in form
-        assert "Empty: 30 days, as the profile; such as P30D" in form
+        assert "The profile says 30 days. Such as P30D." in form
 
     @pytest.mark.parametrize(
         ("values", "message"),
@@ -258,7 +262,7 @@ class TestSettings:
         every_page = 6
         with CaptureQueriesContext(connection) as captured:
             auditor.read(settings_url(customer))
-        assert len(captured) <= every_page + 7
+        assert len(captured) <= every_page + 8
 
     def test_an_auditor_changes_nothing(self, auditor, cards):
         customer = make_customer()

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -18,7 +18,7 @@ from billing_site.backoffice.admin.customer_settings import CustomerSettings
 from billing_site.backoffice.admin.customer_standing import next_invoice, standing_of, usage_lines, usage_so_far
 from core import clock
 from core.admin.display import EMPTY, badge
-from core.admin.verbs import Verb, buttons_of
+from core.admin.verbs import Button, Verb, buttons_of
 from core.audit.models import AuditEntry
 from customers.effective import terms_of_loaded
 from customers.models import Customer
@@ -69,6 +69,10 @@ class CustomerPage(CustomerSettings):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
         pinned = "billing_override__billing_profile"
         return super().get_queryset(request).select_related(f"{pinned}__supplier", f"{pinned}__app")
+
+    def buttons(self, request: HttpRequest, obj: Model) -> list[Button]:
+        """Those of every day; the others stand on the page of the settings."""
+        return buttons_of(request, obj, (*MOVES, DELETE))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
@@ -147,7 +151,6 @@ class CustomerPage(CustomerSettings):
         ]
         return {
             "customer": obj,
-            "buttons": buttons_of(request, obj, (*MOVES, DELETE)),
             "standing": standing,
             "parked": standing.parked,
             "subjects": standing.subjects,

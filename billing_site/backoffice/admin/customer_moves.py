@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from django import forms
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -39,6 +39,10 @@ STRIPE_RIGHT = "customers.change_customerappdata"
 _KEPT = "Open drafts keep their terms."
 
 
+def stripe_apps() -> QuerySet[BillingApp]:
+    return BillingApp.objects.filter(type=AppType.STRIPE, deleted_at=None)
+
+
 class MoveForm(PinForm):
     stripe_customer_id = forms.CharField(
         label="Customer id at Stripe",
@@ -50,11 +54,17 @@ class MoveForm(PinForm):
     )
     field_order = ("profile", "stripe_customer_id", "reason")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not stripe_apps().exists():
+            del self.fields["stripe_customer_id"]
+
 
 class StripeForm(ReasonForm):
     app = forms.ModelChoiceField(
         label="Stripe app",
-        queryset=BillingApp.objects.filter(type=AppType.STRIPE, deleted_at=None),
+        queryset=stripe_apps(),
+        empty_label=None,
         widget=UnfoldAdminSelectWidget,
     )
     stripe_customer_id = forms.CharField(
@@ -178,7 +188,7 @@ def _first_app(customer: Customer) -> dict[str, Any]:
     known = CustomerAppData.objects.filter(customer=customer, app__type=AppType.STRIPE, app__deleted_at=None).first()
     if known is not None:
         return {"app": known.app_id, "stripe_customer_id": known.external_id}
-    return {"app": BillingApp.objects.filter(type=AppType.STRIPE, deleted_at=None).first()}
+    return {"app": stripe_apps().first()}
 
 
 def _own_now(customer: Customer) -> dict[str, Any]:
@@ -251,7 +261,9 @@ SET_STRIPE = Verb(
     permission=STRIPE_RIGHT,
     asks=lambda customer: f"Which customer of Stripe is {customer}?",
     consequences=lambda customer: ["Charges through this app go to that customer from now on."],
-    why_not=_deleted,
+    why_not=lambda request, customer: (
+        _deleted(request, customer) or ("" if stripe_apps().exists() else "No Stripe app is installed.")
+    ),
     perform=_set_stripe,
     form=StripeForm,
     initial=_first_app,
