@@ -42,6 +42,7 @@ def test_a_clerk_pins_a_customer_after_seeing_what_changes(page, log_in):
     assert CustomerOverride.objects.count() == 0
     confirm(page, "Pin to profile")
     expect(page.get_by_text("Acme is pinned to “Enterprise”. Open drafts keep their terms.")).to_be_visible()
+    page.get_by_role("link", name="All layers, and change them").click()
     expect(page.get_by_role("row", name="Due after 45 days pin: Enterprise")).to_be_visible()
 
 
