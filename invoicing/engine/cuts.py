@@ -56,10 +56,8 @@ class Cut:
 def cuts_of(sub: SubscriptionFacts, billed: Mapping[tuple[UUID, datetime], Billed]) -> list[Cut]:
     """The windows of this subscription's flat, recurring items that reach beyond the time in which they are active.
 
-    Without proration nothing comes back, and a window stays as it was billed.
+    Without proration no part of a window comes back: only one of which nothing was used goes, whole.
     """
-    if not sub.prorate:
-        return []
     found = []
     for item in sub.items:
         revisions = [revision for revision in item.revisions if revision.price is not None]
@@ -70,7 +68,7 @@ def cuts_of(sub: SubscriptionFacts, billed: Mapping[tuple[UUID, datetime], Bille
             if item_id != item.id or window.end is None or not window.is_charge or not window.components:
                 continue
             at = _active_until(window, spans)
-            if at < window.end:
+            if at < window.end and (sub.prorate or at <= window.start):
                 due_at = at if at > window.start else _inactive_from(window, spans)
                 found.append(_cut(sub, item, revisions, window, at, due_at))
     return found

@@ -374,3 +374,12 @@ def test_an_end_that_is_taken_back_leaves_the_whole_period_billed_once():
         update_item(subscription_id=subscription.id, running_number=1, update=seats)
     assert [total for _, total, _ in invoices()] == ["15.00", "15.00", "15.00"]
     assert_books_are_clean("2026-04-16")
+
+
+def test_whole_periods_are_billed_by_one_plan_also_on_the_second_of_a_boundary():
+    """Without proration: 30.00 for May are billed when the change is made, on that second. All of it comes back."""
+    subscription = subscribe(flat_plan("basic", "30.00", pro_rating_enabled=False))
+    run("2026-05-01")
+    result = change(subscription, flat_plan("pro", "90.00", pro_rating_enabled=False), "2026-05-01")
+    assert lines(result.invoice_ids[0]) == [("Pro fee", "90.00"), ("Unused part: Basic fee", "-30.00")]
+    assert_books_are_clean("2026-05-01")
