@@ -1,0 +1,74 @@
+"""How a step of a story is judged: what the tables hold, what the books say, which figures must be the same twice."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.apps import apps
+from django.db import connection
+
+from core import clock
+from invoicing.books.check import check_books
+from invoicing.models import Invoice, InvoiceLine
+from invoicing.rating import recompute
+from invoicing.services.change_result import ChangeResult
+
+WRITES = tuple(
+    model._meta.db_table for model in apps.get_models() if model._meta.app_label in ("invoicing", "subscriptions")
+)
+
+
+def digest() -> str:
+    """What stands in all tables of money."""
+    parts = " UNION ALL ".join(
+        f"SELECT '{table}', md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table} t"
+        for table in WRITES
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM ({parts}) AS x ORDER BY 1")
+        return str(cursor.fetchall())
+
+
+def check(now: datetime, grace: timedelta) -> None:
+    """No finding of check_books; every account comes to its line by its figures alone; nothing is below zero."""
+    found: list[str] = []
+    with clock.frozen_at(now):
+        check_books(
+            as_of=now,
+            grace=grace,
+            found=lambda invariant, finding: found.append(f"{invariant.number}: {finding.subject}: {finding.problem}"),
+            inform=lambda sentence: None,
+            progress=lambda invariant, count: None,
+        )
+    assert not found, found
+    lines = InvoiceLine.objects.filter(explain__isnull=False, deleted_at=None)
+    for explain, amount, charges, discounts in lines.values_list(
+        "explain", "amount", "charges_total", "discounts_total"
+    ):
+        assert recompute(explain) == amount + charges - discounts
+    assert not Invoice.objects.filter(total__lt=0).exists()
+    assert not Invoice.objects.filter(due__lt=0).exists()
+
+
+def figures(result: Any) -> Any:
+    """What two results of one act must have in common."""
+    if isinstance(result, ChangeResult):
+        return (
+            result.credit_amount,
+            result.charge_amount,
+            result.due_now,
+            result.credit_note_total,
+            result.next_billing_at,
+            result.next_amount,
+            [(x.name, x.kind, x.period_start, x.period_end, x.amount, x.taxes_total, x.total) for x in result.lines],
+        )
+    return (result.due_now, result.next_amount, result.next_billing_at, result.late)
+
+
+def previewed(invoice: Any) -> Any:
+    lines = [(line.name, line.period_start, line.period_end, line.totals["total"]) for line in invoice.lines]
+    return invoice.currency, invoice.totals["total"], lines
+
+
+def stored(invoice: Any) -> Any:
+    lines = [(line.name, line.period_start, line.period_end, line.total) for line in invoice.lines.order_by("position")]
+    return invoice.currency, invoice.total, lines
