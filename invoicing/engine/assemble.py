@@ -16,6 +16,7 @@ from invoicing.engine.cuts import Cut, UnusedPart
 from invoicing.engine.documents import (
     CreditLine,
     CreditNoteDocument,
+    CreditPart,
     CustomerClose,
     InvoiceDocument,
     RatedDocumentLine,
@@ -154,19 +155,24 @@ def status_after_collection(auto_advance: bool, draft_until: datetime, as_of: da
 
 
 def _give_back(close: CustomerClose) -> None:
-    """Put unused parts on the invoices, as far as their charges go, and the rest on credit notes."""
+    """Put unused parts on the invoices, as far as their charges go, and the rest on credit notes. What was charged on a
+    draft comes back on that draft."""
     documents = {document.currency: document for document in close.invoices}
     room = {currency: Room.of(_certain(document), currency) for currency, document in documents.items()}
-    notes: dict[tuple[uuid.UUID, str], list[CreditLine]] = defaultdict(list)
+    notes: dict[tuple[uuid.UUID, str], list[CreditPart]] = defaultdict(list)
     for part in _unused(close.cuts):
+        if part.line.on_draft:
+            close.draft_credits.append((part.line.invoice_id, CreditLine(part, part.amount)))
+            continue
         currency = part.subscription.currency
         here = room[currency].take(part.amount, part.line.tax) if currency in room else ZERO
         if here > 0:
             documents[currency].credits.append(CreditLine(part, here))
         if here < part.amount:
-            notes[(part.line.invoice_id, currency)].append(CreditLine(part, part.amount - here))
+            notes[(part.line.invoice_id, currency)].append(CreditPart.of(part, part.amount - here))
     close.credit_notes = [
-        CreditNoteDocument(close.loaded, currency, invoice_id, parts) for (invoice_id, currency), parts in notes.items()
+        CreditNoteDocument(close.loaded.id, currency, invoice_id, parts)
+        for (invoice_id, currency), parts in notes.items()
     ]
 
 

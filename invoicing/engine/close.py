@@ -83,7 +83,7 @@ def store(computed: Computed, *, as_of: datetime, run_id: uuid.UUID | None) -> N
     for close in computed.closes:
         writer.add(close)
     writer.write()
-    redraft(writer.redrafted, now=clock.now())
+    redraft(writer.redrafted, also=writer.drafts, now=clock.now())
 
 
 def due_by(as_of: datetime) -> Taken:

@@ -8,16 +8,11 @@ from core.ids import new_id, to_text
 from core.jsontext import canonical_json
 from core.money import ONE, ZERO, round_share, to_wire
 from invoicing.choices import CreditReason, LineKind, LineManagedBy, LineStatus
-from invoicing.engine.cuts import UnusedPart
 from invoicing.engine.documents import CreditLine, CreditNoteDocument
 from invoicing.engine.numbering import NumberBlock
 from invoicing.engine.rows import Row, tax_columns
 from invoicing.rating.explain import VERSION
 from invoicing.rating.values import REGULAR
-
-
-def credit_name(unused: UnusedPart) -> str:
-    return f"Unused part: {unused.revision.name}"[:256]
 
 
 def credit_row(credit: CreditLine, invoice_id: uuid.UUID, now: datetime) -> Row:
@@ -34,7 +29,7 @@ def credit_row(credit: CreditLine, invoice_id: uuid.UUID, now: datetime) -> Row:
         "managed_by": LineManagedBy.SUBSCRIPTION.value,
         "parent_id": None,
         "amends_id": unused.line.id,
-        "name": credit_name(unused),
+        "name": unused.name,
         "description": None,
         "metadata": "{}",
         "currency": unused.subscription.currency,
@@ -67,7 +62,7 @@ def explain_credit(credit: CreditLine) -> dict[str, Any]:
     parts = [
         {
             "kind": "unused",
-            "name": credit_name(unused),
+            "name": unused.name,
             "quantity": "-1",
             "unitAmount": to_wire(unused.line.net_left),
             "fraction": list(unused.share),
@@ -110,7 +105,7 @@ def credit_detail_row(credit: CreditLine) -> Row:
         "line_id": credit.id,
         "position": 0,
         "category": REGULAR,
-        "name": credit_name(credit.unused),
+        "name": credit.unused.name,
         "period_start": credit.unused.start,
         "period_end": credit.unused.end,
         "quantity": ONE,
@@ -130,7 +125,7 @@ def credit_note_row(note: CreditNoteDocument, block: NumberBlock, now: datetime)
         "id": note.id,
         "created_at": now,
         "updated_at": now,
-        "customer_id": note.loaded.id,
+        "customer_id": note.customer_id,
         "invoice_id": note.invoice_id,
         "currency": note.currency,
         "series_id": block.series_id,
@@ -139,9 +134,9 @@ def credit_note_row(note: CreditNoteDocument, block: NumberBlock, now: datetime)
         "issued_at": block.issued_at,
         "reason_code": CreditReason.UNUSED.value,
         "reason": "",
-        "amount": -sum((total["amount"] for total in totals), ZERO),
-        "taxes_total": -sum((total["taxes_total"] for total in totals), ZERO),
-        "total": -sum((total["total"] for total in totals), ZERO),
+        "amount": sum((total["amount"] for total in totals), ZERO),
+        "taxes_total": sum((total["taxes_total"] for total in totals), ZERO),
+        "total": sum((total["total"] for total in totals), ZERO),
         "reduced_due": ZERO,
         "moved_to_balance": ZERO,
     }
@@ -156,15 +151,15 @@ def credit_note_line_rows(note: CreditNoteDocument) -> list[Row]:
             {
                 "id": new_id(),
                 "credit_note_id": note.id,
-                "invoice_line_id": part.unused.line.id,
+                "invoice_line_id": part.line_id,
                 "position": position,
-                "name": credit_name(part.unused),
-                "period_start": part.unused.start,
-                "period_end": part.unused.end,
+                "name": part.name,
+                "period_start": part.start,
+                "period_end": part.end,
                 "tax_rate": part.tax_terms.rate if part.tax_terms is not None else None,
-                "amount": -totals["amount"],
-                "taxes_total": -totals["taxes_total"],
-                "total": -totals["total"],
+                "amount": totals["amount"],
+                "taxes_total": totals["taxes_total"],
+                "total": totals["total"],
             }
         )
     return rows

@@ -34,6 +34,11 @@ class UnusedPart:
     share: tuple[int, int]
     amount: Decimal
 
+    @property
+    def name(self) -> str:
+        """As documents name it."""
+        return f"Unused part: {self.revision.name}"[:256]
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:

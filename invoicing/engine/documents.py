@@ -108,13 +108,33 @@ class InvoiceDocument:
 
 
 @dataclass(slots=True)
+class CreditPart:
+    """`amount` (positive, net) that a credit note gives back of the line `line_id`, at that line's tax."""
+
+    line_id: uuid.UUID
+    name: str
+    start: datetime
+    end: datetime
+    amount: Decimal
+    tax_terms: TaxTerms | None
+    tax: LineTax | None = None
+
+    @classmethod
+    def of(cls, unused: UnusedPart, amount: Decimal) -> "CreditPart":
+        return cls(unused.line.id, unused.name, unused.start, unused.end, amount, unused.line.tax)
+
+    def totals(self) -> Totals:
+        return _totals(self.amount, ZERO, ZERO, self.tax)
+
+
+@dataclass(slots=True)
 class CreditNoteDocument:
     """What an invoice's charges could not take of its customer's credit: a note over the original invoice."""
 
-    loaded: LoadedCustomer
+    customer_id: uuid.UUID
     currency: str
     invoice_id: uuid.UUID
-    parts: list[CreditLine]
+    parts: list[CreditPart]
     id: uuid.UUID = field(default_factory=new_id)
     number: str = ""
 
@@ -128,6 +148,8 @@ class CustomerClose:
     gathering: list[PlannedLine] = field(default_factory=list)
     invoices: list[InvoiceDocument] = field(default_factory=list)
     credit_notes: list[CreditNoteDocument] = field(default_factory=list)
+    # Credits for charges that are on drafts themselves, with the draft that each goes on.
+    draft_credits: list[tuple[uuid.UUID, CreditLine]] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
     unreported: list[PlannedLine] = field(default_factory=list)
     redrafted: list[RatedDocumentLine] = field(default_factory=list)

@@ -16,7 +16,7 @@ from invoicing.engine.close import as_cause
 from invoicing.engine.documents import RatedDocumentLine
 from invoicing.engine.plan import PlannedLine
 from invoicing.engine.quantities import feature_of, quantities_of
-from invoicing.engine.redraft import drop_from_drafts, redraft
+from invoicing.engine.redraft import drop_lines, redraft, retax
 from invoicing.engine.state import Billed, BilledLine
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from subscriptions.facts import load_subscriptions
@@ -61,7 +61,7 @@ def _settle_unreported(lines: Sequence[InvoiceLine], now: datetime) -> set[uuid.
         return set()
     ids = [line.id for line in lines]
     BilledWindow.objects.filter(line_id__in=ids).update(kind=WindowKind.UNREPORTED, line=None)
-    drop_from_drafts(ids, now=now)
+    retax(drop_lines(ids, now=now), now=now)
     gone = Invoice.objects.filter(pk__in={line.invoice_id for line in lines}, status=InvoiceStatus.DELETED)
     return set(gone.values_list("id", flat=True))
 

@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from core.among import among, any_of
 from core.jsontext import canonical_json
+from core.money import ZERO
 from customers.choices import TaxBehavior
 from customers.effective import Terms, terms_of
 from customers.models import Customer, UsageSubject
@@ -173,6 +174,7 @@ def _load_billed_lines(windows: dict[uuid.UUID, Billed]) -> None:
             "invoice_id",
             "amends_id",
             "invoice__issued_at",
+            "invoice__status",
             "components",
             "amount",
             "charges_total",
@@ -184,10 +186,14 @@ def _load_billed_lines(windows: dict[uuid.UUID, Billed]) -> None:
         )
     )
     lines: dict[uuid.UUID, BilledLine] = {}
-    for line_id, invoice_id, amends_id, issued_at, wire, amount, charges, discounts, rate, name, behavior, by in rows:
+    for line_id, invoice_id, amends_id, issued_at, status, wire, *money, rate, name, behavior, by in rows:
         tax = None if rate is None else TaxTerms(rate, behavior == TaxBehavior.INCLUSIVE, name)
+        amount, charges, discounts = money
         net = amount + charges - discounts
-        line = BilledLine(line_id, invoice_id, components_from_json(wire), net, net, tax)
+        # What was waived with a deleted draft was never charged: nothing of it can come back.
+        left = ZERO if status == InvoiceStatus.DELETED else net
+        components = components_from_json(wire)
+        line = BilledLine(line_id, invoice_id, components, net, left, tax, on_draft=issued_at is None)
         lines[line_id] = line
         window = windows[amends_id or line_id]
         if amends_id is None:

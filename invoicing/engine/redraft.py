@@ -4,13 +4,16 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection
+from django.db.models import F, Q
 
 from core.bulk import copy_rows, update_rows
-from core.money import ZERO, to_wire
+from core.money import ZERO
 from customers.choices import TaxBehavior
-from invoicing.choices import InvoiceStatus
+from invoicing.choices import InvoiceStatus, LineKind
+from invoicing.engine.credits_of_drafts import give_back_otherwise
 from invoicing.engine.documents import RatedDocumentLine
 from invoicing.engine.rows import RATED_COLUMNS, TERMS_COLUMNS, detail_rows, line_row, rated_columns
 from invoicing.errors import CannotBill
@@ -20,45 +23,71 @@ from invoicing.tax import TaxTerms, tax_lines
 _COLUMNS = ("updated_at", *TERMS_COLUMNS, *RATED_COLUMNS)
 
 
-def redraft(lines: Sequence[tuple[uuid.UUID, RatedDocumentLine]], *, now: datetime) -> None:
-    """Replace the money of draft lines, each given with its invoice's id, and add up their invoices again."""
-    if not lines:
-        return
-    rows = []
-    details = []
-    for invoice_id, line in lines:
-        row = line_row(line.planned, line.id, invoice_id, now) | rated_columns(line)
-        rows.append([line.id, *(row[column] for column in _COLUMNS)])
-        details.extend(detail_rows(line))
-    InvoiceDetailedLine.objects.filter(line_id__in=[line.id for _, line in lines]).delete()
-    update_rows(InvoiceLine, _COLUMNS, rows)
-    copy_rows(InvoiceDetailedLine, details)
-    retax({invoice_id for invoice_id, _ in lines}, now=now)
+def redraft(
+    lines: Sequence[tuple[uuid.UUID, RatedDocumentLine]], *, also: Collection[uuid.UUID] = (), now: datetime
+) -> None:
+    """Replace the money of draft lines, each given with its invoice's id, and add up their invoices again, and `also`
+    those whose lines were changed otherwise."""
+    if lines:
+        rows = []
+        details = []
+        for invoice_id, line in lines:
+            row = line_row(line.planned, line.id, invoice_id, now) | rated_columns(line)
+            rows.append([line.id, *(row[column] for column in _COLUMNS)])
+            details.extend(detail_rows(line))
+        InvoiceDetailedLine.objects.filter(line_id__in=[line.id for _, line in lines]).delete()
+        update_rows(InvoiceLine, _COLUMNS, rows)
+        copy_rows(InvoiceDetailedLine, details)
+    retax({invoice_id for invoice_id, _ in lines} | set(also), now=now)
 
 
-def drop_from_drafts(line_ids: Sequence[uuid.UUID], *, now: datetime) -> None:
-    """Take lines off their drafts: what they were for is not owed any more. A draft left without lines is deleted."""
+def drop_lines(line_ids: Sequence[uuid.UUID], *, now: datetime) -> set[uuid.UUID]:
+    """Take lines off their drafts: what they were for is not owed any more. With a charge goes what had come back of it
+    there. Answers the drafts, which are to be added up again."""
     if not line_ids:
-        return
-    lines = InvoiceLine.objects.filter(pk__in=line_ids, invoice__issued_at__isnull=True)
-    invoice_ids = set(lines.values_list("invoice_id", flat=True))
-    lines.update(deleted_at=now, updated_at=now)
-    left = set(
-        InvoiceLine.objects.filter(invoice_id__in=invoice_ids, deleted_at__isnull=True).values_list(
-            "invoice_id", flat=True
-        )
+        return set()
+    lines = InvoiceLine.objects.filter(
+        Q(pk__in=line_ids) | Q(amends__in=line_ids, kind=LineKind.CREDIT, invoice=F("amends__invoice")),
+        invoice__issued_at__isnull=True,
+        deleted_at__isnull=True,
     )
-    Invoice.objects.filter(pk__in=invoice_ids - left).update(
-        status=InvoiceStatus.DELETED, deleted_at=now, updated_at=now
-    )
-    retax(left, now=now)
+    found = dict(lines.values_list("pk", "invoice_id"))
+    InvoiceLine.objects.filter(pk__in=found).update(deleted_at=now, updated_at=now)
+    return set(found.values())
 
 
 def retax(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
-    """Work out the tax of drafts again, by the rates that their lines have, and add them up.
+    """Work out the tax of drafts again, by the rates that their lines have, and add them up. One without lines goes.
 
-    CannotBill where a draft's credits would be left with too few charges to take them.
+    Credits that a draft's charges can't take any more are given back by credit notes instead.
     """
+    if not invoice_ids:
+        return
+    taxed = _taxed(invoice_ids)
+    overdrawn = [invoice_id for invoice_id, (total, _) in taxed.items() if total < 0]
+    if overdrawn:
+        give_back_otherwise(overdrawn, now=now)
+        taxed = _taxed(invoice_ids)
+        if any(total < 0 for total, _ in taxed.values()):
+            raise CannotBill(
+                "A draft of this customer would give back more than it charges. Nothing was changed. Issue the draft "
+                "first, then do this again.",
+                code="draft_gives_back",
+            )
+    empty = set(invoice_ids) - set(taxed)
+    Invoice.objects.filter(pk__in=empty, issued_at__isnull=True).update(
+        status=InvoiceStatus.DELETED, deleted_at=now, updated_at=now
+    )
+    update_rows(
+        InvoiceLine,
+        ("taxes_inclusive_total", "taxes_exclusive_total", "taxes_total", "total"),
+        [row for _, rows in taxed.values() for row in rows],
+    )
+    add_up(set(taxed), now=now)
+
+
+def _taxed(invoice_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[Decimal, list[tuple[Any, ...]]]]:
+    """What each of these drafts that has lines comes to, with the tax columns of its lines."""
     rows: dict[uuid.UUID, list[tuple[uuid.UUID, str, Decimal, TaxTerms | None]]] = {}
     kept = InvoiceLine.objects.filter(invoice_id__in=invoice_ids, deleted_at__isnull=True).order_by("position", "id")
     for line_id, invoice_id, currency, amount, charges, discounts, rate, behavior in kept.values_list(
@@ -73,20 +102,15 @@ def retax(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
     ):
         terms = None if rate is None else TaxTerms(rate, behavior == TaxBehavior.INCLUSIVE)
         rows.setdefault(invoice_id, []).append((line_id, currency, amount + charges - discounts, terms))
-    updates = []
-    for lines in rows.values():
+    found = {}
+    for invoice_id, lines in rows.items():
         taxes = tax_lines([(net, terms) for _, _, net, terms in lines], lines[0][1])
-        total = sum((net + tax.exclusive for (_, _, net, _), tax in zip(lines, taxes, strict=True)), ZERO)
-        if total < 0:
-            raise CannotBill(
-                f"A draft of this customer would give back {to_wire(-total)} {lines[0][1]} more than it charges. "
-                "Nothing was changed. Issue the draft first, then do this again.",
-                code="draft_gives_back",
-            )
-        for (line_id, _, net, _), tax in zip(lines, taxes, strict=True):
-            updates.append((line_id, tax.inclusive, tax.exclusive, tax.total, net + tax.exclusive))
-    update_rows(InvoiceLine, ("taxes_inclusive_total", "taxes_exclusive_total", "taxes_total", "total"), updates)
-    add_up(set(rows), now=now)
+        columns = [
+            (line_id, tax.inclusive, tax.exclusive, tax.total, net + tax.exclusive)
+            for (line_id, _, net, _), tax in zip(lines, taxes, strict=True)
+        ]
+        found[invoice_id] = (sum((row[-1] for row in columns), ZERO), columns)
+    return found
 
 
 def add_up(invoice_ids: set[uuid.UUID], *, now: datetime) -> None:

@@ -29,7 +29,8 @@ class PendingLine:
 class BilledLine:
     """A line that charged for a window, or for a part of it (an amendment), on a standard invoice.
 
-    `net` is what it charged, `net_left` that less what has been credited on it; `tax` is how it was taxed.
+    `net` is what it charged, `net_left` that less what has been credited on it (nothing where it was waived); `tax` is
+    how it was taxed. `on_draft`: its invoice is not issued yet.
     """
 
     id: uuid.UUID
@@ -38,6 +39,7 @@ class BilledLine:
     net: Decimal
     net_left: Decimal
     tax: TaxTerms | None
+    on_draft: bool = False
 
 
 @dataclass(slots=True)

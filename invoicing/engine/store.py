@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Max
+
 from core.bulk import copy_rows, delete_rows, update_rows
 from core.ids import new_id
 from core.periods import parse_duration
@@ -14,12 +16,19 @@ from invoicing.engine.balance import Balances, applied_row
 from invoicing.engine.book_credit_notes import book_credit_notes
 from invoicing.engine.credit_rows import credit_detail_row, credit_row
 from invoicing.engine.cuts import Cut
-from invoicing.engine.documents import CreditNoteDocument, CustomerClose, InvoiceDocument, Issued, RatedDocumentLine
+from invoicing.engine.documents import (
+    CreditLine,
+    CreditNoteDocument,
+    CustomerClose,
+    InvoiceDocument,
+    Issued,
+    RatedDocumentLine,
+)
 from invoicing.engine.fingerprint import fingerprint
 from invoicing.engine.issue import freeze
 from invoicing.engine.numbering import take_blocks
 from invoicing.engine.plan import PlannedLine
-from invoicing.engine.redraft import drop_from_drafts
+from invoicing.engine.redraft import drop_lines
 from invoicing.engine.rows import (
     RATED_COLUMNS,
     TAX_COLUMNS,
@@ -60,6 +69,9 @@ class Writer:
         self.cuts: list[Cut] = []
         self.grown: list[Billed] = []
         self.credit_notes: list[CreditNoteDocument] = []
+        self.draft_credits: list[tuple[uuid.UUID, CreditLine]] = []
+        # Drafts whose lines this batch changed: to be added up once everything is written.
+        self.drafts: set[uuid.UUID] = set()
         self.schedule: list[tuple[uuid.UUID, datetime | None, datetime]] = []
 
     def add(self, close: CustomerClose) -> None:
@@ -84,6 +96,7 @@ class Writer:
         self.cuts.extend(close.cuts)
         self.grown.extend(close.plan.grown)
         self.credit_notes.extend(close.credit_notes)
+        self.draft_credits.extend(close.draft_credits)
         schedule = close.schedule(self.as_of)
         for subscription in close.loaded.subscriptions:
             next_billing_at, reconcile_from = schedule[subscription.facts.id]
@@ -128,6 +141,7 @@ class Writer:
         may not join an invoice that is already issued. Numbers are taken as late as can be: whoever holds a series'
         counter makes its other issuers wait until the end of the transaction."""
         self._move_ends()
+        self._credit_drafts()
         delete_rows(InvoiceLine, self.obsolete)
         copy_rows(InvoiceLine, self.new_lines)
         self._update(InvoiceLine, _MOVED, self.moved_lines)
@@ -151,7 +165,20 @@ class Writer:
             [(cut.billed.id, span_text(cut.billed.start, cut.at)) for cut in self.cuts if not cut.vanishes]
             + [(window.id, span_text(window.start, window.end)) for window in self.grown],
         )
-        drop_from_drafts([cut.billed.lines[0].id for cut in vanished if cut.billed.on_draft], now=self.now)
+        self.drafts |= drop_lines([cut.billed.lines[0].id for cut in vanished if cut.billed.on_draft], now=self.now)
+
+    def _credit_drafts(self) -> None:
+        """Put the credits for charges that are on drafts behind the lines of those drafts."""
+        if not self.draft_credits:
+            return
+        drafts = {invoice_id for invoice_id, _ in self.draft_credits}
+        lines = InvoiceLine.objects.filter(invoice_id__in=drafts).order_by().values_list("invoice_id")
+        positions = dict(lines.annotate(last=Max("position")))
+        for invoice_id, credit in self.draft_credits:
+            positions[invoice_id] += 1
+            self.new_lines.append(credit_row(credit, invoice_id, self.now) | {"position": positions[invoice_id]})
+            self.details.append(credit_detail_row(credit))
+        self.drafts |= drafts
 
     def _issue(self) -> None:
         """Number and freeze the documents that are issued at once."""

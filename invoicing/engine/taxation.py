@@ -26,7 +26,7 @@ def tax_document(document: InvoiceDocument) -> None:
 
 def tax_credit_note(note: CreditNoteDocument) -> None:
     """Give each part of a credit note the tax that it takes back: at the rate of the line that charged it."""
-    taxes = tax_lines([(part.net, part.tax_terms) for part in note.parts], note.currency)
+    taxes = tax_lines([(part.amount, part.tax_terms) for part in note.parts], note.currency)
     for part, tax in zip(note.parts, taxes, strict=True):
         part.tax = tax
 

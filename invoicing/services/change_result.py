@@ -72,7 +72,11 @@ def change_result(
     documents = close.invoices if close is not None else []
     notes = close.credit_notes if close is not None else []
     entries = [entry for document in documents for entry in document.entries]
-    back = [*(entry for entry in entries if isinstance(entry, CreditLine)), *(part for n in notes for part in n.parts)]
+    if close is not None:
+        # What comes back of a charge that is on a draft, there.
+        entries += [credit for _, credit in close.draft_credits]
+    back = [entry.amount for entry in entries if isinstance(entry, CreditLine)]
+    back += [part.amount for note in notes for part in note.parts]
     charges = [entry for entry in entries if isinstance(entry, RatedDocumentLine)]
     credited = CreditNote.objects.filter(pk__in=[note.id for note in notes]).values_list("total", flat=True)
     next_at, next_amount = _next_billing(subscription.customer_id, changed)
@@ -80,7 +84,7 @@ def change_result(
         subscription=Subscription.objects.select_related("plan").get(pk=subscription.pk),
         successor=successor,
         currency=currency,
-        credit_amount=round_money(sum((part.amount for part in back), ZERO), currency),
+        credit_amount=round_money(sum(back, ZERO), currency),
         charge_amount=round_money(sum((line.net for line in charges), ZERO), currency),
         due_now=_due(documents, currency),
         credit_note_total=round_money(sum(credited, ZERO), currency),

@@ -1,15 +1,16 @@
 """Deletes a draft; its windows are billed again at the next close, or waived (billing rules 6)."""
 
 from django.db import transaction
-from django.db.models import F, Min, Sum, Value
+from django.db.models import F, Min, Value
 from django.db.models.functions import Least
 
 from core import clock
 from core.audit.services.record import record
 from core.errors import InvalidInput
 from core.locks import lock_customers
-from core.money import to_wire
-from invoicing.choices import DRAFT_STATUSES, InvoiceStatus, LineKind, WindowKind
+from invoicing.choices import DRAFT_STATUSES, InvoiceStatus, WindowKind
+from invoicing.engine.credits_of_drafts import give_back_otherwise
+from invoicing.engine.redraft import retax
 from invoicing.errors import WrongInvoiceState
 from invoicing.models import BilledWindow, Invoice
 from subscriptions.models import Subscription
@@ -19,8 +20,8 @@ from subscriptions.models import Subscription
 def delete_draft(*, invoice: Invoice, rebill: bool, reason: str) -> Invoice:
     """Delete `invoice`, a draft. With `rebill` the next close bills its windows again; without, they are waived.
 
-    The lines stay with the deleted draft, for the record. InvalidInput without a reason, WrongInvoiceState unless it
-    is a draft, and where it gives back what was paid before: nothing else would.
+    The lines stay with the deleted draft, for the record. What it was to give back of earlier invoices comes by credit
+    note instead. InvalidInput without a reason, WrongInvoiceState unless it is a draft.
     """
     if not reason.strip():
         raise InvalidInput("Say why the draft is deleted. Nothing was changed.", code="reason_required")
@@ -30,14 +31,11 @@ def delete_draft(*, invoice: Invoice, rebill: bool, reason: str) -> Invoice:
         raise WrongInvoiceState(
             f"Only drafts can be deleted; {locked} is: {locked.get_status_display()}. Nothing was changed."
         )
-    back = locked.lines.filter(kind=LineKind.CREDIT, deleted_at__isnull=True).aggregate(total=Sum("total"))["total"]
-    if back is not None:
-        raise WrongInvoiceState(
-            f"{locked} gives back {to_wire(-back)} {locked.currency} for unused time, which would be lost with it. "
-            "Nothing was changed. Issue it, and credit what is wrong.",
-            code="draft_gives_back",
-        )
     now = clock.now()
+    # What it was to give back was paid before: the customer gets it all the same.
+    give_back_otherwise([locked.pk], now=now, everything=True)
+    retax([locked.pk], now=now)
+    locked.refresh_from_db()
     windows = BilledWindow.objects.filter(line__invoice=locked)
     if rebill:
         windows.delete()

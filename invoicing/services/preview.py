@@ -9,7 +9,6 @@ from decimal import Decimal
 from core.errors import BillingError
 from core.money import ONE
 from invoicing.engine.close import compute, due_by
-from invoicing.engine.credit_rows import credit_name
 from invoicing.engine.documents import CreditLine, InvoiceDocument, RatedDocumentLine
 
 
@@ -92,7 +91,7 @@ def _credit(credit: CreditLine) -> PreviewLine:
         id=credit.id,
         subscription_id=unused.subscription.id,
         running_number=unused.item.running_number,
-        name=credit_name(unused),
+        name=unused.name,
         period_start=unused.start,
         period_end=unused.end,
         invoice_at=unused.start,

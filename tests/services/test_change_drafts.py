@@ -2,10 +2,9 @@
 
 import pytest
 
-from core.errors import PreconditionFailed
 from invoicing.models import CreditNote, Invoice
 from tests.make import make_default_profile
-from tests.services.changes import change, flat_plan, lines, money, run, subscribe
+from tests.services.changes import assert_books_are_clean, change, flat_plan, lines, money, notes, subscribe
 
 pytestmark = pytest.mark.django_db
 
@@ -25,13 +24,13 @@ def test_a_fee_on_a_draft_is_cut_there_and_nothing_has_to_come_back():
     assert not CreditNote.objects.exists()
 
 
-def test_a_draft_that_gives_back_is_issued_before_its_charges_are_changed_again():
+def test_a_draft_that_gives_back_can_be_changed_again():
+    """45.00 - 15.00 for the rest of April; a second later 30.00, and the 15.00 have nothing left to come off."""
     subscription = subscribe(flat_plan("basic", "30.00"))
     make_default_profile(auto_advance=False)
     successor = change(subscription, flat_plan("pro", "90.00")).successor
     assert drafts() == ["30.00"]
-    with pytest.raises(PreconditionFailed, match="Issue the draft first"):
-        change(successor, flat_plan("mid", "60.00"), "2026-04-16T00:00:01")
-    assert drafts() == ["30.00"]
-    run("2026-04-17")
-    assert drafts() == ["30.00"]
+    change(successor, flat_plan("mid", "60.00"), "2026-04-16T00:00:01")
+    assert drafts() == ["0.00", "30.00"]
+    assert [(net, into) for _, net, _, _, into in notes()] == [("15.00", "15.00")]
+    assert_books_are_clean("2026-04-17")

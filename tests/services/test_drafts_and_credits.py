@@ -5,13 +5,15 @@ from decimal import Decimal
 import pytest
 
 from core import clock
-from invoicing.errors import CannotBill, WrongInvoiceState
-from invoicing.models import BilledWindow, CreditNote, Invoice
+from invoicing.models import CreditNote, Invoice
+from invoicing.rating import recompute
 from invoicing.services.advance_invoice import advance_invoice
 from invoicing.services.change_subscription import change_subscription
 from invoicing.services.delete_draft import delete_draft
 from invoicing.services.end_subscription import end_subscription
 from invoicing.services.run_due import run_due
+from invoicing.services.update_item import update_item
+from subscriptions.item_update import ItemUpdate
 from subscriptions.services.create_subscription import create_subscription
 from tests.books.command import run_check
 from tests.make import at, flat_card, make_customer, make_default_profile, make_plan
@@ -51,35 +53,90 @@ def to_bigger(subscription):
     ).successor
 
 
-def test_a_draft_that_gives_something_back_is_not_deleted(subscription):
+def notes():
+    return [str(note.total) for note in CreditNote.objects.order_by("sequence")]
+
+
+def assert_books_are_clean(now):
+    code, said = run_check(now=now)
+    assert code == 0, said
+
+
+@pytest.mark.parametrize(("rebill", "issued"), [(True, ["50.00", "75.00", "150.00"]), (False, ["50.00", "150.00"])])
+def test_what_a_deleted_draft_was_to_give_back_comes_by_credit_note(subscription, rebill, issued):
     with clock.frozen_at(at("2026-04-16")):
         to_bigger(subscription)
         assert [(line.name, str(line.total)) for line in draft().lines.order_by("position")] == [
             ("Seats", "75.00"),
             ("Unused part: Seats", "-25.00"),
         ]
-        for rebill in (True, False):
-            with pytest.raises(WrongInvoiceState, match=r"gives back 25\.00 EUR .* Nothing was changed"):
-                delete_draft(invoice=draft(), rebill=rebill, reason="a slip")
-    assert draft().lines.filter(deleted_at=None).count() == 2
-    assert BilledWindow.objects.count() == 2
-
-
-def test_a_draft_never_gives_back_more_than_it_charges(subscription):
-    with clock.frozen_at(at("2026-04-16")):
-        successor = to_bigger(subscription)
-        with pytest.raises(CannotBill, match=r"would give back 25\.00 EUR more than it charges\. Nothing was changed"):
-            end_subscription(subscription=successor, timing="immediate")
-    assert str(draft().total) == "50.00"
-    for day in ("2026-04-17", "2026-04-18"):
+        deleted = delete_draft(invoice=draft(), rebill=rebill, reason="a slip")
+        assert (deleted.status, str(deleted.total), notes()) == ("deleted", "75.00", ["25.00"])
+    assert_books_are_clean("2026-04-16")
+    for day in ("2026-04-16", "2026-04-17", "2026-05-01", "2026-05-02"):
         with clock.frozen_at(at(day)):
             run_due(as_of=at(day))
-            if day == "2026-04-17":
-                end_subscription(subscription=successor, timing="immediate")
-    # 14 of 15 days of the 75.00 come back.
-    assert [str(note.total) for note in CreditNote.objects.all()] == ["70.00"]
-    code, said = run_check(now="2026-04-18T00:05")
-    assert code == 0, said
+    invoices = Invoice.objects.filter(issued_at__isnull=False).order_by("sequence")
+    assert [str(invoice.total) for invoice in invoices] == issued
+    assert [str(invoice.applied_from_balance) for invoice in invoices][:2] == ["0", "25.00"]
+    assert_books_are_clean("2026-05-02")
+
+
+def test_what_a_draft_can_give_back_no_more_comes_by_credit_note(subscription):
+    """75.00 - 25.00; ended on the second it began, nothing is charged any more."""
+    with clock.frozen_at(at("2026-04-16")):
+        successor = to_bigger(subscription)
+        end_subscription(subscription=successor, timing="immediate")
+    assert not Invoice.objects.filter(status__startswith="draft.").exists()
+    assert notes() == ["25.00"]
+    assert_books_are_clean("2026-04-16")
+
+
+def test_a_draft_keeps_as_much_of_its_credit_as_its_charges_can_take(subscription):
+    """Ended after 3 of 15 days: 15.00 of the 75.00 are left, so the draft takes 15.00 of the 25.00."""
+    make_default_profile(draft_period="P7D")
+    with clock.frozen_at(at("2026-04-16")):
+        successor = to_bigger(subscription)
+    with clock.frozen_at(at("2026-04-19")):
+        end_subscription(subscription=successor, timing="immediate")
+    credit = draft().lines.get(kind="credit")
+    assert (str(draft().total), str(credit.amount), notes()) == ("0.00", "-15.00", ["10.00"])
+    assert recompute(credit.explain) == Decimal("-15.00")
+    assert_books_are_clean("2026-04-19")
+    with clock.frozen_at(at("2026-04-23")):
+        run_due(as_of=at("2026-04-23"))
+    assert Invoice.objects.filter(issued_at__isnull=False).count() == 2
+    assert_books_are_clean("2026-04-23")
+
+
+def more_seats(subscription):
+    update = ItemUpdate(product_id="seats", quantity=Decimal(8), align=True)
+    with clock.frozen_at(at("2026-04-16")):
+        update_item(subscription_id=subscription.id, running_number=1, update=update)
+    assert str(draft().total) == "15.00"
+
+
+def test_what_was_charged_on_a_draft_comes_back_on_that_draft(subscription):
+    """Three more seats on the 16th, 15.00; ended twelve hours later: 14.50 of them, and 24.17 of the 50.00."""
+    more_seats(subscription)
+    with clock.frozen_at(at("2026-04-16T12:00")):
+        end_subscription(subscription=subscription, timing="immediate")
+    assert [str(line.total) for line in draft().lines.order_by("position")] == ["15.00", "-14.50"]
+    assert (str(draft().total), notes()) == ("0.50", ["24.17"])
+    assert_books_are_clean("2026-04-16T12:00")
+    with clock.frozen_at(at("2026-04-17T12:00")):
+        run_due(as_of=at("2026-04-17T12:00"))
+    assert_books_are_clean("2026-04-17T12:00")
+
+
+def test_nothing_comes_back_of_what_was_waived_with_a_draft(subscription):
+    more_seats(subscription)
+    with clock.frozen_at(at("2026-04-16")):
+        delete_draft(invoice=draft(), rebill=False, reason="a gift")
+    with clock.frozen_at(at("2026-04-21")):
+        end_subscription(subscription=subscription, timing="immediate")
+    assert notes() == ["16.67"]
+    assert_books_are_clean("2026-04-21")
 
 
 def test_a_draft_that_cant_be_advanced_stops_no_other_and_says_why(subscription):
