@@ -1,8 +1,14 @@
 """Reads of customers."""
 
+import uuid
+from collections import defaultdict
+from collections.abc import Collection
+
 from django.db.models import Prefetch, Q, QuerySet
 
+from core.among import among
 from core.rest.lookups import find
+from customers.attribution import Attribution
 from customers.models import BillingProfile, Customer, UsageSubject
 
 
@@ -30,3 +36,21 @@ def customers_on(profile: BillingProfile) -> QuerySet[Customer]:
 def profiles_for_display() -> QuerySet[BillingProfile]:
     """All profiles with their supplier and app, archived and deleted ones too."""
     return BillingProfile.objects.select_related("supplier", "app")
+
+
+def attributions_of(customer_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[Attribution, ...]]:
+    """The usage subjects of these customers, given up ones too, with the time of each. One query."""
+    found: dict[uuid.UUID, list[Attribution]] = defaultdict(list)
+    rows = among(UsageSubject.objects.order_by("id"), "customer_id", customer_ids)
+    for customer_id, key, start, end in rows.values_list("customer_id", "key", "active_from", "deleted_at"):
+        found[customer_id].append(Attribution(key, start, end))
+    return {customer_id: tuple(attributions) for customer_id, attributions in found.items()}
+
+
+def owners_of(keys: Collection[str]) -> dict[str, list[tuple[Attribution, uuid.UUID]]]:
+    """By subject, who has and had it. One query."""
+    found: dict[str, list[tuple[Attribution, uuid.UUID]]] = defaultdict(list)
+    rows = UsageSubject.objects.filter(key__in=keys).order_by("id")
+    for customer_id, key, start, end in rows.values_list("customer_id", "key", "active_from", "deleted_at"):
+        found[key].append((Attribution(key, start, end), customer_id))
+    return found

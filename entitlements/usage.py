@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from core.bulk import array_text
+from customers.attribution import Attribution
 from entitlements.choices import Aggregation
 from entitlements.meter_sql import FIGURES, number_of, path_parameter, unreadable_count, value_in
 from entitlements.models import Feature
@@ -31,11 +32,11 @@ class MeterReading:
 
 class UsageRequest(NamedTuple):
     """Asks for the usage of `subjects` in all of `spans`, each `[start, end)` in UTC and apart from the others, read
-    together by `reading`; `key` names it in the answer."""
+    together by `reading`; `key` names it in the answer. A subject counts for the time in which it is attributed."""
 
     key: int
     reading: MeterReading
-    subjects: Sequence[str]
+    subjects: Sequence[Attribution]
     spans: Sequence[tuple[datetime, datetime]]
 
 
@@ -86,10 +87,11 @@ def usage_of(requests: Iterable[UsageRequest]) -> Mapping[int, Usage]:
 def _select(reading: MeterReading, asked: Sequence[UsageRequest]) -> tuple[str, list[Any]]:
     """One meter's part of the query. A window of several subjects appears once for each, under one key."""
     windows = [
-        (request.key, subject, max(start, reading.event_from or start), end)
+        (request.key, subject.key, *span)
         for request in asked
         for subject in request.subjects
         for start, end in request.spans
+        if (span := subject.within(max(start, reading.event_from or start), end)) is not None
     ]
     keys, subjects, starts, ends = zip(*windows, strict=True) if windows else ((), (), (), ())
     params: list[Any] = []

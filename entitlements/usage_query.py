@@ -19,6 +19,12 @@ from entitlements.models import Meter
 
 MAX_ROWS = 10_000
 WINDOWS = {"MINUTE": "minute", "HOUR": "hour", "DAY": "day", "MONTH": "month"}
+# Whether the subject's `owner` has the `event`: a subject that moves takes no earlier usage along.
+_OWNED = (
+    "owner.key = event.subject"
+    " AND (owner.active_from IS NULL OR event.time >= owner.active_from)"
+    " AND (owner.deleted_at IS NULL OR event.time < owner.deleted_at)"
+)
 SUBJECT, CUSTOMER = "subject", "customerId"
 
 
@@ -147,10 +153,7 @@ def _group(meter: Meter, name: str, index: int, parameters: dict[str, Any]) -> s
     if name == SUBJECT:
         return sql.SQL("event.subject")
     if name == CUSTOMER:
-        return sql.SQL(
-            "(SELECT customer_id FROM customers_usagesubject owner"
-            " WHERE owner.key = event.subject AND owner.deleted_at IS NULL)"
-        )
+        return sql.SQL(f"(SELECT owner.customer_id FROM customers_usagesubject owner WHERE {_OWNED} LIMIT 1)")
     if name not in meter.group_by:
         known = ", ".join([*sorted(meter.group_by), SUBJECT, CUSTOMER])
         raise BadQuery(f"The meter {meter.key} doesn't group by {name[:64]}. It groups by: {known}.")
@@ -176,8 +179,9 @@ def _conditions(meter: Meter, query: UsageQuery, parameters: dict[str, Any]) -> 
         parameters["customers"] = list(query.customers)
         conditions.append(
             sql.SQL(
-                "event.subject IN (SELECT key FROM customers_usagesubject"
-                " WHERE customer_id = ANY(%(customers)s) AND deleted_at IS NULL)"
+                "event.subject IN (SELECT key FROM customers_usagesubject WHERE customer_id = ANY(%(customers)s))"
+                " AND EXISTS (SELECT 1 FROM customers_usagesubject owner"
+                f" WHERE owner.customer_id = ANY(%(customers)s) AND {_OWNED})"
             )
         )
     for index, (name, values) in enumerate(query.filters.items(), start=100):

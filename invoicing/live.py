@@ -7,6 +7,7 @@ from typing import Any
 
 from core import clock
 from core.money import ZERO, round_money
+from customers.attribution import Attribution
 from customers.effective import Terms, terms_of
 from customers.models import Customer
 from invoicing.choices import InvoiceStatus
@@ -47,7 +48,7 @@ def show_live(invoices: Sequence[Invoice]) -> None:
         _fill(invoice, rated.get(invoice.id, []))
 
 
-def apply_terms(invoice: Invoice, terms: Terms, customer: Customer, subjects: tuple[str, ...]) -> None:
+def apply_terms(invoice: Invoice, terms: Terms, customer: Customer, subjects: tuple[Attribution, ...]) -> None:
     """Give `invoice`, in memory, the supplier, customer and settings that would be frozen if it were made now."""
     invoice.profile, invoice.app = terms.profile, terms.profile.app
     invoice.supplier_snapshot = supplier_snapshot(terms.profile.supplier)
@@ -86,7 +87,7 @@ def _clear(line: InvoiceLine) -> None:
     set_columns(line, dict.fromkeys(totals_of([], line.currency), zero))
 
 
-def _failed_customers(customer_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Terms, Customer, tuple[str, ...]]]:
+def _failed_customers(customer_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Terms, Customer, tuple[()]]]:
     terms = terms_of(customer_ids)
     return {
         customer.id: (terms[customer.id], customer, ()) for customer in Customer.objects.filter(pk__in=customer_ids)

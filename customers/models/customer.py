@@ -47,11 +47,16 @@ class Customer(Addressed, Record):
 
 
 class UsageSubject(models.Model):
-    """A subject of usage events attributed to a customer: at most one living customer has it at a time."""
+    """A subject of usage events attributed to a customer: at most one living customer has it at a time.
+
+    Its usage is the customer's from `active_from` (null: however old it is) until `deleted_at`, so that each event
+    counts for one customer, also where a subject moves in mid-period.
+    """
 
     id = models.BigAutoField(primary_key=True)
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="usage_subjects")
     key = models.CharField(max_length=256)
+    active_from = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from core.rest.pagination import whole_number
 from core.rest.parsers import DecimalJSONParser
 from core.rest.views import WireViewSet
-from customers.models import UsageSubject
+from customers.selectors import owners_of
 from entitlements.api.filters import EventFilterSet
 from entitlements.api.parsers import CloudEventBatchParser, CloudEventParser
 from entitlements.api.serializers import EventSerializer, IngestedEventSerializer
@@ -40,8 +40,7 @@ class EventViewSet(WireViewSet):
     def list(self, request: Request) -> Response:
         limit = whole_number(request, "limit", default=MAX_LISTED, maximum=MAX_LISTED)
         events = list(self.filter_queryset(self.get_queryset())[:limit])
-        owners = UsageSubject.objects.filter(key__in={event.subject for event in events}, deleted_at=None)
-        context = {"owners": dict(owners.values_list("key", "customer_id"))}
+        context = {"owners": owners_of({event.subject for event in events})}
         return Response(IngestedEventSerializer(events, many=True, context=context).data)
 
     @extend_schema(

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from core import clock
 from core.rest.filters import AnyIdFilter, AnyOfFilter, BooleanFilter, TimeFilter, WireFilterSet
@@ -56,8 +56,14 @@ class EventFilterSet(WireFilterSet):
     def by_customer(self, queryset: QuerySet[UsageEvent], name: str, value: list[Any] | None) -> QuerySet[UsageEvent]:
         if value is None:
             return queryset
-        subjects = UsageSubject.objects.filter(customer__in=value, deleted_at=None)
-        return queryset.filter(subject__in=subjects.values("key"))
+        owned = UsageSubject.objects.filter(
+            Q(active_from=None) | Q(active_from__lte=OuterRef("time")),
+            Q(deleted_at=None) | Q(deleted_at__gt=OuterRef("time")),
+            key=OuterRef("subject"),
+            customer__in=value,
+        )
+        theirs = UsageSubject.objects.filter(customer__in=value)
+        return queryset.filter(Exists(owned), subject__in=theirs.values("key"))
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         queryset = super().filter_queryset(queryset)

@@ -160,8 +160,10 @@ class IngestedEventSerializer(WireSerializer):
 
     @extend_schema_field(ULIDField(required=False))
     def get_customer_id(self, stored: Any) -> str | None:
-        owner = self.context["owners"].get(stored.subject)
-        return ULIDField().to_representation(owner) if owner else None
+        for attribution, owner in self.context["owners"].get(stored.subject, ()):
+            if attribution.covers(stored.time):
+                return ULIDField().to_representation(owner)
+        return None
 
 
 @extend_schema_field(

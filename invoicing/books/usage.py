@@ -14,7 +14,9 @@ from typing import Any
 from django.db.models import Q
 
 from core.money import trimmed
+from customers.attribution import Attribution
 from customers.models import UsageSubject
+from customers.selectors import attributions_of
 from entitlements.models import Feature, UsageEvent
 from entitlements.usage import UsageRequest, features_by_id, reading_of, usage_of
 from invoicing.books.examination import INVOICES_AT_ONCE, Examination, Finding, batches, name_customer, name_invoice
@@ -30,17 +32,37 @@ class _Window:
 
     line: Any
     feature: Feature
-    subjects: tuple[str, ...]
+    subjects: tuple[Attribution, ...]
     snapshot: datetime
 
 
 def billed_usage_is_backed_by_events(exam: Examination) -> Iterator[Finding]:
-    """The frozen quantity of each metered line is what its events come to, unless late ones came."""
+    """The frozen quantity of each metered line is what its events come to, unless late ones came; and no event is
+    attributed to two customers."""
+    yield from _attributed_twice()
     collected = Invoice.objects.filter(quantity_snapshoted_at__isnull=False, deleted_at__isnull=True)
     for ids in batches(collected, INVOICES_AT_ONCE):
         windows = _windows(ids)
         yield from _compare(exam, windows)
         exam.count(len(windows))
+
+
+def _attributed_twice() -> Iterator[Finding]:
+    """Subjects that are two customers' at one time: their usage would count twice."""
+    rows = UsageSubject.objects.raw(
+        """
+        SELECT s.* FROM customers_usagesubject s
+        WHERE EXISTS (SELECT 1 FROM customers_usagesubject o WHERE o.key = s.key AND o.id < s.id
+            AND tstzrange(o.active_from, o.deleted_at) && tstzrange(s.active_from, s.deleted_at))
+        ORDER BY s.id
+        """
+    )
+    for subject in rows.prefetch_related("customer"):
+        yield Finding(
+            f"Usage subject {subject.key}",
+            f"its usage is attributed to {subject.customer} at a time at which it is another customer's, too.",
+            "Give the later attribution the time at which the earlier one ended.",
+        )
 
 
 def _windows(invoice_ids: Sequence[uuid.UUID]) -> list[_Window]:
@@ -55,10 +77,7 @@ def _windows(invoice_ids: Sequence[uuid.UUID]) -> list[_Window]:
         ).select_related("invoice__customer", "revision", "item")
     )
     features = features_by_id(line.revision.feature_id for line in lines if line.revision and line.revision.feature_id)
-    subjects: dict[uuid.UUID, set[str]] = {}
-    attributed = UsageSubject.objects.filter(customer_id__in={line.invoice.customer_id for line in lines})
-    for customer_id, key in attributed.values_list("customer_id", "key"):
-        subjects.setdefault(customer_id, set()).add(key)
+    subjects = attributions_of({line.invoice.customer_id for line in lines})
     windows = []
     for line in lines:
         assert line.revision is not None and line.revision.feature_id is not None
@@ -67,9 +86,14 @@ def _windows(invoice_ids: Sequence[uuid.UUID]) -> list[_Window]:
         # Who has since read the usage by another meter, or by other filters, can't compare it with what was billed.
         if max(feature.updated_at, feature.meter.updated_at) > snapshot:
             continue
-        then = set(line.invoice.customer_snapshot.get("subjectKeys", ()))
-        if then <= subjects.get(line.invoice.customer_id, set()):
-            windows.append(_Window(line, feature, tuple(sorted(then)), snapshot))
+        named = set(line.invoice.customer_snapshot.get("subjectKeys", ()))
+        attributed = subjects.get(line.invoice.customer_id, ())
+        # Those of then: named on the invoice, or given up before it. What came later was not billed there.
+        then = tuple(
+            a for a in attributed if (a.key in named if a.end is None else a.end <= snapshot or a.key in named)
+        )
+        if named <= {attribution.key for attribution in then}:
+            windows.append(_Window(line, feature, then, snapshot))
     return windows
 
 
@@ -105,7 +129,7 @@ def _late_events(window: _Window) -> int:
     meter = window.feature.meter
     assert meter is not None
     return UsageEvent.objects.filter(
-        subject__in=window.subjects,
+        subject__in={subject.key for subject in window.subjects},
         type=meter.event_type,
         time__gte=window.line.period_start,
         time__lt=window.line.period_end,

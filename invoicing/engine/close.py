@@ -13,6 +13,7 @@ from datetime import datetime
 from core import clock
 from core.errors import BillingError
 from core.money import exact_arithmetic
+from customers.attribution import Attribution
 from customers.effective import Terms
 from entitlements.models import Feature
 from invoicing.engine.assemble import close_customer
@@ -53,7 +54,7 @@ def compute(
     batch = load_batch(customer_ids, terms=terms)
     computed = Computed()
     plans: list[tuple[LoadedCustomer, Plan, list[PlannedLine]]] = []
-    usage_lines: list[tuple[PlannedLine, Sequence[str]]] = []
+    usage_lines: list[tuple[PlannedLine, Sequence[Attribution]]] = []
     for loaded in batch.customers:
         try:
             plan = plan_customer(loaded.subscriptions, loaded.pending, loaded.billed, as_of)
@@ -109,7 +110,7 @@ def as_cause(error: Exception, customer_id: uuid.UUID) -> BillingError:
 
 
 def _quantities(
-    lines: Sequence[tuple[PlannedLine, Sequence[str]]], features: dict[uuid.UUID, Feature], as_of: datetime
+    lines: Sequence[tuple[PlannedLine, Sequence[Attribution]]], features: dict[uuid.UUID, Feature], as_of: datetime
 ) -> dict[int, Quantity]:
     found = quantities_of(lines, features, as_of)
     return {id(line): quantity for (line, _), quantity in zip(lines, found, strict=True)}

@@ -73,10 +73,10 @@ def _lower(line: InvoiceLine, *, to: Decimal, now: datetime) -> None:
         return
     account = line.explain
     assert account is not None
-    unused = account["parts"][0]
-    elsewhere = to_wire(-Decimal(unused["total"]) - to)
+    kept = [part for part in account["parts"] if part["kind"] != "credit_note"]
+    elsewhere = to_wire(-sum((Decimal(part["total"]) for part in kept), ZERO) - to)
     note = {"kind": "credit_note", "name": "Given back by credit note", "quantity": "1"}
-    account["parts"] = [unused, note | {"unitAmount": elsewhere, "amount": elsewhere, "total": elsewhere}]
+    account["parts"] = [*kept, note | {"unitAmount": elsewhere, "amount": elsewhere, "total": elsewhere}]
     account["totals"] = {"net": to_wire(-to)}
     # Without tax until the draft is added up again.
     line.amount = line.total = -to

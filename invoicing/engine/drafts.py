@@ -8,7 +8,7 @@ from typing import Any
 from core import clock
 from core.bulk import update_rows
 from core.errors import BillingError
-from customers.models import UsageSubject
+from customers.selectors import attributions_of
 from entitlements.usage import features_by_id
 from invoicing.choices import InvoiceStatus, LineKind, WindowKind
 from invoicing.engine.assemble import rate_line, status_after_collection
@@ -85,13 +85,7 @@ def _rerate(
         for revision in item.revisions
         if revision.feature_id is not None
     )
-    subjects: dict[uuid.UUID, list[str]] = {}
-    attributed = UsageSubject.objects.filter(
-        customer_id__in={line.invoice.customer_id for line in lines}, deleted_at__isnull=True
-    )
-    for customer_id, key in attributed.values_list("customer_id", "key"):
-        subjects.setdefault(customer_id, []).append(key)
-
+    subjects = attributions_of({line.invoice.customer_id for line in lines})
     failures: dict[uuid.UUID, BillingError] = {}
     planned: list[tuple[InvoiceLine, PlannedLine]] = []
     for line in lines:

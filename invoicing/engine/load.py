@@ -13,9 +13,11 @@ from django.db.models import Q
 from core.among import among, any_of
 from core.jsontext import canonical_json
 from core.money import ZERO
+from customers.attribution import Attribution
 from customers.choices import TaxBehavior
 from customers.effective import Terms, terms_of
-from customers.models import Customer, UsageSubject
+from customers.models import Customer
+from customers.selectors import attributions_of
 from entitlements.models import Feature
 from entitlements.usage import features_by_id
 from invoicing.choices import InvoiceStatus, LineKind, WindowKind
@@ -35,7 +37,7 @@ class LoadedCustomer:
     id: uuid.UUID
     customer: Customer
     terms: Terms
-    subjects: tuple[str, ...] = ()
+    subjects: tuple[Attribution, ...] = ()
     tax_rates: tuple[RateFacts, ...] = ()
     subscriptions: list[LoadedSubscription] = field(default_factory=list)
     gathering: dict[str, uuid.UUID] = field(default_factory=dict)
@@ -69,12 +71,8 @@ def load_batch(
     rates = _tax_rates({loaded.customer.country for loaded in customers.values()})
     for loaded_customer in customers.values():
         loaded_customer.tax_rates = rates.get(loaded_customer.customer.country, ())
-    subjects: dict[uuid.UUID, list[str]] = defaultdict(list)
-    attributed = among(UsageSubject.objects.filter(deleted_at__isnull=True), "customer_id", customer_ids)
-    for customer_id, key in attributed.values_list("customer_id", "key"):
-        subjects[customer_id].append(key)
-    for customer_id, keys in subjects.items():
-        customers[customer_id].subjects = tuple(keys)
+    for customer_id, attributions in attributions_of(customer_ids).items():
+        customers[customer_id].subjects = attributions
 
     feature_ids: set[uuid.UUID] = set()
     since: dict[uuid.UUID, datetime] = {}

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from core.money import ZERO
+from customers.attribution import Attribution
 from entitlements.models import Feature
 from entitlements.usage import NO_USAGE, MeterReading, UsageRequest, reading_of, usage_of
 from invoicing.choices import LineKind
@@ -57,7 +58,7 @@ def feature_of(line: PlannedLine, features: Mapping[uuid.UUID, Feature]) -> Feat
 
 
 def quantities_of(
-    lines: Sequence[tuple[PlannedLine, Sequence[str]]], features: Mapping[uuid.UUID, Feature], as_of: datetime
+    lines: Sequence[tuple[PlannedLine, Sequence[Attribution]]], features: Mapping[uuid.UUID, Feature], as_of: datetime
 ) -> list[Quantity]:
     """The quantity of each line, in order. A line comes with its customer's usage subjects; `feature_of` has passed it.
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.ids import to_text
+from customers.attribution import Attribution, living_keys
 from customers.effective import Terms
 from customers.models import Customer, Supplier
 
@@ -21,7 +22,7 @@ def supplier_snapshot(supplier: Supplier) -> dict[str, Any]:
     }
 
 
-def customer_snapshot(customer: Customer, subjects: tuple[str, ...]) -> dict[str, Any]:
+def customer_snapshot(customer: Customer, subjects: tuple[Attribution, ...]) -> dict[str, Any]:
     """The customer as the invoice prints it."""
     return {
         "id": to_text(customer.id),
@@ -31,7 +32,7 @@ def customer_snapshot(customer: Customer, subjects: tuple[str, ...]) -> dict[str
         "taxId": customer.tax_id,
         "timeZone": customer.time_zone,
         "address": customer.address_on_the_wire(),
-        "subjectKeys": list(subjects),
+        "subjectKeys": list(living_keys(subjects)),
     }
 
 

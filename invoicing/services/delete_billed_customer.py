@@ -6,6 +6,7 @@ from django.db.models import Q
 from core import clock
 from core.locks import lock_customers
 from customers.models import Customer
+from customers.services.attribute_usage import forget_attribution
 from customers.services.delete_customer import delete_customer
 from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES
 from invoicing.errors import OpenBusiness
@@ -22,7 +23,15 @@ def delete_billed_customer(*, customer: Customer) -> Customer:
         raise OpenBusiness(
             f"{customer} has {open_business}, and was not deleted. End the subscriptions and settle the invoices first."
         )
-    return delete_customer(customer=customer)
+    deleted = delete_customer(customer=customer)
+    forget_if_never_subscribed(deleted)
+    return deleted
+
+
+def forget_if_never_subscribed(customer: Customer) -> None:
+    """Let the usage of given-up subjects go to their next owner where this one never subscribed to anything."""
+    if not Subscription.objects.filter(customer=customer).exists():
+        forget_attribution(customer=customer)
 
 
 def what_is_open(customer: Customer) -> str:

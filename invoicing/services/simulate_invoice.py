@@ -11,7 +11,8 @@ from core import clock
 from core.ids import new_id
 from core.money import ONE, ZERO, exponent, round_money
 from customers.effective import terms_of
-from customers.models import Customer, UsageSubject
+from customers.models import Customer
+from customers.selectors import attributions_of
 from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy
 from invoicing.engine.documents import totals_of
 from invoicing.live import apply_terms, set_columns
@@ -59,8 +60,8 @@ def simulate_invoice(
         created_at=now,
         updated_at=now,
     )
-    subjects = UsageSubject.objects.filter(customer=customer, deleted_at=None).values_list("key", flat=True)
-    apply_terms(invoice, terms_of([customer.id])[customer.id], customer, tuple(subjects))
+    subjects = attributions_of([customer.id]).get(customer.id, ())
+    apply_terms(invoice, terms_of([customer.id])[customer.id], customer, subjects)
     rated = [_rate(line, currency, f"lines.{index}") for index, line in enumerate(lines)]
     set_columns(invoice, totals_of(rated, currency))
     invoice.due = invoice.total

@@ -10,7 +10,7 @@ from customers.models import Customer
 from customers.services.customer_input import CustomerInput, check
 from customers.services.update_customer import update_customer
 from invoicing.errors import OpenBusiness
-from invoicing.services.delete_billed_customer import what_is_open
+from invoicing.services.delete_billed_customer import forget_if_never_subscribed, what_is_open
 
 
 @transaction.atomic
@@ -18,7 +18,8 @@ def update_billed_customer(*, customer: Customer, replacement: CustomerInput) ->
     """Replace as `update_customer` does. While anything is open, the currency stays (billing rules 1).
 
     Left out, it is kept then, since the caller may never have set it: the first subscription did. Another one raises
-    `OpenBusiness` (Conflict), and nothing is changed.
+    `OpenBusiness` (Conflict), and nothing is changed. Subjects that are given up take no usage along, unless the
+    customer never subscribed to anything: it would be billed to nobody.
     """
     check(replacement)
     lock_customers([customer.pk])
@@ -29,4 +30,6 @@ def update_billed_customer(*, customer: Customer, replacement: CustomerInput) ->
             problem = FieldProblem("currency", "currency_in_use", message)
             raise OpenBusiness(f"{message} Nothing was changed.", problems=[problem])
         replacement = replace(replacement, currency=bound)
-    return update_customer(customer=customer, replacement=replacement)
+    updated = update_customer(customer=customer, replacement=replacement)
+    forget_if_never_subscribed(updated)
+    return updated

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from customers.attribution import Attribution
 from entitlements.services.ingest_events import ingest_events
 from entitlements.usage import NO_USAGE, Usage, UsageRequest, reading_of, usage_of
 from entitlements.usage_query import UsageQuery, query_usage
@@ -49,7 +50,7 @@ def reading(aggregation="SUM", path="$.amount", filters=None, **meter):
 
 
 def usage(how, *spans, subjects=("acme",)):
-    return usage_of([UsageRequest(7, how, subjects, spans or (MARCH,))])[7]
+    return usage_of([UsageRequest(7, how, [Attribution(key) for key in subjects], spans or (MARCH,))])[7]
 
 
 def quantity(how, *spans, subjects=("acme",)):
@@ -246,13 +247,14 @@ def test_many_windows_of_many_meters_are_one_query(django_assert_num_queries):
     use_amounts(1, 10, 100)
     use_amounts(5, subject="bolt")
     total, maximum = reading(key="total"), reading_of(make_feature(key="m", meter=make_meter(aggregation="MAX")))
+    acme, bolt = [Attribution("acme")], [Attribution("bolt")]
     asked = [
-        UsageRequest(0, total, ("acme",), (MARCH,)),
-        UsageRequest(1, total, ("bolt",), (MARCH,)),
-        UsageRequest(2, total, ("acme",), ((at("2026-03-02"), at("2026-03-03")),)),
-        UsageRequest(3, maximum, ("acme", "bolt"), (MARCH,)),
+        UsageRequest(0, total, acme, (MARCH,)),
+        UsageRequest(1, total, bolt, (MARCH,)),
+        UsageRequest(2, total, acme, ((at("2026-03-02"), at("2026-03-03")),)),
+        UsageRequest(3, maximum, (*acme, *bolt), (MARCH,)),
         UsageRequest(4, maximum, (), (MARCH,)),
-        UsageRequest(5, maximum, ("acme",), ((MARCH[0], MARCH[0]),)),
+        UsageRequest(5, maximum, acme, ((MARCH[0], MARCH[0]),)),
     ]
     with django_assert_num_queries(1):
         found = usage_of(asked)

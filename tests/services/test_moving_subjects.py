@@ -1,0 +1,114 @@
+"""Usage subjects that move from one customer to another in mid-period: each event counts once (billing rules 13, 8)."""
+
+from decimal import Decimal
+
+import pytest
+
+from core import clock
+from customers.models import UsageSubject
+from customers.services.customer_input import CustomerInput
+from entitlements.models import UsageEvent
+from entitlements.usage_query import UsageQuery, query_usage
+from invoicing.models import InvoiceLine
+from invoicing.services.delete_billed_customer import delete_billed_customer
+from invoicing.services.run_due import run_due
+from invoicing.services.update_billed_customer import update_billed_customer
+from subscriptions.services.create_subscription import create_subscription
+from tests.books.command import run_check
+from tests.make import at, make_customer, make_feature, make_meter, make_plan, usage_card
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def metered(db):
+    meter = make_meter()
+    calls = make_feature(key="calls", meter=meter)
+    price = {"type": "unit", "amount": "1.00"}
+    return make_plan(cards=(usage_card(key="calls", name="Calls", feature=calls, price=price),)), meter
+
+
+def subscribed(plan, key, *subjects):
+    customer = make_customer(key=key, name=key.title(), subjects=subjects)
+    with clock.frozen_at(at("2026-03-01")):
+        create_subscription(customer=customer, plan=plan, active_from=at("2026-03-01"))
+    return customer
+
+
+def use(subject, day, amount):
+    UsageEvent.objects.create(
+        source="test",
+        external_id=f"{subject} {day}",
+        type="usage",
+        subject=subject,
+        time=at(day),
+        data={"amount": amount},
+        ingested_at=at(day),
+    )
+
+
+def attribute(customer, on, *subjects):
+    with clock.frozen_at(at(on)):
+        given = CustomerInput(name=customer.name, key=customer.key, currency="EUR", subjects=subjects)
+        update_billed_customer(customer=customer, replacement=given)
+
+
+def quantities():
+    rows = InvoiceLine.objects.filter(invoice__issued_at__isnull=False).order_by("invoice__customer__key")
+    return {line.invoice.customer.key: line.quantity for line in rows.select_related("invoice__customer")}
+
+
+def test_usage_before_a_subject_moves_stays_with_the_customer_that_had_it(metered):
+    plan, meter = metered
+    old, new = subscribed(plan, "old", "robot", "other"), subscribed(plan, "new", "mine")
+    use("robot", "2026-03-10", 5)
+    attribute(old, "2026-03-16", "other")
+    attribute(new, "2026-03-18", "mine", "robot")
+    use("robot", "2026-03-17", 30)
+    use("robot", "2026-03-20", 700)
+    with clock.frozen_at(at("2026-04-01")):
+        run_due(as_of=at("2026-04-01"))
+    # What came while nobody had it is the next owner's.
+    assert quantities() == {"old": Decimal(5), "new": Decimal(730)}
+    by_customer = query_usage(meter, UsageQuery(group_by=("customerId",)))
+    assert {row.groups[0]: row.value for row in by_customer} == {old.id: Decimal(5), new.id: Decimal(730)}
+    assert [row.value for row in query_usage(meter, UsageQuery(customers=[new.id]))] == [Decimal(730)]
+    code, said = run_check(now="2026-04-01")
+    assert code == 0, said
+
+
+def test_a_subject_that_comes_back_has_its_usage_counted_once(metered):
+    plan, _ = metered
+    customer = subscribed(plan, "old", "robot")
+    use("robot", "2026-03-10", 5)
+    attribute(customer, "2026-03-16", "other")
+    attribute(customer, "2026-03-18", "robot")
+    use("robot", "2026-03-17", 30)
+    use("robot", "2026-03-20", 700)
+    with clock.frozen_at(at("2026-04-01")):
+        run_due(as_of=at("2026-04-01"))
+    assert quantities() == {"old": Decimal(735)}
+
+
+@pytest.mark.parametrize("by", ["update", "delete"])
+def test_a_subject_of_a_customer_who_never_subscribed_takes_its_usage_along(metered, by):
+    plan, _ = metered
+    slip, new = make_customer(key="slip", name="Slip", subjects=("robot",)), subscribed(plan, "new", "mine")
+    use("robot", "2026-03-10", 5)
+    if by == "update":
+        attribute(slip, "2026-03-16", "another")
+    else:
+        delete_billed_customer(customer=slip)
+    attribute(new, "2026-03-18", "robot")
+    with clock.frozen_at(at("2026-04-01")):
+        run_due(as_of=at("2026-04-01"))
+    assert quantities() == {"new": Decimal(5)}
+
+
+def test_check_books_finds_usage_that_is_two_customers(metered):
+    subscribed(metered[0], "old", "robot")
+    new = make_customer(key="new", name="New", subjects=())
+    UsageSubject.objects.create(customer=new, key="robot", active_from=at("2026-03-10"), deleted_at=at("2026-03-12"))
+    code, said = run_check("--only", "8", now="2026-03-01")
+    assert code == 1
+    assert "Usage subject robot: its usage is attributed to New at a time at which it is another customer's" in said
