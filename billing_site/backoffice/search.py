@@ -12,7 +12,7 @@ from core.admin.words import amount_text
 from core.errors import BillingError
 from core.money import parse_decimal
 from customers.models import Customer, CustomerAppData
-from invoicing.models import Invoice, Payment
+from invoicing.models import CreditNote, Invoice, Payment, Refund
 from subscriptions.models import AddOn, Coupon, Plan, Subscription
 
 PER_KIND = 10
@@ -26,8 +26,10 @@ def find(user: Any, term: str) -> list[SearchResult]:
     if user.has_perm("invoicing.view_invoice"):
         results += [_invoice(invoice) for invoice in _invoices(term)]
     if user.has_perm("invoicing.view_payment"):
-        payments = Payment.objects.filter(Q(external_id=term) | Q(reference=term)).select_related("invoice")
-        results += [_result(payment, "Payment", "payments") for payment in payments[:PER_KIND]]
+        results += [_payment(payment) for payment in _payments(term)]
+    if user.has_perm("invoicing.view_creditnote"):
+        notes = CreditNote.objects.filter(number=term.upper()).select_related("customer")
+        results += [_result(note, f"Credit note · {note.customer}", "undo") for note in notes[:PER_KIND]]
     if user.has_perm("subscriptions.view_subscription"):
         results += [_result(found, "Subscription", "autorenew") for found in _by_id(Subscription, term, "customer")]
     if user.has_perm("subscriptions.view_plan"):
@@ -66,6 +68,14 @@ def _invoices(term: str) -> list[Invoice]:
     return found + list(by_amount[:PER_KIND])
 
 
+def _payments(term: str) -> list[Payment]:
+    """By the bank's or the customer's reference, by the provider's id, also that of a refund. Each by its own index."""
+    payments = Payment.objects.select_related("invoice__customer").order_by("-created_at", "-id")
+    found = list(payments.filter(Q(external_id=term) | Q(reference=term))[:PER_KIND])
+    refunds = Refund.objects.filter(external_id=term).select_related("payment__invoice__customer")
+    return found + [refund.payment for refund in refunds[:PER_KIND] if refund.payment not in found]
+
+
 def _by_id(model: type[Model], term: str, *related: str) -> list[Any]:
     known = ids.from_text(term)
     if known is None:
@@ -83,6 +93,13 @@ def _invoice(invoice: Invoice) -> SearchResult:
     total = f"{amount_text(invoice.total, invoice.currency)} {invoice.currency}"
     description = f"{invoice.customer} · {total} · {invoice.get_status_display()}"
     return SearchResult(str(invoice), description, admin_url(invoice), "receipt_long")
+
+
+def _payment(payment: Payment) -> SearchResult:
+    amount = f"{amount_text(payment.amount, payment.currency)} {payment.currency}"
+    known_as = payment.reference or payment.external_id or ""
+    description = f"Payment · {payment.invoice.customer} · {payment.get_status_display()} · {known_as}"
+    return SearchResult(f"{amount} for {payment.invoice}", description, admin_url(payment), "payments")
 
 
 def _result(obj: Model, description: str, icon: str) -> SearchResult:

@@ -155,10 +155,13 @@ class BackOfficeAdmin(VerbAdmin):
         """What the read page shows besides the object itself."""
         return {}
 
+    def trail_of(self, obj: models.Model) -> models.QuerySet[AuditEntry]:
+        """Every audit entry about `obj`, the newest first."""
+        return AuditEntry.objects.filter(target_type=self.opts.label_lower, target_id=obj.pk)
+
     def timeline(self, obj: models.Model) -> list[AuditEntry]:
         """The latest audit entries about `obj`."""
-        entries = AuditEntry.objects.filter(target_type=self.opts.label_lower, target_id=obj.pk)
-        return list(entries[:TIMELINE_LENGTH])
+        return list(self.trail_of(obj)[:TIMELINE_LENGTH])
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -168,7 +171,15 @@ class BackOfficeAdmin(VerbAdmin):
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         if not self.has_view_permission(request, obj):
             raise PermissionDenied
-        context = {"title": f"History: {obj}", "object": obj, "timeline": self.timeline(obj), "back": admin_url(obj)}
+        page = CappedPaginator(self.trail_of(obj), TIMELINE_LENGTH).get_page(request.GET.get("p"))
+        context = {
+            "title": f"History: {obj}",
+            "object": obj,
+            "timeline": page.object_list,
+            "page": page,
+            "is_whole": True,
+            "back": admin_url(obj),
+        }
         return self._page(request, "admin/history.html", context)
 
     # The audit trail is the only record of who did what; Django's own log would be a second one.

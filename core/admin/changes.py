@@ -1,5 +1,6 @@
 """Owns the wording of what a form changed, for the audit trail."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -29,6 +30,15 @@ def sentence_of(changes: Changes, model: type[models.Model]) -> str:
     return joined(_words(name, before, after, model) for name, (before, after) in changes.items())
 
 
+def change_rows(changes: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Recorded changes as rows of a table: field in words, before, after; a dash for nothing."""
+    rows = []
+    for field, change in changes.items():
+        before, after = change if isinstance(change, list) and len(change) == 2 else (None, change)
+        rows.append((field.replace("_", " "), _or_dash(before), _or_dash(after)))
+    return rows
+
+
 def plain(value: Any) -> Any:
     """A field's value as JSON keeps it."""
     if value is None or isinstance(value, bool | int | str):
@@ -36,6 +46,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | dict):
         return value
     return str(value)
+
+
+def _or_dash(value: Any) -> Any:
+    return "–" if value in (None, "") else value
 
 
 def _words(name: str, before: Any, after: Any, model: type[models.Model]) -> str:

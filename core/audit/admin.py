@@ -6,6 +6,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
+from core.admin.changes import change_rows
 from core.admin.display import EMPTY, badge, moment
 from core.audit.models import AuditEntry
 
@@ -41,10 +42,6 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def before_and_after(self, entry: AuditEntry) -> SafeString:
         if not entry.changes:
             return EMPTY
-        rows = []
-        for field, change in entry.changes.items():
-            before, after = change if isinstance(change, list) and len(change) == 2 else (None, change)
-            rows.append((field.replace("_", " "), "–" if before is None else before, "–" if after is None else after))
-        cells = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", rows)
+        cells = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", change_rows(entry.changes))
         head = "<thead><tr><th>Field</th><th>Before</th><th>After</th></tr></thead>"
         return format_html('<table class="ch-table">' + head + "<tbody>{}</tbody></table>", cells)

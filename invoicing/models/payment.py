@@ -52,7 +52,9 @@ class Payment(Record):
             ),
         ]
         indexes = [
-            models.Index(fields=["next_check_at"], name="payment_to_check", condition=Q(next_check_at__isnull=False))
+            models.Index(fields=["next_check_at"], name="payment_to_check", condition=Q(next_check_at__isnull=False)),
+            models.Index(fields=["reference"], name="payment_by_reference", condition=~Q(reference="")),
+            models.Index(fields=["external_id"], name="payment_by_external_id", condition=Q(external_id__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -97,7 +99,8 @@ class Refund(Record):
             ),
         ]
         indexes = [
-            models.Index(fields=["next_check_at"], name="refund_to_check", condition=Q(next_check_at__isnull=False))
+            models.Index(fields=["next_check_at"], name="refund_to_check", condition=Q(next_check_at__isnull=False)),
+            models.Index(fields=["external_id"], name="refund_by_external_id", condition=Q(external_id__isnull=False)),
         ]
 
     def __str__(self) -> str:

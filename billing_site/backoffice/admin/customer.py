@@ -127,6 +127,9 @@ class CustomerPage(CustomerSettings):
             raise PermissionDenied
         return customer
 
+    def trail_of(self, obj: Any) -> QuerySet[AuditEntry]:
+        return AuditEntry.objects.filter(customer_id=obj.pk)
+
     def page_context(self, request: HttpRequest, obj: Customer) -> dict[str, Any]:
         now = clock.now()
         standing = standing_of(obj, now)
@@ -160,7 +163,7 @@ class CustomerPage(CustomerSettings):
             "terms": terms,
             "settings": [row for row in settings if row[2]],
             "unset": [label for label, _, origin in settings if not origin],
-            "timeline": list(AuditEntry.objects.filter(customer_id=obj.pk)[:TIMELINE_LENGTH]),
+            "timeline": self.timeline(obj)[:TIMELINE_LENGTH],
         }
 
 

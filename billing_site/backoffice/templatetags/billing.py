@@ -6,6 +6,7 @@ from django import template
 from django.utils.safestring import SafeString
 
 from core.admin import display
+from core.admin.changes import change_rows
 from core.admin.words import amount_text, counted, duration_words, quantity_text, rhythm_words
 from core.ids import to_text
 
@@ -76,6 +77,12 @@ def amount(value: Any, currency: str) -> str:
 def count_of(value: int, noun: str) -> str:
     """`{{ 3|count_of:"customer" }}` is "3 customers"."""
     return counted(value, noun)
+
+
+@register.filter
+def changed(entry: Any) -> list[tuple[str, Any, Any]]:
+    """What an audit entry says to have changed: field, before, after; a dash for nothing."""
+    return change_rows(entry.changes)
 
 
 @register.filter
