@@ -239,6 +239,17 @@ def test_a_new_price_from_the_second_of_the_last_boundary_on_replaces_the_whole_
     assert_books_are_clean("2026-05-03T00:30")
 
 
+def test_what_has_not_begun_is_edited_before_its_start(db):
+    """From 1 May at 30.00, then agreed at 90.00: nothing is billed before, and only that."""
+    with clock.frozen_at(at("2026-04-10")):
+        subscription = subscribe(flat_plan("basic", "30.00"), "2026-05-01", bill=False)
+    result = edit(subscription, "2026-04-20", AddItem("phase_1", card()))
+    assert (result.lines, money(result.next_amount), result.next_billing_at) == ((), "90.00", at("2026-05-01"))
+    run("2026-05-01")
+    assert totals() == ["90.00"]
+    assert_books_are_clean("2026-05-01T00:30")
+
+
 # Edits and add-ons
 
 
