@@ -24,6 +24,7 @@ from tests.make import (
     make_plan,
     usage_card,
 )
+from tests.unit import strategies as made
 
 pytestmark = pytest.mark.django_db
 
@@ -39,15 +40,17 @@ FLAT = st.builds(
     st.one_of(st.none(), CADENCES),
 )
 METERED = st.builds(
-    lambda price, free, cadence: {
+    lambda price, percentage, free, cadence: {
         "price": price,
         "billing_cadence": cadence,
-        "discounts": {"usage": {"quantity": str(free)}} if free else None,
+        "discounts": (
+            ({"percentage": {"percentage": percentage}} if percentage else {})
+            | ({"usage": {"quantity": str(free)}} if free else {})
+        )
+        or None,
     },
-    st.one_of(
-        st.builds(lambda amount: {"type": "unit", "amount": amount}, AMOUNTS),
-        st.builds(lambda amount: {"type": "package", "amount": amount, "quantityPerPackage": "7"}, AMOUNTS),
-    ),
+    made.with_commitments(made.USAGE_WIRES),
+    st.sampled_from([0, 0, 12.5, 33, 100]),
     st.integers(0, 20),
     CADENCES,
 )

@@ -55,7 +55,8 @@ PERCENTAGE = st.builds(
     AMOUNTS,
 )
 SPLITTABLE = st.one_of(GRADUATED, UNIT, PACKAGE, DYNAMIC)
-USAGE_WIRES = st.one_of(SPLITTABLE, VOLUME, PERCENTAGE)
+MONOTONIC = st.one_of(SPLITTABLE, PERCENTAGE)
+USAGE_WIRES = st.one_of(MONOTONIC, VOLUME)
 
 
 @st.composite
@@ -80,10 +81,10 @@ COUPONS = st.one_of(
 
 
 @st.composite
-def usage_lines(draw):
+def usage_lines(draw, wires=USAGE_WIRES):
     """Any line of a usage price."""
     return RatingInput(
-        price=parse_price(draw(with_commitments(USAGE_WIRES))),
+        price=parse_price(draw(with_commitments(wires))),
         quantity=draw(QUANTITIES),
         currency=draw(CURRENCIES),
         discounts=draw(DISCOUNTS),

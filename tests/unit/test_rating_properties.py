@@ -76,10 +76,13 @@ def test_a_line_that_closes_a_period_keeps_to_minimum_and_maximum(line):
         assert spent <= line.price.maximum + half
 
 
-@given(st.one_of(made.GRADUATED, made.UNIT, made.PACKAGE, made.DYNAMIC), made.QUANTITIES, made.QUANTITIES)
-def test_more_usage_never_costs_less(wire, some, more):
-    price = parse_price(wire)
-    assert rate(RatingInput(price, some, "USD")).amount <= rate(RatingInput(price, some + more, "USD")).amount
+@given(made.usage_lines(made.MONOTONIC), made.QUANTITIES, st.integers(0, 100))
+def test_more_usage_never_costs_less(line, more, events):
+    """Also after discounts, coupons, minimum and maximum. Not by volume tiers: there a larger total can cost less."""
+    some = rate(line)
+    larger = rate(line._replace(quantity=line.quantity + more, event_count=line.event_count + events))
+    assert some.amount <= larger.amount
+    assert some.net <= larger.net
 
 
 @st.composite
