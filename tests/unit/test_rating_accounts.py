@@ -116,3 +116,9 @@ def test_a_changed_figure_does_not_recompute_to_the_same_net():
 def test_an_account_of_another_version_is_not_replayed():
     with pytest.raises(ValueError, match="version 2"):
         replay({**rated(GRADUATED, "1").explain, "version": 2})
+
+
+def test_a_full_period_counted_in_seconds_is_computed_again_to_the_same_detailed_line():
+    line = rated({"type": "flat", "amount": "29.90"}, "2", fraction=(30 * DAY, 30 * DAY))
+    assert "fraction" not in line.explain["parts"][0]
+    assert replay(line.explain).detailed == line.detailed
