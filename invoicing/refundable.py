@@ -1,30 +1,33 @@
 """Reads how much of an invoice can be given back to the method that it was paid by."""
 
+import uuid
 from decimal import Decimal
+from typing import Any
 
-from django.db.models import DecimalField, F, OuterRef, Subquery, Sum
+from django.db.models import DecimalField, F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from core.money import ZERO
-from customers.models import Customer
 from invoicing.choices import PaymentStatus, RefundStatus
 from invoicing.models import BalanceEntry, Invoice, Payment, Refund
 
 
-def balance_of(customer: Customer, currency: str) -> Decimal:
+def balance_of(customer_id: uuid.UUID, currency: str) -> Decimal:
     """What is on the customer's balance in `currency`. One query."""
-    found = BalanceEntry.objects.filter(customer=customer, currency=currency).aggregate(left=Sum("amount"))["left"]
+    entries = BalanceEntry.objects.filter(customer=customer_id, currency=currency)
+    found: Decimal | None = entries.aggregate(left=Sum("amount"))["left"]
     return found if found is not None else ZERO
 
 
-def refundable(invoice: Invoice) -> Decimal:
-    """The largest refund that `invoice` allows at once: what it moved to the balance, is still there, and came in by
-    one payment. Zero where there is none. Two queries at most."""
+def on_balance(invoice: Invoice) -> Decimal:
+    """How much of what `invoice` moved to the customer's balance is still there. One query at most."""
     if invoice.moved_to_balance <= 0:
         return ZERO
-    on_balance = min(balance_of(invoice.customer, invoice.currency), invoice.moved_to_balance)
-    if on_balance <= 0:
-        return ZERO
+    return max(ZERO, min(balance_of(invoice.customer_id, invoice.currency), invoice.moved_to_balance))
+
+
+def payments_to_refund(invoice: Invoice) -> QuerySet[Any]:
+    """What was received for `invoice`, the newest first, each with what is `left` of it to give back."""
     given_back = (
         Refund.objects.filter(payment=OuterRef("pk"))
         .exclude(status=RefundStatus.FAILED)
@@ -33,8 +36,16 @@ def refundable(invoice: Invoice) -> Decimal:
         .annotate(sum=Sum("amount"))
         .values("sum")
     )
-    received = Payment.objects.filter(invoice=invoice, status=PaymentStatus.SUCCEEDED).annotate(
-        left=F("amount") - Coalesce(Subquery(given_back), ZERO, output_field=DecimalField())
-    )
-    most = max(received.values_list("left", flat=True), default=ZERO)
-    return max(ZERO, min(on_balance, most))
+    left = F("amount") - Coalesce(Subquery(given_back), ZERO, output_field=DecimalField())
+    received = Payment.objects.filter(invoice=invoice, status=PaymentStatus.SUCCEEDED).select_related("app")
+    return received.annotate(left=left).order_by("-received_at", "-id")
+
+
+def refundable(invoice: Invoice) -> Decimal:
+    """The largest refund that `invoice` allows at once: what it moved to the balance, is still there, and came in by
+    one payment. Zero where there is none. Two queries at most."""
+    most = on_balance(invoice)
+    if most <= 0:
+        return ZERO
+    lefts = payments_to_refund(invoice).values_list("left", flat=True)
+    return max(ZERO, min(most, max(lefts, default=ZERO)))

@@ -41,7 +41,7 @@ def effects_of(invoice: Invoice, booking: Booking) -> list[Effect]:
         ("Moved to the balance", invoice.moved_to_balance, booking.moved_to_balance),
     ]
     if booking.balance:
-        rows.append(("Customer's balance", balance_of(invoice.customer, invoice.currency), booking.balance))
+        rows.append(("Customer's balance", balance_of(invoice.customer_id, invoice.currency), booking.balance))
     return [
         Effect("Status", InvoiceStatus(invoice.status).label, status.label),
         *(

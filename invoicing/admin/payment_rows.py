@@ -81,11 +81,17 @@ def step_rows(invoice: Invoice, payments: Iterable[Payment]) -> list[StepRow]:
 
 
 def after_dunning(invoice: Invoice, steps: Sequence[StepRow]) -> str:
-    """What is to be done once the plan is used up; empty before."""
-    if not steps or invoice.status not in OPEN_STATUSES or invoice.next_collection_at is not None:
+    """What comes of the plan: who goes on once it is used up, or why it stands still. Empty where nothing is open."""
+    if not steps or invoice.status not in OPEN_STATUSES:
         return ""
+    by_itself = bool(invoice.workflow_snapshot.get("values", {}).get("uncollectible_after_dunning"))
+    if invoice.next_collection_at is not None:
+        end = "it becomes uncollectible by itself, once it is overdue" if by_itself else "staff decide what follows"
+        return f"After the last retry {end}."
     if steps[-1].at > clock.now():
-        return ""
+        return "The plan stands still until the charge above has ended."
+    if by_itself:
+        return "The plan is used up: it becomes uncollectible by itself once it is overdue."
     return "The plan is used up: charge it again, record a payment, mark it uncollectible or write it off."
 
 
@@ -95,8 +101,10 @@ def _step_state(invoice: Invoice, step: DunningStep) -> SafeString:
     if step.attempt is not None:
         return state_of(step.attempt)
     if step.at <= clock.now():
-        return badge("Nothing tried")
-    return badge("To come") if invoice.status in OPEN_STATUSES else badge("Not needed")
+        return badge("No charge")
+    if invoice.status not in OPEN_STATUSES:
+        return badge("Not needed")
+    return badge("To come") if invoice.next_collection_at is not None else badge("Stands still", "amber")
 
 
 def state_of(payment: Payment) -> SafeString:

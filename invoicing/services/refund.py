@@ -5,18 +5,18 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection, transaction
-from django.db.models import Sum
 
 from core import clock
 from core.audit.services.record import record
 from core.errors import BillingError, FieldProblem, InvalidInput, PreconditionFailed
 from core.ids import to_text
 from core.locks import lock_customers
-from core.money import ZERO, round_money, to_wire
-from invoicing.choices import PaymentStatus, RefundStatus
+from core.money import round_money, to_wire
+from invoicing.choices import RefundStatus
 from invoicing.gateways import REMOTE_GATEWAYS
 from invoicing.gateways.base import RefundOutcome, RefundRequest
-from invoicing.models import BalanceEntry, Invoice, Payment, Refund
+from invoicing.models import Invoice, Payment, Refund
+from invoicing.refundable import on_balance, payments_to_refund
 from invoicing.services.book_refund import book_refund, take_from_balance
 
 _LEASE = timedelta(minutes=3)
@@ -90,19 +90,16 @@ def _source(invoice: Invoice, amount: Decimal) -> Payment:
     if amount <= 0 or amount != round_money(amount, invoice.currency):
         wrong = f"A refund must be more than zero, in whole units of {invoice.currency}."
         raise InvalidInput(f"{wrong} Nothing was changed.", problems=[FieldProblem("amount", "bad_amount", wrong)])
-    entries = BalanceEntry.objects.filter(customer=invoice.customer_id, currency=invoice.currency)
-    left = min(entries.aggregate(left=Sum("amount"))["left"] or ZERO, invoice.moved_to_balance)
+    left = on_balance(invoice)
     if amount > left:
         raise PreconditionFailed(
-            f"Only {to_wire(max(left, ZERO))} {invoice.currency} of {invoice} is on the customer's balance and can be "
+            f"Only {to_wire(left)} {invoice.currency} of {invoice} is on the customer's balance and can be "
             "refunded: credit the invoice first. Nothing was changed.",
             code="not_refundable",
         )
-    received = Payment.objects.filter(invoice=invoice, status=PaymentStatus.SUCCEEDED).select_related("app")
-    for payment in received.order_by("-received_at", "-id"):
-        kept = payment.refunds.exclude(status=RefundStatus.FAILED)
-        if payment.amount - (kept.aggregate(sum=Sum("amount"))["sum"] or ZERO) >= amount:
-            return payment
+    payment: Payment | None = payments_to_refund(invoice).filter(left__gte=amount).first()
+    if payment is not None:
+        return payment
     raise PreconditionFailed(
         f"No payment of {invoice} has {to_wire(amount)} {invoice.currency} left to refund: refund less at a time. "
         "Nothing was changed.",

@@ -179,8 +179,25 @@ def test_the_dunning_plan_is_shown_with_dates_and_what_came_of_each_step(clerk):
     assert "attempt 2: The sandbox card was declined." in plan
     assert plan.count(">Next<") == 1
     assert plan.count(">To come<") == 2
-    assert "used up" not in plan
+    assert "After the last retry staff decide what follows." in plan
     for day in ("20", "22", "24"):
         collect_due(as_of=at(f"2026-03-{day}"))
     with clock.frozen_at(at("2026-03-25")):
         assert "The plan is used up: charge it again" in clerk.read(page_url(invoice))
+
+
+def test_a_plan_that_ends_by_itself_says_so(clerk):
+    invoice = make_issued(decline=True, uncollectible_after_dunning=True)
+    with clock.frozen_at(at("2026-03-18")):
+        assert "After the last retry it becomes uncollectible by itself" in clerk.read(page_url(invoice))
+
+
+def test_a_charge_that_waits_for_the_customer_holds_the_plan(clerk):
+    invoice = make_issued(decline=True)
+    invoice.customer.app_data.update(data={"outcome": "action_required"})
+    with clock.frozen_at(at("2026-03-18T00:05")):
+        collect_due(as_of=at("2026-03-18"))
+        page = clerk.read(page_url(invoice))
+    assert "The customer must confirm it with their bank" in page
+    assert "The plan stands still until the charge above has ended." in page
+    assert page.count(">Stands still<") == 3
