@@ -205,6 +205,11 @@ class CustomerAppViewSet(WireViewSet):
         return rows.select_related("app__stripe_account").order_by("id")
 
     @property
+    def pagination_class(self) -> Any:  # type: ignore[override]
+        """What is set is answered as a bare array, as the clients type it."""
+        return None if getattr(self, "action", None) == "upsert" else super().pagination_class
+
+    @property
     def rows(self) -> QuerySet[CustomerAppData]:
         return self.get_queryset().filter(customer=living_customer(self.addressed))
 
