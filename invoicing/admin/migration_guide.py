@@ -127,11 +127,13 @@ def _pins(migration: ProfileMigration, buttons: list[Button]) -> Part:
         return Part(title, State.SPARED, [f"Not needed: nobody follows “{source}” without a pin to it."])
     if step.is_done:
         return Part(title, State.DONE, ["Everybody is pinned to a profile, so another default moves nobody."])
+    if migration.criteria:
+        return _spared(title, migration)
     says = [
         f"{counted(step.left, 'customer follows', 'customers follow')} “{source}”, the default, without a pin. "
         "Pinned to it, nothing changes for them when the default does."
     ]
-    return Part(title, _unless_partial(migration, says), says, buttons)
+    return Part(title, State.LATER, says, buttons)
 
 
 def _default(migration: ProfileMigration, buttons: list[Button]) -> Part:
@@ -141,16 +143,15 @@ def _default(migration: ProfileMigration, buttons: list[Button]) -> Part:
         return Part(title, State.DONE, [f"“{target}” is the default: new customers are billed by it."])
     if not step.needed:
         return Part(title, State.SPARED, [f"Not needed: “{source}” is not the default."])
+    if migration.criteria:
+        return _spared(title, migration)
     says = [f"“{source}” is the default. Once “{target}” is, new customers are billed by it from the start."]
-    return Part(title, _unless_partial(migration, says), says, buttons)
+    return Part(title, State.LATER, says, buttons)
 
 
-def _unless_partial(migration: ProfileMigration, says: list[str]) -> State:
-    """A move of some customers leaves the default alone, unless somebody wants otherwise."""
-    if not migration.criteria:
-        return State.LATER
-    says.append("Not needed for a move of chosen customers.")
-    return State.LATER if migration.to_profile.is_default else State.SPARED
+def _spared(title: str, migration: ProfileMigration) -> Part:
+    """A move of some customers leaves the default alone."""
+    return Part(title, State.SPARED, [f"Not needed: only some move, and “{migration.from_profile}” stays the default."])
 
 
 def _checks(migration: ProfileMigration, buttons: list[Button]) -> Part:

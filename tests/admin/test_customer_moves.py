@@ -219,6 +219,7 @@ class TestSettings:
         assert draft.workflow_snapshot["values"]["due_after"] == "P30D"
 
     def test_a_field_is_cleared_alone_by_its_link(self, clerk):
+        make_default_profile()
         customer = make_customer()
         CustomerOverride.objects.create(customer=customer, due_after="P60D", draft_period="P2D", dunning_days=[])
         page = clerk.read(settings_url(customer))
@@ -240,6 +241,7 @@ class TestSettings:
         ],
     )
     def test_settings_that_can_not_be_read_are_refused_at_the_form(self, clerk, values, message):
+        make_default_profile()
         customer = make_customer()
         page = clerk.post(verb_url(customer, "own-settings"), own(**values) | {"confirmed": "yes"}).content.decode()
         assert message in page

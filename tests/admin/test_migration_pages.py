@@ -12,6 +12,7 @@ from core.audit.models import AuditEntry
 from core.ids import to_text
 from customers.models import BillingProfile, Customer, CustomerOverride
 from invoicing.models import BalanceEntry, MigrationItem, ProfileMigration
+from invoicing.services import check_migration
 from tests.admin.desk import Desk, list_url, page_url, said, verb_url
 from tests.admin.moves import ADD, do, draft, two_profiles, work
 from tests.make import make_customer
@@ -197,6 +198,52 @@ def test_who_is_blocked_shows_with_the_cause_and_its_row_and_is_tried_again(cler
     assert said(do(clerk, item, "retry"))[0].startswith("Customer 0001 still can't move. A balance of 5 EUR")
     BalanceEntry.objects.create(customer=customer, currency="EUR", amount=-5, kind="applied")
     assert said(do(clerk, item, "retry")) == ["Customer 0001 was moved to “Enterprise”."]
+
+
+def test_who_fails_is_tried_again_with_all_who_failed(clerk, approver, profiles):
+    source, target = profiles
+    migration = draft(clerk, source, target)
+    do(approver, migration, "approve")
+    do(clerk, migration, "run")
+    Customer.objects.filter(key="c2").update(deleted_at=MOVE)
+    assert work(migration).status == "done"
+    page = read(clerk, page_url(migration))
+    assert "2 moved, 0 left, 1 failed." in page
+    assert "Customer 0002 was deleted." in page
+    assert "Try 1 customer again who failed?" in read(clerk, verb_url(migration, "retry-failed"))
+    Customer.objects.filter(key="c2").update(deleted_at=None)
+    assert said(do(clerk, migration, "retry-failed")) == ["1 customer is tried again."]
+    assert work(migration).status == "done"
+    assert "3 moved, 0 left." in read(clerk, page_url(migration))
+    assert said(do(clerk, migration, "retry-failed")) == ["Nobody failed."]
+
+
+def test_several_are_taken_back_at_once_with_the_result_of_each(clerk, approver, profiles):
+    migration = draft(clerk, *profiles)
+    do(approver, migration, "approve")
+    do(clerk, migration, "run", limit="2")
+    work(migration)
+    ids = [str(pk) for pk in migration.items.values_list("pk", flat=True)]
+    chosen = {"action": "take-back", "_selected_action": ids}
+    with clock.frozen_at(MOVE):
+        asked = clerk.post(list_url(MigrationItem), chosen).content.decode()
+        done = clerk.post(list_url(MigrationItem), chosen | {"confirmed": "yes", "reason": "Agreed"}).content.decode()
+    assert "Take back: 2 of 3" in asked
+    assert "2 of 3 done" in done
+    assert "The customer was not moved." in done
+    assert sorted(MigrationItem.objects.values_list("outcome", flat=True)) == ["pending", "taken_back", "taken_back"]
+
+
+def test_a_check_that_takes_long_is_followed_until_the_workers_end_it(clerk, profiles, monkeypatch):
+    monkeypatch.setattr(check_migration, "AT_ONCE", 2)
+    migration = draft(clerk, *profiles)
+    page = read(clerk, page_url(migration))
+    assert "0 of 3 checked" in page
+    assert "Refreshes itself" in page
+    assert "Being checked" in page
+    assert said(do(clerk, migration, "check")) == ["The check is under way."]
+    work(migration)
+    assert "3 ready, 0 with a warning, 0 blocked." in read(clerk, page_url(migration))
 
 
 def test_one_is_taken_back_with_a_reason(clerk, approver, profiles):
