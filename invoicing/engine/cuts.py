@@ -61,6 +61,7 @@ class Cut:
 def cuts_of(sub: SubscriptionFacts, billed: Mapping[tuple[UUID, datetime], Billed]) -> list[Cut]:
     """The windows of this subscription's flat, recurring items that reach beyond the time in which they are active.
 
+    So are waived ones, though nothing of them comes back: their time may be charged by other terms.
     Without proration no part of a window comes back: only one of which nothing was used goes, whole.
     """
     found = []
@@ -70,7 +71,7 @@ def cuts_of(sub: SubscriptionFacts, billed: Mapping[tuple[UUID, datetime], Bille
             continue
         spans = active_spans(sub, item)
         for (item_id, _), window in billed.items():
-            if item_id != item.id or window.end is None or not window.is_charge or not window.components:
+            if item_id != item.id or window.end is None or not window.components:
                 continue
             at = _active_until(window, spans)
             if at < window.end and (sub.prorate or at <= window.start):

@@ -189,14 +189,15 @@ def _load_billed_lines(windows: dict[uuid.UUID, Billed]) -> None:
         amount, charges, discounts = money
         net = amount + charges - discounts
         # What was waived with a deleted draft was never charged: nothing of it can come back.
-        left = ZERO if status == InvoiceStatus.DELETED else net
+        waived = status == InvoiceStatus.DELETED
+        left, on_draft = ZERO if waived else net, issued_at is None and not waived
         components = components_from_json(wire)
-        line = BilledLine(line_id, invoice_id, components, net, left, tax, on_draft=issued_at is None)
+        line = BilledLine(line_id, invoice_id, components, net, left, tax, on_draft)
         lines[line_id] = line
         window = windows[amends_id or line_id]
         if amends_id is None:
             window.lines.insert(0, line)
-            window.on_draft, window.revision_id = issued_at is None, by
+            window.on_draft, window.revision_id = on_draft, by
         else:
             window.lines.append(line)
     credits = among(kept.filter(kind=LineKind.CREDIT).order_by(), "amends_id", lines)

@@ -11,6 +11,8 @@ from invoicing.services.advance_invoice import advance_invoice
 from invoicing.services.change_subscription import change_subscription
 from invoicing.services.delete_draft import delete_draft
 from invoicing.services.end_subscription import end_subscription
+from invoicing.services.pause_billing import pause_billing
+from invoicing.services.resume_billing import resume_billing
 from invoicing.services.run_due import run_due
 from invoicing.services.update_item import update_item
 from subscriptions.item_update import ItemUpdate
@@ -157,3 +159,21 @@ def test_a_draft_that_cant_be_advanced_stops_no_other_and_says_why(subscription)
 
         Invoice.objects.filter(pk=broken.pk).update(workflow_snapshot=snapshot)
         assert advance_invoice(invoice=broken).number == "INV-000003"
+
+
+def test_a_waived_period_can_be_paused_and_resumed():
+    """April is waived; from the resumption on the 21st it is charged: 10 of 30 days of 50.00."""
+    make_default_profile(draft_period="P1D")
+    customer = make_customer()
+    with clock.frozen_at(at("2026-04-01")):
+        plan = make_plan(cards=(fee("50.00"),))
+        subscription = create_subscription(customer=customer, plan=plan, active_from=at("2026-04-01"))
+        run_due(as_of=at("2026-04-01"))
+        delete_draft(invoice=draft(), rebill=False, reason="a gift")
+    with clock.frozen_at(at("2026-04-11")):
+        pause_billing(subscription=subscription, timing="immediate")
+    assert_books_are_clean("2026-04-11")
+    with clock.frozen_at(at("2026-04-21")):
+        resume_billing(subscription=subscription, timing="immediate")
+    assert (str(draft().total), notes()) == ("16.67", [])
+    assert_books_are_clean("2026-04-21")
