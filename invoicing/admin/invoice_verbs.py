@@ -13,7 +13,7 @@ from core.admin.words import amount_text, moment_text
 from invoicing.admin.collection_verbs import COLLECTION_VERBS
 from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
 from invoicing.models import Invoice
-from invoicing.services.advance_invoice import advance_invoice
+from invoicing.services.advance_invoice import TO_RETRY, advance_invoice
 from invoicing.services.approve_invoice import TO_APPROVE, approve_invoice
 from invoicing.services.delete_draft import delete_draft
 
@@ -58,7 +58,7 @@ def _advance(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any])
 
 def _why_not_advance(request: HttpRequest, invoice: Invoice) -> str:
     now = clock.now()
-    if invoice.status == InvoiceStatus.DRAFT_COLLECTING_FAILED:
+    if invoice.status in TO_RETRY:
         return ""
     if invoice.status == InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED:
         return "It waits for approval."

@@ -31,6 +31,9 @@ TO_COLLECT = (
     InvoiceStatus.DRAFT_COLLECTING_FAILED,
 )
 
+# Where a step failed: what this service tries again, that step alone.
+TO_RETRY = (InvoiceStatus.DRAFT_COLLECTING_FAILED, InvoiceStatus.DRAFT_INVALID)
+
 
 def drafts_due(as_of: datetime) -> QuerySet[Invoice]:
     """Drafts whose next step is due by `as_of`: their usage can be collected, or their review time is over."""
@@ -57,10 +60,10 @@ def advance_due(*, as_of: datetime) -> int:
 def advance_invoice(*, invoice: Invoice) -> Invoice:
     """Move one draft on, if its next step is due; a failed step is tried again. WrongInvoiceState when nothing is."""
     as_of = clock.now()
-    retry = Q(pk=invoice.pk, status=InvoiceStatus.DRAFT_COLLECTING_FAILED)
+    retry = Q(pk=invoice.pk, status__in=TO_RETRY)
     if not (drafts_due(as_of).filter(pk=invoice.pk) | Invoice.objects.filter(retry)).exists():
         raise WrongInvoiceState(_why_not(invoice))
-    _advance([invoice.pk], as_of=as_of)
+    _advance([invoice.pk], as_of=as_of, again=True)
     invoice.refresh_from_db()
     return invoice
 
@@ -83,32 +86,32 @@ def _advance_or_fail(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime) -> No
 
 @transaction.atomic
 def _fail(invoice_id: uuid.UUID, error: Exception) -> None:
-    """Put a draft that can't be advanced aside, with the cause; staff try the step again."""
+    """Put a draft that can't be advanced aside, with the cause, in the state of the step that failed; staff try that
+    step again."""
     draft = Invoice.objects.select_for_update().get(pk=invoice_id)
     cause = as_cause(error, draft.customer_id)
     if draft.status in DRAFT_STATUSES:
-        draft.status, draft.status_note = InvoiceStatus.DRAFT_COLLECTING_FAILED, cause.message
+        collected = draft.status not in TO_COLLECT
+        draft.status = InvoiceStatus.DRAFT_INVALID if collected else InvoiceStatus.DRAFT_COLLECTING_FAILED
+        draft.status_note = cause.message
         draft.save(update_fields=["status", "status_note", "updated_at"])
 
 
-def _advance(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime) -> None:
+def _advance(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime, again: bool = False) -> None:
+    """Collect what is to be collected, then issue what is to be issued: two transactions, so that a draft which can't
+    be issued keeps its quantities. `again`: also what could not be issued before."""
     customer_ids = list(Invoice.objects.filter(pk__in=invoice_ids).values_list("customer_id", flat=True))
     with transaction.atomic():
         lock_customers(customer_ids)
         # Read again under the locks: another worker may have moved them on meanwhile.
-        drafts = list(Invoice.objects.select_for_update().filter(pk__in=invoice_ids).order_by("id"))
-        to_collect = [
-            draft
-            for draft in drafts
-            if draft.status in TO_COLLECT and draft.collection_at is not None and draft.collection_at <= as_of
-        ]
-        statuses = {draft.id: draft.status for draft in drafts} | collect_quantities(to_collect, as_of=as_of)
-        ready = [
-            draft.id
-            for draft in drafts
-            if statuses[draft.id] == InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL
-            and (draft.draft_until is None or draft.draft_until <= as_of)
-        ]
+        drafts = Invoice.objects.select_for_update().filter(pk__in=invoice_ids, status__in=TO_COLLECT)
+        collect_quantities(list(drafts.filter(collection_at__lte=as_of).order_by("id")), as_of=as_of)
+    approved = [InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, *([InvoiceStatus.DRAFT_INVALID] if again else [])]
+    with transaction.atomic():
+        lock_customers(customer_ids)
+        drafts = Invoice.objects.select_for_update().filter(pk__in=invoice_ids, status__in=approved)
+        waited = drafts.filter(Q(draft_until__isnull=True) | Q(draft_until__lte=as_of)).order_by("id")
+        ready = list(waited.values_list("id", flat=True))
         issue_and_notify(ready, as_of=as_of)
     collect_invoices(ready, as_of=as_of)
 
