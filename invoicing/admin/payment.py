@@ -1,33 +1,47 @@
 """Payments in the admin: every attempt to collect and every receipt, read only."""
 
+from typing import Any
+
 from django.contrib import admin
-from django.utils.html import format_html
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import EMPTY, link, moment, money
-from invoicing.admin.payment_rows import provider_url, state_of
-from invoicing.models import Payment
+from core.admin.filters import ChoiceFilter
+from invoicing.admin.payment_rows import payment_rows, state_of
+from invoicing.choices import IN_FLIGHT, PaymentStatus
+from invoicing.models import BankStatementRow, Payment
+
+LATEST_EVENTS = 20
+
+
+class PaymentState(ChoiceFilter):
+    """By what came of them; "open" are those without a final outcome."""
+
+    title = "State"
+    parameter_name = "state"
+    choices_of = (("succeeded", "Succeeded"), ("failed", "Failed"), ("open", "Open"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "open":
+            return queryset.filter(status__in=[*IN_FLIGHT, PaymentStatus.ACTION_REQUIRED])
+        return queryset.filter(status=self.value()) if self.value() else queryset
 
 
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
     list_display = ("made", "invoice_link", "customer_link", "amount_paid", "state", "way", "what_happened")
     list_display_links = ("made",)
-    list_filter = ("status", "app")
+    list_filter = (PaymentState, "app")
     list_select_related = ("invoice__customer", "app")
     search_exact = ("external_id", "reference", "invoice__number")
     search_help_text = "An invoice number, a reference or the provider's id, exactly."
     ordering = ("-id",)
     sortable_by = ()
-    fields = (
-        "invoice_link", "customer_link", "amount_paid", "state", "way", "attempt", "external_id", "reference",
-        "at_provider", "received", "failure_code", "failure_message", "made",
-    )  # fmt: skip
-    readonly_fields = (
-        "invoice_link", "customer_link", "amount_paid", "state", "way", "at_provider", "received", "made",
-    )  # fmt: skip
+    page_template = "backoffice/payment.html"
 
     @display(description="Made")
     def made(self, payment: Payment) -> SafeString:
@@ -53,17 +67,22 @@ class PaymentAdmin(ReadOnlyAdmin):
     def way(self, payment: Payment) -> str:
         return f"{payment.app}, attempt {payment.attempt}" if payment.attempt else f"{payment.app}, receipt"
 
-    @display(description="At the provider")
-    def at_provider(self, payment: Payment) -> SafeString:
-        url = provider_url(payment)
-        if not url:
-            return EMPTY
-        return format_html('<a class="ch-link" href="{}" target="_blank" rel="noopener noreferrer">Open</a>', url)
-
-    @display(description="Received")
-    def received(self, payment: Payment) -> SafeString:
-        return moment(payment.received_at)
-
     @display(description="What happened")
     def what_happened(self, payment: Payment) -> SafeString | str:
         return payment.failure_message or payment.reference or EMPTY
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Payment]:
+        return super().get_queryset(request).select_related("invoice__customer", "app__stripe_account")
+
+    def page_context(self, request: HttpRequest, obj: Payment) -> dict[str, Any]:
+        row, *refunds = payment_rows([obj])
+        return {
+            "title": f"Payment of {obj}",
+            "payment": obj,
+            "state": row.state,
+            "way": self.way(obj),
+            "row": row,
+            "refunds": refunds,
+            "events": list(obj.provider_events.all()[:LATEST_EVENTS]),
+            "statement_row": BankStatementRow.objects.select_related("statement").filter(payment=obj).first(),
+        }

@@ -53,6 +53,12 @@ class Payment(Record):
         ]
         indexes = [
             models.Index(fields=["next_check_at"], name="payment_to_check", condition=Q(next_check_at__isnull=False)),
+            # The list shows those without a final outcome apart: few of very many.
+            models.Index(
+                fields=["-id"],
+                name="payment_open",
+                condition=Q(status__in=[PaymentStatus.PENDING, PaymentStatus.UNKNOWN, PaymentStatus.ACTION_REQUIRED]),
+            ),
             models.Index(fields=["reference"], name="payment_by_reference", condition=~Q(reference="")),
             models.Index(fields=["external_id"], name="payment_by_external_id", condition=Q(external_id__isnull=False)),
         ]

@@ -8,12 +8,14 @@ from django.db import connection
 from core import clock
 from invoicing.models import Payment, Refund
 from invoicing.services.record_payment import record_payment
+from invoicing.services.refund import refund_invoice
 from tests.admin.billed import START, make_issued, make_many
-from tests.admin.desk import page_url
+from tests.admin.desk import list_url, page_url
+from tests.admin.statements import imported, make_bank, page_of
 from tests.admin.test_lists import queries
 from tests.admin.test_receipts_and_credits import make_credit_note
 from tests.admin.test_start_page import SEARCH
-from tests.make import make_excess_plan
+from tests.make import at, make_excess_plan
 
 pytestmark = pytest.mark.django_db
 
@@ -75,3 +77,25 @@ def test_the_whole_timeline_of_a_customer_is_a_page_of_its_own(clerk, payment):
     assert "recorded a payment of 62.50 EUR for INV-000001" in page
     assert "what changed" in page
     assert "March" in page
+
+
+def test_a_payment_has_a_page_with_its_statement_row_and_what_was_given_back(clerk):
+    bank = make_bank(1)
+    with clock.frozen_at(at("2026-03-20")):
+        statement = imported(clerk, bank, "2026-03-18,62.50,EUR,INV-000001,Customer 000 Ltd,TX-1")
+        row = statement.rows.get()
+        clerk.post(page_of("book", statement), {"row": [str(row.pk)], "confirmed": "yes", "reason": ""})
+        paid = Payment.objects.get()
+        refund_invoice(invoice=paid.invoice, amount=Decimal("2.50"), reason="Paid too much")
+        page = clerk.read(page_url(paid))
+    for words in ("TX-1", "march.csv", "row 1", "Paid too much", "-2.50", "To the balance", "INV-000001"):
+        assert words in page, words
+    assert queries(clerk, page_url(paid)) <= 12
+
+
+def test_payments_are_listed_by_what_came_of_them(clerk):
+    declined = make_issued(decline=True).payments.get()
+    for state, count in (("failed", 1), ("succeeded", 0), ("open", 0)):
+        assert clerk.get(f"{list_url(Payment)}?state={state}").context["cl"].result_count == count
+    Payment.objects.filter(pk=declined.pk).update(status="unknown")
+    assert clerk.get(f"{list_url(Payment)}?state=open").context["cl"].result_count == 1
