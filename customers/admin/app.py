@@ -43,6 +43,8 @@ class BillingAppAdmin(MasterDataAdmin):
 
 @admin.register(CustomerAppData)
 class CustomerAppDataAdmin(MasterDataAdmin):
+    """What a Stripe app knows is not typed in here: Stripe is asked first, by the verb on the customer's page."""
+
     list_display = ("customer", "app", "external_id")
     list_filter = ("app",)
     list_select_related = ("customer", "app")
@@ -53,6 +55,15 @@ class CustomerAppDataAdmin(MasterDataAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("customer", "app") if obj else ()
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        typed_in = obj is None or obj.app.type != AppType.STRIPE
+        return typed_in and super().has_change_permission(request, obj)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "app":
+            kwargs["queryset"] = BillingApp.objects.filter(deleted_at__isnull=True).exclude(type=AppType.STRIPE)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def customer_id_of(self, obj: CustomerAppData) -> Any:
         return obj.customer_id

@@ -209,7 +209,7 @@ class CustomerAdmin(MasterDataAdmin):
     def billed_by(self, customer: Customer) -> SafeString:
         override = getattr(customer, "billing_override", None)
         pinned = override.billing_profile if override else None
-        return badge(f"pin: {pinned.name}", "blue") if pinned else EMPTY
+        return badge(f"pin: {pinned.name}", "blue") if pinned else SafeString('<span class="ch-quiet">default</span>')
 
     @display(description="Customer since", ordering="created_at")
     def since(self, customer: Customer) -> SafeString:

@@ -177,6 +177,15 @@ class TestStripe:
         page = ask(clerk, customer, "pin", profile=enterprise().pk, stripe_customer_id="cus_9")
         assert "“Sandbox” is no Stripe app and knows no customer ids." in page
 
+    def test_an_id_at_stripe_is_not_typed_in_where_stripe_is_not_asked(self, clerk, cards):
+        row = CustomerAppData.objects.create(customer=make_customer(), app=cards.app, external_id="cus_1")
+        page = reverse("admin:customers_customerappdata_change", args=[row.pk])
+        assert clerk.post(page, {"external_id": "cus_2", "data": "{}", "change_reason": ""}).status_code == 403
+        new = {"customer": str(row.customer_id), "app": str(cards.app_id), "external_id": "cus_2", "data": "{}"}
+        asked = clerk.post(reverse("admin:customers_customerappdata_add"), new).content.decode()
+        assert "not one of the available choices" in asked
+        assert list(CustomerAppData.objects.values_list("external_id", flat=True)) == ["cus_1"]
+
     def test_the_id_alone_is_set_after_stripe_was_asked(self, clerk, cards, stripe):
         customer = make_customer()
         stripe.add_customer("cus_9")

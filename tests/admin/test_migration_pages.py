@@ -311,6 +311,7 @@ def test_the_pages_ask_as_many_queries_for_three_customers_as_for_thirty(clerk, 
         (list_url(MigrationItem), 3),
         (reverse("admin:invoicing_profilemigration_live", args=[migration.pk]), 5),
         (page_url(item_of("Customer 0001")), 24),
+        (reverse("admin:invoicing_profilemigration_impact", args=[migration.pk]), 41),
     ):
         with CaptureQueriesContext(connection) as captured:
             read(clerk, url)

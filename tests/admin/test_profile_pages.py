@@ -124,6 +124,21 @@ def test_an_installation_with_one_profile_has_nothing_to_compare(auditor):
     assert "There is only one profile." in auditor.read(compare_url())
 
 
+def test_a_new_profile_begins_as_a_copy(billing_admin):
+    profile = enterprise(auto_advance=False, dunning_days=[2, 9])
+    url = f"{reverse('admin:customers_billingprofile_add')}?copy={profile.pk}"
+    assert url in billing_admin.read(page_url(profile)).replace("&amp;", "&")
+    initial = billing_admin.get(url).context["adminform"].form
+    shown = {name: initial[name].value() for name in ("name", "due_after", "auto_advance", "dunning_days", "supplier")}
+    assert shown == {
+        "name": "Enterprise (copy)",
+        "due_after": "P45D",
+        "auto_advance": False,
+        "dunning_days": "2, 9",
+        "supplier": profile.supplier_id,
+    }
+
+
 def test_who_is_pinned_stands_with_the_act_that_pinned_them(auditor, clerk):
     profile = enterprise()
     clerk.do(make_customer(), "pin", profile=str(profile.pk), reason="Signed PO 4711")

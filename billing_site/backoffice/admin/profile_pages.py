@@ -19,6 +19,7 @@ from customers.admin.profile import BillingProfileAdmin
 from customers.differences import Difference, differences
 from customers.effective import override_values, profile_values
 from customers.models import BillingProfile, Customer, CustomerOverride
+from customers.resolution import WORKFLOW_FIELDS
 from customers.settings_words import SETTING_LABELS, setting_words
 
 PER_PAGE = 50
@@ -38,6 +39,14 @@ class ProfilePages(BillingProfileAdmin):
             path("<path:object_id>/customers.csv", wrap(self.pinned_csv), name="customers_billingprofile_pinned_csv"),
             *super().get_urls(),
         ]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> Any:
+        """A new profile may begin as a copy of another one: the first step of a safe move."""
+        copied = self.get_object(request, request.GET.get("copy", ""))
+        if copied is None:
+            return super().get_changeform_initial_data(request)
+        values = {name: getattr(copied, name) for name in (*WORKFLOW_FIELDS, "description", "supplier", "app")}
+        return values | {"name": f"{copied.name} (copy)"}
 
     def compare_view(self, request: HttpRequest) -> HttpResponse:
         """Two profiles side by side. Without a choice, the default and the first other one."""
