@@ -211,19 +211,16 @@ def _quantities(item_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[Quanti
 def _coupons(item_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[CouponFacts, ...]]:
     found: dict[uuid.UUID, list[CouponFacts]] = defaultdict(list)
     rows = among(CouponRedemption.objects.order_by("redeemed_at", "id"), "item_id", item_ids)
-    for item_id, code, percentage, amount, start, end, continues, continued_by in rows.values_list(
+    for item_id, code, percentage, amount, start, end, continued_by in rows.values_list(
         "item_id",
         "coupon__code",
         "coupon__percentage",
         "coupon__amount",
         "effective_from",
         "effective_to",
-        "continues_id",
         "continued_by__id",
     ):
-        found[item_id].append(
-            CouponFacts(code, percentage, amount, start, end, continues is not None, continued_by is not None)
-        )
+        found[item_id].append(CouponFacts(code, percentage, amount, start, end, continued_by is not None))
     return {item_id: tuple(coupons) for item_id, coupons in found.items()}
 
 

@@ -108,7 +108,7 @@ def rate_line(line: PlannedLine, quantity: Quantity | None) -> RatedDocumentLine
 def _rated(line: PlannedLine, quantity: Quantity | None) -> RatedLine:
     obligation, revision = line.obligation, line.obligation.revision
     sub = obligation.subscription
-    coupon = coupon_on(sub, obligation.item, obligation.start, obligation.end, obligation.share)
+    coupon = coupon_on(sub, obligation.item, revision, obligation.start, obligation.end)
     if quantity is None:
         return rate_fee(sub, revision, line.components, left_of(coupon, sub, revision, line.billed))
     assert revision.price is not None

@@ -6,7 +6,7 @@ that time would be, so that a change there and back costs nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -14,7 +14,7 @@ from uuid import UUID
 
 from core.money import ZERO, allocate, round_share
 from core.periods import Period, fraction
-from invoicing.engine.fees import coupon_on, left_of, part_of, rate_fee
+from invoicing.engine.fees import coupon_on, fixed_part, left_of, rate_fee
 from invoicing.engine.state import Billed, BilledLine
 from subscriptions.schedule import Component, ItemFacts, RevisionFacts, SubscriptionFacts
 from subscriptions.schedule.facts import Span
@@ -181,8 +181,9 @@ def _charge_for_the_rest(
     def share(start: datetime, end: datetime) -> tuple[int, int]:
         return (per_microsecond * Period(start, end).microseconds).as_integer_ratio()
 
-    end = max(part.end for part in parts)
-    coupon = coupon_on(sub, item, window.start, end, share(window.start, end))
+    # The coupon as on a window that goes on: where the subscription ends does not change what of it was unused.
+    endless = replace(sub, end=None)
+    coupon = coupon_on(endless, item, revision, window.start, max(part.end for part in parts))
     before: list[Component] = []
     for line in window.lines:
         if rate_fee(sub, revision, line.components, left_of(coupon, sub, revision, before)).net != line.net:
@@ -199,7 +200,7 @@ def _charge_for_the_rest(
     ]
     facts = coupon_at(item, window.start)
     if coupon is not None and facts is not None and facts.amount is not None:
-        coupon = coupon._replace(remaining=part_of(facts, share(at, window.end), sub.currency))
+        coupon = coupon._replace(remaining=fixed_part(facts, facts.amount, endless, revision, at, window.end))
     return rate_fee(sub, revision, rest, coupon).net
 
 

@@ -5,8 +5,16 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.money import ZERO, round_share
+from core.periods import Period, fraction
 from invoicing.rating import Coupon, FlatComponent, RatedLine, RatingInput, rate
-from subscriptions.schedule import Component, CouponFacts, ItemFacts, RevisionFacts, SubscriptionFacts
+from subscriptions.schedule import (
+    Component,
+    CouponFacts,
+    ItemFacts,
+    RevisionFacts,
+    SubscriptionFacts,
+    service_period_at,
+)
 from subscriptions.schedule.obligations import coupon_at
 
 
@@ -28,23 +36,36 @@ def rate_fee(
 
 
 def coupon_on(
-    sub: SubscriptionFacts, item: ItemFacts, start: datetime, end: datetime, share: tuple[int, int]
+    sub: SubscriptionFacts, item: ItemFacts, revision: RevisionFacts, start: datetime, end: datetime
 ) -> Coupon | None:
-    """The coupon that reduces the item's window `[start, end)`, which is `share` of its full period.
-
-    A fixed amount counts once a period: a change of plan in its middle divides it by time between both plans.
-    """
+    """The coupon that reduces the item's window `[start, end)`."""
     facts = coupon_at(item, start)
     if facts is None or facts.amount is None:
         return None if facts is None else Coupon(facts.code, facts.percentage)
-    begins = facts.carried_here and start == sub.start
-    ends = facts.carried_on and end == sub.end
-    return Coupon(facts.code, None, part_of(facts, share, sub.currency) if begins or ends else facts.amount)
+    return Coupon(facts.code, None, fixed_part(facts, facts.amount, sub, revision, start, end))
 
 
-def part_of(coupon: CouponFacts, share: tuple[int, int], currency: str) -> Decimal:
-    """What a coupon's fixed amount comes to in `share` of a period."""
-    return round_share(coupon.amount or ZERO, *share, currency)
+def fixed_part(
+    coupon: CouponFacts,
+    amount: Decimal,
+    sub: SubscriptionFacts,
+    revision: RevisionFacts,
+    start: datetime,
+    end: datetime,
+) -> Decimal:
+    """What of a coupon's fixed `amount`, which counts once a period, falls on the window `[start, end)`.
+
+    The windows into which a change of plan or of price, or a pause, divides a period share the amount by time. A
+    window that is all of the period in which the coupon counts takes the whole.
+    """
+    if revision.cadence is None or not sub.prorate:
+        return amount
+    period = service_period_at(sub, revision.cadence, start)
+    ends = period.nominal_end if sub.end is None or coupon.carried_on else min(period.nominal_end, sub.end)
+    counts = Period(max(period.start, coupon.start), ends)
+    if counts.is_empty or (start <= counts.start and end >= counts.end):
+        return amount
+    return round_share(amount, *fraction(Period(start, end), counts), sub.currency)
 
 
 def left_of(

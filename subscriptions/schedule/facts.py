@@ -40,7 +40,7 @@ class RevisionFacts:
 class CouponFacts:
     """A redeemed coupon: a percentage or an amount off every charge whose service starts in `[start, end)`.
 
-    `carried_here` says that it came from the subscription before, `carried_on` that its successor goes on with it.
+    `carried_on` says that the subscription's successor goes on with it.
     """
 
     code: str
@@ -48,7 +48,6 @@ class CouponFacts:
     amount: Decimal | None
     start: datetime
     end: datetime | None
-    carried_here: bool = False
     carried_on: bool = False
 
 

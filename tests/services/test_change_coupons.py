@@ -6,6 +6,7 @@ import pytest
 
 from core import clock
 from core.errors import Conflict
+from entitlements.models import UsageEvent
 from invoicing.services.continue_subscription import continue_subscription
 from invoicing.services.end_subscription import end_subscription
 from invoicing.services.pause_billing import pause_billing
@@ -15,7 +16,7 @@ from subscriptions.edits import AddItem
 from subscriptions.models import Coupon, CouponRedemption, Subscription
 from subscriptions.plan_terms import RateCardTerms
 from subscriptions.services.redeem_coupon import redeem_coupon
-from tests.make import at, flat_card
+from tests.make import at, flat_card, make_feature, make_meter, usage_card
 from tests.services.changes import (
     assert_books_are_clean,
     change,
@@ -261,3 +262,65 @@ def test_a_months_coupon_is_not_redeemed_again_on_a_year():
     successor = change(subscription, yearly, billing_anchor=at("2026-04-16")).successor
     with pytest.raises(Conflict, match="was redeemed on this item when it was billed by another cadence"):
         redeem(successor, "2026-04-17")
+
+
+FIVE_OFF = {"amount": Decimal(5), "currency": "EUR", "periods": None}
+
+
+def test_a_fixed_amount_is_divided_by_an_edit_as_by_a_change_of_plan():
+    """25.00 was paid, 12.50 come back; 45.00 is charged, less half of 5.00. May takes the whole 5.00 again."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), **FIVE_OFF)
+    card = RateCardTerms(key="base", name="Base", type="flat_fee", billing_cadence="P1M", price=fee("90.00"))
+    with clock.frozen_at(at("2026-04-16")):
+        revise_subscription(subscription=subscription, timing="immediate", edits=[AddItem("phase_1", card)])
+    run("2026-05-01")
+    assert totals() == ["25.00", "30.00", "85.00"]
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+def test_no_pause_wins_a_fixed_amount_twice():
+    """25.00 was paid, 12.50 come back and are charged again at once: 15.00 less half of 5.00."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), **FIVE_OFF)
+    for verb in (pause_billing, resume_billing):
+        with clock.frozen_at(at("2026-04-16")):
+            verb(subscription=Subscription.objects.get(pk=subscription.pk), timing="immediate")
+    run("2026-04-17")
+    assert totals() == ["25.00", "12.50"]
+    assert [gross for _, _, gross, _, _ in notes()] == ["12.50"]
+    assert_books_are_clean("2026-04-17T00:30")
+
+
+def test_usage_that_goes_on_over_a_change_of_plan_takes_a_fixed_amount_once():
+    """100 calls at 1.00 in each half of April: 5.00 off in all, 2.50 from each plan."""
+    feature = make_feature(key="calls", meter=make_meter())
+
+    def metered(key):
+        price = {"type": "unit", "amount": "1.00"}
+        return flat_plan(key, None, cards=(usage_card(key="base", name=key, feature=feature, price=price),))
+
+    subscription = subscribe_with(metered("basic"), **FIVE_OFF)
+    for day in ("2026-04-10", "2026-04-20"):
+        UsageEvent.objects.create(
+            source="test",
+            external_id=day,
+            type="usage",
+            subject="acme",
+            time=at(day),
+            data={"amount": "100"},
+            ingested_at=at(day),
+        )
+    change(subscription, metered("pro"))
+    run("2026-05-01")
+    assert totals() == ["97.50", "97.50"]
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+def test_a_first_period_that_is_short_takes_the_whole_fixed_amount():
+    """20 of 30 days of 30.00 less 5.00: 15.00. Half of its time is left on the 21st, and half of what was paid."""
+    Coupon.objects.create(code="C", **FIVE_OFF)
+    subscription = subscribe(flat_plan("basic", "30.00"), "2026-04-11", bill=False, billing_anchor=at("2026-04-01"))
+    redeem(subscription, "2026-04-11")
+    run("2026-04-11")
+    result = change(subscription, flat_plan("pro", "90.00"), "2026-04-21")
+    assert lines(result.invoice_ids[0]) == [("Pro fee", "27.50"), ("Unused part: Basic fee", "-7.50")]
+    assert totals() == ["15.00", "20.00"]

@@ -48,8 +48,7 @@ def subscription(terms, start=APRIL, end=None):
     coupons = ()
     if terms.coupon is not None:
         share, amount = (None if figure is None else Decimal(figure) for figure in terms.coupon)
-        carried = {"carried_here": start > APRIL, "carried_on": end is not None}
-        coupons = (CouponFacts("C", share, amount, APRIL, None, **carried),)
+        coupons = (CouponFacts("C", share, amount, APRIL, None, carried_on=end is not None),)
     discounts = Discounts(None if terms.off is None else Decimal(terms.off))
     revision = RevisionFacts(new_id(), start, end, CADENCES["P1M"], price, discounts, "Fee")
     quantities = tuple(QuantityAt(APRIL + timedelta(seconds=at), Decimal(seats)) for at, seats in terms.seats)
@@ -60,7 +59,7 @@ def subscription(terms, start=APRIL, end=None):
 def charge(sub):
     """The first window's components and net, as a close charges them at once."""
     window = next(iter(obligations(sub, since=sub.start, as_of=sub.start)))
-    coupon = coupon_on(sub, window.item, window.start, window.end, window.share)
+    coupon = coupon_on(sub, window.item, window.revision, window.start, window.end)
     return window, coupon, rate_fee(sub, window.revision, window.components, coupon).net
 
 
