@@ -2,15 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.core.cache import cache
+
+from core import clock
 from customers.models import BillingProfile, Customer
 from invoicing.choices import MoveVerdict
 from invoicing.models import MigrationItem, ProfileMigration
 from invoicing.services.preview_move import MOST_AT_ONCE, MoneyImpact, preview_move
 
 MOST_IN_TOTALS = 500
+KEPT_SECONDS = 60
 
 
 @dataclass(slots=True)
@@ -36,6 +41,7 @@ class Totals:
     shown: int
     of: int
     failures: int
+    at: datetime
 
     @property
     def is_cut(self) -> bool:
@@ -51,14 +57,24 @@ class Shown:
 
 
 def impact_totals(migration: ProfileMigration) -> Totals:
-    """The totals over the first `MOST_IN_TOTALS` customers that are not blocked."""
+    """The totals over the first `MOST_IN_TOTALS` customers that are not blocked, as of now or a minute ago: they take
+    as much as a close of these customers, and the page asks for them at each click on a filter."""
+    key = f"migration-impact:{migration.pk}:{migration.updated_at.isoformat()}"
+    kept: Totals | None = cache.get(key)
+    if kept is None:
+        kept = _totals(migration)
+        cache.set(key, kept, KEPT_SECONDS)
+    return kept
+
+
+def _totals(migration: ProfileMigration) -> Totals:
     movable = migration.items.exclude(verdict=MoveVerdict.BLOCKED)
     ids = list(movable.order_by("id").values_list("customer_id", flat=True)[:MOST_IN_TOTALS])
     count = len(ids) if len(ids) < MOST_IN_TOTALS else movable.count()
     impacts: list[MoneyImpact] = []
     for start in range(0, len(ids), MOST_AT_ONCE):
         impacts += preview_move(migration=migration, customer_ids=ids[start : start + MOST_AT_ONCE])
-    return Totals(_added_up(impacts), len(ids), count, sum(1 for impact in impacts if impact.cause))
+    return Totals(_added_up(impacts), len(ids), count, sum(1 for impact in impacts if impact.cause), clock.now())
 
 
 def _added_up(impacts: Iterable[MoneyImpact]) -> list[Total]:
