@@ -74,7 +74,8 @@ class Verb:
     can): the button is then disabled and says so, and a POST is refused. `asks` is the question on the page,
     `consequences` what the reader should know before they confirm. `effects` are the figures before and after, with
     what is typed in so far: the page asks for them again as the reader types. With a `review` (`review_many` for a bulk
-    action), the answers lead to a second page first, which shows what they would do. `form_many` asks where many are chosen. Tones: primary, plain, danger.
+    action), the answers lead to a second page first, which shows what they would do. `form_many` asks where many are
+    chosen. Tones: primary, plain, danger.
     """
 
     slug: str
