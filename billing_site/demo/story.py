@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from billing_site.demo import acts
+from billing_site.demo.bank import import_newest_statement
 from billing_site.demo.calendar import MONTHS, Calendar, later
 from billing_site.demo.cast import Cast
 from billing_site.demo.companies import COMPANIES, ENTERPRISE, TEAM, Company, Trait
@@ -18,6 +19,7 @@ from core.periods import parse_duration
 UNREVIEWED = timedelta(days=6)
 _TRIAL = parse_duration("P14D")
 _BACKDATED = timedelta(days=8)
+_STATEMENT_BEFORE = timedelta(hours=2)
 _UNREADABLE_AFTER = timedelta(days=3)
 
 
@@ -29,6 +31,7 @@ def steps(calendar: Calendar, cast: Cast, profiles: Profiles) -> list[Step]:
         *_desk(calendar, cast),
         *moves(calendar, cast),
         Step(calendar.day(6, 12), cast.product, acts.retire_text_messages),
+        Step(calendar.end - _STATEMENT_BEFORE, cast.clerk, partial(import_newest_statement, "clerk")),
     ]
     return sorted((step for step in told if step.at <= calendar.present), key=lambda step: step.at)
 

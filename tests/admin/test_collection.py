@@ -13,6 +13,7 @@ from invoicing.services.record_payment import record_payment
 from invoicing.services.write_off import write_off
 from tests.admin.billed import START, make_issued
 from tests.admin.desk import list_url, page_url, said, verb_url
+from tests.admin.test_lists import queries
 from tests.books.command import run_check
 from tests.make import at
 
@@ -201,3 +202,22 @@ def test_a_charge_that_waits_for_the_customer_holds_the_plan(clerk):
     assert "The customer must confirm it with their bank" in page
     assert "The plan stands still until the charge above has ended." in page
     assert page.count(">Stands still<") == 3
+
+
+def test_the_page_asks_the_same_for_thirty_payments_as_for_three(approver):
+    invoice = make_unpaid()
+
+    def receive(count):
+        with clock.frozen_at(START):
+            for number in range(count):
+                record_payment(
+                    invoice=invoice, amount=Decimal("1.00"), received_at=START, reference=f"R{number}", settled_too=True
+                )
+
+    receive(3)
+    few = queries(approver, page_url(invoice))
+    receive(27)
+    assert queries(approver, page_url(invoice)) == few
+    assert few <= 18
+    assert queries(approver, verb_url(invoice, "record-payment")) <= 12
+    assert queries(approver, verb_url(invoice, "write-off")) <= 12

@@ -16,7 +16,7 @@ from core.outbox.models import OutboxMessage
 from customers.models import Customer
 from entitlements.models import UsageEvent
 from invoicing.choices import InvoiceStatus, RunStatus
-from invoicing.models import BillingRun, Invoice, InvoiceLine, ParkedCustomer, Payment, ProfileMigration
+from invoicing.models import BankStatement, BillingRun, Invoice, InvoiceLine, ParkedCustomer, Payment, ProfileMigration
 from invoicing.selectors import due_customers
 from invoicing.services.run_due import run_due
 from subscriptions.models import CouponRedemption, Plan, QuantityChange, QuantityReport, Subscription
@@ -93,6 +93,11 @@ def test_the_company_is_as_promised_and_seeding_it_again_changes_nothing():
     parked = ParkedCustomer.objects.filter(released_at__isnull=True)
     assert Counter(parked.values_list("cause_code", flat=True)) == {"meter_deleted": 2, "unreadable_events": 1}
     assert Payment.objects.filter(app__type="bank_transfer").exists()
+    statement = BankStatement.objects.get()
+    found = set(statement.rows.values_list("match", flat=True))
+    assert (statement.status, statement.imported_by) == ("review", "clerk")
+    assert {"exact", "unmatched", "outgoing"} <= found
+    assert not statement.rows.filter(payment__isnull=False).exists()
 
     # What customers did with their subscriptions.
     assert UsageEvent.objects.count() > 5_000
