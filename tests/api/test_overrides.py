@@ -10,6 +10,8 @@ from core.ids import to_text
 from customers.models import BillingApp, CustomerOverride, Supplier
 from customers.services.archive_profile import archive_profile
 from invoicing.gateways import GATEWAYS, CheckProblem, PaymentMethodCheck
+from invoicing.services import override_billing
+from invoicing.services.make_default_profile import make_default_profile as make_another_default
 from tests.admin.billed import START, enterprise, make_draft, make_issued, run_close, subscribe
 from tests.api.client import data, fields_at_fault, refused
 from tests.make import at, make_customer, make_default_profile, make_excess_plan
@@ -196,6 +198,26 @@ class TestMoves:
             for refusal in (api.delete(url(customer)), api.put(url(customer), {})):
                 assert "stays on “Enterprise” and was not moved to “Default”" in refused(refusal, 412)["detail"]
         assert CustomerOverride.objects.get().billing_profile == profile
+
+    def test_who_unpins_while_the_default_is_switched_is_asked_to_try_again(self, api, cards, monkeypatch):
+        """Not the app of the new default was asked, so nobody knows whether it could collect."""
+        customer = subscribe(make_excess_plan())
+        pin(api, customer, enterprise())
+        ask = override_billing._ask
+
+        def ask_and_be_overtaken(*args):
+            answers = ask(*args)
+            make_another_default(profile=cards, reason="In between")
+            return answers
+
+        monkeypatch.setattr(override_billing, "_ask", ask_and_be_overtaken)
+        problem = refused(api.put(url(customer), {}), 409)
+        assert problem["detail"] == (
+            "“Default” was the default profile a moment ago, and is not any more. Nothing was changed: try again."
+        )
+        assert CustomerOverride.objects.get().billing_profile.name == "Enterprise"
+        monkeypatch.setattr(override_billing, "_ask", ask)
+        assert "No customer id at “Cards” is known" in refused(api.delete(url(customer)), 412)["detail"]
 
 
 class TestListing:

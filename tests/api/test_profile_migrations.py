@@ -7,6 +7,7 @@ from core.ids import to_text
 from customers.models import BillingApp, CustomerOverride
 from invoicing.models import ProfileMigration
 from invoicing.services.work_migration_shard import work_off_migration
+from tests.admin.desk import make_staff
 from tests.api.client import Api, data, fields_at_fault, refused
 from tests.make import make_customer, make_default_profile, make_plan
 from tests.moving import MOVE, make_card_profile, make_customers
@@ -132,6 +133,20 @@ def test_a_second_key_approves_a_large_one(api, old, new, customers, settings):
     data(api.post(f"{url}/check"))
     assert "somebody else must approve it" in refused(api.post(f"{url}/approve"), 403)["detail"]
     assert data(Api().post(f"{url}/approve"))["status"] == "approved"
+
+
+def test_two_keys_of_one_user_are_one_person(old, new, customers, settings):
+    settings.MIGRATION_TWO_PERSON_ABOVE = 3
+    ada, bob = make_staff("Billing admin", "ada"), make_staff("Billing admin", "bob")
+    first, second, other = Api(), Api(), Api()
+    for api, user in ((first, ada), (second, ada), (other, bob)):
+        api.key.created_by = user
+        api.key.save()
+    url = drafted(first, old, new)
+    data(first.post(f"{url}/check"))
+    assert "somebody else must approve it" in refused(second.post(f"{url}/approve"), 403)["detail"]
+    assert ProfileMigration.objects.get().status == "checked"
+    assert data(other.post(f"{url}/approve"))["status"] == "approved"
 
 
 def test_bad_input_is_named_and_nothing_is_stored(api, old, new):

@@ -106,7 +106,7 @@ def check_and_approve(company):
     for n in NO_CARD:
         company.at_new.add_customer(f"cus_{n}", method=None)
     for n in EXPIRED:
-        company.at_new.add_customer(f"cus_{n}", method=f"pm_{n}", expires=(2, 2026))
+        company.at_new.add_customer(f"cus_{n}", method=f"pm_{n}", expires=(2, 2020))
     for n in USD:
         company.at_new.add_customer(f"cus_{n}", method=f"pm_{n}", currency="usd")
     with on("2026-03-18"):
