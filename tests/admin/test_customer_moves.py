@@ -109,6 +109,7 @@ class TestPins:
             assert 'name="answered" value="yes"' in asked
             assert "See what changes" in asked
             page = clerk.post(list_url(Customer), chosen | answers | {"answered": "yes"}).content.decode()
+            assert "Pin to profile: 2 of 3 customers?" in page
             assert "2 of 3 can be billed by “Enterprise”" in page
             assert [cells(page, customer.name)[2] for customer in customers] == ["Ready", "Blocked", "Ready"]
             assert CustomerOverride.objects.count() == 0

@@ -152,7 +152,8 @@ def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Revie
             }
         )
     why_not = "All of them are blocked." if rows and blocked == len(rows) else ""
-    context = {"rows": rows, "target": target, "blocked": blocked, "movable": len(rows) - blocked}
+    movable = len(rows) - blocked
+    context = {"rows": rows, "target": target, "blocked": blocked, "movable": movable, "possible": movable}
     return Review("backoffice/review_moves.html", context, why_not)
 
 

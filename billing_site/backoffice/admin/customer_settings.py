@@ -32,6 +32,7 @@ class CustomerSettings(CustomerAdmin):
             raise PermissionDenied
         terms, override = terms_of([customer.pk])[customer.pk], override_of(customer)
         pinned = bool(override and override.billing_profile_id)
+        known = CustomerAppData.objects.filter(customer=customer, external_id__isnull=False).select_related("app")
         context = {
             "title": f"Effective settings of {customer}",
             "customer": customer,
@@ -40,7 +41,7 @@ class CustomerSettings(CustomerAdmin):
             "origin": f"pin: {terms.profile}" if pinned else "default profile",
             "rows": _rows(request, customer, terms, override),
             "drafts": drafts_of(customer),
-            "apps": list(CustomerAppData.objects.filter(customer=customer).select_related("app").order_by("app__name")),
+            "apps": list(known.order_by("app__name")),
             "buttons": buttons_of(request, customer, (*MOVES, *SETTINGS_VERBS)),
             "back": admin_url(customer),
         }
