@@ -155,7 +155,9 @@ def test_who_is_pinned_stands_with_the_act_that_pinned_them(auditor, clerk):
 def test_who_is_pinned_is_exported_whole(auditor, clerk):
     profile = enterprise()
     clerk.do(make_customer(), "pin", profile=str(profile.pk), reason="=SUM(A1)")
-    lines = b"".join(auditor.get(pinned_url(profile, csv=True)).streaming_content).decode().splitlines()
+    response = auditor.get(pinned_url(profile, csv=True))
+    assert response["Content-Disposition"] == 'attachment; filename="pinned-to-enterprise.csv"'
+    lines = b"".join(response.streaming_content).decode().splitlines()
     assert len(lines) == 2
     cells = lines[1].split(",")
     assert cells[:5] == ["Acme", "acme", "billing@acme.example", "EUR", ""]

@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
+from django.utils.text import slugify
 
 from billing_site.backoffice.profile_reach import open_drafts, pinned_customers, pinned_since, reach_of
 from core.admin.display import admin_url
@@ -84,7 +85,7 @@ class ProfilePages(BillingProfileAdmin):
     def pinned_csv(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         profile = self.readable(request, object_id)
         without_pin = "unpinned" in request.GET and profile.is_default
-        filename = f"{'following' if without_pin else 'pinned-to'}-{profile.pk}.csv"
+        filename = f"{'following' if without_pin else 'pinned-to'}-{slugify(profile.name) or profile.pk}.csv"
         return csv_response(filename, _COLUMNS, _cells(profile, without_pin))
 
     def readable(self, request: HttpRequest, object_id: str) -> BillingProfile:
