@@ -15,7 +15,10 @@ BATCH_SIZE = 500
 
 
 def mark_overdue(*, as_of: datetime) -> int:
-    """Mark every invoice that was due by `as_of` and still has something due; returns how many were marked."""
+    """Mark every invoice that was due by `as_of` and still has something due; returns how many were marked.
+
+    Their customers are reminded, but for those whose money was given back past us.
+    """
     marked = 0
     while done := _mark_batch(as_of):
         marked += done
@@ -49,6 +52,8 @@ def _mark_batch(as_of: datetime) -> int:
                 dedupe_key=f"invoice-overdue:{to_text(invoice.id)}",
             )
             for invoice in invoices
+            # Who was given the money back is not told to pay: staff decide what becomes of the invoice.
+            if not invoice.refunded
         ]
     )
     return len(invoices)

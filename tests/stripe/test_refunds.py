@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from django.core import mail
 
 from core import clock
 from core.audit.models import AuditEntry
@@ -11,6 +12,7 @@ from invoicing.models import BalanceEntry, Refund
 from invoicing.services.collect_invoice import collect_invoice
 from invoicing.services.record_payment import record_payment
 from invoicing.services.refund import refund_invoice, send_refunds
+from invoicing.services.run_due import run_due
 from tests.admin.billed import START
 from tests.api.client import data, refused
 from tests.make import at
@@ -134,6 +136,16 @@ class TestByHand:
         collect()
         assert fake.charged("cus_1") == [5000, 2000]
         assert state(paid) == ("paid", "70.00", "0.00")
+        check_books()
+
+    def test_it_is_overdue_in_time_and_the_customer_is_not_told_to_pay(self, paid, fake, tell):
+        fake.refund_by_hand("pi_1", 5000)
+        tell()
+        with clock.frozen_at(at("2026-04-20")):
+            run_due(as_of=at("2026-04-20"))
+        assert state(paid) == ("overdue", "50.00", "50.00")
+        assert not [message for message in mail.outbox if "INV-000001 is overdue" in message.subject]
+        assert fake.charged("cus_1")[:1] == [5000]
         check_books()
 
     def test_two_refunds_are_two(self, paid, fake, tell):

@@ -1,12 +1,15 @@
 """What Stripe tells us: signed, once, in any order; and what is refused."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from core.ids import to_text
+from core.testclock.models import ClockSetting
 from invoicing.models import Payment, StripeEvent
 from invoicing.services.connect_stripe import install_stripe
+from tests.admin.billed import START
 from tests.api.client import data, refused
 from tests.stripe.desk import check_books, collect, issued, state
 
@@ -97,3 +100,18 @@ def test_a_payment_method_that_is_removed_at_stripe_is_forgotten(app, fake, hear
     data(hear(fake.event("payment_method.detached", {"id": "pm_9"})))
     row.refresh_from_db()
     assert row.data == {}
+
+
+def test_events_that_come_at_the_same_time_are_booked_once(app, fake, live_server):
+    """As Stripe sends them: to the running server, several deliveries of several events at once."""
+    invoice = issued(app, fake, "action")
+    ClockSetting.objects.create(now=START)
+    collect()
+    fake.webhook, fake.webhook_secret = f"{live_server.url}/api/v1/apps/{to_text(app.pk)}/stripe/webhook", "whsec_1"
+    waiting = fake.event("payment_intent.requires_action", fake.intents["pi_1"])
+    confirmed = [confirm(fake), confirm(fake)]
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(fake.send, [confirmed[0], waiting, confirmed[1]] * 3)) == {200}
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    assert StripeEvent.objects.count() == 3
+    check_books()
