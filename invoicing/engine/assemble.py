@@ -24,7 +24,7 @@ from invoicing.engine.documents import (
 from invoicing.engine.fees import coupon_on, left_of, rate_fee
 from invoicing.engine.load import LoadedCustomer
 from invoicing.engine.plan import Plan, PlannedLine
-from invoicing.engine.quantities import Quantity
+from invoicing.engine.quantities import Quantity, WindowKey
 from invoicing.engine.room import Room
 from invoicing.engine.taxation import find_tax_terms, tax_document
 from invoicing.errors import CannotBill
@@ -50,14 +50,17 @@ def close_customer(
     taken = {id(line) for line, _ in due}
     close.gathering = [line for line in plan.lines if id(line) not in taken and line.on_draft is None]
     by_currency: dict[str, list[RatedDocumentLine]] = {}
-    for line, quantity in due:
+    nets: dict[WindowKey, Decimal] = {}
+    # In order of time: a minimum or a maximum asks what the period's earlier windows came to, also in this very close.
+    for line, quantity in sorted(due, key=lambda each: each[0].obligation.start):
         if quantity is not None and quantity.quantity is None and _can_still_be_reported(loaded, line, as_of):
             quantity = quantity._replace(quantity=ZERO)
         if quantity is not None and quantity.quantity is None:
             close.unreported.append(line)
             close.notes.append(f"{_what(line)}: nothing was reported for {_span(line)}, so there is nothing to bill.")
             continue
-        rated = rate_line(line, quantity)
+        rated = rate_line(line, None if quantity is None else quantity.after(nets))
+        nets[line.obligation.key] = rated.net
         if rated.net < 0 and line.amends is not None:
             close.dropped.append(line)
             close.notes.append(

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from core import clock
@@ -15,7 +16,7 @@ from invoicing.engine.assemble import rate_line, status_after_collection
 from invoicing.engine.close import as_cause
 from invoicing.engine.documents import RatedDocumentLine
 from invoicing.engine.plan import PlannedLine
-from invoicing.engine.quantities import feature_of, quantities_of
+from invoicing.engine.quantities import WindowKey, feature_of, quantities_of
 from invoicing.engine.redraft import drop_lines, redraft, retax
 from invoicing.engine.state import Billed, BilledLine
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
@@ -103,16 +104,19 @@ def _rerate(
     )
     rated: list[tuple[uuid.UUID, RatedDocumentLine]] = []
     unreported: list[InvoiceLine] = []
-    for (line, found), quantity in zip(planned, quantities, strict=True):
+    nets: dict[WindowKey, Decimal] = {}
+    in_time = sorted(zip(planned, quantities, strict=True), key=lambda each: each[0][1].obligation.start)
+    for (line, found), quantity in in_time:
         if quantity.quantity is None:
             unreported.append(line)
             continue
         try:
-            document_line = rate_line(found, quantity)
+            document_line = rate_line(found, quantity.after(nets))
         except Exception as error:  # noqa: BLE001 - one draft that can't be rated must not stop the others
             failures[line.invoice_id] = as_cause(error, line.invoice.customer_id)
             continue
         document_line.id = line.id
+        nets[found.obligation.key] = document_line.net
         rated.append((line.invoice_id, document_line))
     redraft([entry for entry in rated if entry[0] not in failures], now=clock.now())
     return failures, [line for line in unreported if line.invoice_id not in failures]

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import NamedTuple
 
 from core.money import ZERO
@@ -16,12 +17,17 @@ from invoicing.errors import CannotBill
 from invoicing.models import InvoiceLine
 from subscriptions.facts import Report, reports_of
 
+# A window of an item: the item's id, and its start.
+WindowKey = tuple[uuid.UUID, datetime]
+NO_NETS: Mapping[WindowKey, Decimal] = MappingProxyType({})
+
 
 class Quantity(NamedTuple):
     """What a usage line is billed for (None: nothing was reported), and how many events it came from.
 
-    `earlier` is what the same period had used before the line's window, `earlier_net` what was billed for that. A
-    metered quantity knows how it was read (`reading`, by the meter `meter_key`), a reported one when.
+    `earlier` is what the same period had used before the line's window, `earlier_nets` what was billed for that, window
+    by window, where a minimum or a maximum asks for it. A metered quantity knows how it was read (`reading`, by the
+    meter `meter_key`), a reported one when.
     """
 
     quantity: Decimal | None
@@ -31,7 +37,17 @@ class Quantity(NamedTuple):
     meter_key: str = ""
     reported_at: datetime | None = None
     earlier: Decimal = ZERO
-    earlier_net: Decimal = ZERO
+    earlier_nets: Mapping[WindowKey, Decimal] = NO_NETS
+
+    @property
+    def earlier_net(self) -> Decimal:
+        return sum(self.earlier_nets.values(), ZERO)
+
+    def after(self, nets: Mapping[WindowKey, Decimal]) -> "Quantity":
+        """The same where earlier windows were rated anew, together with this one, and came to `nets`."""
+        if not self.earlier_nets:
+            return self
+        return self._replace(earlier_nets={key: nets.get(key, net) for key, net in self.earlier_nets.items()})
 
     @property
     def metered(self) -> bool:
@@ -87,7 +103,7 @@ def quantities_of(
     reports = _reports([lines[index][0] for index in reported])
     found: list[Quantity] = []
     for index, (line, _) in enumerate(lines):
-        net = earlier_nets.get(id(line), ZERO)
+        nets = earlier_nets.get(id(line), NO_NETS)
         if index in readings:
             reading, meter_key = readings[index]
             whole, before_it = usage[2 * index], usage.get(2 * index + 1, NO_USAGE)
@@ -99,7 +115,7 @@ def quantities_of(
                     reading=reading,
                     meter_key=meter_key,
                     earlier=before_it.quantity,
-                    earlier_net=net,
+                    earlier_nets=nets,
                 )
             )
         else:
@@ -108,9 +124,9 @@ def quantities_of(
             before_said = (reports.get((use.item_id, use.start, use.end)) for use in window.earlier)
             earlier = sum((report.quantity for report in before_said if report is not None), ZERO)
             if said is None:
-                found.append(Quantity(None, earlier=earlier, earlier_net=net))
+                found.append(Quantity(None, earlier=earlier, earlier_nets=nets))
             else:
-                found.append(Quantity(said.quantity, reported_at=said.reported_at, earlier=earlier, earlier_net=net))
+                found.append(Quantity(said.quantity, reported_at=said.reported_at, earlier=earlier, earlier_nets=nets))
     return found
 
 
@@ -135,8 +151,8 @@ def _reports(lines: Sequence[PlannedLine]) -> dict[_Window, Report]:
     return found
 
 
-def _earlier_nets(lines: Sequence[PlannedLine]) -> dict[int, Decimal]:
-    """What was billed for the time before each line's window, where a minimum or a maximum asks for it."""
+def _earlier_nets(lines: Sequence[PlannedLine]) -> dict[int, dict[WindowKey, Decimal]]:
+    """What was billed for each window before each line's, in its period, where a minimum or a maximum asks for it."""
     asking = [
         line
         for line in lines
@@ -152,6 +168,8 @@ def _earlier_nets(lines: Sequence[PlannedLine]) -> dict[int, Decimal]:
     ).values_list("item_id", "period_start", "amount", "charges_total", "discounts_total")
     nets = {(item_id, start): amount + charges - discounts for item_id, start, amount, charges, discounts in rows}
     return {
-        id(line): sum((nets.get((use.item_id, use.start), ZERO) for use in line.obligation.earlier), ZERO)
+        id(line): {
+            (use.item_id, use.start): nets.get((use.item_id, use.start), ZERO) for use in line.obligation.earlier
+        }
         for line in asking
     }

@@ -13,7 +13,7 @@ from subscriptions.item_update import ItemUpdate
 from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.services.change_quantity import change_quantity
 from subscriptions.services.report_quantity import report_quantity
-from tests.make import at, flat_card, make_feature, make_meter, usage_card
+from tests.make import at, flat_card, make_default_profile, make_feature, make_meter, usage_card
 from tests.services.changes import assert_books_are_clean, change, fee, flat_plan, lines, money, run, subscribe
 
 pytestmark = pytest.mark.django_db
@@ -246,3 +246,40 @@ def test_seats_that_were_planned_for_later_stay_planned():
     assert lines(result.invoice_ids[0]) == [("Seats", "25.00"), ("Unused part: Seats", "-25.00")]
     run("2026-05-01")
     assert InvoiceLine.objects.filter(invoice__number="INV-000003").get().amount == 80
+
+
+@pytest.mark.parametrize(
+    ("commitment", "billed"),
+    [
+        # 60 + 20 of a minimum of 100: 20 are made up for, once.
+        ({"minimumAmount": "100.00"}, ["60.00", "40.00"]),
+        # 60 + 20, but 70 at most.
+        ({"maximumAmount": "70.00"}, ["60.00", "10.00"]),
+    ],
+)
+def test_commitments_hold_for_the_period_when_a_late_close_bills_both_of_its_windows(calls, commitment, billed):
+    """The change of the 16th is said on the 10th, and nothing is billed until May."""
+    price = {"type": "unit", "amount": "1.00"} | commitment
+    subscription = subscribe(metered_plan("basic", calls, price=price))
+    use("2026-04-05", "60")
+    use("2026-04-20", "20")
+    change(subscription, metered_plan("pro", calls, price=price), "2026-04-10", timing=at("2026-04-16"))
+    run("2026-05-01")
+    assert [amount for _, _, amount in usage_lines()] == billed
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+def test_usage_that_comes_late_for_one_window_on_a_draft_counts_against_the_minimum_of_the_next(calls):
+    """60 + 20 of a minimum of 100 on the draft; another 30 of the first window come before it is collected."""
+    make_default_profile(collection_interval="P2D")
+    price = {"type": "unit", "amount": "1.00", "minimumAmount": "100.00"}
+    subscription = subscribe(metered_plan("basic", calls, price=price))
+    use("2026-04-05", "60")
+    use("2026-04-20", "20")
+    change(subscription, metered_plan("pro", calls, price=price), "2026-04-10", timing=at("2026-04-16"))
+    run("2026-05-01")
+    assert usage_lines() == []
+    use("2026-04-06", "30")
+    run("2026-05-03")
+    assert [amount for _, _, amount in usage_lines()] == ["90.00", "20.00"]
+    assert_books_are_clean("2026-05-03T00:30")
