@@ -35,6 +35,7 @@ def change_review(result: ChangeResult, *, notes: Sequence[str] = (), why_not: s
         "change": result,
         "zone": subscription.time_zone,
         "lines": result.lines,
+        "credited": result.credited,
         "sums": _sums(result),
         "notes": said,
         "bills_nothing": not result.lines and not result.credit_note_total,

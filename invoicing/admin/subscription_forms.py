@@ -15,10 +15,10 @@ from unfold.widgets import (
 
 from core import clock
 from core.admin.verbs import ReasonForm
-from core.admin.words import local_time, moment_text, rhythm_words
+from core.admin.words import local_time, moment_text, quantity_text, rhythm_words
 from subscriptions.choices import UsageOnChange
 from subscriptions.models import AddOn, ItemRevision, Plan, Subscription
-from subscriptions.selectors import plans_on_sale
+from subscriptions.selectors import plans_on_sale, quantity_at
 from subscriptions.timing import IMMEDIATE, NEXT_BILLING_CYCLE, Timing, moment_of
 
 # What was seen is what is done, as of the same moment; but not hours later.
@@ -32,6 +32,8 @@ class SubscriptionForm(ReasonForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.subscription: Subscription = self.initial["subscription"]
+        # The first question comes first, not the reason.
+        self.fields["reason"].widget.attrs.pop("autofocus", None)
 
 
 class WhenForm(SubscriptionForm):
@@ -122,9 +124,13 @@ class ItemForm(SubscriptionForm):
         if self.flat_only:
             rows = rows.filter(price__type="flat", item__purchase=None, billing_cadence__isnull=False)
         self.fields["item"].choices = [  # type: ignore[attr-defined]
-            (row.item.running_number, f"{row.item.running_number}. {row.name}")
+            (row.item.running_number, self._label(row))
             for row in rows.select_related("item").order_by("item__running_number")
         ]
+
+    def _label(self, row: ItemRevision) -> str:
+        now = f", now {quantity_text(quantity_at(row.item, clock.now()))}" if self.flat_only else ""
+        return f"{row.item.running_number}. {row.name}{now}"
 
     def clean_item(self) -> int:
         return int(self.cleaned_data["item"])

@@ -207,6 +207,21 @@ class ChangeLineSerializer(WireSerializer):
         return PeriodSerializer({"start": line.period_start, "end": line.period_end}).data
 
 
+class CreditedLineSerializer(WireSerializer):
+    """`amount` is net of tax, positive: what a credit note over the invoice `over` gives back."""
+
+    name = TextField()
+    over = TextField()
+    period = serializers.SerializerMethodField()
+    amount = MoneyField()
+    taxes_total = MoneyField()
+    total = MoneyField()
+
+    @extend_schema_field(PeriodSerializer)
+    def get_period(self, line: Any) -> dict[str, Any]:
+        return PeriodSerializer({"start": line.period_start, "end": line.period_end}).data
+
+
 class ChangePreviewSerializer(WireSerializer):
     """Credit and charge are net; what is due now is gross, after the customer's balance; so is the next amount, before
     it. `dueBefore` is what is left to pay of what was due without the change: it is billed first, on an invoice of its
@@ -221,3 +236,4 @@ class ChangePreviewSerializer(WireSerializer):
     next_amount = MoneyField()
     currency = CurrencyField()
     lines = ChangeLineSerializer(many=True)
+    credited = CreditedLineSerializer(many=True)

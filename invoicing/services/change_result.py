@@ -10,7 +10,7 @@ from core import clock
 from core.money import ZERO, round_money
 from invoicing.choices import LineKind
 from invoicing.engine.close import compute, due_by
-from invoicing.engine.documents import CreditLine, CustomerClose, InvoiceDocument, RatedDocumentLine
+from invoicing.engine.documents import CreditLine, CreditNoteDocument, CustomerClose, InvoiceDocument, RatedDocumentLine
 from invoicing.models import CreditNote, Invoice
 from invoicing.services.close_customers import parked_customer
 from subscriptions.models import Subscription
@@ -32,13 +32,27 @@ class ChangeLine:
 
 
 @dataclass(frozen=True, slots=True)
+class CreditedLine:
+    """What a credit note gives back of one line of the invoice `over`: net, tax and gross, positive."""
+
+    name: str
+    over: str
+    period_start: datetime
+    period_end: datetime
+    amount: Decimal
+    taxes_total: Decimal
+    total: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeResult:
     """What came of a change, or would.
 
     `credit_amount` is all that comes back, `charge_amount` all that is charged now, both net. `due_now` is what is left
     to pay on the invoice, gross and after the customer's balance; `credit_note_total` (gross) what its charges could
     not take. `due_before` is what is left to pay of what was due without the change; it is billed apart. `next_amount`
-    is the gross total at the next billing, with what is known now.
+    is the gross total at the next billing, with what is known now. `lines` are those of the invoice, `credited` those
+    of credit notes.
     """
 
     subscription: Subscription
@@ -52,6 +66,7 @@ class ChangeResult:
     next_amount: Decimal
     due_before: Decimal = ZERO
     lines: tuple[ChangeLine, ...] = ()
+    credited: tuple[CreditedLine, ...] = ()
     invoice_ids: tuple[uuid.UUID, ...] = ()
 
 
@@ -92,6 +107,7 @@ def change_result(
         next_amount=round_money(next_amount, currency),
         due_before=_due(earlier.invoices if earlier is not None else [], currency),
         lines=tuple(_line(entry) for entry in entries),
+        credited=_credited(notes),
         invoice_ids=tuple(document.id for document in documents),
     )
 
@@ -100,6 +116,23 @@ def _due(documents: Sequence[InvoiceDocument], currency: str) -> Decimal:
     """What is left to pay on those of the invoices that are in `currency`."""
     invoices = Invoice.objects.filter(pk__in=[document.id for document in documents], currency=currency)
     return round_money(sum(invoices.values_list("due", flat=True), ZERO), currency)
+
+
+def _credited(notes: Sequence[CreditNoteDocument]) -> tuple[CreditedLine, ...]:
+    numbers = dict(Invoice.objects.filter(pk__in=[n.invoice_id for n in notes]).values_list("pk", "number"))
+    return tuple(
+        CreditedLine(
+            name=part.name,
+            over=numbers[note.invoice_id] or "",
+            period_start=part.start,
+            period_end=part.end,
+            amount=part.amount,
+            taxes_total=part.totals()["taxes_total"],
+            total=part.totals()["total"],
+        )
+        for note in notes
+        for part in note.parts
+    )
 
 
 def _next_billing(customer_id: uuid.UUID, changed: Collection[uuid.UUID]) -> tuple[datetime | None, Decimal]:
@@ -131,7 +164,7 @@ def _line(entry: RatedDocumentLine | CreditLine) -> ChangeLine:
     totals = entry.totals()
     if isinstance(entry, CreditLine):
         part = entry.unused
-        name, kind, item = f"Unused part: {part.revision.name}", LineKind.CREDIT, part.item
+        name, kind, item = part.name, LineKind.CREDIT, part.item
         start, end = part.start, part.end
     else:
         planned = entry.planned

@@ -103,6 +103,7 @@ def test_a_downgrade_waits_for_the_next_cycle_and_is_unscheduled(clerk, basic):
 def test_a_cancelation_at_once_shows_the_credit_note(clerk, basic):
     messages, page = confirmed(clerk, basic, "cancel", timing="immediate")
     assert "17.85 EUR comes back by credit note" in page
+    assert "Unused part: Basic fee over INV-000001 16 Apr 2026 00:00 UTC to 1 May 2026 00:00 UTC 15.00 EUR 2.85" in page
     assert "Nothing is billed after that." in page
     assert messages == ["Basic ends on 16 Apr 2026 00:00 UTC."]
     assert notes() == [("CN-000001", "15.00", "17.85", "0.00", "17.85")]
@@ -136,6 +137,8 @@ def test_a_quantity_counts_now_or_from_the_next_billing_date(clerk, db):
     plan = make_plan(cards=(flat_card(key="seats", name="Seats", price=fee("10.00")),))
     subscription = subscribe(plan, quantities={"seats": Decimal(5)})
     answers = {"item": "1", "quantity": "8", "tell": "on"}
+    with clock.frozen_at(at(ON)):
+        assert "1. Seats, now 5" in clerk.read(verb_url(subscription, "change-quantity"))
     page = text_of(seen(clerk, subscription, "change-quantity", counts="next", **answers))
     assert "Nothing is billed now." in page
     assert "on 1 May 2026 00:00 UTC 80.00 EUR" in page

@@ -89,6 +89,16 @@ def test_a_cancelation_is_immediate_unless_it_says_otherwise(api):
     subscription = subscribe(flat_plan("basic", "30.00"))
     preview = data(post(api, subscription, "preview-change"))
     assert (preview["creditNoteTotal"], preview["lines"], "nextBillingAt" in preview) == ("15.00", [], False)
+    assert preview["credited"] == [
+        {
+            "name": "Unused part: Basic fee",
+            "over": "INV-000001",
+            "period": {"from": "2026-04-16T00:00:00Z", "to": "2026-05-01T00:00:00Z"},
+            "amount": "15.00",
+            "taxesTotal": "0.00",
+            "total": "15.00",
+        }
+    ]
     shown = data(post(api, subscription, "cancel"))
     assert (shown["status"], shown["activeTo"]) == ("inactive", "2026-04-16T00:00:00Z")
     refused(post(api, subscription, "cancel"), 412)

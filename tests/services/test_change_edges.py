@@ -239,6 +239,15 @@ def test_a_new_price_from_the_second_of_the_last_boundary_on_replaces_the_whole_
     assert_books_are_clean("2026-05-03T00:30")
 
 
+def test_an_edit_prorates_every_seat(db):
+    """5 seats at 10.00, from the 16th at 20.00: half of 50.00 comes back, half of 100.00 is charged."""
+    plan = make_plan(cards=(flat_card(key="seats", name="Seats", price=fee("10.00")),))
+    subscription = subscribe(plan, quantities={"seats": Decimal(5)})
+    result = edit(subscription, "2026-04-16", AddItem("phase_1", card("seats", "20.00")))
+    assert lines(result.invoice_ids[-1]) == [("Seats", "50.00"), ("Unused part: Seats", "-25.00")]
+    assert money(result.next_amount) == "100.00"
+
+
 def test_what_has_not_begun_is_edited_before_its_start(db):
     """From 1 May at 30.00, then agreed at 90.00: nothing is billed before, and only that."""
     with clock.frozen_at(at("2026-04-10")):
