@@ -1,6 +1,6 @@
 """Verbs: what staff can do to a row, one permission each. A verb opens a page that asks, and only its POST acts."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +75,7 @@ class Verb:
     `consequences` what the reader should know before they confirm. `effects` are the figures before and after, with
     what is typed in so far: the page asks for them again as the reader types. With a `review` (`review_many` for a bulk
     action), the answers lead to a second page first, which shows what they would do. `form_many` asks where many are
-    chosen. Tones: primary, plain, danger.
+    chosen, `in_all` says what they come to. Tones: primary, plain, danger.
     """
 
     slug: str
@@ -87,6 +87,7 @@ class Verb:
     shows: Callable[[Any], bool] = lambda obj: True
     consequences: Callable[[Any], list[str]] = lambda obj: []
     effects: Callable[[Any, Mapping[str, Any]], list[Effect]] = lambda obj, answers: []
+    in_all: Callable[[Sequence[Any]], str] = lambda objs: ""
     form: type[forms.Form] = ReasonForm
     form_many: type[forms.Form] | None = None
     initial: Callable[[Any], dict[str, Any]] = lambda obj: {}
@@ -213,16 +214,17 @@ class VerbAdmin(ModelAdmin):
             }
             return self._page(request, "admin/bulk_result.html", context)
         refused = [(obj, why) for obj in chosen if (why := verb.why_not(request, obj))]
+        refused_ids = {obj.pk for obj, _ in refused}
         review: Review | None = None
         if answered and verb.review_many is not None and form.is_valid():
-            refused_ids = {obj.pk for obj, _ in refused}
             review = _reviewed(form, verb.review_many, request, [obj for obj in chosen if obj.pk not in refused_ids])
         context = {
             "title": f"{verb.label}: {len(chosen)} {self.opts.verbose_name_plural}",
             "verb": verb,
             "form": form,
             "chosen": chosen,
-            "sample": chosen[:SAMPLE],
+            "sample": [(obj, _changes(verb, obj) if obj.pk not in refused_ids else []) for obj in chosen[:SAMPLE]],
+            "in_all": verb.in_all([obj for obj in chosen if obj.pk not in refused_ids]),
             "more": max(0, len(chosen) - SAMPLE),
             "refused": refused[:SAMPLE],
             "refused_count": len(refused),
@@ -241,6 +243,11 @@ class VerbAdmin(ModelAdmin):
             template,
             {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media} | context,
         )
+
+
+def _changes(verb: Verb, obj: Any) -> list[Effect]:
+    """What the verb would change of `obj`, without its answers."""
+    return [effect for effect in verb.effects(obj, verb.initial(obj)) if effect.changes]
 
 
 def _so_far(form: forms.Form, initial: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from core.admin.verbs import Effect, OptionalReasonForm, ReasonForm, Verb
 from core.admin.words import amount_text, counted
 from core.money import ZERO
 from customers.choices import AppStatus, CollectionMethod
-from invoicing.admin.money_effects import Booking, effects_of, worth
+from invoicing.admin.money_effects import Booking, due_in_all, effects_of, worth
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus, PaymentStatus, RefundStatus
 from invoicing.gateways import REMOTE_GATEWAYS
 from invoicing.models import Invoice
@@ -212,6 +212,7 @@ COLLECT = Verb(
     asks=lambda invoice: f"Is {worth(invoice.due, invoice)} to be charged now?",
     consequences=_collect_consequences,
     effects=_collect_effects,
+    in_all=due_in_all,
     why_not=_why_not_collect,
     shows=_is_issued,
     perform=_collect,
@@ -280,6 +281,7 @@ MARK_UNCOLLECTIBLE = Verb(
         "What is due stays due, and is booked should it come in after all.",
     ],
     effects=lambda invoice, answers: effects_of(invoice, Booking(status=InvoiceStatus.UNCOLLECTIBLE)),
+    in_all=due_in_all,
     why_not=_why_not_give_up,
     shows=_is_issued,
     perform=_give_up,
@@ -298,6 +300,7 @@ WRITE_OFF = Verb(
     effects=lambda invoice, answers: effects_of(
         invoice, Booking(due=-invoice.due, written_off=invoice.due, status=InvoiceStatus.UNCOLLECTIBLE)
     ),
+    in_all=due_in_all,
     why_not=_why_not_write_off,
     shows=_is_issued,
     perform=_write_off,

@@ -1,11 +1,13 @@
 """Owns how the pages of money verbs show an invoice's sums before and after."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from core.admin.display import money
 from core.admin.verbs import Effect
-from core.admin.words import amount_text
+from core.admin.words import amount_text, joined
 from core.money import ZERO
 from invoicing.choices import InvoiceStatus
 from invoicing.models import Invoice
@@ -50,3 +52,12 @@ def effects_of(invoice: Invoice, booking: Booking) -> list[Effect]:
             if label == "Due" or now or change
         ),
     ]
+
+
+def due_in_all(invoices: Iterable[Invoice]) -> str:
+    """What is due on many invoices, each currency apart, as a sentence; empty for none."""
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for invoice in invoices:
+        sums[invoice.currency] += invoice.due
+    texts = [f"{amount_text(amount, currency)} {currency}" for currency, amount in sorted(sums.items())]
+    return f"Due on them in all: {joined(texts)}." if texts else ""
