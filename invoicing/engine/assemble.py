@@ -30,6 +30,7 @@ from invoicing.engine.taxation import find_tax_terms, tax_document
 from invoicing.errors import CannotBill
 from invoicing.rating import RatedLine, RatingInput, rate
 from invoicing.tax import TaxTerms
+from subscriptions.pricing import DimensionalPrice
 
 
 def close_customer(
@@ -95,6 +96,12 @@ def rate_line(line: PlannedLine, quantity: Quantity | None) -> RatedDocumentLine
     revision = line.obligation.revision
     if revision.price is None:
         raise CannotBill(f"{revision.name} has no price.", code="no_price")
+    if isinstance(revision.price, DimensionalPrice):
+        raise CannotBill(
+            f"{revision.name} is priced by the rate card of its meter, which has none. "
+            "Give the item another price, then release the customer.",
+            code="no_rate_card",
+        )
     if quantity is not None and quantity.unreadable:
         raise CannotBill(
             f"{quantity.unreadable} usage events of {revision.name} from {_span(line)} hold no readable value. "

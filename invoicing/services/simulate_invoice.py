@@ -19,7 +19,7 @@ from invoicing.live import apply_terms, set_columns
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
 from invoicing.rating import RatedLine, RatingInput, rate
 from subscriptions.errors import field_error
-from subscriptions.pricing import parse_discounts, parse_price
+from subscriptions.pricing import DimensionalPrice, parse_discounts, parse_price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +81,12 @@ def _rate(line: SimulatedLine, currency: str, path: str) -> RatedLine:
         raise field_error(f"{path}.rateCard.price", "required", "Give the line a price.")
     price = parse_price(line.price, f"{path}.rateCard.price")
     assert price is not None
+    if isinstance(price, DimensionalPrice):
+        raise field_error(
+            f"{path}.rateCard.price.type",
+            "no_figures",
+            "A dimensional price takes its figures from its meter's rate card. Give the price to simulate itself.",
+        )
     discounts = parse_discounts(line.discounts, f"{path}.rateCard.discounts", price=price)
     return rate(
         RatingInput(

@@ -195,6 +195,23 @@ def test_a_simulated_line_is_explained_without_a_basis(api, customer):
     assert readable(line["explain"]) == ["Packages: 9 × 1.00 = 9.00", "Net: 9.00 EUR"]
 
 
+def test_a_price_without_figures_of_its_own_is_not_simulated(api, customer):
+    body = {
+        "currency": "EUR",
+        "lines": [
+            {
+                "name": "Calls",
+                "quantity": "5",
+                "invoiceAt": "2026-04-17T00:00:00Z",
+                "period": {"from": "2026-03-17T00:00:00Z", "to": "2026-04-17T00:00:00Z"},
+                "rateCard": {"price": {"type": "dimensional"}},
+            }
+        ],
+    }
+    problem = refused(api.post(f"/billing/customers/{to_text(customer.id)}/invoices/simulate", body), 400)
+    assert "lines.0.rateCard.price.type" in str(problem)
+
+
 def test_a_credit_says_which_share_came_back():
     unused = {"kind": "unused", "name": "Unused part: Seats", "quantity": "-1", "unitAmount": "30.00"}
     part = unused | {"fraction": [1296000, 2592000], "amount": "-15.00", "total": "-15.00"}

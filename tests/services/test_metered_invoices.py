@@ -96,3 +96,17 @@ def test_each_aggregation_bills_what_the_meter_says(aggregation, quantity, total
 def test_the_features_filters_narrow_what_is_billed(models, quantity, total):
     line = billed("SUM", {"model": models})
     assert (line.metered_quantity, str(line.total)) == (Decimal(quantity), total)
+
+
+def test_a_price_by_dimension_parks_the_customer_by_name_while_its_meter_has_no_rate_card():
+    make_default_profile()
+    customer = make_customer()
+    card = usage_card(
+        key="calls", name="Calls", feature=make_feature(meter=make_meter()), price={"type": "dimensional"}
+    )
+    with clock.frozen_at(at("2026-03-01")):
+        create_subscription(customer=customer, plan=make_plan(cards=(card,)), active_from=at("2026-03-01"))
+    with clock.frozen_at(at("2026-04-01")):
+        (outcome,) = close_customers([customer.id], as_of=at("2026-04-01"))
+    assert (outcome.outcome, outcome.cause_code) == ("parked", "no_rate_card")
+    assert "Calls is priced by the rate card of its meter" in outcome.cause
