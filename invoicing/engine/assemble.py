@@ -105,7 +105,8 @@ def rate_line(line: PlannedLine, quantity: Quantity | None) -> RatedDocumentLine
     if quantity is not None and quantity.unreadable:
         raise CannotBill(
             f"{quantity.unreadable} usage events of {revision.name} from {_span(line)} hold no readable value. "
-            "Mend the meter's value property, or the events, then release the customer.",
+            f"Edit the subscription with effect from {line.start:%Y-%m-%d %H:%M} UTC, to a feature whose meter can "
+            "read them, then release the customer.",
             code="unreadable_events",
         )
     try:

@@ -1,7 +1,7 @@
 """Carries out a change of a subscription with its money: what comes back and what is charged, on one invoice."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from django.db import transaction
@@ -21,13 +21,21 @@ from subscriptions.timing import Timing, moment_of
 Change = Callable[[Subscription, datetime], Subscription | None]
 
 
-def bill_change(*, subscription: Subscription, timing: Timing, change: Change, preview: bool = False) -> ChangeResult:
+def bill_change(
+    *,
+    subscription: Subscription,
+    timing: Timing,
+    change: Change,
+    item_keys: Collection[str] | None = None,
+    preview: bool = False,
+) -> ChangeResult:
     """Let `change` happen when `timing` says, and bill what follows from it now; with `preview` leave nothing behind.
 
     What was due before is billed apart, so that the change's invoice shows the change alone. One transaction, behind
-    the customer's lock. ContradictsInvoice (Conflict) for a moment in the past that was billed otherwise; BillingError
-    where the change is refused or the customer can't be billed: nothing is changed. A parked customer's subscription
-    changes all the same (the change may be what mends the cause); its money waits for the release.
+    the customer's lock. ContradictsInvoice (Conflict) for a moment in the past that was billed otherwise, for the items
+    `item_keys` where only they change; BillingError where the change is refused or the customer can't be billed:
+    nothing is changed. A parked customer's subscription changes all the same (the change may be what mends the cause);
+    its money waits for the release.
     """
     with transaction.atomic():
         lock_customers([subscription.customer_id])
@@ -36,7 +44,7 @@ def bill_change(*, subscription: Subscription, timing: Timing, change: Change, p
         at = moment_of(timing, subscription=subscription, now=now)
         invoice_ids: list[uuid.UUID] = []
         if subscription.active_from <= at < now:
-            refuse_contradiction(subscription=subscription, at=at)
+            refuse_contradiction(subscription=subscription, at=at, item_keys=item_keys)
         earlier = close = None
         bills_now = at <= now and parked_customer(subscription.customer_id) is None
         if bills_now:

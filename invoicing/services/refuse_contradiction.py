@@ -1,5 +1,6 @@
 """Refuses changes in the past that contradict what was billed since (billing rules 10)."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db.models import F, Q
@@ -12,14 +13,17 @@ from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from subscriptions.models import Subscription
 
 
-def refuse_contradiction(*, subscription: Subscription, at: datetime) -> None:
+def refuse_contradiction(*, subscription: Subscription, at: datetime, item_keys: Collection[str] | None = None) -> None:
     """ContradictsInvoice, naming the document, where something was billed as if no change had been made at `at` (UTC).
+    A change of some items alone (`item_keys`) contradicts what was billed for them only.
 
     A fee that was billed in advance before `at` is no contradiction: what is unused of it comes back. Nor is a flat fee
     on a draft: the draft is rated again.
     """
     behind = BilledWindow.objects.filter(Q(span__endswith__gt=at) | Q(span__startswith__gte=at, span__upper_inf=True))
     behind = behind.filter(item__subscription=subscription).exclude(kind=WindowKind.WAIVER)
+    if item_keys is not None:
+        behind = behind.filter(item__key__in=item_keys)
     in_advance = Q(line__kind=LineKind.FLAT, line__invoice_at__lt=F("until")) | Q(until__isnull=True)
     on_draft = Q(line__kind=LineKind.FLAT, line__invoice__issued_at__isnull=True)
     windows = behind.annotate(until=Upper("span")).select_related("line__invoice", "item")
@@ -40,6 +44,8 @@ def refuse_contradiction(*, subscription: Subscription, at: datetime) -> None:
         period_end__gt=at,
         invoice__issued_at__gt=at,
     )
+    if item_keys is not None:
+        added = added.filter(item__key__in=item_keys)
     line = added.select_related("invoice").order_by("invoice__issued_at", "id").first()
     if line is not None:
         raise ContradictsInvoice(

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import connection
+from django.db.models import F
 
 from core import clock
 from invoicing.books.check import check_books
@@ -47,6 +48,7 @@ def check(now: datetime, grace: timedelta) -> None:
         assert recompute(explain) == amount + charges - discounts
     assert not Invoice.objects.filter(total__lt=0).exists()
     assert not Invoice.objects.filter(due__lt=0).exists()
+    assert not Invoice.objects.filter(credited__gt=F("total")).exists(), "more was credited than billed"
 
 
 def figures(result: Any) -> Any:

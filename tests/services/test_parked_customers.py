@@ -5,19 +5,24 @@ from decimal import Decimal
 import pytest
 
 from core import clock
+from entitlements.models import UsageEvent
 from invoicing.errors import CustomerParked
 from invoicing.models import ParkedCustomer
 from invoicing.services.end_subscription import end_subscription
 from invoicing.services.invoice_pending_lines import invoice_pending_lines
 from invoicing.services.release_customer import release_customer
+from invoicing.services.revise_subscription import revise_subscription
 from invoicing.services.update_item import update_item
+from subscriptions.edits import AddItem
 from subscriptions.item_update import ItemUpdate
 from subscriptions.models import QuantityChange, Subscription
-from tests.make import at
+from subscriptions.plan_terms import RateCardTerms
+from tests.make import at, flat_card, make_feature, make_meter, usage_card
 from tests.services.changes import (
     assert_books_are_clean,
     balance,
     change,
+    fee,
     flat_plan,
     invoices,
     run,
@@ -78,3 +83,45 @@ def test_a_parked_customer_can_cancel(subscription):
     run("2026-04-20")
     assert balance() == "15.00"
     assert_books_are_clean("2026-04-20")
+
+
+def test_the_way_out_that_the_cause_names_leads_out():
+    """Events that came before the meter did hold no number. The fee of April was issued a little after it began; that
+    does not keep the usage from being counted by another meter from the first of April on."""
+    calls = make_feature(key="calls", name="Calls", meter=make_meter())
+    cards = (
+        flat_card(price=fee("30.00")),
+        usage_card(key="calls", name="Calls", feature=calls, price={"type": "unit", "amount": "1.00"}),
+    )
+    subscription = subscribe(flat_plan("metered", None, cards=cards), bill=False)
+    run("2026-04-01T00:05")
+    for number in (1, 2):
+        UsageEvent.objects.create(
+            source="test",
+            external_id=str(number),
+            type="usage",
+            subject="acme",
+            time=at("2026-04-10"),
+            data={"size": "L"},
+        )
+    run("2026-05-01T00:05")
+    cause = ParkedCustomer.objects.get().cause
+    assert "2 usage events" in cause
+    assert "Edit the subscription with effect from 2026-04-01 00:00 UTC, to a feature whose meter can" in cause
+
+    counted = make_meter(key="counted", aggregation="COUNT", value_property=None)
+    make_feature(key="calls_counted", name="Calls", meter=counted)
+    card = RateCardTerms(
+        type="usage_based",
+        key="calls",
+        name="Calls",
+        billing_cadence="P1M",
+        feature_key="calls_counted",
+        price={"type": "unit", "amount": "1.00"},
+    )
+    with clock.frozen_at(at("2026-05-02")):
+        revise_subscription(subscription=subscription, timing=at("2026-04-01"), edits=[AddItem("phase_1", card)])
+    release("2026-05-02")
+    run("2026-05-02")
+    assert [total for _, total, _ in invoices()] == ["30.00", "32.00"]
+    assert_books_are_clean("2026-05-02")
