@@ -18,8 +18,8 @@ def migrated_template() -> Iterator[str]:
     """The name of an empty database with every table, to be copied for each measurement. Sets Django up."""
     template = f"benchmark_{os.getpid()}"
     server = database_url()
-    with _created(server, template):
-        os.environ["DATABASE_URL"] = _address(server, template)
+    with created(server, template):
+        os.environ["DATABASE_URL"] = address(server, template)
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing_site.settings.development")
         django.setup()
         call_command("migrate", verbosity=0)
@@ -31,12 +31,13 @@ def migrated_template() -> Iterator[str]:
 def copy_of(template: str, name: str) -> Iterator[str]:
     """The address of a copy of `template`, for as long as the block lasts."""
     server = os.environ["DATABASE_URL"]
-    with _created(server, name, template=template):
-        yield _address(server, name)
+    with created(server, name, template=template):
+        yield address(server, name)
 
 
 @contextmanager
-def _created(server: str, name: str, *, template: str = "template1") -> Iterator[None]:
+def created(server: str, name: str, *, template: str = "template1") -> Iterator[None]:
+    """A new database of this name, for as long as the block lasts."""
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
     _execute(server, statement)
     try:
@@ -46,10 +47,10 @@ def _created(server: str, name: str, *, template: str = "template1") -> Iterator
 
 
 def _execute(server: str, statement: sql.Composed) -> None:
-    with psycopg.connect(_address(server, "postgres"), autocommit=True) as connection:
+    with psycopg.connect(address(server, "postgres"), autocommit=True) as connection:
         connection.execute(statement)
 
 
-def _address(server: str, name: str) -> str:
+def address(server: str, name: str) -> str:
     """The same server, another database. libpq takes `postgres://user@/name?host=/folder` as it is."""
     return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))

@@ -1,0 +1,62 @@
+"""Every migration can be taken back, leaves nothing behind then, and can be applied again to the same result."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from benchmarks.database import address, created
+from billing_site.runtime.wiring import database_url
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FLOORS = ("access", "invoicing", "subscriptions", "entitlements", "customers", "audit", "outbox", "testclock")
+
+# Tables with their columns, and all that a migration may add to a schema beside them.
+SCHEMA = """
+    SELECT 'column', table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable
+    FROM information_schema.columns WHERE table_schema = 'public'
+    UNION ALL SELECT 'constraint', conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    UNION ALL SELECT 'index', indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT 'trigger', pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL SELECT 'function', pg_get_functiondef(oid) FROM pg_proc
+    WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'
+    UNION ALL SELECT 'type', typname FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype = 'r'
+"""
+
+
+def schema(url: str) -> list[tuple[str, str]]:
+    with psycopg.connect(url) as connection:
+        return sorted(connection.execute(SCHEMA).fetchall())
+
+
+def migrate(url: str, *words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity", "0", *words],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.serial
+def test_all_the_way_back_and_forth():
+    server, name = database_url(), f"back_and_forth_{os.getpid()}"
+    with created(server, name):
+        url = address(server, name)
+        migrate(url)
+        before = schema(url)
+        assert any(line.startswith("invoicing_invoice.number ") for _, line in before)
+        for app in FLOORS:
+            migrate(url, app, "zero")
+        left = [line for _, line in schema(url) if any(f"{app}_" in line for app in FLOORS)]
+        assert [line for line in left if "axes_access" not in line] == []
+        migrate(url)
+        assert schema(url) == before
