@@ -69,7 +69,7 @@ def _of_customer(exam: Examination, history: History) -> Iterator[Finding]:
                     "expected a settled window or a waiting line, found neither.",
                     CLOSE_AGAIN,
                 )
-    yield from _stray(history, {key: settled for key, settled in left.items() if settled.id not in to_come})
+    yield from _stray(exam, history, {key: settled for key, settled in left.items() if settled.id not in to_come})
 
 
 def _wrong_end(history: History, period: Obligation, settled: Billed) -> Iterator[Finding]:
@@ -90,13 +90,16 @@ def _wrong_end(history: History, period: Obligation, settled: Billed) -> Iterato
     )
 
 
-def _stray(history: History, left: dict[tuple[uuid.UUID, datetime], Billed]) -> Iterator[Finding]:
+def _stray(exam: Examination, history: History, left: dict[tuple[uuid.UUID, datetime], Billed]) -> Iterator[Finding]:
     """Settled windows that are no period of their item, unless the item had ended before them."""
     assert history.loaded is not None
     items = {item.id: (sub.facts, item) for sub in history.loaded.subscriptions for item in sub.facts.items}
     for (item_id, start), settled in left.items():
         facts, item = items[item_id]
         if any(end is not None and end <= start for end in (facts.end, item.revisions[-1].end)):
+            continue
+        # Billed ahead, behind a period that is still to be billed: the rest of one that was moved out.
+        if start > exam.as_of and (item_id, start) in {p.key for p in obligations(facts, since=start, as_of=start)}:
             continue
         yield Finding(
             f"Item {item.running_number} ({item.key}) of {history.name}",

@@ -1,11 +1,19 @@
 """`manage.py check_books` finds nothing where nothing is broken."""
 
+from decimal import Decimal
+
 import pytest
 
+from core import clock
 from invoicing.models import ParkedCustomer
+from invoicing.services.pause_billing import pause_billing
+from invoicing.services.resume_billing import resume_billing
+from invoicing.services.update_item import update_item
+from subscriptions.item_update import ItemUpdate
 from tests.books.command import run_check
 from tests.company import every_day, mixed_company
-from tests.make import make_customer
+from tests.make import at, make_customer
+from tests.services.changes import flat_plan, run, subscribe
 
 pytestmark = pytest.mark.django_db
 
@@ -21,3 +29,19 @@ def test_a_mixed_company_is_clean_after_months():
     code, said = run_check(now="2026-04-05T00:05")
     assert code == 0, said
     assert "The books are right." in said
+
+
+def test_a_period_that_was_extended_during_a_pause_and_resumed_early_is_no_finding():
+    """The rest of the extended period is billed ahead; the time before it, from the resumption on, still waits."""
+    subscription = subscribe(flat_plan("team", "10.00"))
+    with clock.frozen_at(at("2026-04-11")):
+        pause_billing(subscription=subscription, timing="immediate")
+    with clock.frozen_at(at("2026-04-12")):
+        resume_billing(subscription=subscription, timing=at("2026-05-01"))
+    with clock.frozen_at(at("2026-04-16")):
+        extended = ItemUpdate(product_id="base", quantity=Decimal(2), align=True, extend=True)
+        update_item(subscription_id=subscription.id, running_number=1, update=extended)
+        resume_billing(subscription=subscription, timing=at("2026-04-21"))
+    assert run_check(now="2026-04-16")[0] == 0
+    run("2026-04-21")
+    assert run_check(now="2026-04-21")[0] == 0
