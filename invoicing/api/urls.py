@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 from customers.api.suppliers import SupplierViewSet
 from invoicing.api.apps import AppViewSet, CustomerAppViewSet, StripeWebhookViewSet
 from invoicing.api.balances import BalanceViewSet, CreditNoteViewSet
+from invoicing.api.bank_statements import BankStatementViewSet
 from invoicing.api.change_previews import SubscriptionPreviewViewSet
 from invoicing.api.customers import BilledCustomerViewSet
 from invoicing.api.invoices import InvoiceViewSet, SimulationViewSet
@@ -27,6 +28,7 @@ router.register("billing/invoices", InvoiceViewSet, basename="invoice")
 router.register("apps", AppViewSet, basename="app")
 router.register("payments", PaymentViewSet, basename="payment")
 router.register("credit-notes", CreditNoteViewSet, basename="credit-note")
+router.register("bank-statements", BankStatementViewSet, basename="bank-statement")
 router.register("billing/profiles", ProfileViewSet, basename="billing-profile")
 router.register("billing/customers", OverrideViewSet, basename="billing-customer")
 router.register("billing/profile-migrations", MigrationViewSet, basename="profile-migration")
