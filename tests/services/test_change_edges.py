@@ -209,7 +209,6 @@ def test_an_addon_dated_before_an_issued_invoice_is_refused_and_names_it(basic):
     [
         [AddItem("phase_1", card("storage", "5.00"))],
         [RemoveItem("phase_1", "storage")],
-        [AddItem("phase_1", card("extra", "5.00"))],
     ],
 )
 def test_usage_that_was_billed_is_given_no_other_terms(db, edits):
@@ -224,6 +223,15 @@ def test_usage_that_was_billed_is_given_no_other_terms(db, edits):
     ):
         edit(subscription, "2026-05-03", *edits, timing=at("2026-04-16"))
     assert ItemRevision.objects.count() == 1
+
+
+def test_what_was_not_billed_at_all_can_be_added_from_before_an_issued_invoice(db):
+    """5.00 a month from 16 April, said on 3 May: 15 of 30 days of April, and the whole of May."""
+    subscription = subscribe(make_plan(cards=(usage_card(feature=make_feature()),)))
+    report(subscription, "2026-04-20")
+    run("2026-05-01")
+    edit(subscription, "2026-05-03", AddItem("phase_1", card("extra", "5.00")), timing=at("2026-04-16"))
+    assert totals() == ["8.00", "7.50"]
 
 
 def report(subscription, on):
