@@ -10,9 +10,9 @@ from core.ids import new_id, to_text
 from core.money import ZERO, round_money
 from invoicing.choices import OPEN_STATUSES, BalanceKind, InvoiceStatus, SeriesKind
 from invoicing.engine.credit_rows import credit_note_line_rows, credit_note_row
+from invoicing.engine.credit_tax import tax_credit_notes
 from invoicing.engine.documents import CreditNoteDocument
 from invoicing.engine.numbering import take_blocks
-from invoicing.engine.taxation import tax_credit_note
 from invoicing.errors import CannotBill
 from invoicing.models import BalanceEntry, CreditNote, CreditNoteLine, Invoice
 
@@ -46,8 +46,8 @@ def book_credit_notes(notes: Sequence[CreditNoteDocument], *, as_of: datetime, n
     rows: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
+    tax_credit_notes(notes)
     for note in notes:
-        tax_credit_note(note)
         supplier_id = suppliers[note.id]
         assert supplier_id is not None
         row = credit_note_row(note, blocks[supplier_id], now)

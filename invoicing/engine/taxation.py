@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from customers.choices import TaxBehavior
-from invoicing.engine.documents import CreditNoteDocument, InvoiceDocument, RatedDocumentLine
+from invoicing.engine.documents import InvoiceDocument, RatedDocumentLine
 from invoicing.engine.load import LoadedCustomer
 from invoicing.errors import CannotBill
 from invoicing.tax import TaxTerms, rate_for, tax_lines
@@ -22,13 +22,6 @@ def tax_document(document: InvoiceDocument) -> None:
     taxes = tax_lines([(entry.net, entry.tax_terms) for entry in document.entries], document.currency)
     for entry, tax in zip(document.entries, taxes, strict=True):
         entry.tax = tax
-
-
-def tax_credit_note(note: CreditNoteDocument) -> None:
-    """Give each part of a credit note the tax that it takes back: at the rate of the line that charged it."""
-    taxes = tax_lines([(part.amount, part.tax_terms) for part in note.parts], note.currency)
-    for part, tax in zip(note.parts, taxes, strict=True):
-        part.tax = tax
 
 
 def terms_of_line(loaded: LoadedCustomer, line: RatedDocumentLine, as_of: datetime) -> TaxTerms | None:

@@ -101,6 +101,24 @@ def test_with_vat_the_credit_note_is_gross_and_serves_the_next_invoice_after_tax
     assert_books_are_clean("2026-05-01T00:30")
 
 
+def test_tax_that_comes_back_partly_by_line_and_partly_by_note_is_rounded_as_if_it_came_back_at_once():
+    """15.00 come back at 19 %, 0.50 by line with 0.10 and 14.50 by note: 2.75, since 2.85 is the tax of 15.00."""
+    subscription = subscribe(flat_plan("pro", "30.00"), customer=vat_customer())
+    result = change(subscription, flat_plan("mini", "1.00"))
+    assert lines(result.invoice_ids[0]) == [("Mini fee", "0.50"), ("Unused part: Pro fee", "-0.50")]
+    assert notes() == [("CN-000001", "14.50", "17.25", "0.00", "17.25")]
+    assert_books_are_clean("2026-04-16T00:30")
+
+
+def test_the_whole_of_a_line_comes_back_with_the_whole_of_its_tax():
+    """30.00 with 5.70: 0.50 by line with 0.10, so 29.50 by note with 5.60, where 19 % of 29.50 would be 5.61."""
+    subscription = subscribe(flat_plan("pro", "30.00"), customer=vat_customer())
+    result = change(subscription, flat_plan("mini", "0.50"), "2026-04-01")
+    assert lines(result.invoice_ids[0]) == [("Mini fee", "0.50"), ("Unused part: Pro fee", "-0.50")]
+    assert notes() == [("CN-000001", "29.50", "35.10", "0.00", "35.10")]
+    assert_books_are_clean("2026-04-01T00:30")
+
+
 def test_a_credit_note_comes_off_what_is_still_due_on_its_invoice():
     pays_by_bank()
     subscription = subscribe(flat_plan("pro", "90.00"), customer=vat_customer())
