@@ -18,8 +18,11 @@ class Actor:
 
     @property
     def person(self) -> str:
-        """Who answers for what is done, `kind` and id: a key's maker, so that nobody is a second person by a key."""
-        return f"user:{self.made_by}" if self.made_by else f"{self.kind}:{self.id}"
+        """Who answers for what is done, `kind` and id: a key's maker, so that nobody is a second person by a key. Keys
+        that nobody is known to have made are one person's."""
+        if self.kind == "api_key":
+            return f"user:{self.made_by}" if self.made_by else "api_key:"
+        return f"{self.kind}:{self.id}"
 
 
 SYSTEM = Actor("system", "", "Countinghouse")

@@ -51,6 +51,11 @@ class ProfileMigration(Record):
     def __str__(self) -> str:
         return f"Move from “{self.from_profile}” to “{self.to_profile}”"
 
+    @property
+    def in_words(self) -> str:
+        """As it stands in a sentence."""
+        return f"the move from “{self.from_profile}” to “{self.to_profile}”"
+
 
 class MigrationShard(models.Model):
     """A slice of a migration's customers to check or to move, which one worker takes at a time.

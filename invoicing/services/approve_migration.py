@@ -48,7 +48,7 @@ def approve_migration(*, migration: ProfileMigration, reason: str = "") -> Profi
     record(
         verb="profilemigration.approved",
         target=migration,
-        did=f"approved “{migration}” for {movable} of {migration.customer_count} customers",
+        did=f"approved {migration.in_words} for {movable} of {migration.customer_count} customers",
         reason=reason,
     )
     return migration

@@ -62,7 +62,7 @@ def check_migration(*, migration: ProfileMigration) -> ProfileMigration:
     record(
         verb="profilemigration.check_started",
         target=migration,
-        did=f"had {len(ids)} customers checked for “{migration}”",
+        did=f"had {len(ids)} customers checked for {migration.in_words}",
     )
     return migration
 

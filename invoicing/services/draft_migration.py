@@ -29,7 +29,8 @@ def draft_migration(
     wanted = {known for text in criteria.get("customerId", ()) if (known := from_text(text)) is not None}
     found = Customer.objects.filter(pk__in=wanted, deleted_at=None).count()
     if found != len(set(criteria.get("customerId", ()))):
-        raise bad_field("customers.customerId", "unknown_customer", "Some of these customers there are not.")
+        unknown = "Some of these customers don't exist. Nothing was saved."
+        raise bad_field("customers.customerId", "unknown_customer", unknown)
     actor = current_actor()
     migration = ProfileMigration.objects.create(
         from_profile=from_profile,
@@ -38,10 +39,5 @@ def draft_migration(
         author=actor.person,
         author_name=actor.label,
     )
-    record(verb="profilemigration.drafted", target=migration, did=f"drafted a {_lower(migration)}", reason=reason)
+    record(verb="profilemigration.drafted", target=migration, did=f"drafted {migration.in_words}", reason=reason)
     return migration
-
-
-def _lower(migration: ProfileMigration) -> str:
-    text = str(migration)
-    return text[:1].lower() + text[1:]

@@ -26,7 +26,7 @@ def pause_migration(*, migration: ProfileMigration, reason: str = "") -> Profile
         )
     migration.status = MigrationStatus.PAUSED
     migration.save(update_fields=["status", "updated_at"])
-    record(verb="profilemigration.paused", target=migration, did=f"paused “{migration}”", reason=reason)
+    record(verb="profilemigration.paused", target=migration, did=f"paused {migration.in_words}", reason=reason)
     return migration
 
 
@@ -47,7 +47,7 @@ def cancel_migration(*, migration: ProfileMigration, reason: str = "") -> Profil
     record(
         verb="profilemigration.cancelled",
         target=migration,
-        did=f"cancelled “{migration}”; customers not moved: {count}",
+        did=f"cancelled {migration.in_words}; customers not moved: {count}",
         reason=reason,
     )
     return migration

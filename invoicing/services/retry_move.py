@@ -34,7 +34,7 @@ def retry_move(*, migration: ProfileMigration, customer: Customer) -> MigrationI
         record(
             verb="profilemigration.retried",
             target=migration,
-            did=f"tried {customer} again in “{migration}”",
+            did=f"tried {customer} again in {migration.in_words}",
             customer_id=customer.pk,
         )
     move_batch(migration=migration, customer_ids=[customer.pk], only_while_running=False)
@@ -67,7 +67,7 @@ def retry_failed(*, migration: ProfileMigration) -> int:
         record(
             verb="profilemigration.retried",
             target=migration,
-            did=f"tried the {count} customers again that failed in “{migration}”",
+            did=f"tried the {count} customers again that failed in {migration.in_words}",
         )
     return count
 

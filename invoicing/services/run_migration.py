@@ -46,7 +46,7 @@ def run_migration(*, migration: ProfileMigration, limit: int | None = None) -> P
     record(
         verb="profilemigration.run",
         target=migration,
-        did=f"ran “{migration}” for {waiting + up} customers",
+        did=f"ran {migration.in_words} for {waiting + up} customers",
     )
     return migration
 

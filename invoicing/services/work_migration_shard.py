@@ -125,5 +125,5 @@ def _finish(shard: MigrationShard, token: uuid.UUID) -> None:
         record(
             verb="profilemigration.checked",
             target=migration,
-            did=f"checked {migration.customer_count} customers for “{migration}”; blocked: {blocked}",
+            did=f"checked {migration.customer_count} customers for {migration.in_words}; blocked: {blocked}",
         )

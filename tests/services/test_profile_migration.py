@@ -170,6 +170,9 @@ class TestApproving:
             approve_migration(migration=migration)
         with acting_as(BOB):
             assert approve_migration(migration=migration).status == "approved"
+        assert AuditEntry.objects.get(verb="profilemigration.approved").sentence == (
+            "Bob approved the move from “Default” to “Cards” for 6 of 6 customers."
+        )
 
     def test_a_small_one_does_not(self, old, new, customers, settings):
         settings.MIGRATION_TWO_PERSON_ABOVE = 6
@@ -187,6 +190,16 @@ class TestApproving:
         with acting_as(Actor("api_key", "k2", "API key Bob's", made_by=BOB.id)):
             approved = approve_migration(migration=migration)
         assert (approved.author, approved.approver, approved.approver_name) == ("user:1", "user:2", "API key Bob's")
+
+    def test_nor_by_two_keys_that_nobody_is_known_to_have_made(self, old, new, customers, settings):
+        settings.MIGRATION_TWO_PERSON_ABOVE = 5
+        with acting_as(Actor("api_key", "k1", "API key One")):
+            migration = check_migration(migration=draft_migration(from_profile=old, to_profile=new, criteria={}))
+        migration = work_off_migration(migration)
+        with acting_as(Actor("api_key", "k2", "API key Two")), pytest.raises(SecondPersonNeeded):
+            approve_migration(migration=migration)
+        with acting_as(BOB):
+            assert approve_migration(migration=migration).status == "approved"
 
     def test_only_a_checked_one_can_be_approved(self, old, new, customers):
         migration = draft_migration(from_profile=old, to_profile=new, criteria={})
