@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from core.among import among
-from core.money import ZERO, allocate
+from core.money import ZERO, allocate, round_money
 from customers.choices import TaxBehavior
 from invoicing.choices import LineKind
 from invoicing.engine.documents import CreditNoteDocument, CreditPart
@@ -45,13 +45,14 @@ def tax_credit_notes(notes: Sequence[CreditNoteDocument]) -> None:
         for part in note.parts:
             line = lines[part.line_id]
             if line.net_back + part.amount == line.net:
-                _give(part, line, line.tax_left)
+                _give(part, line, line.tax_left, note.currency)
             else:
                 groups.setdefault(part.tax_terms, []).append(part)
         for terms, parts in groups.items():
             taxes = _taxes(parts, [lines[part.line_id] for part in parts], terms, note.currency)
             for part, tax in zip(parts, taxes, strict=True):
-                _give(part, lines[part.line_id], min(tax, lines[part.line_id].tax_left))
+                line = lines[part.line_id]
+                _give(part, line, min(tax, line.tax_left), note.currency)
 
 
 def _taxes(
@@ -65,9 +66,10 @@ def _taxes(
     return allocate(now, amounts, currency)
 
 
-def _give(part: CreditPart, line: _Line, tax: Decimal) -> None:
+def _give(part: CreditPart, line: _Line, tax: Decimal, currency: str) -> None:
+    tax, zero = round_money(tax, currency), round_money(ZERO, currency)
     inclusive = part.tax_terms is not None and part.tax_terms.inclusive
-    part.tax = LineTax(tax - tax, tax) if inclusive else LineTax(tax, tax - tax)
+    part.tax = LineTax(zero, tax) if inclusive else LineTax(tax, zero)
     line.take(part.amount, tax)
 
 

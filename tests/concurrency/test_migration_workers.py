@@ -14,6 +14,7 @@ from core.audit.models import AuditEntry
 from core.locks import lock_customers
 from customers.models import BillingApp, BillingProfile, CustomerOverride
 from invoicing.models import MigrationItem, MigrationShard
+from invoicing.services import work_migration_shard as work_migration_shard_module
 from invoicing.services.hold_migration import share_migration
 from invoicing.services.make_default_profile import make_default_profile as switch_default
 from invoicing.services.pause_migration import pause_migration
@@ -91,11 +92,20 @@ def test_a_worker_that_lost_its_lease_moves_nobody_twice(shard):
     assert_each_moved_once(shard)
 
 
-def test_who_pauses_waits_for_the_batch_and_nobody_moves_afterwards(shard):
-    at_once(partial(work_migration_shard, shard.id), partial(pause_migration, migration=shard.migration))
+def test_who_pauses_waits_for_the_batch_and_nobody_moves_afterwards(shard, monkeypatch):
+    """Of twenty batches, the pause comes behind the first."""
+    monkeypatch.setattr(work_migration_shard_module, "BATCH_SIZE", 4)
+    begun = threading.Event()
+
+    def pause():
+        begun.wait(timeout=30)
+        return pause_migration(migration=shard.migration)
+
+    at_once(partial(work_migration_shard, shard.id, progress=lambda left: begun.set()), pause)
     waiting = MigrationItem.objects.filter(outcome="waiting").count()
     moved = MigrationItem.objects.filter(outcome="moved").count()
     assert waiting + moved == 80
+    assert waiting > 0
     assert CustomerOverride.objects.count() == moved
     shard.migration.refresh_from_db()
     with clock.frozen_at(MOVE):
