@@ -82,6 +82,6 @@ class WrongMigrationState(PreconditionFailed):
 
 
 class SecondPersonNeeded(Forbidden):
-    """The approver of a large migration must not be its author (billing rules 5)."""
+    """The approver of a thing must not be its author: of a large migration, of a draft that a run made."""
 
     default_code = "second_person_needed"

@@ -14,7 +14,7 @@ from invoicing.admin.collection_verbs import COLLECTION_VERBS
 from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
 from invoicing.models import Invoice
 from invoicing.services.advance_invoice import TO_RETRY, advance_invoice
-from invoicing.services.approve_invoice import TO_APPROVE, approve_invoice
+from invoicing.services.approve_invoice import OWN_DRAFT, TO_APPROVE, approve_invoice, made_by_current_actor
 from invoicing.services.delete_draft import delete_draft
 
 
@@ -45,10 +45,7 @@ def _why_not_approve(request: HttpRequest, invoice: Invoice) -> str:
         return "It is issued already."
     if invoice.status not in TO_APPROVE:
         return f"It does not wait for approval: {invoice.get_status_display().lower()}."
-    run = invoice.run
-    if run is not None and run.started_by and run.started_by == request.user.get_username():
-        return "You started the run that made it: somebody else must approve it."
-    return ""
+    return OWN_DRAFT if made_by_current_actor(invoice) else ""
 
 
 def _advance(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any]) -> str:

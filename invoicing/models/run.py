@@ -11,12 +11,17 @@ from invoicing.choices import CustomerOutcome, RunStatus, RunTrigger
 
 
 class BillingRun(Record):
-    """One close: everything due up to `as_of`, for the customers that were due when it was made."""
+    """One close: everything due up to `as_of`, for the customers that were due when it was made.
+
+    `author` is the person (`Actor.person`) who started it, and who therefore approves none of its drafts; empty for one
+    that nobody started.
+    """
 
     as_of = models.DateTimeField()
     status = models.CharField(max_length=16, choices=RunStatus.choices, default=RunStatus.PENDING)
     trigger = models.CharField(max_length=16, choices=RunTrigger.choices, default=RunTrigger.SCHEDULE)
     started_by = models.CharField(max_length=200, blank=True)
+    author = models.CharField(max_length=96, blank=True)
     customer_count = models.PositiveIntegerField(default=0)
     finished_at = models.DateTimeField(null=True, blank=True)
 

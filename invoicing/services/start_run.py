@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from core import clock
+from core.audit.actors import SYSTEM, current_actor
 from core.audit.services.record import record
 from core.bulk import copy_rows
 from core.errors import FieldProblem, InvalidInput
@@ -41,7 +42,7 @@ def start_run(
     """Make a run of everyone with something due by `as_of` (of `customer_ids`, if given); None when there is nobody.
 
     Who is parked or already in a run under way is left out, so starting twice bills nobody twice. The run is worked
-    off shard by shard by `work_shard`; beat hands the shards out.
+    off shard by shard by `work_shard`; beat hands the shards out. Who starts it by hand approves none of its drafts.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_START_LOCK])
@@ -52,8 +53,14 @@ def start_run(
     ids = sorted(due.order_by().values_list("pk", flat=True), key=lambda pk: (customer_group(pk), pk))
     if not ids:
         return None
+    actor = current_actor()
     run = BillingRun.objects.create(
-        as_of=as_of, trigger=trigger, started_by=started_by, customer_count=len(ids), status=RunStatus.PENDING
+        as_of=as_of,
+        trigger=trigger,
+        started_by=started_by,
+        author="" if actor == SYSTEM else actor.person,
+        customer_count=len(ids),
+        status=RunStatus.PENDING,
     )
     rows = []
     for position, start in enumerate(range(0, len(ids), SHARD_SIZE)):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from core import clock
+from core.audit.actors import SYSTEM, Actor, acting_as
 from customers.models import BillingProfile, Customer
 from invoicing.choices import RunTrigger
 from invoicing.models import BillingRun, Invoice
@@ -15,11 +16,12 @@ from tests.make import at, make_customer, make_default_profile, make_excess_plan
 START = at("2026-03-17")
 
 
-def run_close(*, as_of: Any = START, started_by: str = "") -> BillingRun | None:
-    """A run up to `as_of`, worked off."""
-    trigger = RunTrigger.STAFF if started_by else RunTrigger.SCHEDULE
+def run_close(*, as_of: Any = START, by: Actor = SYSTEM) -> BillingRun | None:
+    """A run up to `as_of`, started by the schedule or by a person, worked off."""
+    trigger = RunTrigger.SCHEDULE if by == SYSTEM else RunTrigger.STAFF
     with clock.frozen_at(as_of):
-        run = start_run(as_of=as_of, trigger=trigger, started_by=started_by)
+        with acting_as(by):
+            run = start_run(as_of=as_of, trigger=trigger, started_by="" if by == SYSTEM else by.label)
         if run is not None:
             for shard in run.shards.all():
                 work_shard(shard.pk)
@@ -45,11 +47,11 @@ def make_issued(*, decline: bool = False, **profile: Any) -> Invoice:
     return Invoice.objects.get(issued_at__isnull=False)
 
 
-def make_draft(*, started_by: str = "", **profile: Any) -> Invoice:
+def make_draft(*, by: Actor = SYSTEM, **profile: Any) -> Invoice:
     """A draft over 50.00 EUR of Acme that waits for approval."""
     make_default_profile(**({"auto_advance": False} | profile))
     subscribe(make_excess_plan())
-    run_close(started_by=started_by)
+    run_close(by=by)
     return Invoice.objects.get(status__startswith="draft.")
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from core import clock
+from core.audit.actors import Actor
 from core.audit.models import AuditEntry
 from invoicing.models import BalanceEntry, BilledWindow, Invoice
 from tests.admin.billed import START, make_draft, make_issued
@@ -57,10 +58,10 @@ def test_asking_to_approve_changes_nothing(approver):
 
 def test_who_started_the_run_does_not_approve_its_drafts():
     desk = Desk("Finance approver", username="ada")
-    draft = make_draft(started_by="ada")
+    draft = make_draft(by=Actor("user", str(desk.user.pk), "Ada"))
     response = desk.do(draft, "approve", reason="mine")
     draft.refresh_from_db()
-    assert said(response) == ["You started the run that made it: somebody else must approve it."]
+    assert said(response) == ["You started the run that made this draft: somebody else must approve it."]
     assert draft.status == "draft.manual_approval_needed"
     Desk("Finance approver", username="bob").do(draft, "approve", reason="seen")
     draft.refresh_from_db()

@@ -97,6 +97,16 @@ class TestRuns:
             assert "Nothing is due up to 2026-03-17 00:00:00 UTC" in refused(api.post("/billing/runs"), 409)["detail"]
         assert BillingRun.objects.count() == 1
 
+    def test_the_key_that_starts_one_does_not_approve_its_drafts(self, api):
+        make_default_profile(auto_advance=False)
+        subscribed(make_plan())
+        with clock.frozen_at(MARCH_17):
+            data(api.post("/billing/runs"), 201)
+            work_shard(BillingRun.objects.get().shards.get().id)
+            draft = to_text(Invoice.objects.get(status="draft.manual_approval_needed").pk)
+            problem = refused(api.post(f"/billing/invoices/{draft}/approve"), 403)
+        assert "somebody else must approve it. Nothing was changed." in problem["detail"]
+
     def test_the_future_is_not_closed(self, api):
         subscribed(make_plan())
         with clock.frozen_at(MARCH_17):
