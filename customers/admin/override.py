@@ -1,96 +1,67 @@
-"""Customer overrides in the admin: the single fields in which a customer differs from their profile."""
+"""Customer overrides in the admin: who is pinned, and the single fields in which a customer differs. Read only."""
 
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from core.admin.base import MasterDataAdmin
+from core.admin.base import ReadOnlyAdmin
 from core.admin.display import EMPTY, badge, link
-from customers.admin.setting_fields import DaysField, SettingsForm
+from core.admin.filters import ChoiceFilter
 from customers.models import CustomerOverride
-from customers.services.override_fields import override_fields
 from customers.settings_words import SETTING_LABELS, setting_words
 
 OVERRIDABLE = tuple(name for name in SETTING_LABELS if hasattr(CustomerOverride, name))
 
+_PINNED = Q(billing_profile__isnull=False)
+_DIFFERS = Q()
+for _name in OVERRIDABLE:
+    _DIFFERS |= Q(**{f"{_name}__isnull": False})
 
-class OverrideForm(SettingsForm):
-    dunning_days = DaysField(label="Retries after a failed charge", empty=None)
 
-    class Meta:
-        model = CustomerOverride
-        fields = ("customer", *OVERRIDABLE)
+class WhatTheyHave(ChoiceFilter):
+    title = "What they have"
+    parameter_name = "has"
+    choices_of = (("pin", "Pinned"), ("own", "Settings of their own"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter({"pin": _PINNED, "own": _DIFFERS}.get(self.value() or "", Q()))
 
 
 @admin.register(CustomerOverride)
-class CustomerOverrideAdmin(MasterDataAdmin):
-    """A field left empty says nothing: the profile speaks. The pin itself is changed on the customer's page."""
+class CustomerOverrideAdmin(ReadOnlyAdmin):
+    """Pins and own settings are changed by the customer's verbs, which show the effect before they act."""
 
-    form = OverrideForm
     list_display = ("customer_link", "pinned_to", "differs_in")
-    list_filter = ("billing_profile",)
+    list_filter = (WhatTheyHave, "billing_profile")
     list_select_related = ("customer", "billing_profile")
     list_display_links = ("differs_in",)
-    autocomplete_fields = ("customer",)
     search_prefix = ("customer__name", "customer__key")
     search_within = ("customer__name",)
-    readonly_fields = ("billing_profile",)
-    fieldsets = (
-        (None, {"fields": (("customer", "billing_profile"),)}),
-        (
-            "Collection",
-            {"fields": (("collection_method", "due_after"), ("dunning_days", "uncollectible_after_dunning"))},
-        ),
-        (
-            "Workflow",
-            {
-                "fields": (
-                    ("auto_advance", "draft_period"),
-                    ("collection_interval", "collection_alignment"),
-                    ("collection_cadence", "collection_anchor"),
-                )
-            },
-        ),
-        (
-            "Progressive billing",
-            {"fields": ("progressive_billing", ("progressive_threshold", "progressive_threshold_currency"))},
-        ),
-        ("Tax", {"fields": (("tax_enabled", "tax_enforced"), ("tax_behavior", "tax_code"))}),
-    )
+    search_help_text = "The start of a customer's name or key, or words of the name."
+    sortable_by = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CustomerOverride]:
-        return super().get_queryset(request).select_related("customer", "billing_profile")
+        """Rows that say something: what an unpin leaves behind says nothing."""
+        rows = super().get_queryset(request).filter(_PINNED | _DIFFERS)
+        return rows.select_related("customer", "billing_profile")
 
-    def save_recorded(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        workflow = {name: None if (value := form.cleaned_data[name]) == "" else value for name in OVERRIDABLE}
-        obj.pk = override_fields(customer=obj.customer, workflow=workflow).pk
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("customer", "billing_profile") if obj else ("billing_profile",)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def customer_id_of(self, obj: CustomerOverride) -> Any:
-        return obj.customer_id
-
-    @display(description="Customer", ordering="customer__name")
+    @display(description="Customer")
     def customer_link(self, override: CustomerOverride) -> SafeString:
         return link(override.customer)
 
-    @display(description="Pinned to", ordering="billing_profile__name")
+    @display(description="Pinned to")
     def pinned_to(self, override: CustomerOverride) -> SafeString:
         return badge(override.billing_profile.name, "blue") if override.billing_profile else EMPTY
 
-    @display(description="Differs in")
+    @display(description="Settings of their own")
     def differs_in(self, override: CustomerOverride) -> str:
         parts = [
             f"{SETTING_LABELS[name].lower()}: {setting_words(name, getattr(override, name))}"
             for name in OVERRIDABLE
-            if getattr(override, name) not in (None, "")
+            if getattr(override, name) is not None
         ]
-        return "; ".join(parts) or "nothing"
+        return "; ".join(parts) or "none"

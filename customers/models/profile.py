@@ -102,6 +102,7 @@ class CustomerOverride(Record):
 
     class Meta:
         ordering = ["-created_at"]
+        verbose_name_plural = "overrides and pins"
 
     def __str__(self) -> str:
         return f"override of {self.customer}"

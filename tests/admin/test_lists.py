@@ -135,6 +135,6 @@ def test_a_row_is_found_by_its_id(clerk):
 
 def test_no_form_has_a_dropdown_of_customers(billing_admin):
     make_customer(name="Northwest Trading")
-    page = billing_admin.read("/admin/customers/customeroverride/add/")
+    page = billing_admin.read("/admin/customers/customerappdata/add/")
     assert "admin-autocomplete" in page
     assert "Northwest Trading" not in page

@@ -149,17 +149,6 @@ def test_a_profile_that_customers_are_pinned_to_is_not_deleted(billing_admin):
     )
 
 
-def test_an_override_is_recorded_on_the_customers_timeline(clerk):
-    customer = make_customer()
-    clerk.post(
-        reverse("admin:customers_customeroverride_add"),
-        {"customer": str(customer.pk), "due_after": "P60D", "dunning_days": "", "change_reason": "Agreed by phone"},
-    )
-    override = CustomerOverride.objects.get()
-    assert (override.due_after, override.dunning_days, override.auto_advance) == ("P60D", None, None)
-    assert "Agreed by phone" in clerk.read(page_url(customer))
-
-
 def test_an_app_that_needs_an_account_is_not_installed_by_form(billing_admin):
     url = reverse("admin:customers_billingapp_add")
     page = billing_admin.post(url, {"type": "stripe", "name": "Stripe", "description": "", "change_reason": ""})

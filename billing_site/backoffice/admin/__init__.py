@@ -1,5 +1,5 @@
 """Admin pages that cross apps, and staff."""
 
-from billing_site.backoffice.admin import app, customer, locked, profile, run, staff, subscription
+from billing_site.backoffice.admin import app, customer, locked, override, profile, run, staff, subscription
 
-__all__ = ["app", "customer", "locked", "profile", "run", "staff", "subscription"]
+__all__ = ["app", "customer", "locked", "override", "profile", "run", "staff", "subscription"]
