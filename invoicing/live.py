@@ -12,7 +12,7 @@ from customers.effective import Terms, terms_of
 from customers.models import Customer
 from invoicing.choices import InvoiceStatus
 from invoicing.engine.close import compute
-from invoicing.engine.documents import RatedDocumentLine, totals_of
+from invoicing.engine.documents import RatedDocumentLine, add_totals
 from invoicing.engine.rows import detail_rows, rated_columns
 from invoicing.engine.snapshots import customer_snapshot, supplier_snapshot, workflow_snapshot
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
@@ -64,7 +64,8 @@ def set_columns(row: Any, columns: dict[str, Any]) -> None:
 
 
 def _fill(invoice: Invoice, lines: list[RatedDocumentLine]) -> None:
-    set_columns(invoice, totals_of([line.rated for line in lines], invoice.currency))
+    # Of the lines' own totals, tax included: an invoice adds up by what is printed on it.
+    set_columns(invoice, add_totals([line.totals() for line in lines], invoice.currency))
     invoice.due = invoice.total
     if lines:
         invoice.period_start = min(line.planned.start for line in lines)
@@ -84,7 +85,7 @@ def _fill(invoice: Invoice, lines: list[RatedDocumentLine]) -> None:
 def _clear(line: InvoiceLine) -> None:
     # Nothing reported, or not billable: the columns hold zeros of any scale.
     zero = round_money(ZERO, line.currency)
-    set_columns(line, dict.fromkeys(totals_of([], line.currency), zero))
+    set_columns(line, dict.fromkeys(add_totals([], line.currency), zero))
 
 
 def _failed_customers(customer_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Terms, Customer, tuple[()]]]:

@@ -16,6 +16,7 @@ from core.rest.fields import (
     ULIDField,
 )
 from core.rest.serializers import WireSerializer
+from customers.api.workflow_serializers import TaxConfigSerializer
 from invoicing.services.simulate_invoice import SimulatedLine
 
 
@@ -29,17 +30,19 @@ class PeriodInputSerializer(WireSerializer):
 
 class RateCardInputSerializer(WireSerializer):
     feature_key = TextField(required=False, max_length=64)
-    tax_config = ObjectField(required=False)
+    tax_config = TaxConfigSerializer(required=False)
     price = ObjectField(required=False)
     discounts = ObjectField(required=False)
 
 
 class SimulationLineSerializer(WireSerializer):
+    """`eventCount`, for prices with a fee per event, is ours beyond the clients' types."""
+
     id = ULIDField(required=False)
     name = TextField(max_length=256)
     description = TextField(required=False, allow_blank=True, max_length=1024)
     metadata = TextMapField(required=False)
-    tax_config = ObjectField(required=False)
+    tax_config = TaxConfigSerializer(required=False)
     period = PeriodInputSerializer()
     invoice_at = TimeField()
     price = ObjectField(required=False)
@@ -47,6 +50,7 @@ class SimulationLineSerializer(WireSerializer):
     rate_card = RateCardInputSerializer(required=False)
     quantity = DecimalStringField(negative=False)
     pre_line_period_quantity = DecimalStringField(required=False, negative=False)
+    event_count = serializers.IntegerField(required=False, min_value=0, max_value=2_147_483_647)
 
 
 class SimulationSerializer(WireSerializer):
@@ -68,6 +72,7 @@ def simulated_line(body: Mapping[str, Any]) -> SimulatedLine:
         invoice_at=body["invoice_at"],
         quantity=body["quantity"],
         pre_quantity=body.get("pre_line_period_quantity", Decimal(0)),
+        events=body.get("event_count", 0),
         price=card.get("price", body.get("price")),
         discounts=card.get("discounts"),
         tax_config=card.get("tax_config", body.get("tax_config")),

@@ -36,7 +36,7 @@ class RatedDocumentLine:
 
     def totals(self) -> Totals:
         """The money columns of the line."""
-        return _totals(self.rated.amount, self.rated.charges_total, self.rated.discounts_total, self.tax)
+        return line_totals(self.rated.amount, self.rated.charges_total, self.rated.discounts_total, self.tax)
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class CreditLine:
         return self.unused.line.tax
 
     def totals(self) -> Totals:
-        return _totals(-self.amount, ZERO, ZERO, self.tax)
+        return line_totals(-self.amount, ZERO, ZERO, self.tax)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class CreditPart:
         return cls(unused.line.id, unused.name, unused.start, unused.end, amount, unused.line.tax)
 
     def totals(self) -> Totals:
-        return _totals(self.amount, ZERO, ZERO, self.tax)
+        return line_totals(self.amount, ZERO, ZERO, self.tax)
 
 
 @dataclass(slots=True)
@@ -183,25 +183,20 @@ class CustomerClose:
 def add_totals(parts: Sequence[Totals], currency: str) -> Totals:
     """The sums of money columns, column by column."""
     zero = round_money(ZERO, currency)
-    return {name: sum((part[name] for part in parts), zero) for name in _totals(zero, zero, zero, None)}
+    return {name: sum((part[name] for part in parts), zero) for name in line_totals(zero, zero, zero, None)}
 
 
-def _totals(amount: Decimal, charges: Decimal, discounts: Decimal, tax: LineTax | None) -> Totals:
-    exclusive, inclusive = (tax.exclusive, tax.inclusive) if tax is not None else (ZERO, ZERO)
+def line_totals(amount: Decimal, charges: Decimal, discounts: Decimal, tax: LineTax | None) -> Totals:
+    """The money columns of one line, from its parts and its tax; all with the places of its currency."""
+    nothing = amount - amount
+    exclusive, inclusive = (tax.exclusive, tax.inclusive) if tax is not None else (nothing, nothing)
     return {
         "amount": amount,
         "charges_total": charges,
         "discounts_total": discounts,
-        "credits_total": ZERO,
+        "credits_total": nothing,
         "taxes_inclusive_total": inclusive,
         "taxes_exclusive_total": exclusive,
         "taxes_total": inclusive + exclusive,
         "total": amount + charges - discounts + exclusive,
     }
-
-
-def totals_of(rated: Sequence[RatedLine], currency: str) -> Totals:
-    """The totals of rated lines before tax."""
-    return add_totals(
-        [_totals(line.amount, line.charges_total, line.discounts_total, None) for line in rated], currency
-    )

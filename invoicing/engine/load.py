@@ -68,7 +68,7 @@ def load_batch(
         customer.id: LoadedCustomer(customer.id, customer, terms[customer.id])
         for customer in among(Customer.objects.order_by("id"), "id", customer_ids)
     }
-    rates = _tax_rates({loaded.customer.country for loaded in customers.values()})
+    rates = tax_rates({loaded.customer.country for loaded in customers.values()})
     for loaded_customer in customers.values():
         loaded_customer.tax_rates = rates.get(loaded_customer.customer.country, ())
     for customer_id, attributions in attributions_of(customer_ids).items():
@@ -100,7 +100,7 @@ def load_batch(
     return Batch(list(customers.values()), features_by_id(feature_ids))
 
 
-def _tax_rates(countries: set[str]) -> dict[str, tuple[RateFacts, ...]]:
+def tax_rates(countries: set[str]) -> dict[str, tuple[RateFacts, ...]]:
     """The tax rates of these countries."""
     found: dict[str, list[RateFacts]] = defaultdict(list)
     rows = TaxRate.objects.filter(country__in=countries - {""}).values_list(

@@ -1,14 +1,17 @@
 """Decides how each line is taxed, and works out an invoice's tax (billing rules 12)."""
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from customers.choices import TaxBehavior
+from customers.models import Customer
 from invoicing.engine.documents import InvoiceDocument, RatedDocumentLine
 from invoicing.engine.load import LoadedCustomer
 from invoicing.errors import CannotBill
-from invoicing.tax import TaxTerms, rate_for, tax_lines
+from invoicing.tax import RateFacts, TaxTerms, rate_for, tax_lines
 
 
 def find_tax_terms(document: InvoiceDocument, as_of: datetime) -> None:
@@ -25,23 +28,40 @@ def tax_document(document: InvoiceDocument) -> None:
 
 
 def terms_of_line(loaded: LoadedCustomer, line: RatedDocumentLine, as_of: datetime) -> TaxTerms | None:
-    """How a line is taxed: by the customer's place, at the tax point: the service period's end, or, for what is billed
-    in advance, the date of issue."""
-    settings = loaded.terms.settings.values
+    """How a line is taxed: at the tax point, the service period's end, or, for what is billed in advance, the date of
+    issue."""
+    in_advance = line.planned.invoice_at < line.planned.end
+    return terms_at(
+        loaded.terms.settings.values,
+        loaded.tax_rates,
+        loaded.customer,
+        line.planned.terms.tax_config,
+        as_of if in_advance else line.planned.end,
+    )
+
+
+def terms_at(
+    settings: Mapping[str, Any],
+    rates: Sequence[RateFacts],
+    customer: Customer,
+    tax_config: str | None,
+    tax_point: datetime,
+) -> TaxTerms | None:
+    """How a supply to the customer's place is taxed at `tax_point`, by the customer's effective `settings` and its own
+    `tax_config` (JSON text). CannotBill where tax is enforced and no rate is known."""
     if not settings["tax_enabled"]:
         return None
-    code, behavior = _config(line.planned.terms.tax_config)
-    in_advance = line.planned.invoice_at < line.planned.end
+    code, behavior = _config(tax_config)
     found = rate_for(
-        loaded.tax_rates,
-        country=loaded.customer.country,
-        region=loaded.customer.state,
+        rates,
+        country=customer.country,
+        region=customer.state,
         category=code or settings["tax_code"] or "",
-        tax_point=as_of if in_advance else line.planned.end,
+        tax_point=tax_point,
     )
     if found is None:
         if settings["tax_enforced"]:
-            place = loaded.customer.country or "a customer without a country"
+            place = customer.country or "a customer without a country"
             raise CannotBill(
                 f"Tax is enforced, but no tax rate is known for {place}. Add the rate, or the customer's address, then "
                 "release the customer.",

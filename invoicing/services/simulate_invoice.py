@@ -8,16 +8,22 @@ from typing import Any
 from uuid import UUID
 
 from core import clock
+from core.errors import InvalidInput
 from core.ids import new_id
-from core.money import ONE, ZERO, exponent, round_money
+from core.jsontext import canonical_json
+from core.money import ONE, ZERO, exponent
 from customers.effective import terms_of
 from customers.models import Customer
 from customers.selectors import attributions_of
 from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy
-from invoicing.engine.documents import totals_of
+from invoicing.engine.documents import Totals, add_totals, line_totals
+from invoicing.engine.load import tax_rates
+from invoicing.engine.rows import tax_columns
+from invoicing.engine.taxation import terms_at
 from invoicing.live import apply_terms, set_columns
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
 from invoicing.rating import RatedLine, RatingInput, rate
+from invoicing.tax import TaxTerms, tax_lines
 from subscriptions.errors import field_error
 from subscriptions.pricing import DimensionalPrice, parse_discounts, parse_price
 
@@ -25,7 +31,8 @@ from subscriptions.pricing import DimensionalPrice, parse_discounts, parse_price
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedLine:
     """A line to be rated: `price` and `discounts` as on the wire, `quantity` used in `[start, end)`, in UTC, after
-    `pre_quantity` that the same period had before."""
+    `pre_quantity` that the same period had before. `events` is how many events the quantity came in, for a fee per
+    event."""
 
     name: str
     start: datetime
@@ -35,6 +42,7 @@ class SimulatedLine:
     price: Mapping[str, Any] | None
     discounts: Mapping[str, Any] | None = None
     pre_quantity: Decimal = ZERO
+    events: int = 0
     description: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     tax_config: Mapping[str, Any] | None = None
@@ -45,11 +53,16 @@ class SimulatedLine:
 def simulate_invoice(
     *, customer: Customer, currency: str, lines: Sequence[SimulatedLine], number: str | None = None
 ) -> Invoice:
-    """The invoice, never saved, that `customer` would get of `lines` under the settings of now; rated as in a close.
+    """The invoice, never saved, that `customer` would get of `lines` under the settings of now; rated and taxed as in a
+    close.
 
-    It has `shown_lines`, as stored ones have that were loaded for display. InvalidInput names each bad field.
+    It has `shown_lines`, as stored ones have that were loaded for display. InvalidInput names each bad field;
+    CannotBill where tax is enforced and no rate is known.
     """
-    exponent(currency)
+    try:
+        exponent(currency)
+    except InvalidInput as error:
+        raise field_error("currency", error.code, error.message) from None
     now = clock.now()
     invoice = Invoice(
         id=new_id(),
@@ -61,15 +74,28 @@ def simulate_invoice(
         updated_at=now,
     )
     subjects = attributions_of([customer.id]).get(customer.id, ())
-    apply_terms(invoice, terms_of([customer.id])[customer.id], customer, subjects)
-    rated = [_rate(line, currency, f"lines.{index}") for index, line in enumerate(lines)]
-    set_columns(invoice, totals_of(rated, currency))
+    terms = terms_of([customer.id])[customer.id]
+    apply_terms(invoice, terms, customer, subjects)
+    rates = tax_rates({customer.country}).get(customer.country, ())
+    rated, taxed_by = [], []
+    for index, line in enumerate(lines):
+        rated.append(_rate(line, currency, f"lines.{index}"))
+        config = None if line.tax_config is None else canonical_json(line.tax_config)
+        # Billed in advance, it is taxed at its issue (billing rules 12).
+        tax_point = min(line.invoice_at, line.end)
+        taxed_by.append(terms_at(terms.settings.values, rates, customer, config, tax_point))
+    taxes = tax_lines([(money.net, by) for money, by in zip(rated, taxed_by, strict=True)], currency)
+    totals = [
+        line_totals(money.amount, money.charges_total, money.discounts_total, tax)
+        for money, tax in zip(rated, taxes, strict=True)
+    ]
+    set_columns(invoice, add_totals(totals, currency))
     invoice.due = invoice.total
     invoice.period_start = min((line.start for line in lines), default=None)
     invoice.period_end = max((line.end for line in lines), default=None)
     invoice.shown_lines = [  # type: ignore[attr-defined]
-        _line(invoice, position, line, money)
-        for position, (line, money) in enumerate(zip(lines, rated, strict=True), 1)
+        _line(invoice, position, *each)
+        for position, each in enumerate(zip(lines, rated, taxed_by, totals, strict=True), 1)
     ]
     return invoice
 
@@ -88,20 +114,24 @@ def _rate(line: SimulatedLine, currency: str, path: str) -> RatedLine:
             "A dimensional price takes its figures from its meter's rate card. Give the price to simulate itself.",
         )
     discounts = parse_discounts(line.discounts, f"{path}.rateCard.discounts", price=price)
-    return rate(
-        RatingInput(
-            price=price,
-            quantity=line.quantity if not price.is_flat else (line.quantity or ONE),
-            currency=currency,
-            pre_quantity=line.pre_quantity,
-            discounts=discounts,
-            is_first_split=not line.pre_quantity,
-        )
-    )
+    if price.is_flat:
+        return rate(RatingInput(price, line.quantity or ONE, currency, discounts))
+    asked = RatingInput(price, line.quantity, currency, discounts, event_count=line.events)
+    if not line.pre_quantity:
+        return rate(asked)
+    # What came before was billed as a part of the same period: minimum and maximum count it (billing rules 3).
+    before = rate(RatingInput(price, line.pre_quantity, currency, discounts, is_last_split=False))
+    return rate(asked._replace(pre_quantity=line.pre_quantity, is_first_split=False, previously_billed_net=before.net))
 
 
-def _line(invoice: Invoice, position: int, line: SimulatedLine, rated: RatedLine) -> InvoiceLine:
-    zero = round_money(ZERO, invoice.currency)
+def _line(
+    invoice: Invoice,
+    position: int,
+    line: SimulatedLine,
+    rated: RatedLine,
+    taxed_by: TaxTerms | None,
+    totals: Totals,
+) -> InvoiceLine:
     stored = InvoiceLine(
         id=line.id or new_id(),
         invoice=invoice,
@@ -121,18 +151,11 @@ def _line(invoice: Invoice, position: int, line: SimulatedLine, rated: RatedLine
         tax_config=line.tax_config,
         quantity=rated.quantity,
         pre_period_quantity=line.pre_quantity,
-        amount=rated.amount,
-        charges_total=rated.charges_total,
-        discounts_total=rated.discounts_total,
-        credits_total=zero,
-        taxes_inclusive_total=zero,
-        taxes_exclusive_total=zero,
-        taxes_total=zero,
-        total=rated.net,
         explain=rated.explain,
         created_at=invoice.created_at,
         updated_at=invoice.updated_at,
     )
+    set_columns(stored, tax_columns(taxed_by) | totals)
     stored.phase_id = None  # type: ignore[attr-defined]
     stored.shown_details = [  # type: ignore[attr-defined]
         InvoiceDetailedLine(

@@ -4,7 +4,7 @@ import pytest
 
 from core import clock
 from entitlements.models import UsageEvent
-from invoicing.models import Invoice
+from invoicing.models import Invoice, TaxRate
 from invoicing.services.close_customers import close_customers
 from subscriptions.services.create_subscription import create_subscription
 from subscriptions.services.report_quantity import report_quantity
@@ -162,6 +162,21 @@ class TestGathering:
         assert shown["statusDetails"]["availableActions"] == {"invoice": {}}
         [earlier] = invoices(api, "?statuses=gathering", now="2026-03-19")["items"]
         assert earlier["totals"]["total"] == "50.00"
+
+    def test_it_adds_up_by_its_lines_also_with_tax(self, api):
+        """50.00 and 3 x 3.33 at 19 %: 11.40 on 59.99, as 9.50 and 0.64 and 0.63 and 0.63."""
+        TaxRate.objects.create(country="DE", rate=Decimal(19), name="VAT", valid_from=at("2020-01-01"))
+        thirds = [flat_card(key=f"third{n}", price={"type": "flat", "amount": "3.33"}) for n in range(3)]
+        customer, _ = subscribe(make_plan(cards=(flat_card(), *thirds)), country="DE")
+        make_default_profile(tax_enabled=True)
+        bill(customer, "2026-03-17")
+        [shown] = invoices(api, "?statuses=gathering&expand=lines")["items"]
+        assert [line["totals"]["total"] for line in shown["lines"]] == ["59.50", "3.97", "3.96", "3.96"]
+        assert {line["totals"]["creditsTotal"] for line in shown["lines"]} == {"0.00"}
+        totals = shown["totals"]
+        assert (totals["amount"], totals["taxesTotal"], totals["total"]) == ("59.99", "11.40", "71.39")
+        [issued] = invoices(api, "?statuses=paid&statuses=issued")["items"]
+        assert issued["totals"] == totals
 
     def test_it_follows_the_profile_of_now(self, api):
         customer, _ = subscribe()
