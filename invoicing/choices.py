@@ -171,6 +171,7 @@ class MigrationStatus(models.TextChoices):
 class ShardKind(models.TextChoices):
     CHECK = "check", "Check"
     MOVE = "move", "Move"
+    PIN = "pin", "Pin"
 
 
 class MoveVerdict(models.TextChoices):

@@ -32,3 +32,8 @@ def cohort_of(migration: ProfileMigration) -> QuerySet[Customer]:
         named = Q(pk__in=[from_text(text) for text in migration.criteria["customerId"]])
         theirs = Customer.objects.filter(named, deleted_at=None)
     return customers_matching(theirs, migration.criteria)
+
+
+def unpinned_customers() -> QuerySet[Customer]:
+    """Who follows the default profile, whichever that is."""
+    return Customer.objects.filter(deleted_at=None, billing_override__billing_profile__isnull=True)

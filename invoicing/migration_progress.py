@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from django.db import connection
 from django.db.models import Count
 
-from customers.models import Customer
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict, RunStatus, ShardKind
+from invoicing.migration_cohort import unpinned_customers
 from invoicing.models import MigrationItem, MigrationShard, ProfileMigration
 from invoicing.moves import CauseCode
 
@@ -23,6 +23,7 @@ class MigrationProgress:
     outcomes: Mapping[str, int]
     total: int
     is_checking: bool
+    pinning: "Pinning | None" = None
 
     @property
     def done(self) -> int:
@@ -41,6 +42,18 @@ class MigrationProgress:
     def movable(self) -> int:
         """Those whom the check did not block."""
         return self.verdicts.get(MoveVerdict.READY, 0) + self.verdicts.get(MoveVerdict.WARNING, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Pinning:
+    """Workers pin who follows the old default: `done` of the `total` that there were when it was asked for."""
+
+    done: int
+    total: int
+
+    @property
+    def left(self) -> int:
+        return max(0, self.total - self.done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +85,23 @@ def progress_of(migrations: Sequence[ProfileMigration]) -> dict[uuid.UUID, Migra
     for key, verdict, outcome, count in rows.values_list("migration_id", "verdict", "outcome").annotate(n=Count("pk")):
         verdicts[key][verdict] = verdicts[key].get(verdict, 0) + count
         outcomes[key][outcome] = outcomes[key].get(outcome, 0) + count
-    checking = set(
-        MigrationShard.objects.filter(migration__in=list(verdicts), kind=ShardKind.CHECK)
-        .exclude(status=RunStatus.DONE)
-        .values_list("migration_id", flat=True)
-    )
+    shards = MigrationShard.objects.filter(migration__in=list(verdicts)).exclude(kind=ShardKind.MOVE)
+    checking: set[uuid.UUID] = set()
+    pinning: dict[uuid.UUID, Pinning] = {}
+    for key, kind, done, total in (
+        shards.exclude(status=RunStatus.DONE).order_by().values_list("migration_id", "kind", "done", "total")
+    ):
+        if kind == ShardKind.CHECK:
+            checking.add(key)
+        else:
+            pinning[key] = Pinning(done, total)
     return {
         migration.pk: MigrationProgress(
-            verdicts[migration.pk], outcomes[migration.pk], migration.customer_count, migration.pk in checking
+            verdicts[migration.pk],
+            outcomes[migration.pk],
+            migration.customer_count,
+            migration.pk in checking,
+            pinning.get(migration.pk),
         )
         for migration in migrations
     }
@@ -104,21 +126,31 @@ def causes_in(migration: ProfileMigration, *, sample: int = 5) -> list[CauseCoun
         ]
 
 
-def steps_of(migration: ProfileMigration, progress: MigrationProgress) -> tuple[Step, ...]:
+def steps_of(
+    migration: ProfileMigration, progress: MigrationProgress, *, unpinned: int | None = None
+) -> tuple[Step, ...]:
     """The four steps of a safe move (billing rules 5), and how far each is. At most one query.
 
-    Pinning and switching are needed only where the source is the default.
+    Pinning and switching are needed only where the source is the default. Who follows it is counted, which reads every
+    customer, unless the caller knows (`unpinned`) or the workers who pin them do.
     """
     source, target = migration.from_profile, migration.to_profile
     default = source.is_default
-    unpinned = 0
-    if default:
-        living = Customer.objects.filter(deleted_at=None, billing_override__billing_profile__isnull=True)
-        unpinned = living.count()
+    if not default:
+        unpinned = 0
+    elif progress.pinning is not None:
+        unpinned = progress.pinning.left
+    elif unpinned is None:
+        unpinned = unpinned_customers().count()
     left = progress.total - progress.done if progress.total else 0
     return (
         Step("create_target", is_done=target.archived_at is None, left=0 if target.archived_at is None else 1),
-        Step("pin_unpinned", is_done=unpinned == 0, left=unpinned, needed=default or target.is_default),
+        Step(
+            "pin_unpinned",
+            is_done=not unpinned and progress.pinning is None,
+            left=unpinned,
+            needed=default or target.is_default,
+        ),
         Step("switch_default", is_done=not default, left=int(default), needed=default or target.is_default),
         Step("move_customers", is_done=migration.status == MigrationStatus.DONE, left=left),
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
+from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -25,8 +26,9 @@ from invoicing.admin.migration_draft import DraftsMigrations
 from invoicing.admin.migration_guide import criteria_words, guide, is_live
 from invoicing.admin.migration_impact import impact_totals, shown_impacts
 from invoicing.admin.migration_item import OUTCOME_TONES, VERDICT_TONES, dress
-from invoicing.admin.migration_verbs import CANCEL, MIGRATION_VERBS, PAUSE, progress
+from invoicing.admin.migration_verbs import CANCEL, MIGRATION_VERBS, PAUSE, progress, steps
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
+from invoicing.migration_cohort import unpinned_customers
 from invoicing.migration_progress import causes_in, progress_of
 from invoicing.models import MigrationItem, ProfileMigration
 from invoicing.moves import CauseCode
@@ -41,7 +43,7 @@ STATUS_TONES = {
     MigrationStatus.CANCELLED: "grey",
 }
 _CAUSES = {code.value: str(code.label) for code in CauseCode}
-PER_PAGE = 50
+PER_PAGE, COUNTED_SECONDS = 50, 60
 _COLUMNS = ("Customer", "Key", "E-mail", "Check", "Outcome", "Causes", "Messages", "Before", "Tries", "Moved at")
 _OPEN = ("draft", "checked", "approved", "running", "paused")
 
@@ -177,6 +179,7 @@ class ProfileMigrationAdmin(DraftsMigrations):
         migration = self.readable(request, object_id)
         if not is_live(migration):
             return HttpResponse(headers={"HX-Refresh": "true"})
+        steps(migration, unpinned=_unpinned_lately(migration))
         return TemplateResponse(request, "backoffice/migration_live.html", self.live_context(request, migration))
 
     def impact_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -222,6 +225,15 @@ class ProfileMigrationAdmin(DraftsMigrations):
         if not self.has_view_permission(request, migration):
             raise PermissionDenied
         return migration
+
+
+def _unpinned_lately(migration: ProfileMigration) -> int | None:
+    """How many follow the default, counted at most every `COUNTED_SECONDS` for all who watch: it reads every customer.
+    None where it is not asked or the workers know."""
+    if not migration.from_profile.is_default or progress(migration).pinning is not None:
+        return None
+    key = f"migration-unpinned:{migration.pk}"
+    return cache.get_or_set(key, unpinned_customers().count, COUNTED_SECONDS)
 
 
 admin.site.register(ProfileMigration, ProfileMigrationAdmin)

@@ -69,7 +69,8 @@ def criteria_words(migration: ProfileMigration) -> str:
 
 def is_live(migration: ProfileMigration) -> bool:
     """Whether workers are at it, so that the page should follow them."""
-    return migration.status == MigrationStatus.RUNNING or progress(migration).is_checking
+    found = progress(migration)
+    return migration.status == MigrationStatus.RUNNING or found.is_checking or found.pinning is not None
 
 
 def guide(request: HttpRequest, migration: ProfileMigration) -> list[Part]:
@@ -120,7 +121,9 @@ def _target(migration: ProfileMigration) -> Part:
 
 def _pins(migration: ProfileMigration, buttons: list[Button]) -> Part:
     step, source, target = steps(migration)["pin_unpinned"], migration.from_profile, migration.to_profile
-    title = "Pin who has no pin"
+    title, pinning = "Pin who has no pin", progress(migration).pinning
+    if pinning is not None:
+        return Part(title, State.LATER, [f"{pinning.done:,} of {pinning.total:,} are pinned to “{source}”."])
     if target.is_default:
         return Part(title, State.DONE, [f"“{target}” is the default: who stays on “{source}” is pinned to it."])
     if not step.needed:

@@ -19,11 +19,11 @@ from invoicing.services.approve_migration import approve_migration
 from invoicing.services.check_migration import check_migration, checked_at_once
 from invoicing.services.make_default_profile import customers_kept_on_old_app, make_default_profile
 from invoicing.services.pause_migration import cancel_migration, pause_migration
-from invoicing.services.pin_unpinned import pin_unpinned
+from invoicing.services.pin_unpinned import AT_ONCE, start_pinning
 from invoicing.services.retry_move import retry_failed, retry_move
 from invoicing.services.run_migration import run_migration
 from invoicing.services.take_back import take_back
-from invoicing.services.work_migration_shard import work_off_migration
+from invoicing.services.work_migration_shard import pinned_at_once, work_off_migration
 from invoicing.tasks import work_migrations
 
 STATUS = MigrationStatus
@@ -40,11 +40,12 @@ def progress(migration: ProfileMigration) -> MigrationProgress:
     return kept
 
 
-def steps(migration: ProfileMigration) -> dict[str, Step]:
-    """The four steps by name, read once a request."""
+def steps(migration: ProfileMigration, *, unpinned: int | None = None) -> dict[str, Step]:
+    """The four steps by name, read once a request; `unpinned` spares the count of who follows the default."""
     kept: dict[str, Step] | None = migration.__dict__.get("_steps")
     if kept is None:
-        kept = migration.__dict__["_steps"] = {step.name: step for step in steps_of(migration, progress(migration))}
+        found = steps_of(migration, progress(migration), unpinned=unpinned)
+        kept = migration.__dict__["_steps"] = {step.name: step for step in found}
     return kept
 
 
@@ -162,13 +163,19 @@ def _why_not_retry_failed(request: HttpRequest, migration: ProfileMigration) -> 
 
 
 def _pin_unpinned(request: HttpRequest, migration: ProfileMigration, answers: Mapping[str, Any]) -> str:
-    pinned = pin_unpinned(profile=migration.from_profile, reason=answers["reason"])
+    shard = start_pinning(migration=migration, reason=answers["reason"])
+    if shard is not None and shard.total > AT_ONCE:
+        transaction.on_commit(work_migrations.delay)
+        return f"{counted(shard.total, 'customer is', 'customers are')} being pinned to “{migration.from_profile}”."
+    pinned = 0 if shard is None else pinned_at_once(shard)
     return f"{counted(pinned, 'customer is', 'customers are')} pinned to “{migration.from_profile}”."
 
 
 def _why_not_pin(request: HttpRequest, migration: ProfileMigration) -> str:
     if not migration.from_profile.is_default:
         return f"“{migration.from_profile}” is not the default: nobody follows it without a pin."
+    if progress(migration).pinning is not None:
+        return "They are being pinned."
     return "" if steps(migration)["pin_unpinned"].left else "Everybody is pinned to a profile already."
 
 
@@ -183,6 +190,8 @@ def _why_not_switch(request: HttpRequest, migration: ProfileMigration) -> str:
         return f"“{migration.to_profile}” is the default already."
     if migration.to_profile.archived_at is not None:
         return f"“{migration.to_profile}” is archived."
+    if progress(migration).pinning is not None:
+        return "Customers are being pinned to the old default: it waits for the last of them."
     left = steps(migration)["pin_unpinned"].left
     if migration.from_profile.is_default and left:
         return f"{counted(left, 'customer follows', 'customers follow')} the old default: pin them to it first."
@@ -293,7 +302,7 @@ PIN_UNPINNED = Verb(
     ),
     consequences=lambda migration: [
         "Nothing changes for them: they are billed by it already, and stay with it when the default changes.",
-        "It goes by batches, and goes on where it stopped when it is asked for again.",
+        f"More than {AT_ONCE:,} are pinned by the workers, batch by batch: nobody needs to keep the page open.",
     ],
     why_not=_why_not_pin,
     perform=_pin_unpinned,

@@ -34,12 +34,12 @@ from invoicing.services.check_migration import check_migration, checked_at_once
 from invoicing.services.draft_migration import draft_migration
 from invoicing.services.make_default_profile import make_default_profile
 from invoicing.services.pause_migration import cancel_migration, pause_migration
-from invoicing.services.pin_unpinned import pin_unpinned
+from invoicing.services.pin_unpinned import AT_ONCE, start_pinning
 from invoicing.services.preview_move import MOST_AT_ONCE, preview_move
 from invoicing.services.retry_move import retry_failed, retry_move
 from invoicing.services.run_migration import run_migration
 from invoicing.services.take_back import take_back
-from invoicing.services.work_migration_shard import work_off_migration
+from invoicing.services.work_migration_shard import pinned_at_once, work_off_migration
 from invoicing.tasks import work_migrations
 
 
@@ -61,6 +61,12 @@ class MigrationItemFilterSet(WireFilterSet):
 
 class PinnedSerializer(WireSerializer):
     pinned = serializers.IntegerField()
+
+
+class PinningSerializer(PinnedSerializer):
+    """`pinning`, where there are too many to wait for: so many are being pinned by the workers."""
+
+    pinning = serializers.IntegerField(required=False)
 
 
 class RetriedSerializer(WireSerializer):
@@ -159,11 +165,17 @@ class MigrationViewSet(_MigrationView):
         transaction.on_commit(work_migrations.delay)
         return Response({"retried": count})
 
-    @extend_schema(operation_id="pinUnpinnedOfProfileMigration", request=ReasonSerializer, responses=PinnedSerializer)
+    @extend_schema(operation_id="pinUnpinnedOfProfileMigration", request=ReasonSerializer, responses=PinningSerializer)
     @action(detail=True, methods=["post"], url_path="pin-unpinned")
     def pin_unpinned(self, request: Request, **kwargs: str) -> Response:
         """The second step: pins everybody who follows the source, the default, to it."""
-        return Response({"pinned": pin_unpinned(profile=self.migration.from_profile, reason=self.reason())})
+        shard = start_pinning(migration=self.migration, reason=self.reason())
+        if shard is None:
+            return Response({"pinned": 0})
+        if shard.total > AT_ONCE:
+            transaction.on_commit(work_migrations.delay)
+            return Response({"pinned": 0, "pinning": shard.total})
+        return Response({"pinned": pinned_at_once(shard)})
 
     @extend_schema(operation_id="switchDefaultOfProfileMigration", request=ReasonSerializer, responses=PinnedSerializer)
     @action(detail=True, methods=["post"], url_path="switch-default")

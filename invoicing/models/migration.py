@@ -60,7 +60,9 @@ class ProfileMigration(Record):
 class MigrationShard(models.Model):
     """A slice of a migration's customers to check or to move, which one worker takes at a time.
 
-    `lease_until` (real time) and `lease_token` are those of a run's shard.
+    Or, of the kind `pin`, everybody who follows the old default: `total` were to be pinned when somebody asked for it
+    (`asked`: the actor and their reason), `done` are. `lease_until` (real time) and `lease_token` are those of a run's
+    shard.
     """
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
@@ -70,6 +72,9 @@ class MigrationShard(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.UUIDField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    asked = models.JSONField(default=dict, blank=True)
 
     class Meta:
         ordering = ["migration", "id"]

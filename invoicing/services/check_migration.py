@@ -50,7 +50,7 @@ def check_migration(*, migration: ProfileMigration) -> ProfileMigration:
             code="empty_cohort",
         )
     migration.items.all().delete()
-    migration.shards.all().delete()
+    migration.shards.filter(kind=ShardKind.CHECK).delete()
     now = clock.now()
     rows = []
     for start in range(0, len(ids), SHARD_SIZE):

@@ -11,6 +11,7 @@ from core import clock
 from core.audit.models import AuditEntry
 from core.ids import to_text
 from customers.models import BillingProfile, Customer, CustomerOverride
+from invoicing.admin import migration_verbs
 from invoicing.models import BalanceEntry, MigrationItem, ProfileMigration
 from invoicing.services import check_migration
 from tests.admin.desk import Desk, list_url, page_url, said, verb_url
@@ -362,3 +363,42 @@ def test_someone_who_was_named_but_is_billed_elsewhere_shows_as_blocked(clerk, p
     migration = draft(clerk, *profiles, named="c0 elsewhere")
     assert "there is nothing to move" in read(clerk, page_url(migration))
     assert item_of("Elsewhere").verdict == "blocked"
+
+
+def test_many_are_pinned_by_the_workers_with_their_progress(clerk, billing_admin, profiles, monkeypatch):
+    monkeypatch.setattr(migration_verbs, "AT_ONCE", 2)
+    migration = draft(clerk, *profiles)
+    assert said(do(clerk, migration, "pin-unpinned")) == ["3 customers are being pinned to “Default”."]
+    page = read(clerk, page_url(migration))
+    assert "0 of 3 are pinned to “Default”." in page
+    assert "Refreshes itself" in page
+    assert said(do(clerk, migration, "pin-unpinned")) == ["They are being pinned."]
+    assert said(do(billing_admin, migration, "switch-default")) == [
+        "Customers are being pinned to the old default: it waits for the last of them."
+    ]
+    work(migration)
+    live = clerk.get(reverse("admin:invoicing_profilemigration_live", args=[migration.pk]))
+    assert live.headers["HX-Refresh"] == "true"
+    page = read(clerk, page_url(migration))
+    assert (part(page, "Pin who has no pin"), part(page, "Make the target the default")) == ("done", "now")
+
+
+def test_the_part_that_refreshes_itself_does_not_count_every_customer_each_time(clerk, profiles, monkeypatch):
+    monkeypatch.setattr(migration_verbs, "AT_ONCE", 2)
+    migration = draft(clerk, *profiles)
+    url = reverse("admin:invoicing_profilemigration_live", args=[migration.pk])
+
+    def counts_of(times):
+        with CaptureQueriesContext(connection) as queries:
+            pages = [read(clerk, url) for _ in range(times)]
+        counting = [q for q in queries if "COUNT" in q["sql"] and "customers_customeroverride" in q["sql"]]
+        return pages[-1], len(counting)
+
+    ProfileMigration.objects.update(status="running")
+    page, counted = counts_of(3)
+    assert "3 customers follow “Default”, the default, without a pin." in page
+    assert counted == 1
+    do(clerk, migration, "pin-unpinned")
+    page, counted = counts_of(3)
+    assert "0 of 3 are pinned" in page
+    assert counted == 0
