@@ -20,7 +20,8 @@ Answer = tuple[int, dict[str, Any]] | None
 class FakeStripe:
     """One account. `behaviour` by customer: decline, action, drop (charges, then drops the connection), away (drops
     the connection before it charges), silent (drops the connection when it is asked about the customer), processing,
-    overtake (the webhook of a charge is sent before its answer); else a charge succeeds."""
+    overtake (the webhook of a charge is sent before its answer), drop_429 and drop_401 (charges, drops the connection,
+    and answers the repeated request with that status); else a charge succeeds."""
 
     def __init__(self, *, account: str = "acct_fake", api_key: str = "") -> None:
         self.intents: dict[str, dict[str, Any]] = {}
@@ -147,7 +148,10 @@ class FakeStripe:
             if parts == ["payment_intents"] and method == "POST":
                 return self._create(form, key)
             if parts == ["payment_intents"]:
-                mine = [i for i in self.intents.values() if i["customer"] == form.get("customer")]
+                customer = form.get("customer")
+                if customer is not None and customer not in self.customers:
+                    return self._found(None)
+                mine = [i for i in self.intents.values() if customer in (None, i["customer"])]
                 return 200, {"object": "list", "data": mine, "has_more": False, "url": "/v1/payment_intents"}
             intent = self.intents.get(parts[1])
             if intent is not None and parts[-1] == "cancel":
@@ -231,6 +235,8 @@ class FakeStripe:
         if behaviour == "away":
             return None
         intent = self.by_key.get(key)
+        if intent is not None and behaviour.startswith("drop_"):
+            return int(behaviour[5:]), {"error": {"type": "invalid_request_error", "message": "Not now."}}
         if intent is None:
             intent = {
                 "id": f"pi_{len(self.intents) + 1}",
@@ -249,7 +255,7 @@ class FakeStripe:
             self.intents[intent["id"]] = self.by_key[key] = intent
             kind = {"succeeded": "succeeded", "requires_action": "requires_action", "processing": "processing"}
             self.events.append(self.event(f"payment_intent.{kind.get(intent['status'], 'payment_failed')}", intent))
-        if behaviour == "drop":
+        if behaviour.startswith("drop"):
             return None
         if behaviour == "decline":
             error = {"type": "card_error", "code": "card_declined", "decline_code": "generic_decline"}

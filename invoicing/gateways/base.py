@@ -37,12 +37,16 @@ class ChargeRequest:
 
 @dataclass(frozen=True, slots=True)
 class ChargeOutcome:
-    """What came of a charge. A decline is an outcome like any other, never an exception (billing rules 11)."""
+    """What came of a charge. A decline is an outcome like any other, never an exception (billing rules 11).
+
+    `received` is what the provider says has come in, where it says so; None: what was asked for.
+    """
 
     status: PaymentStatus
     external_id: str | None = None
     failure_code: str = ""
     failure_message: str = ""
+    received: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import stripe
@@ -13,12 +12,10 @@ from django.conf import settings
 from core import clock
 from core.crypto import decrypt
 from core.errors import BillingError, PreconditionFailed
-from core.ids import from_text, to_text
-from core.money import EXACT, exponent
+from core.ids import to_text
 from customers.models import BillingApp
 from invoicing.choices import PaymentStatus, RefundStatus
 from invoicing.gateways.base import (
-    CANCELED,
     NOT_AUTHORIZED,
     NOT_SENT,
     ChargeOutcome,
@@ -31,13 +28,22 @@ from invoicing.gateways.base import (
     RefundOutcome,
     RefundRequest,
 )
+from invoicing.gateways.stripe_answers import (
+    before_sending,
+    failed,
+    in_words,
+    minor_units,
+    outcome_of,
+    outcome_of_error,
+    refund_news,
+    refund_outcome,
+)
 from invoicing.models import StripeAccount
 
 TIMEOUT_SECONDS = 20
 RETRIES = 2
-# Stripe counts these in hundredths, though ISO 4217 gives them no decimal places.
-_TWO_PLACES_AT_STRIPE = {"ISK", "UGX"}
 _PAGE = 100
+_SENT_WITHIN_SECONDS = 3600
 _DEFAULT_METHOD = "invoice_settings.default_payment_method"
 _PAUSES = (0.5, 1, 2, 4)  # seconds between the tries of a check, while Stripe takes no more requests
 
@@ -91,21 +97,6 @@ def is_live_site() -> bool:
     return settings.STRIPE_MODE == "live"
 
 
-def minor_units(amount: Decimal, currency: str) -> int:
-    """`amount` as Stripe counts it. ValueError where Stripe can't count so finely (KWD 1.005)."""
-    places = exponent(currency)
-    units = EXACT.scaleb(amount, 2 if currency in _TWO_PLACES_AT_STRIPE else places)
-    if units != units.to_integral_value() or (places == 3 and units % 10):
-        raise ValueError(f"Stripe can't charge {amount} {currency}: the last place must be zero.")
-    return int(units)
-
-
-def from_minor_units(units: int, currency: str) -> Decimal:
-    """The amount that Stripe counts as `units`."""
-    places = 2 if currency in _TWO_PLACES_AT_STRIPE else exponent(currency)
-    return EXACT.scaleb(Decimal(units), -places)
-
-
 class StripeConnection:
     """Stripe as one account sees it. See `Connection` for what its methods promise."""
 
@@ -126,58 +117,80 @@ class StripeConnection:
         try:
             return str(self._client.v1.accounts.retrieve_current().id)
         except stripe.StripeError as error:
-            raise StripeRefused(f"Stripe does not accept this API key: {_words(error)}") from error
+            raise StripeRefused(f"Stripe does not accept this API key: {in_words(error)}") from error
 
     def charge(self, request: ChargeRequest) -> ChargeOutcome:
         if not request.external_customer_id:
-            return _failed(CheckProblem.NO_CUSTOMER_ID, "The customer has no Stripe customer id at this app.")
+            return failed(CheckProblem.NO_CUSTOMER_ID, "The customer has no Stripe customer id at this app.")
         try:
             units = minor_units(request.amount, request.currency)
         except ValueError as error:
-            return _failed("amount_not_chargeable", str(error))
+            return failed("amount_not_chargeable", str(error))
         try:
             method = request.customer_data.get("defaultPaymentMethodId")
             if not method:
                 check = self._check(request.external_customer_id, None)
                 if check.problem:
-                    return _failed(check.problem, check.message)
+                    return failed(check.problem, check.message)
                 method = check.payment_method
         except stripe.StripeError as error:
-            return _before_sending(error)
-        try:
-            intent = self._client.v1.payment_intents.create(
-                {
-                    "amount": units,
-                    "currency": request.currency.lower(),
-                    "customer": request.external_customer_id,
-                    "payment_method": str(method),
-                    "confirm": True,
-                    "off_session": True,
-                    "metadata": dict(request.metadata),
-                },
-                {"idempotency_key": request.idempotency_key},
-            )
-        except stripe.StripeError as error:
-            return _outcome_of_error(error)
-        return outcome_of(intent.to_dict())
+            return before_sending(error)
+        return self._send(request, units, str(method))
+
+    def _send(self, request: ChargeRequest, units: int, method: str) -> ChargeOutcome:
+        """Once a try's answer is lost, that later ones are refused says nothing of the first: it may have charged."""
+        lost = False
+        for tried in range(RETRIES + 1):
+            try:
+                intent = self._client.v1.payment_intents.create(
+                    {
+                        "amount": units,
+                        "currency": request.currency.lower(),
+                        "customer": str(request.external_customer_id),
+                        "payment_method": method,
+                        "confirm": True,
+                        "off_session": True,
+                        "metadata": dict(request.metadata),
+                    },
+                    {"idempotency_key": request.idempotency_key, "max_network_retries": 0},
+                )
+                return outcome_of(intent.to_dict())
+            except stripe.StripeError as error:
+                outcome = outcome_of_error(error)
+            if outcome.status != PaymentStatus.UNKNOWN:
+                break
+            lost = True
+            if tried < RETRIES:
+                time.sleep(stripe.HTTPClient.INITIAL_DELAY * 2**tried)
+        if lost and outcome.failure_code in (NOT_SENT, NOT_AUTHORIZED):
+            return ChargeOutcome(PaymentStatus.UNKNOWN, None, "no_answer", outcome.failure_message)
+        return outcome
 
     def look_up(self, request: ChargeRequest, external_id: str | None) -> ChargeOutcome:
         try:
             if external_id:
                 return outcome_of(self._client.v1.payment_intents.retrieve(external_id).to_dict())
             if not request.external_customer_id or request.sent_at is None or request.payment_id is None:
-                return _failed(NOT_SENT, "The charge never reached Stripe.")
+                return failed(NOT_SENT, "The charge never reached Stripe.")
             since = int((request.sent_at - timedelta(minutes=5)).timestamp())
-            found = self._client.v1.payment_intents.list(
-                {"customer": request.external_customer_id, "created": {"gte": since}, "limit": _PAGE}
-            )
-            for intent in found.auto_paging_iter():
-                shown = intent.to_dict()
-                if (shown.get("metadata") or {}).get("payment_id") == to_text(request.payment_id):
-                    return outcome_of(shown)
+            for intent in self._intents(request.external_customer_id, since):
+                if (intent.get("metadata") or {}).get("payment_id") == to_text(request.payment_id):
+                    return outcome_of(intent)
         except stripe.StripeError as error:
-            return ChargeOutcome(PaymentStatus.UNKNOWN, external_id, "no_answer", _words(error))
-        return _failed(NOT_SENT, "The charge never reached Stripe.")
+            return ChargeOutcome(PaymentStatus.UNKNOWN, external_id, "no_answer", in_words(error))
+        return failed(NOT_SENT, "The charge never reached Stripe.")
+
+    def _intents(self, customer_id: str, since: int) -> Iterator[dict[str, Any]]:
+        """The customer's charges since then; everybody's of that time, where Stripe knows the customer no more."""
+        try:
+            found = self._client.v1.payment_intents.list(
+                {"customer": customer_id, "created": {"gte": since}, "limit": _PAGE}
+            )
+        except stripe.InvalidRequestError:
+            found = self._client.v1.payment_intents.list(
+                {"created": {"gte": since, "lte": since + _SENT_WITHIN_SECONDS}, "limit": _PAGE}
+            )
+        return (intent.to_dict() for intent in found.auto_paging_iter())
 
     def cancel(self, external_id: str) -> ChargeOutcome:
         try:
@@ -187,9 +200,9 @@ class StripeConnection:
             try:
                 return outcome_of(self._client.v1.payment_intents.retrieve(external_id).to_dict())
             except stripe.StripeError as error:
-                return ChargeOutcome(PaymentStatus.UNKNOWN, external_id, "no_answer", _words(error))
+                return ChargeOutcome(PaymentStatus.UNKNOWN, external_id, "no_answer", in_words(error))
         except stripe.StripeError as error:
-            return ChargeOutcome(PaymentStatus.UNKNOWN, external_id, "no_answer", _words(error))
+            return ChargeOutcome(PaymentStatus.UNKNOWN, external_id, "no_answer", in_words(error))
 
     def refund(self, request: RefundRequest) -> RefundOutcome:
         # Looked for first: Stripe forgets idempotency keys after a day, and a refund must never be given twice.
@@ -201,7 +214,7 @@ class StripeConnection:
             for given in found.auto_paging_iter():
                 shown = given.to_dict()
                 if (shown.get("metadata") or {}).get("refund_id") == name:
-                    return _refund_outcome(shown)
+                    return refund_outcome(shown)
             made = self._client.v1.refunds.create(
                 {
                     "payment_intent": request.external_id,
@@ -210,18 +223,18 @@ class StripeConnection:
                 },
                 {"idempotency_key": request.idempotency_key},
             )
-            return _refund_outcome(made.to_dict())
+            return refund_outcome(made.to_dict())
         except (stripe.InvalidRequestError, ValueError) as error:
-            words = _words(error) if isinstance(error, stripe.StripeError) else str(error)
-            return RefundOutcome(RefundStatus.FAILED, None, "refused", words)
+            said = in_words(error) if isinstance(error, stripe.StripeError) else str(error)
+            return RefundOutcome(RefundStatus.FAILED, None, "refused", said)
         except stripe.StripeError as error:
-            return RefundOutcome(RefundStatus.UNKNOWN, None, "no_answer", _words(error))
+            return RefundOutcome(RefundStatus.UNKNOWN, None, "no_answer", in_words(error))
 
     def _look_up_refund(self, refund_id: str) -> RefundOutcome:
         try:
-            return _refund_outcome(self._client.v1.refunds.retrieve(refund_id).to_dict())
+            return refund_outcome(self._client.v1.refunds.retrieve(refund_id).to_dict())
         except stripe.StripeError as error:
-            return RefundOutcome(RefundStatus.UNKNOWN, refund_id, "no_answer", _words(error))
+            return RefundOutcome(RefundStatus.UNKNOWN, refund_id, "no_answer", in_words(error))
 
     def refunds_of(self, external_id: str) -> list[RefundNews] | None:
         try:
@@ -236,10 +249,10 @@ class StripeConnection:
                 return self._check(external_id, payment_method, expired_is_problem=True)
             except stripe.RateLimitError as error:
                 if pause is None:
-                    return PaymentMethodCheck(CheckProblem.UNREACHABLE, f"Stripe could not be asked: {_words(error)}")
+                    return PaymentMethodCheck(CheckProblem.UNREACHABLE, f"Stripe could not be asked: {in_words(error)}")
                 time.sleep(pause)
             except stripe.StripeError as error:
-                return PaymentMethodCheck(CheckProblem.UNREACHABLE, f"Stripe could not be asked: {_words(error)}")
+                return PaymentMethodCheck(CheckProblem.UNREACHABLE, f"Stripe could not be asked: {in_words(error)}")
         raise AssertionError("the last pause returns")
 
     def _check(
@@ -304,74 +317,3 @@ class StripeRefused(PreconditionFailed):
     """Stripe does not accept what was asked."""
 
     default_code = "stripe_refused"
-
-
-def outcome_of(intent: dict[str, Any]) -> ChargeOutcome:
-    """What the state of a PaymentIntent means for us."""
-    external_id, state = str(intent["id"]), intent["status"]
-    if state == "succeeded":
-        return ChargeOutcome(PaymentStatus.SUCCEEDED, external_id)
-    error = intent.get("last_payment_error") or {}
-    code, message = str(error.get("code") or ""), str(error.get("message") or "")
-    if state == "canceled":
-        return ChargeOutcome(PaymentStatus.FAILED, external_id, CANCELED, "The charge was cancelled at Stripe.")
-    if state == "requires_action" or code == "authentication_required":
-        words = message or "The customer must confirm the payment."
-        return ChargeOutcome(PaymentStatus.ACTION_REQUIRED, external_id, "authentication_required", words)
-    if state == "requires_payment_method":
-        decline = str(error.get("decline_code") or code or "declined")
-        return ChargeOutcome(PaymentStatus.FAILED, external_id, decline[:64], message or "The charge was declined.")
-    return ChargeOutcome(PaymentStatus.PENDING, external_id)
-
-
-def refund_news(refund: dict[str, Any]) -> RefundNews:
-    """What Stripe says of a refund. KeyError, TypeError or ValueError for what is none."""
-    currency = str(refund["currency"]).upper()
-    named = (refund.get("metadata") or {}).get("refund_id")
-    return RefundNews(
-        charge_id=str(refund["payment_intent"]),
-        amount=from_minor_units(int(refund["amount"]), currency),
-        currency=currency,
-        ours=from_text(named) if isinstance(named, str) else None,
-        outcome=_refund_outcome(refund),
-    )
-
-
-def _refund_outcome(refund: dict[str, Any]) -> RefundOutcome:
-    external_id, state = str(refund["id"]), refund.get("status")
-    if state in ("failed", "canceled"):
-        reason = str(refund.get("failure_reason") or state)
-        return RefundOutcome(RefundStatus.FAILED, external_id, reason[:64], f"Stripe says: {reason}.")
-    return RefundOutcome(RefundStatus.SUCCEEDED if state == "succeeded" else RefundStatus.PENDING, external_id)
-
-
-def _outcome_of_error(error: stripe.StripeError) -> ChargeOutcome:
-    """What an error means for the charge that was sent: declined, refused, or nobody knows."""
-    body: dict[str, Any] = error.json_body.get("error", {}) if isinstance(error.json_body, dict) else {}
-    intent = body.get("payment_intent")
-    if isinstance(intent, dict) and intent.get("id"):
-        return outcome_of(intent | {"last_payment_error": intent.get("last_payment_error") or body})
-    if isinstance(error, stripe.CardError) or error.http_status == 402:
-        return _failed(str(body.get("decline_code") or body.get("code") or "declined")[:64], _words(error))
-    if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
-        return _failed(NOT_AUTHORIZED, f"Stripe refused the API key: {_words(error)}")
-    if isinstance(error, stripe.RateLimitError):
-        return _failed(NOT_SENT, "Stripe took no more requests for the moment.")
-    if isinstance(error, stripe.InvalidRequestError):
-        return _failed(str(body.get("code") or "refused")[:64], _words(error))
-    return ChargeOutcome(PaymentStatus.UNKNOWN, None, "no_answer", f"Stripe gave no clear answer: {_words(error)}")
-
-
-def _before_sending(error: stripe.StripeError) -> ChargeOutcome:
-    """An error while the payment method was looked up: no charge was sent."""
-    if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
-        return _failed(NOT_AUTHORIZED, f"Stripe refused the API key: {_words(error)}")
-    return _failed(NOT_SENT, f"Stripe could not be asked for the payment method: {_words(error)}")
-
-
-def _failed(code: str, message: str) -> ChargeOutcome:
-    return ChargeOutcome(PaymentStatus.FAILED, None, code, message)
-
-
-def _words(error: stripe.StripeError) -> str:
-    return (error.user_message or str(error) or type(error).__name__).strip().split("\n", 1)[0][:500]

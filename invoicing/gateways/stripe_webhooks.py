@@ -9,7 +9,7 @@ import stripe
 from core.errors import InvalidInput
 from core.rest.wire_json import JSONProblem, loads
 from invoicing.gateways.base import ChargeOutcome, RefundNews
-from invoicing.gateways.stripe_gateway import outcome_of, refund_news
+from invoicing.gateways.stripe_answers import outcome_of, refund_news
 
 TOLERANCE_SECONDS = 300
 _INTENT_EVENTS = {
