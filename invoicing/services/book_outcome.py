@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Max
 
 from core import clock
 from core.locks import lock_customers
@@ -46,8 +47,9 @@ def book_outcome(
     known_at = known_at or clock.real_now()
     customer_id = Payment.objects.values_list("invoice__customer_id", flat=True).get(pk=payment_id)
     lock_customers([customer_id])
+    # The invoice before its payments, as wherever both are locked.
+    invoice = Invoice.objects.select_for_update(of=("self",)).get(payments=payment_id)
     payment = Payment.objects.select_for_update().get(pk=payment_id)
-    invoice = Invoice.objects.select_for_update(of=("self",)).get(pk=payment.invoice_id)
     if not _is_news(payment, outcome, known_at):
         return payment
     payment.external_id = outcome.external_id or payment.external_id
@@ -57,6 +59,7 @@ def book_outcome(
     booking = _Booking(payment, invoice, outcome, as_of)
     if outcome.status == PaymentStatus.SUCCEEDED:
         payment.received_at = as_of
+        payment.amount = outcome.received or payment.amount
         book_receipt(invoice=invoice, payment=payment)
         return payment
     payment.save()
@@ -87,7 +90,7 @@ def _next_check(payment: Payment) -> datetime | None:
     """When the provider is to be asked (again), in real time; None once the state is final."""
     now = clock.real_now()
     if payment.status == PaymentStatus.UNKNOWN:
-        return now + min(_AGAIN_AFTER * (1 << min(payment.checks, 12)), _LONGEST_WAIT)
+        return now + _pause(payment.checks + 1)
     if payment.status == PaymentStatus.PENDING:
         return now + _CHECK_PROCESSING_EVERY
     return now + _CHECK_ACTION_EVERY if payment.status == PaymentStatus.ACTION_REQUIRED else None
@@ -119,9 +122,21 @@ def _after_failure(booking: _Booking) -> datetime | None:
     if payment.to_cancel:
         return as_of
     if booking.outcome.failure_code in _OURS:
-        return as_of + _AGAIN_AFTER
+        return as_of + _pause(_failures_of_ours(payment))
     first = _first_failure(booking.invoice) or payment.created_at
     return next_try(booking.invoice, first_failed_at=first, as_of=as_of)
+
+
+def _failures_of_ours(payment: Payment) -> int:
+    """How many of the invoice's latest attempts in a row failed through us."""
+    attempts = Payment.objects.filter(invoice=payment.invoice_id, attempt__isnull=False)
+    last = attempts.exclude(failure_code__in=_OURS).aggregate(last=Max("attempt"))["last"] or 0
+    return attempts.filter(attempt__gt=last).count()
+
+
+def _pause(times: int) -> timedelta:
+    """A minute, twice as long each time, six hours at most."""
+    return min(_AGAIN_AFTER * (1 << min(times - 1, 12)), _LONGEST_WAIT)
 
 
 def _first_failure(invoice: Invoice) -> datetime | None:

@@ -4,6 +4,7 @@ First a pending payment is written; then the provider is called; then the outcom
 leaves the pending payment, about which the provider is asked (`reconcile_payments`). See the decision page.
 """
 
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, Max, OuterRef
 
 from core import clock
@@ -22,14 +23,18 @@ from customers.choices import AppStatus
 from customers.models import BillingApp, CustomerAppData
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus, PaymentStatus
 from invoicing.gateways import REMOTE_GATEWAYS, ChargeOutcome, ChargeRequest
-from invoicing.gateways.base import Connection
+from invoicing.gateways.base import NOT_SENT, Connection
 from invoicing.models import Invoice, Payment
 from invoicing.services.book_outcome import book_outcome
 from invoicing.services.dunning import action_notice, next_try
 
+logger = logging.getLogger(__name__)
+
 BATCH_SIZE = 32
 CALLS_AT_ONCE = 8
 _FIRST_CHECK = timedelta(minutes=3)  # longer than a call with its retries can take
+# A charge leaves so soon after its row was written, or not at all.
+SENT_WITHIN = timedelta(minutes=5)
 _HOLD = timedelta(hours=1)
 
 
@@ -52,9 +57,7 @@ def collect_remotely(*, as_of: datetime) -> int:
         return 0
     tried = 0
     while started := start_charges(as_of=as_of):
-        outcomes = call(started, lambda link, charge: link.charge(charge.request))
-        for charge, outcome in zip(started, outcomes, strict=True):
-            book_outcome(payment_id=charge.payment_id, outcome=outcome, as_of=as_of)
+        book_each(started, call(started, _send), as_of=as_of)
         tried += len(started)
     return tried
 
@@ -84,9 +87,28 @@ def start_charges(*, as_of: datetime) -> list[Started]:
             return _pending(ready, as_of)
 
 
+def _send(link: Connection, charge: Started) -> ChargeOutcome:
+    sent_at = charge.request.sent_at
+    if sent_at is None or clock.real_now() - sent_at > SENT_WITHIN:
+        # This worker was held up: the charge may be given up, and made anew, before it could arrive.
+        return ChargeOutcome(PaymentStatus.FAILED, None, NOT_SENT, "The charge was not sent in time.")
+    return link.charge(charge.request)
+
+
+def book_each(started: Sequence[Started], outcomes: Sequence[ChargeOutcome], *, as_of: datetime) -> None:
+    """Book every outcome. One that can't be booked stops no other: the reconciliation asks about its charge again."""
+    for charge, outcome in zip(started, outcomes, strict=True):
+        try:
+            book_outcome(payment_id=charge.payment_id, outcome=outcome, as_of=as_of)
+        except (OperationalError, InterfaceError):
+            raise  # the database is away
+        except Exception:
+            logger.exception("the outcome of charge %s could not be booked", to_text(charge.payment_id))
+
+
 def call(started: Sequence[Started], ask: Callable[[Connection, Started], ChargeOutcome]) -> list[ChargeOutcome]:
     """Ask the providers, several at once; the database is not used meanwhile. An app that can't be reached as it is set
-    up keeps the others from nothing: its charges' outcomes stay unknown."""
+    up keeps the others from nothing, nor does an answer that can't be read: these outcomes stay unknown."""
     with ExitStack() as stack:
         links: dict[uuid.UUID, Connection] = {}
         unreachable: dict[uuid.UUID, ChargeOutcome] = {}
@@ -96,9 +118,16 @@ def call(started: Sequence[Started], ask: Callable[[Connection, Started], Charge
             except BillingError as error:
                 unreachable[app.pk] = ChargeOutcome(PaymentStatus.UNKNOWN, None, error.code[:64], error.message)
         pool = stack.enter_context(ThreadPoolExecutor(CALLS_AT_ONCE))
-        return list(
-            pool.map(lambda charge: unreachable.get(charge.app.pk) or ask(links[charge.app.pk], charge), started)
-        )
+
+        def ask_one(charge: Started) -> ChargeOutcome:
+            try:
+                return unreachable.get(charge.app.pk) or ask(links[charge.app.pk], charge)
+            except Exception as error:
+                logger.exception("%s could not be asked about charge %s", charge.app, to_text(charge.payment_id))
+                said = f"The answer could not be read ({type(error).__name__}): see the log."
+                return ChargeOutcome(PaymentStatus.UNKNOWN, charge.external_id, "no_answer", said)
+
+        return list(pool.map(ask_one, started))
 
 
 def request_of(payment: Payment, invoice: Invoice, known: CustomerAppData | None) -> ChargeRequest:

@@ -99,7 +99,8 @@ def _handle(app: BillingApp, news: StripeNews, refunds: Sequence[RefundNews]) ->
 
 def _payment_of(app: BillingApp, intent: dict[str, Any]) -> Payment | None:
     """The charge that the PaymentIntent is: by its id, or by ours where we have not heard of its id yet."""
-    charges = Payment.objects.filter(app=app, attempt__isnull=False)
+    currency = str(intent.get("currency") or "").upper()
+    charges = Payment.objects.filter(app=app, attempt__isnull=False, currency=currency)
     known = charges.filter(external_id=intent["id"]).first()
     named = (intent.get("metadata") or {}).get("payment_id")
     ours = from_text(named) if isinstance(named, str) else None

@@ -11,8 +11,7 @@ from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, PaymentStatus
 from invoicing.gateways import REMOTE_GATEWAYS, ChargeOutcome
 from invoicing.gateways.base import NOT_SENT, Connection
 from invoicing.models import Payment
-from invoicing.services.book_outcome import book_outcome
-from invoicing.services.collect_remotely import Started, call, data_at_apps, request_of
+from invoicing.services.collect_remotely import Started, book_each, call, data_at_apps, request_of
 
 BATCH_SIZE = 32
 # A request that was about to leave may still be on its way; after this it has arrived or never will.
@@ -30,9 +29,9 @@ def reconcile_payments(*, as_of: datetime) -> int:
     asked = 0
     while checks := _take():
         unwanted = {check.payment_id for check, ends in checks if ends}
-        outcomes = call([check for check, _ in checks], partial(_ask, unwanted))
-        for (check, _), outcome in zip(checks, outcomes, strict=True):
-            book_outcome(payment_id=check.payment_id, outcome=_trusted(check, outcome), as_of=as_of)
+        asked_about = [check for check, _ in checks]
+        outcomes = call(asked_about, partial(_ask, unwanted))
+        book_each(asked_about, [_trusted(*pair) for pair in zip(asked_about, outcomes, strict=True)], as_of=as_of)
         asked += len(checks)
     return asked
 
