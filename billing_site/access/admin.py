@@ -1,6 +1,5 @@
 """API keys in the admin: made once, shown once, revoked for good."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -20,7 +19,7 @@ from billing_site.access.services.create_api_key import create_api_key
 from billing_site.access.services.revoke_api_key import revoke_api_key
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, moment
-from core.admin.verbs import Verb
+from core.admin.verbs import Answers, Verb
 from core.audit.services.record import record
 from core.clock import real_now
 
@@ -39,22 +38,25 @@ class NewKeyForm(forms.ModelForm):
         fields = ("name", "scopes", "expires_at")
 
 
-def _revoke(request: HttpRequest, key: ApiKey, answers: Mapping[str, Any]) -> str:
-    revoke_api_key(key=key)
-    record(verb="apikey.revoked", target=key, did=f"revoked the API key {key}")
-    return f"The API key {key} no longer works."
+class Revoke(Verb[ApiKey]):
+    slug = "revoke"
+    label = "Revoke"
+    permission = "access.change_apikey"
+    tone = "danger"
 
+    def asks(self, key: ApiKey) -> str:
+        return f"Is the API key {key} to be revoked?"
 
-REVOKE = Verb(
-    slug="revoke",
-    label="Revoke",
-    permission="access.change_apikey",
-    asks=lambda key: f"Is the API key {key} to be revoked?",
-    consequences=lambda key: ["Calls with it fail from now on.", "It can't be undone: make a new key instead."],
-    why_not=lambda request, key: "The key is revoked already." if key.revoked_at else "",
-    perform=_revoke,
-    tone="danger",
-)
+    def consequences(self, key: ApiKey) -> list[str]:
+        return ["Calls with it fail from now on.", "It can't be undone: make a new key instead."]
+
+    def why_not(self, request: HttpRequest, key: ApiKey) -> str:
+        return "The key is revoked already." if key.revoked_at else ""
+
+    def perform(self, request: HttpRequest, key: ApiKey, answers: Answers) -> str:
+        revoke_api_key(key=key)
+        record(verb="apikey.revoked", target=key, did=f"revoked the API key {key}")
+        return f"The API key {key} no longer works."
 
 
 @admin.register(ApiKey)
@@ -63,7 +65,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     search_prefix = ("name", "prefix")
     page_template = "backoffice/api_key.html"
     form = NewKeyForm
-    verbs = (REVOKE,)
+    verbs = (Revoke(),)
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return request.user.has_perm("access.add_apikey")

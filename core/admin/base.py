@@ -21,7 +21,8 @@ from core.admin.display import admin_url
 from core.admin.paginator import CappedPaginator
 from core.admin.refusals import explain
 from core.admin.search import MAX_FOUND, matching
-from core.admin.verbs import Verb, VerbAdmin
+from core.admin.verb_pages import VerbAdmin
+from core.admin.verbs import Verb
 from core.audit.models import AuditEntry
 from core.audit.reasons import because
 from core.audit.services.record import record
@@ -71,7 +72,7 @@ class BackOfficeAdmin(VerbAdmin):
     list_before_template = "admin/quick_filter.html"
 
     page_template: str | None = None
-    verbs: tuple[Verb, ...] = ()
+    verbs: tuple[Verb[Any], ...] = ()
     search_exact: tuple[str, ...] = ()
     search_prefix: tuple[str, ...] = ()
     search_within: tuple[str, ...] = ()

@@ -1,6 +1,5 @@
 """Customers in the admin: the list, the form, and pinning them to a profile."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -10,21 +9,18 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from core.admin.base import ChangeReasonForm, MasterDataAdmin
 from core.admin.display import EMPTY, badge, moment
 from core.admin.filters import ChoiceFilter
 from core.admin.refusals import explain
-from core.admin.verbs import ReasonForm, Verb
 from core.errors import BillingError
 from core.money import currencies
 from core.periods import zone_info
 from customers.models import BillingProfile, Customer, UsageSubject
 from customers.services.create_customer import create_customer
 from customers.services.customer_input import ADDRESS_FIELDS, CustomerInput
-from customers.services.pin_customer import pin_customer
-from customers.services.unpin_customer import unpin_customer
 from customers.services.update_customer import update_customer
 
 
@@ -54,16 +50,6 @@ class PinnedTo(ChoiceFilter):
         if self.value() == "default":
             return queryset.filter(billing_override__billing_profile__isnull=True)
         return queryset.filter(billing_override__billing_profile=self.value())
-
-
-class PinForm(ReasonForm):
-    profile = forms.ModelChoiceField(
-        label="Pin to",
-        queryset=BillingProfile.objects.filter(archived_at__isnull=True),
-        empty_label="Choose a profile",
-        widget=UnfoldAdminSelectWidget,
-    )
-    field_order: tuple[str, ...] = ("profile", "reason")
 
 
 class CustomerForm(ChangeReasonForm):
@@ -128,59 +114,6 @@ class CustomerForm(ChangeReasonForm):
         )
 
 
-def profile_now(customer: Customer) -> str:
-    """What the customer is pinned to, in words."""
-    override = getattr(customer, "billing_override", None)
-    pinned = override.billing_profile if override else None
-    return f"They are pinned to “{pinned.name}” now." if pinned else "They follow the default profile now."
-
-
-def _pin(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
-    pin_customer(customer=customer, profile=answers["profile"], reason=answers["reason"])
-    return f"{customer} is pinned to “{answers['profile']}”. Open drafts keep their terms."
-
-
-def _unpin(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
-    unpin_customer(customer=customer, reason=answers["reason"])
-    return f"{customer} follows the default profile again. Open drafts keep their terms."
-
-
-def _why_not_pin(request: HttpRequest, customer: Customer) -> str:
-    return "The customer was deleted." if customer.deleted_at else ""
-
-
-def _why_not_unpin(request: HttpRequest, customer: Customer) -> str:
-    override = getattr(customer, "billing_override", None)
-    return "" if override and override.billing_profile_id else "The customer is not pinned to a profile."
-
-
-PIN = Verb(
-    slug="pin",
-    label="Pin to profile",
-    permission="customers.pin_customer",
-    asks=lambda customer: f"To which billing profile is {customer} to be pinned? {profile_now(customer)}",
-    consequences=lambda customer: [
-        "The next invoices follow the pinned profile: its supplier, app, payment terms and workflow.",
-        "The customer's own overrides stay, and go before the profile.",
-        "Drafts and issued invoices keep the terms that they were made with.",
-    ],
-    perform=_pin,
-    why_not=_why_not_pin,
-    form=PinForm,
-    bulk=True,
-)
-UNPIN = Verb(
-    slug="unpin",
-    label="Unpin",
-    permission="customers.pin_customer",
-    asks=lambda customer: f"Is {customer} to follow the default profile again? {profile_now(customer)}",
-    consequences=lambda customer: ["Drafts and issued invoices keep the terms that they were made with."],
-    perform=_unpin,
-    why_not=_why_not_unpin,
-    bulk=True,
-)
-
-
 @admin.register(Customer)
 class CustomerAdmin(MasterDataAdmin):
     list_display: tuple[str, ...] = ("name", "key", "email", "currency", "billed_by", "time_zone", "since")
@@ -199,7 +132,6 @@ class CustomerAdmin(MasterDataAdmin):
             {"fields": (("line1", "line2"), ("postal_code", "city"), ("state", "country"), "phone_number")},
         ),
     )
-    verbs: tuple[Verb, ...] = (PIN, UNPIN)
 
     @display(description="E-mail", ordering="primary_email")
     def email(self, customer: Customer) -> SafeString | str:

@@ -1,6 +1,5 @@
 """Billing profiles in the admin: what they say, who follows them, archiving."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -12,7 +11,7 @@ from unfold.decorators import display
 from core.admin.base import MasterDataAdmin
 from core.admin.display import badge, number
 from core.admin.filters import ChoiceFilter
-from core.admin.verbs import Verb
+from core.admin.verbs import Answers, Verb
 from core.admin.words import counted
 from customers.admin.setting_fields import DaysField, SettingsForm
 from customers.models import BillingApp, BillingProfile
@@ -39,35 +38,43 @@ class ProfileForm(SettingsForm):
         fields = "__all__"
 
 
-def _archive(request: HttpRequest, profile: BillingProfile, answers: Mapping[str, Any]) -> str:
-    archive_profile(profile=profile, reason=answers["reason"])
-    return f"“{profile}” is archived. Nobody new can be pinned to it."
+class Archive(Verb[BillingProfile]):
+    slug = "archive"
+    label = "Archive"
+    permission = "customers.change_billingprofile"
+    tone = "danger"
+
+    def asks(self, profile: BillingProfile) -> str:
+        return f"Is “{profile}” to be archived?"
+
+    def consequences(self, profile: BillingProfile) -> list[str]:
+        return ["Nobody new can be pinned to it. Customers that are pinned to it stay."]
+
+    def shows(self, profile: BillingProfile) -> bool:
+        return profile.archived_at is None
+
+    def why_not(self, request: HttpRequest, profile: BillingProfile) -> str:
+        return "The default profile can't be archived." if profile.is_default else ""
+
+    def perform(self, request: HttpRequest, profile: BillingProfile, answers: Answers) -> str:
+        archive_profile(profile=profile, reason=answers["reason"])
+        return f"“{profile}” is archived. Nobody new can be pinned to it."
 
 
-def _restore(request: HttpRequest, profile: BillingProfile, answers: Mapping[str, Any]) -> str:
-    restore_profile(profile=profile, reason=answers["reason"])
-    return f"“{profile}” can be used again."
+class Restore(Verb[BillingProfile]):
+    slug = "restore"
+    label = "Use again"
+    permission = "customers.change_billingprofile"
 
+    def asks(self, profile: BillingProfile) -> str:
+        return f"Is “{profile}” to be usable again?"
 
-ARCHIVE = Verb(
-    slug="archive",
-    label="Archive",
-    permission="customers.change_billingprofile",
-    asks=lambda profile: f"Is “{profile}” to be archived?",
-    consequences=lambda profile: ["Nobody new can be pinned to it. Customers that are pinned to it stay."],
-    shows=lambda profile: profile.archived_at is None,
-    why_not=lambda request, profile: "The default profile can't be archived." if profile.is_default else "",
-    perform=_archive,
-    tone="danger",
-)
-RESTORE = Verb(
-    slug="restore",
-    label="Use again",
-    permission="customers.change_billingprofile",
-    asks=lambda profile: f"Is “{profile}” to be usable again?",
-    shows=lambda profile: profile.archived_at is not None,
-    perform=_restore,
-)
+    def shows(self, profile: BillingProfile) -> bool:
+        return profile.archived_at is not None
+
+    def perform(self, request: HttpRequest, profile: BillingProfile, answers: Answers) -> str:
+        restore_profile(profile=profile, reason=answers["reason"])
+        return f"“{profile}” can be used again."
 
 
 @admin.register(BillingProfile)
@@ -102,7 +109,7 @@ class BillingProfileAdmin(MasterDataAdmin):
         ),
         ("Tax", {"fields": (("tax_enabled", "tax_enforced"), ("tax_behavior", "tax_code"))}),
     )
-    verbs: tuple[Verb, ...] = (ARCHIVE, RESTORE)
+    verbs: tuple[Verb[Any], ...] = (Archive(), Restore())
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BillingProfile]:
         return super().get_queryset(request).select_related("supplier", "app").annotate(pins=Count("pinned_overrides"))

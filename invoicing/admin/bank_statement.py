@@ -1,6 +1,5 @@
 """Bank statements in the admin: the list, and the page on which their rows are reviewed."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -14,7 +13,7 @@ from core.admin.base import ReadOnlyAdmin
 from core.admin.display import EMPTY, badge, moment, number
 from core.admin.filters import ChoiceFilter
 from core.admin.paginator import CappedPaginator
-from core.admin.verbs import Button, Verb
+from core.admin.verbs import Answers, Button, Verb
 from core.admin.words import counted
 from invoicing.admin.statement_views import BOOK, DECIDE, IMPORT, ROWS_PER_PAGE, StatementViews
 from invoicing.choices import MatchStatus, RowDecision, StatementStatus
@@ -57,27 +56,26 @@ class StatementState(ChoiceFilter):
         return queryset.filter(status=self.value()) if self.value() else queryset
 
 
-def _discard(request: HttpRequest, statement: BankStatement, answers: Mapping[str, Any]) -> str:
-    discard_statement(statement=statement, reason=answers["reason"])
-    return f"{statement} is put away. The file can be imported again."
+class Discard(Verb[BankStatement]):
+    slug = "discard"
+    label = "Discard"
+    permission = "invoicing.delete_bankstatement"
+    tone = "danger"
 
+    def asks(self, statement: BankStatement) -> str:
+        return f"Is {statement} to be put away without booking any of it?"
 
-def _why_not_discard(request: HttpRequest, statement: BankStatement) -> str:
-    if statement.status != StatementStatus.REVIEW:
-        return f"It is not under review: {statement.get_status_display().lower()}."
-    return "Rows of it are booked already." if statement.rows.filter(BOOKED).exists() else ""
+    def consequences(self, statement: BankStatement) -> list[str]:
+        return ["Its rows stay to be read. The same file can be imported again afterwards."]
 
+    def why_not(self, request: HttpRequest, statement: BankStatement) -> str:
+        if statement.status != StatementStatus.REVIEW:
+            return f"It is not under review: {statement.get_status_display().lower()}."
+        return "Rows of it are booked already." if statement.rows.filter(BOOKED).exists() else ""
 
-DISCARD = Verb(
-    slug="discard",
-    label="Discard",
-    permission="invoicing.delete_bankstatement",
-    asks=lambda statement: f"Is {statement} to be put away without booking any of it?",
-    consequences=lambda statement: ["Its rows stay to be read. The same file can be imported again afterwards."],
-    why_not=_why_not_discard,
-    perform=_discard,
-    tone="danger",
-)
+    def perform(self, request: HttpRequest, statement: BankStatement, answers: Answers) -> str:
+        discard_statement(statement=statement, reason=answers["reason"])
+        return f"{statement} is put away. The file can be imported again."
 
 
 @admin.register(BankStatement)
@@ -90,7 +88,7 @@ class BankStatementAdmin(StatementViews, ReadOnlyAdmin):
     sortable_by = ()
     change_list_template = "backoffice/statement_list.html"
     page_template = "backoffice/statement.html"
-    verbs = (DISCARD,)
+    verbs = (Discard(),)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BankStatement]:
         return super().get_queryset(request).select_related("app")

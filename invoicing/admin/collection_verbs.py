@@ -1,6 +1,6 @@
 """What staff can do to collect an invoice or to give up on it: charge, ask, record, refund, write off."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidget
 
 from core import clock
-from core.admin.verbs import Effect, OptionalReasonForm, ReasonForm, Verb
+from core.admin.verbs import Answers, Effect, OptionalReasonForm, ReasonForm, Verb
 from core.admin.words import amount_text, counted
 from core.money import ZERO
 from customers.choices import AppStatus, CollectionMethod
@@ -59,253 +59,258 @@ def _charge_under_way(invoice: Invoice) -> bool:
     return invoice.payments.filter(status__in=IN_FLIGHT).exists()
 
 
-def _collect(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any]) -> str:
-    collected = collect_invoice(invoice=invoice)
-    if collected.status == InvoiceStatus.PAID:
-        return f"{collected} is paid."
-    due = collected.next_collection_at
-    if (due is not None and due <= clock.now()) or collected.payments.filter(to_cancel=True).exists():
-        return f"{collected} will be charged within seconds."
-    return f"The charge did not succeed: {collected.get_status_display()}. {collected.status_note}".strip()
+class OnIssued(Verb[Invoice]):
+    """What is offered on issued invoices only."""
+
+    def shows(self, invoice: Invoice) -> bool:
+        return invoice.issued_at is not None
+
+    def in_all(self, invoices: Sequence[Invoice]) -> str:
+        return due_in_all(invoices)
 
 
-def _why_not_collect(request: HttpRequest, invoice: Invoice) -> str:
-    if invoice.issued_at is None:
-        return "It is not issued yet."
-    if invoice.status not in OPEN_STATUSES or invoice.due <= 0:
-        return "Nothing is due on it."
-    if invoice.collection_method != CollectionMethod.CHARGE_AUTOMATICALLY:
-        return "The customer pays by themselves: there is nothing to charge."
-    if _charge_under_way(invoice):
-        return _UNDER_WAY
-    app = invoice.app
-    if app is not None and app.type in REMOTE_GATEWAYS and app.status != AppStatus.READY:
-        return f"{app} can't charge ({app.get_status_display().lower()}): it needs a new API key first."
-    return ""
+class Collect(OnIssued):
+    slug = "collect"
+    label = "Charge now"
+    permission = "invoicing.collect_invoice"
+    tone = "primary"
+    form = OptionalReasonForm
+    bulk = True
+
+    def asks(self, invoice: Invoice) -> str:
+        return f"Is {worth(invoice.due, invoice)} to be charged now?"
+
+    def consequences(self, invoice: Invoice) -> list[str]:
+        notes = ["One charge is tried at the invoice's billing app; a decline changes nothing else."]
+        if invoice.payments.filter(status=PaymentStatus.ACTION_REQUIRED).exists():
+            notes.append(
+                "The charge that waits for the customer's confirmation is ended first, so that only one succeeds."
+            )
+        return notes
+
+    def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
+        if invoice.issued_at is None:
+            return "It is not issued yet."
+        if invoice.status not in OPEN_STATUSES or invoice.due <= 0:
+            return "Nothing is due on it."
+        if invoice.collection_method != CollectionMethod.CHARGE_AUTOMATICALLY:
+            return "The customer pays by themselves: there is nothing to charge."
+        if _charge_under_way(invoice):
+            return _UNDER_WAY
+        app = invoice.app
+        if app is not None and app.type in REMOTE_GATEWAYS and app.status != AppStatus.READY:
+            return f"{app} can't charge ({app.get_status_display().lower()}): it needs a new API key first."
+        return ""
+
+    def effects(self, invoice: Invoice, answers: Answers) -> list[Effect]:
+        return effects_of(invoice, Booking(due=-invoice.due, paid=invoice.due, status=InvoiceStatus.PAID))
+
+    def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
+        collected = collect_invoice(invoice=invoice)
+        if collected.status == InvoiceStatus.PAID:
+            return f"{collected} is paid."
+        due = collected.next_collection_at
+        if (due is not None and due <= clock.now()) or collected.payments.filter(to_cancel=True).exists():
+            return f"{collected} will be charged within seconds."
+        return f"The charge did not succeed: {collected.get_status_display()}. {collected.status_note}".strip()
 
 
-def _collect_consequences(invoice: Invoice) -> list[str]:
-    notes = ["One charge is tried at the invoice's billing app; a decline changes nothing else."]
-    if invoice.payments.filter(status=PaymentStatus.ACTION_REQUIRED).exists():
-        notes.append("The charge that waits for the customer's confirmation is ended first, so that only one succeeds.")
-    return notes
+class AskProvider(Verb[Invoice]):
+    slug = "ask-provider"
+    label = "Ask for the outcome"
+    permission = "invoicing.reconcile_payment"
+    tone = "primary"
+    form = OptionalReasonForm
+
+    def asks(self, invoice: Invoice) -> str:
+        return f"Is {invoice.app} to be asked now what became of the open payments of {invoice}?"
+
+    def consequences(self, invoice: Invoice) -> list[str]:
+        return [
+            "It is asked by itself too, at growing intervals; this only brings the next time forward.",
+            "Asking charges nobody. What it answers is booked once, whoever hears it first.",
+        ]
+
+    def shows(self, invoice: Invoice) -> bool:
+        if invoice.app is None or invoice.app.type not in REMOTE_GATEWAYS:
+            return False
+        charges = invoice.payments.filter(status__in=OPEN_CHARGES)
+        return charges.exists() or invoice.refunds.filter(status__in=OPEN_REFUNDS).exists()
+
+    def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
+        asked = ask_provider(invoice=invoice)
+        return f"{invoice.app} is asked within seconds about {counted(asked, 'open payment')} of {invoice}."
 
 
-def _collect_effects(invoice: Invoice, answers: Mapping[str, Any]) -> list[Effect]:
-    return effects_of(invoice, Booking(due=-invoice.due, paid=invoice.due, status=InvoiceStatus.PAID))
+class RecordPayment(OnIssued):
+    slug = "record-payment"
+    label = "Record payment"
+    permission = "invoicing.record_payment"
+    form = ReceiptForm
+
+    def asks(self, invoice: Invoice) -> str:
+        return f"How much of the {worth(invoice.due, invoice)} has arrived?"
+
+    def consequences(self, invoice: Invoice) -> list[str]:
+        return [
+            "With a part of it the invoice stays open for the rest.",
+            "What is too much goes to the customer's balance.",
+        ]
+
+    def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
+        given_up = invoice.status == InvoiceStatus.UNCOLLECTIBLE and (invoice.due > 0 or invoice.written_off > 0)
+        return "" if given_up or (invoice.status in OPEN_STATUSES and invoice.due > 0) else "Nothing is due on it."
+
+    def initial(self, invoice: Invoice) -> dict[str, Any]:
+        return {
+            "amount": Decimal(amount_text(invoice.due or invoice.written_off, invoice.currency).replace(",", "")),
+            "received_on": clock.now().date(),
+        }
+
+    def effects(self, invoice: Invoice, answers: Answers) -> list[Effect]:
+        amount: Decimal = answers.get("amount") or ZERO
+        if amount <= 0:
+            return effects_of(invoice, Booking())
+        split = split_receipt(amount, due=invoice.due, written_off=invoice.written_off)
+        settled = invoice.due == split.on_due and invoice.written_off == split.recovered
+        return effects_of(
+            invoice,
+            Booking(
+                paid=amount,
+                due=-split.on_due,
+                written_off=-split.recovered,
+                moved_to_balance=split.to_balance,
+                balance=split.to_balance,
+                status=InvoiceStatus.PAID if settled else None,
+            ),
+        )
+
+    def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
+        day = answers["received_on"]
+        moved_before = invoice.moved_to_balance
+        payment = record_payment(
+            invoice=invoice,
+            amount=answers["amount"],
+            received_at=datetime(day.year, day.month, day.day, tzinfo=UTC),
+            reference=answers["reference"],
+        )
+        left = f"{worth(invoice.due, invoice)} is still due" if invoice.due else "paid in full"
+        too_much = invoice.moved_to_balance - moved_before
+        if too_much:
+            left = f"{left}, and {worth(too_much, invoice)} went to the customer's balance"
+        return f"{worth(payment.amount, invoice)} recorded for {invoice}: {left}."
 
 
-def _ask(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any]) -> str:
-    asked = ask_provider(invoice=invoice)
-    return f"{invoice.app} is asked within seconds about {counted(asked, 'open payment')} of {invoice}."
+class Refund(OnIssued):
+    slug = "refund"
+    label = "Refund"
+    permission = "invoicing.refund_payment"
+    tone = "danger"
+    form = RefundForm
+
+    def asks(self, invoice: Invoice) -> str:
+        most = worth(refundable(invoice), invoice)
+        return f"How much of {invoice} is to go back to {invoice.customer}? At most {most} can."
+
+    def consequences(self, invoice: Invoice) -> list[str]:
+        notes = ["The money leaves the customer's balance at once, so that it can't be used twice."]
+        if invoice.app is not None and invoice.app.type in REMOTE_GATEWAYS:
+            notes.append(f"What {invoice.app} charged goes back there; what it refuses is on the balance again.")
+        return [*notes, "What came by bank transfer is only recorded as given back here: send the money yourself."]
+
+    def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
+        if invoice.paid <= 0:
+            return "Nothing is paid on it."
+        if invoice.moved_to_balance <= 0:
+            return (
+                "None of it is on the customer's balance: credit the invoice first, then what it credits can go back."
+            )
+        if refundable(invoice) <= 0:
+            return "What it moved to the customer's balance is used up or given back already."
+        return ""
+
+    def initial(self, invoice: Invoice) -> dict[str, Any]:
+        return {
+            "amount": Decimal(amount_text(refundable(invoice), invoice.currency).replace(",", "")),
+        }
+
+    def effects(self, invoice: Invoice, answers: Answers) -> list[Effect]:
+        amount: Decimal = answers.get("amount") or ZERO
+        if not ZERO < amount <= refundable(invoice):
+            amount = ZERO
+        return effects_of(invoice, Booking(refunded=amount, moved_to_balance=-amount, balance=-amount))
+
+    def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
+        refund = refund_invoice(invoice=invoice, amount=answers["amount"], reason=answers["reason"])
+        how = worth(refund.amount, invoice)
+        if refund.status == RefundStatus.PENDING:
+            return f"{how} of {invoice} goes back within seconds: {refund.payment.app} is asked for it."
+        return f"{how} of {invoice} is recorded as given back: send the money to the customer."
 
 
-def _is_open_at_provider(invoice: Invoice) -> bool:
-    if invoice.app is None or invoice.app.type not in REMOTE_GATEWAYS:
-        return False
-    charges = invoice.payments.filter(status__in=OPEN_CHARGES)
-    return charges.exists() or invoice.refunds.filter(status__in=OPEN_REFUNDS).exists()
+class GiveUp(OnIssued):
+    """What ends the collection of an invoice that nobody pays."""
+
+    tone = "danger"
+    bulk = True
+
+    def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
+        if invoice.status not in (*OPEN_STATUSES, InvoiceStatus.UNCOLLECTIBLE) or invoice.due <= 0:
+            return "Nothing is due on it."
+        return _UNDER_WAY if _charge_under_way(invoice) else ""
 
 
-def _record_payment(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any]) -> str:
-    day = answers["received_on"]
-    moved_before = invoice.moved_to_balance
-    payment = record_payment(
-        invoice=invoice,
-        amount=answers["amount"],
-        received_at=datetime(day.year, day.month, day.day, tzinfo=UTC),
-        reference=answers["reference"],
-    )
-    left = f"{worth(invoice.due, invoice)} is still due" if invoice.due else "paid in full"
-    too_much = invoice.moved_to_balance - moved_before
-    if too_much:
-        left = f"{left}, and {worth(too_much, invoice)} went to the customer's balance"
-    return f"{worth(payment.amount, invoice)} recorded for {invoice}: {left}."
+class MarkUncollectible(GiveUp):
+    slug = "mark-uncollectible"
+    label = "Mark uncollectible"
+    permission = "invoicing.mark_uncollectible_invoice"
+
+    def asks(self, invoice: Invoice) -> str:
+        return f"Is {invoice} over {worth(invoice.due, invoice)} not to be collected any more?"
+
+    def consequences(self, invoice: Invoice) -> list[str]:
+        return [
+            "No charge is tried and no reminder is sent any more.",
+            "What is due stays due, and is booked should it come in after all.",
+        ]
+
+    def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
+        if invoice.status == InvoiceStatus.UNCOLLECTIBLE:
+            return "It is uncollectible already."
+        return super().why_not(request, invoice)
+
+    def effects(self, invoice: Invoice, answers: Answers) -> list[Effect]:
+        return effects_of(invoice, Booking(status=InvoiceStatus.UNCOLLECTIBLE))
+
+    def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
+        marked = mark_uncollectible(invoice=invoice, reason=answers["reason"])
+        return (
+            f"{marked} is uncollectible: {worth(marked.due, marked)} stays due, and nobody is reminded of it any more."
+        )
 
 
-def _why_not_record(request: HttpRequest, invoice: Invoice) -> str:
-    given_up = invoice.status == InvoiceStatus.UNCOLLECTIBLE and (invoice.due > 0 or invoice.written_off > 0)
-    return "" if given_up or (invoice.status in OPEN_STATUSES and invoice.due > 0) else "Nothing is due on it."
+class WriteOff(GiveUp):
+    slug = "write-off"
+    label = "Write off"
+    permission = "invoicing.write_off_invoice"
+
+    def asks(self, invoice: Invoice) -> str:
+        return f"Are the {worth(invoice.due, invoice)} due on {invoice} to be written off as a loss?"
+
+    def consequences(self, invoice: Invoice) -> list[str]:
+        return [
+            "Nothing is due on it any more; the loss is on record.",
+            "Should the money come in after all, record the payment: so much of the loss is taken back.",
+        ]
+
+    def effects(self, invoice: Invoice, answers: Answers) -> list[Effect]:
+        return effects_of(
+            invoice, Booking(due=-invoice.due, written_off=invoice.due, status=InvoiceStatus.UNCOLLECTIBLE)
+        )
+
+    def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
+        lost = invoice.due
+        return f"{worth(lost, invoice)} of {write_off(invoice=invoice, reason=answers['reason'])} is written off."
 
 
-def _record_effects(invoice: Invoice, answers: Mapping[str, Any]) -> list[Effect]:
-    amount: Decimal = answers.get("amount") or ZERO
-    if amount <= 0:
-        return effects_of(invoice, Booking())
-    split = split_receipt(amount, due=invoice.due, written_off=invoice.written_off)
-    settled = invoice.due == split.on_due and invoice.written_off == split.recovered
-    return effects_of(
-        invoice,
-        Booking(
-            paid=amount,
-            due=-split.on_due,
-            written_off=-split.recovered,
-            moved_to_balance=split.to_balance,
-            balance=split.to_balance,
-            status=InvoiceStatus.PAID if settled else None,
-        ),
-    )
-
-
-def _refund(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any]) -> str:
-    refund = refund_invoice(invoice=invoice, amount=answers["amount"], reason=answers["reason"])
-    how = worth(refund.amount, invoice)
-    if refund.status == RefundStatus.PENDING:
-        return f"{how} of {invoice} goes back within seconds: {refund.payment.app} is asked for it."
-    return f"{how} of {invoice} is recorded as given back: send the money to the customer."
-
-
-def _why_not_refund(request: HttpRequest, invoice: Invoice) -> str:
-    if invoice.paid <= 0:
-        return "Nothing is paid on it."
-    if invoice.moved_to_balance <= 0:
-        return "None of it is on the customer's balance: credit the invoice first, then what it credits can go back."
-    if refundable(invoice) <= 0:
-        return "What it moved to the customer's balance is used up or given back already."
-    return ""
-
-
-def _refund_consequences(invoice: Invoice) -> list[str]:
-    notes = ["The money leaves the customer's balance at once, so that it can't be used twice."]
-    if invoice.app is not None and invoice.app.type in REMOTE_GATEWAYS:
-        notes.append(f"What {invoice.app} charged goes back there; what it refuses is on the balance again.")
-    return [*notes, "What came by bank transfer is only recorded as given back here: send the money yourself."]
-
-
-def _refund_effects(invoice: Invoice, answers: Mapping[str, Any]) -> list[Effect]:
-    amount: Decimal = answers.get("amount") or ZERO
-    if not ZERO < amount <= refundable(invoice):
-        amount = ZERO
-    return effects_of(invoice, Booking(refunded=amount, moved_to_balance=-amount, balance=-amount))
-
-
-def _give_up(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any]) -> str:
-    marked = mark_uncollectible(invoice=invoice, reason=answers["reason"])
-    return f"{marked} is uncollectible: {worth(marked.due, marked)} stays due, and nobody is reminded of it any more."
-
-
-def _write_off(request: HttpRequest, invoice: Invoice, answers: Mapping[str, Any]) -> str:
-    lost = invoice.due
-    return f"{worth(lost, invoice)} of {write_off(invoice=invoice, reason=answers['reason'])} is written off."
-
-
-def _why_not_write_off(request: HttpRequest, invoice: Invoice) -> str:
-    if invoice.status not in (*OPEN_STATUSES, InvoiceStatus.UNCOLLECTIBLE) or invoice.due <= 0:
-        return "Nothing is due on it."
-    return _UNDER_WAY if _charge_under_way(invoice) else ""
-
-
-def _why_not_give_up(request: HttpRequest, invoice: Invoice) -> str:
-    if invoice.status == InvoiceStatus.UNCOLLECTIBLE:
-        return "It is uncollectible already."
-    return _why_not_write_off(request, invoice)
-
-
-def _is_issued(invoice: Invoice) -> bool:
-    return invoice.issued_at is not None
-
-
-COLLECT = Verb(
-    slug="collect",
-    label="Charge now",
-    permission="invoicing.collect_invoice",
-    asks=lambda invoice: f"Is {worth(invoice.due, invoice)} to be charged now?",
-    consequences=_collect_consequences,
-    effects=_collect_effects,
-    in_all=due_in_all,
-    why_not=_why_not_collect,
-    shows=_is_issued,
-    perform=_collect,
-    form=OptionalReasonForm,
-    tone="primary",
-    bulk=True,
-)
-ASK_PROVIDER = Verb(
-    slug="ask-provider",
-    label="Ask for the outcome",
-    permission="invoicing.reconcile_payment",
-    asks=lambda invoice: f"Is {invoice.app} to be asked now what became of the open payments of {invoice}?",
-    consequences=lambda invoice: [
-        "It is asked by itself too, at growing intervals; this only brings the next time forward.",
-        "Asking charges nobody. What it answers is booked once, whoever hears it first.",
-    ],
-    shows=_is_open_at_provider,
-    perform=_ask,
-    form=OptionalReasonForm,
-    tone="primary",
-)
-RECORD_PAYMENT = Verb(
-    slug="record-payment",
-    label="Record payment",
-    permission="invoicing.record_payment",
-    asks=lambda invoice: f"How much of the {worth(invoice.due, invoice)} has arrived?",
-    consequences=lambda invoice: [
-        "With a part of it the invoice stays open for the rest.",
-        "What is too much goes to the customer's balance.",
-    ],
-    effects=_record_effects,
-    why_not=_why_not_record,
-    shows=_is_issued,
-    initial=lambda invoice: {
-        "amount": Decimal(amount_text(invoice.due or invoice.written_off, invoice.currency).replace(",", "")),
-        "received_on": clock.now().date(),
-    },
-    perform=_record_payment,
-    form=ReceiptForm,
-)
-REFUND = Verb(
-    slug="refund",
-    label="Refund",
-    permission="invoicing.refund_payment",
-    asks=lambda invoice: (
-        f"How much of {invoice} is to go back to {invoice.customer}? At most {worth(refundable(invoice), invoice)} can."
-    ),
-    consequences=_refund_consequences,
-    effects=_refund_effects,
-    why_not=_why_not_refund,
-    shows=_is_issued,
-    initial=lambda invoice: {
-        "amount": Decimal(amount_text(refundable(invoice), invoice.currency).replace(",", "")),
-    },
-    perform=_refund,
-    form=RefundForm,
-    tone="danger",
-)
-MARK_UNCOLLECTIBLE = Verb(
-    slug="mark-uncollectible",
-    label="Mark uncollectible",
-    permission="invoicing.mark_uncollectible_invoice",
-    asks=lambda invoice: f"Is {invoice} over {worth(invoice.due, invoice)} not to be collected any more?",
-    consequences=lambda invoice: [
-        "No charge is tried and no reminder is sent any more.",
-        "What is due stays due, and is booked should it come in after all.",
-    ],
-    effects=lambda invoice, answers: effects_of(invoice, Booking(status=InvoiceStatus.UNCOLLECTIBLE)),
-    in_all=due_in_all,
-    why_not=_why_not_give_up,
-    shows=_is_issued,
-    perform=_give_up,
-    tone="danger",
-    bulk=True,
-)
-WRITE_OFF = Verb(
-    slug="write-off",
-    label="Write off",
-    permission="invoicing.write_off_invoice",
-    asks=lambda invoice: f"Are the {worth(invoice.due, invoice)} due on {invoice} to be written off as a loss?",
-    consequences=lambda invoice: [
-        "Nothing is due on it any more; the loss is on record.",
-        "Should the money come in after all, record the payment: so much of the loss is taken back.",
-    ],
-    effects=lambda invoice, answers: effects_of(
-        invoice, Booking(due=-invoice.due, written_off=invoice.due, status=InvoiceStatus.UNCOLLECTIBLE)
-    ),
-    in_all=due_in_all,
-    why_not=_why_not_write_off,
-    shows=_is_issued,
-    perform=_write_off,
-    tone="danger",
-    bulk=True,
-)
-
-COLLECTION_VERBS = (COLLECT, ASK_PROVIDER, RECORD_PAYMENT, REFUND, MARK_UNCOLLECTIBLE, WRITE_OFF)
+COLLECTION_VERBS = (Collect(), AskProvider(), RecordPayment(), Refund(), MarkUncollectible(), WriteOff())

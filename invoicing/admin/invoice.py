@@ -12,7 +12,7 @@ from core.admin.base import ReadOnlyAdmin
 from core.admin.display import day, link, money
 from customers.choices import CollectionMethod
 from customers.settings_words import SETTING_LABELS, setting_words
-from invoicing.admin.collection_verbs import ASK_PROVIDER
+from invoicing.admin.collection_verbs import AskProvider
 from invoicing.admin.invoice_states import InvoiceCurrency, InvoiceState, IssuedIn, state_badge
 from invoicing.admin.invoice_verbs import INVOICE_VERBS
 from invoicing.admin.line_account import line_account
@@ -104,7 +104,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
             "lines": lines,
             "live": live,
             "payments": payment_rows(payments),
-            "ask_url": self.verb_url(request, obj, ASK_PROVIDER),
+            "ask_url": self.verb_url(request, obj, AskProvider()),
             "dunning": steps,
             "dunning_ends": after_dunning(obj, steps),
             "credit_notes": list(obj.credit_notes.all()),

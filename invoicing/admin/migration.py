@@ -26,7 +26,7 @@ from invoicing.admin.migration_draft import DraftsMigrations
 from invoicing.admin.migration_guide import criteria_words, guide, is_live
 from invoicing.admin.migration_impact import impact_totals, shown_impacts
 from invoicing.admin.migration_item import OUTCOME_TONES, VERDICT_TONES, dress
-from invoicing.admin.migration_verbs import CANCEL, MIGRATION_VERBS, PAUSE, progress, steps
+from invoicing.admin.migration_verbs import MIGRATION_VERBS, Cancel, Pause, progress, steps
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
 from invoicing.migration_cohort import unpinned_customers
 from invoicing.migration_progress import causes_in, progress_of
@@ -127,7 +127,7 @@ class ProfileMigrationAdmin(DraftsMigrations):
             dress(request, row, obj)
         return {
             **self.live_context(request, obj),
-            "buttons": buttons_of(request, obj, (PAUSE, CANCEL)),
+            "buttons": buttons_of(request, obj, (Pause(), Cancel())),
             "whom": criteria_words(obj),
             "causes": causes_in(obj),
             "page": rows,

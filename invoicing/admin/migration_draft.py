@@ -18,7 +18,7 @@ from core.ids import from_text, to_text
 from core.money import currencies
 from customers.models import BillingProfile, Customer
 from customers.selectors import customers_on
-from invoicing.admin.migration_verbs import CHECK, start_check
+from invoicing.admin.migration_verbs import Check, start_check
 from invoicing.migration_cohort import customers_matching
 from invoicing.models import ProfileMigration
 from invoicing.services.draft_migration import draft_migration
@@ -151,7 +151,7 @@ class DraftsMigrations(ReadOnlyAdmin):
             form.add_error(None, explain(error))
             return None
         messages.success(request, "The migration is drafted. Nobody moves yet.")
-        if CHECK.allowed(request):
+        if Check().allowed(request):
             try:
                 messages.info(request, start_check(migration))
             except BillingError as error:

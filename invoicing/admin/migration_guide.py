@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -9,13 +10,13 @@ from django.http import HttpRequest
 from core.admin.verbs import Button, Verb, buttons_of
 from core.admin.words import counted, joined
 from invoicing.admin.migration_verbs import (
-    APPROVE,
-    CHECK,
-    PIN_UNPINNED,
-    RESUME,
-    RETRY_FAILED,
-    RUN,
-    SWITCH_DEFAULT,
+    Approve,
+    Check,
+    PinUnpinned,
+    Resume,
+    RetryFailed,
+    Run,
+    SwitchDefault,
     needs_second_person,
     progress,
     steps,
@@ -76,21 +77,21 @@ def is_live(migration: ProfileMigration) -> bool:
 def guide(request: HttpRequest, migration: ProfileMigration) -> list[Part]:
     """The four steps, for this user. At most three queries, whatever the number of customers."""
 
-    def buttons(*verbs: Verb) -> list[Button]:
+    def buttons(*verbs: Verb[Any]) -> list[Button]:
         if migration.status == MigrationStatus.CANCELLED:
             return []
         return buttons_of(request, migration, verbs)
 
     parts = [
         _target(migration),
-        _pins(migration, buttons(PIN_UNPINNED)),
-        _default(migration, buttons(SWITCH_DEFAULT)),
+        _pins(migration, buttons(PinUnpinned())),
+        _default(migration, buttons(SwitchDefault())),
         Part("Move customers one by one", State.LATER, [], parts=[]),
     ]
     parts[3].parts = [
-        _checks(migration, buttons(CHECK)),
-        _approval(migration, buttons(APPROVE)),
-        _moves(migration, buttons(RUN, RESUME, RETRY_FAILED)),
+        _checks(migration, buttons(Check())),
+        _approval(migration, buttons(Approve())),
+        _moves(migration, buttons(Run(), Resume(), RetryFailed())),
     ]
     if all(part.state is State.DONE for part in parts[3].parts):
         parts[3].state = State.DONE

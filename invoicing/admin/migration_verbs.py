@@ -1,15 +1,12 @@
 """What staff can do to a profile migration, one permission a verb, and to one customer of it."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from django import forms
 from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from core.admin.verbs import OptionalReasonForm, ReasonForm, Verb
+from core.admin.verbs import Answers, OptionalReasonForm, ReasonForm, Verb
 from core.admin.words import counted
 from core.audit.actors import current_actor
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
@@ -72,295 +69,322 @@ def start_check(migration: ProfileMigration) -> str:
     return f"{counted(found.total, 'customer')} checked: {found.movable:,} can move, {blocked:,} blocked."
 
 
-def _check(request: HttpRequest, migration: ProfileMigration, answers: Mapping[str, Any]) -> str:
-    return start_check(migration)
-
-
-def _why_not_check(request: HttpRequest, migration: ProfileMigration) -> str:
-    if migration.status not in (STATUS.DRAFT, STATUS.CHECKED):
-        return _LISTED_FOR_GOOD
-    return "The check is under way." if progress(migration).is_checking else ""
-
-
-def _approve(request: HttpRequest, migration: ProfileMigration, answers: Mapping[str, Any]) -> str:
-    approved = approve_migration(migration=migration, reason=answers["reason"])
-    return (
-        f"Approved for {counted(progress_of([approved])[approved.pk].movable, 'customer')}. Nobody moves yet: run it."
-    )
-
-
 def needs_second_person(migration: ProfileMigration) -> bool:
     """Whether so many customers are to move that the author can't approve it."""
     return migration.customer_count > settings.MIGRATION_TWO_PERSON_ABOVE
 
 
-def _why_not_approve(request: HttpRequest, migration: ProfileMigration) -> str:
-    if migration.status == STATUS.DRAFT:
-        return "Its customers are not checked yet."
-    if migration.status != STATUS.CHECKED:
-        return f"It is {migration.get_status_display().lower()} already."
-    if not progress(migration).movable:
-        return "Every customer is blocked: remove the causes, then check again."
-    if needs_second_person(migration) and migration.author == current_actor().person:
-        return (
-            f"You drafted it: of more than {settings.MIGRATION_TWO_PERSON_ABOVE} customers, somebody else must approve."
-        )
-    return ""
+class Check(Verb[ProfileMigration]):
+    slug = "check"
+    label = "Check everybody"
+    permission = "invoicing.check_profilemigration"
+    tone = "primary"
+    form = OptionalReasonForm
+
+    def asks(self, migration: ProfileMigration) -> str:
+        return f"Check everybody whom “{migration.from_profile}” bills and who fits?"
+
+    def consequences(self, migration: ProfileMigration) -> list[str]:
+        return [
+            f"Each is listed as ready, with a warning, or blocked for “{migration.to_profile}”, with the cause.",
+            "Nothing is changed, and nobody moves. What an earlier check found is replaced.",
+        ]
+
+    def why_not(self, request: HttpRequest, migration: ProfileMigration) -> str:
+        if migration.status not in (STATUS.DRAFT, STATUS.CHECKED):
+            return _LISTED_FOR_GOOD
+        return "The check is under way." if progress(migration).is_checking else ""
+
+    def perform(self, request: HttpRequest, migration: ProfileMigration, answers: Answers) -> str:
+        return start_check(migration)
 
 
-def _approval(migration: ProfileMigration) -> list[str]:
-    found = progress(migration)
-    blocked = found.verdicts.get(MoveVerdict.BLOCKED, 0)
-    warned = found.verdicts.get(MoveVerdict.WARNING, 0)
-    return [
-        f"{counted(found.movable, 'customer')} can move" + (f", {warned:,} of them with a warning." if warned else "."),
-        *([f"{counted(blocked, 'customer is', 'customers are')} blocked and left out."] if blocked else []),
-        "The list of customers is frozen: who comes to the old profile later is not in it.",
-        "Nobody moves yet. Each is looked at again when their turn comes.",
-    ]
+class Approve(Verb[ProfileMigration]):
+    slug = "approve"
+    label = "Approve"
+    permission = "invoicing.approve_profilemigration"
+    tone = "primary"
+
+    def asks(self, migration: ProfileMigration) -> str:
+        return f"Approve the move from “{migration.from_profile}” to “{migration.to_profile}”?"
+
+    def consequences(self, migration: ProfileMigration) -> list[str]:
+        found = progress(migration)
+        blocked = found.verdicts.get(MoveVerdict.BLOCKED, 0)
+        warned = found.verdicts.get(MoveVerdict.WARNING, 0)
+        return [
+            f"{counted(found.movable, 'customer')} can move"
+            + (f", {warned:,} of them with a warning." if warned else "."),
+            *([f"{counted(blocked, 'customer is', 'customers are')} blocked and left out."] if blocked else []),
+            "The list of customers is frozen: who comes to the old profile later is not in it.",
+            "Nobody moves yet. Each is looked at again when their turn comes.",
+        ]
+
+    def why_not(self, request: HttpRequest, migration: ProfileMigration) -> str:
+        if migration.status == STATUS.DRAFT:
+            return "Its customers are not checked yet."
+        if migration.status != STATUS.CHECKED:
+            return f"It is {migration.get_status_display().lower()} already."
+        if not progress(migration).movable:
+            return "Every customer is blocked: remove the causes, then check again."
+        if needs_second_person(migration) and migration.author == current_actor().person:
+            above = settings.MIGRATION_TWO_PERSON_ABOVE
+            return f"You drafted it: of more than {above} customers, somebody else must approve."
+        return ""
+
+    def perform(self, request: HttpRequest, migration: ProfileMigration, answers: Answers) -> str:
+        approved = approve_migration(migration=migration, reason=answers["reason"])
+        movable = counted(progress_of([approved])[approved.pk].movable, "customer")
+        return f"Approved for {movable}. Nobody moves yet: run it."
 
 
-def _run(request: HttpRequest, migration: ProfileMigration, answers: Mapping[str, Any]) -> str:
-    limit = answers.get("limit")
-    ran = run_migration(migration=migration, limit=limit)
-    transaction.on_commit(work_migrations.delay)
-    if ran.status == STATUS.DONE:
-        return "Nobody is left to be moved: the migration is done."
-    waiting = ran.items.filter(outcome=MoveOutcome.WAITING).count()
-    return f"{counted(waiting, 'customer is', 'customers are')} being moved."
+class Run(Verb[ProfileMigration]):
+    slug = "run"
+    label = "Move customers"
+    permission = "invoicing.run_profilemigration"
+    tone = "primary"
+    form = BatchForm
 
+    def asks(self, migration: ProfileMigration) -> str:
+        return f"Start to move customers to “{migration.to_profile}”?"
 
-def _why_not_run(request: HttpRequest, migration: ProfileMigration) -> str:
-    if migration.status in (STATUS.DRAFT, STATUS.CHECKED):
-        return "It is not approved yet."
-    if migration.status not in (STATUS.APPROVED, STATUS.PAUSED):
-        return f"It is {migration.get_status_display().lower()}."
-    if migration.to_profile.archived_at is not None:
-        return f"“{migration.to_profile}” is archived: use it again first."
-    return ""
+    def consequences(self, migration: ProfileMigration) -> list[str]:
+        return [
+            "Their next invoices follow the new profile. Drafts and issued invoices keep their terms.",
+            "Each is looked at again first: who is blocked meanwhile stays where they are, with the cause.",
+            "A customer can be taken back until their next invoice exists.",
+        ]
 
+    def shows(self, migration: ProfileMigration) -> bool:
+        return migration.status not in (STATUS.PAUSED, STATUS.DONE, STATUS.CANCELLED)
 
-def _pause(request: HttpRequest, migration: ProfileMigration, answers: Mapping[str, Any]) -> str:
-    pause_migration(migration=migration, reason=answers["reason"])
-    return "Paused. Who was moved stays moved; nobody else moves until it goes on."
+    def why_not(self, request: HttpRequest, migration: ProfileMigration) -> str:
+        if migration.status in (STATUS.DRAFT, STATUS.CHECKED):
+            return "It is not approved yet."
+        if migration.status not in (STATUS.APPROVED, STATUS.PAUSED):
+            return f"It is {migration.get_status_display().lower()}."
+        if migration.to_profile.archived_at is not None:
+            return f"“{migration.to_profile}” is archived: use it again first."
+        return ""
 
-
-def _cancel(request: HttpRequest, migration: ProfileMigration, answers: Mapping[str, Any]) -> str:
-    cancel_migration(migration=migration, reason=answers["reason"])
-    return "Cancelled. Who was moved stays moved; nobody else moves."
-
-
-def _retry_failed(request: HttpRequest, migration: ProfileMigration, answers: Mapping[str, Any]) -> str:
-    count = retry_failed(migration=migration)
-    transaction.on_commit(work_migrations.delay)
-    return f"{counted(count, 'customer is', 'customers are')} tried again."
-
-
-def _why_not_retry_failed(request: HttpRequest, migration: ProfileMigration) -> str:
-    if not progress(migration).outcomes.get(MoveOutcome.FAILED):
-        return "Nobody failed."
-    return "" if migration.status in _RETRYING else f"It is {migration.get_status_display().lower()}."
-
-
-def _pin_unpinned(request: HttpRequest, migration: ProfileMigration, answers: Mapping[str, Any]) -> str:
-    shard = start_pinning(migration=migration, reason=answers["reason"])
-    if shard is not None and shard.total > AT_ONCE:
+    def perform(self, request: HttpRequest, migration: ProfileMigration, answers: Answers) -> str:
+        limit = answers.get("limit")
+        ran = run_migration(migration=migration, limit=limit)
         transaction.on_commit(work_migrations.delay)
-        return f"{counted(shard.total, 'customer is', 'customers are')} being pinned to “{migration.from_profile}”."
-    pinned = 0 if shard is None else pinned_at_once(shard)
-    return f"{counted(pinned, 'customer is', 'customers are')} pinned to “{migration.from_profile}”."
+        if ran.status == STATUS.DONE:
+            return "Nobody is left to be moved: the migration is done."
+        waiting = ran.items.filter(outcome=MoveOutcome.WAITING).count()
+        return f"{counted(waiting, 'customer is', 'customers are')} being moved."
 
 
-def _why_not_pin(request: HttpRequest, migration: ProfileMigration) -> str:
-    if not migration.from_profile.is_default:
-        return f"“{migration.from_profile}” is not the default: nobody follows it without a pin."
-    if progress(migration).pinning is not None:
-        return "They are being pinned."
-    return "" if steps(migration)["pin_unpinned"].left else "Everybody is pinned to a profile already."
+class Resume(Run):
+    slug = "resume"
+    label = "Go on"
+
+    def asks(self, migration: ProfileMigration) -> str:
+        return f"Go on moving customers to “{migration.to_profile}”?"
+
+    def consequences(self, migration: ProfileMigration) -> list[str]:
+        return [f"{counted(progress(migration).waiting, 'customer is', 'customers are')} left."]
+
+    def shows(self, migration: ProfileMigration) -> bool:
+        return migration.status == STATUS.PAUSED
 
 
-def _switch(request: HttpRequest, migration: ProfileMigration, answers: Mapping[str, Any]) -> str:
-    kept = make_default_profile(profile=migration.to_profile, reason=answers["reason"])
-    more = f" {counted(kept, 'customer was', 'customers were')} pinned to the old one." if kept else ""
-    return f"“{migration.to_profile}” is the default profile now.{more}"
+class Pause(Verb[ProfileMigration]):
+    slug = "pause"
+    label = "Pause"
+    permission = "invoicing.pause_profilemigration"
+
+    def asks(self, migration: ProfileMigration) -> str:
+        return "Pause after the batch that is under way?"
+
+    def shows(self, migration: ProfileMigration) -> bool:
+        return migration.status in (STATUS.APPROVED, STATUS.RUNNING)
+
+    def why_not(self, request: HttpRequest, migration: ProfileMigration) -> str:
+        return "" if migration.status == STATUS.RUNNING else "It does not run."
+
+    def perform(self, request: HttpRequest, migration: ProfileMigration, answers: Answers) -> str:
+        pause_migration(migration=migration, reason=answers["reason"])
+        return "Paused. Who was moved stays moved; nobody else moves until it goes on."
 
 
-def _why_not_switch(request: HttpRequest, migration: ProfileMigration) -> str:
-    if migration.to_profile.is_default:
-        return f"“{migration.to_profile}” is the default already."
-    if migration.to_profile.archived_at is not None:
-        return f"“{migration.to_profile}” is archived."
-    if progress(migration).pinning is not None:
-        return "Customers are being pinned to the old default: it waits for the last of them."
-    left = steps(migration)["pin_unpinned"].left
-    if migration.from_profile.is_default and left:
-        return f"{counted(left, 'customer follows', 'customers follow')} the old default: pin them to it first."
-    return ""
+class Cancel(Verb[ProfileMigration]):
+    slug = "cancel"
+    label = "Cancel migration"
+    permission = "invoicing.cancel_profilemigration"
+    tone = "danger"
+
+    def asks(self, migration: ProfileMigration) -> str:
+        return "Cancel this migration for good?"
+
+    def consequences(self, migration: ProfileMigration) -> list[str]:
+        return ["Who was moved stays moved. Nobody else moves, and it can't be resumed."]
+
+    def shows(self, migration: ProfileMigration) -> bool:
+        return migration.status not in (STATUS.DONE, STATUS.CANCELLED)
+
+    def perform(self, request: HttpRequest, migration: ProfileMigration, answers: Answers) -> str:
+        cancel_migration(migration=migration, reason=answers["reason"])
+        return "Cancelled. Who was moved stays moved; nobody else moves."
 
 
-def _switching(migration: ProfileMigration) -> list[str]:
-    kept = customers_kept_on_old_app(migration.to_profile)
-    more = counted(kept, "more customer is", "more customers are")
-    return [
-        "New customers, and whoever has no pin, are billed by it from their next invoice on.",
-        "Nobody with a pin is touched: they move one by one, in the last step.",
-        *([f"{more} pinned to the old one on the way."] if kept else []),
-    ]
+class RetryFailed(Verb[ProfileMigration]):
+    slug = "retry-failed"
+    label = "Retry failed"
+    permission = "invoicing.retry_profilemigration"
+    form = OptionalReasonForm
+
+    def asks(self, migration: ProfileMigration) -> str:
+        return f"Try {counted(progress(migration).outcomes.get(MoveOutcome.FAILED, 0), 'customer')} again who failed?"
+
+    def consequences(self, migration: ProfileMigration) -> list[str]:
+        return ["Who still is blocked fails again, with the cause of now."]
+
+    def shows(self, migration: ProfileMigration) -> bool:
+        return bool(progress(migration).outcomes.get(MoveOutcome.FAILED))
+
+    def why_not(self, request: HttpRequest, migration: ProfileMigration) -> str:
+        if not progress(migration).outcomes.get(MoveOutcome.FAILED):
+            return "Nobody failed."
+        return "" if migration.status in _RETRYING else f"It is {migration.get_status_display().lower()}."
+
+    def perform(self, request: HttpRequest, migration: ProfileMigration, answers: Answers) -> str:
+        count = retry_failed(migration=migration)
+        transaction.on_commit(work_migrations.delay)
+        return f"{counted(count, 'customer is', 'customers are')} tried again."
 
 
-CHECK = Verb(
-    slug="check",
-    label="Check everybody",
-    permission="invoicing.check_profilemigration",
-    asks=lambda migration: f"Check everybody whom “{migration.from_profile}” bills and who fits?",
-    consequences=lambda migration: [
-        f"Each is listed as ready, with a warning, or blocked for “{migration.to_profile}”, with the cause.",
-        "Nothing is changed, and nobody moves. What an earlier check found is replaced.",
-    ],
-    why_not=_why_not_check,
-    perform=_check,
-    form=OptionalReasonForm,
-    tone="primary",
+class PinUnpinned(Verb[ProfileMigration]):
+    slug = "pin-unpinned"
+    label = "Pin them"
+    permission = "invoicing.pin_unpinned_profilemigration"
+
+    def asks(self, migration: ProfileMigration) -> str:
+        unpinned = counted(steps(migration)["pin_unpinned"].left, "customer")
+        return f"Pin {unpinned} who follow the default to “{migration.from_profile}”?"
+
+    def consequences(self, migration: ProfileMigration) -> list[str]:
+        return [
+            "Nothing changes for them: they are billed by it already, and stay with it when the default changes.",
+            f"More than {AT_ONCE:,} are pinned by the workers, batch by batch: nobody needs to keep the page open.",
+        ]
+
+    def why_not(self, request: HttpRequest, migration: ProfileMigration) -> str:
+        if not migration.from_profile.is_default:
+            return f"“{migration.from_profile}” is not the default: nobody follows it without a pin."
+        if progress(migration).pinning is not None:
+            return "They are being pinned."
+        return "" if steps(migration)["pin_unpinned"].left else "Everybody is pinned to a profile already."
+
+    def perform(self, request: HttpRequest, migration: ProfileMigration, answers: Answers) -> str:
+        shard = start_pinning(migration=migration, reason=answers["reason"])
+        if shard is not None and shard.total > AT_ONCE:
+            transaction.on_commit(work_migrations.delay)
+            return f"{counted(shard.total, 'customer is', 'customers are')} being pinned to “{migration.from_profile}”."
+        pinned = 0 if shard is None else pinned_at_once(shard)
+        return f"{counted(pinned, 'customer is', 'customers are')} pinned to “{migration.from_profile}”."
+
+
+class SwitchDefault(Verb[ProfileMigration]):
+    slug = "switch-default"
+    label = "Make it the default"
+    permission = "customers.make_default_billingprofile"
+
+    def asks(self, migration: ProfileMigration) -> str:
+        return f"Make “{migration.to_profile}” the default profile?"
+
+    def consequences(self, migration: ProfileMigration) -> list[str]:
+        kept = customers_kept_on_old_app(migration.to_profile)
+        more = counted(kept, "more customer is", "more customers are")
+        return [
+            "New customers, and whoever has no pin, are billed by it from their next invoice on.",
+            "Nobody with a pin is touched: they move one by one, in the last step.",
+            *([f"{more} pinned to the old one on the way."] if kept else []),
+        ]
+
+    def why_not(self, request: HttpRequest, migration: ProfileMigration) -> str:
+        if migration.to_profile.is_default:
+            return f"“{migration.to_profile}” is the default already."
+        if migration.to_profile.archived_at is not None:
+            return f"“{migration.to_profile}” is archived."
+        if progress(migration).pinning is not None:
+            return "Customers are being pinned to the old default: it waits for the last of them."
+        left = steps(migration)["pin_unpinned"].left
+        if migration.from_profile.is_default and left:
+            return f"{counted(left, 'customer follows', 'customers follow')} the old default: pin them to it first."
+        return ""
+
+    def perform(self, request: HttpRequest, migration: ProfileMigration, answers: Answers) -> str:
+        kept = make_default_profile(profile=migration.to_profile, reason=answers["reason"])
+        more = f" {counted(kept, 'customer was', 'customers were')} pinned to the old one." if kept else ""
+        return f"“{migration.to_profile}” is the default profile now.{more}"
+
+
+MIGRATION_VERBS = (
+    Check(),
+    PinUnpinned(),
+    SwitchDefault(),
+    Approve(),
+    Run(),
+    Resume(),
+    Pause(),
+    RetryFailed(),
+    Cancel(),
 )
-APPROVE = Verb(
-    slug="approve",
-    label="Approve",
-    permission="invoicing.approve_profilemigration",
-    asks=lambda migration: f"Approve the move from “{migration.from_profile}” to “{migration.to_profile}”?",
-    consequences=_approval,
-    why_not=_why_not_approve,
-    perform=_approve,
-    tone="primary",
-)
-RUN = Verb(
-    slug="run",
-    label="Move customers",
-    permission="invoicing.run_profilemigration",
-    asks=lambda migration: f"Start to move customers to “{migration.to_profile}”?",
-    consequences=lambda migration: [
-        "Their next invoices follow the new profile. Drafts and issued invoices keep their terms.",
-        "Each is looked at again first: who is blocked meanwhile stays where they are, with the cause.",
-        "A customer can be taken back until their next invoice exists.",
-    ],
-    shows=lambda migration: migration.status not in (STATUS.PAUSED, STATUS.DONE, STATUS.CANCELLED),
-    why_not=_why_not_run,
-    perform=_run,
-    form=BatchForm,
-    tone="primary",
-)
-RESUME = Verb(
-    slug="resume",
-    label="Go on",
-    permission="invoicing.run_profilemigration",
-    asks=lambda migration: f"Go on moving customers to “{migration.to_profile}”?",
-    consequences=lambda migration: [f"{counted(progress(migration).waiting, 'customer is', 'customers are')} left."],
-    shows=lambda migration: migration.status == STATUS.PAUSED,
-    why_not=_why_not_run,
-    perform=_run,
-    form=BatchForm,
-    tone="primary",
-)
-PAUSE = Verb(
-    slug="pause",
-    label="Pause",
-    permission="invoicing.pause_profilemigration",
-    asks=lambda migration: "Pause after the batch that is under way?",
-    shows=lambda migration: migration.status in (STATUS.APPROVED, STATUS.RUNNING),
-    why_not=lambda request, migration: "" if migration.status == STATUS.RUNNING else "It does not run.",
-    perform=_pause,
-)
-CANCEL = Verb(
-    slug="cancel",
-    label="Cancel migration",
-    permission="invoicing.cancel_profilemigration",
-    asks=lambda migration: "Cancel this migration for good?",
-    consequences=lambda migration: ["Who was moved stays moved. Nobody else moves, and it can't be resumed."],
-    shows=lambda migration: migration.status not in (STATUS.DONE, STATUS.CANCELLED),
-    perform=_cancel,
-    tone="danger",
-)
-RETRY_FAILED = Verb(
-    slug="retry-failed",
-    label="Retry failed",
-    permission="invoicing.retry_profilemigration",
-    asks=lambda migration: (
-        f"Try {counted(progress(migration).outcomes.get(MoveOutcome.FAILED, 0), 'customer')} again who failed?"
-    ),
-    consequences=lambda migration: ["Who still is blocked fails again, with the cause of now."],
-    shows=lambda migration: bool(progress(migration).outcomes.get(MoveOutcome.FAILED)),
-    why_not=_why_not_retry_failed,
-    perform=_retry_failed,
-    form=OptionalReasonForm,
-)
-PIN_UNPINNED = Verb(
-    slug="pin-unpinned",
-    label="Pin them",
-    permission="invoicing.pin_unpinned_profilemigration",
-    asks=lambda migration: (
-        f"Pin {counted(steps(migration)['pin_unpinned'].left, 'customer')} who follow the default "
-        f"to “{migration.from_profile}”?"
-    ),
-    consequences=lambda migration: [
-        "Nothing changes for them: they are billed by it already, and stay with it when the default changes.",
-        f"More than {AT_ONCE:,} are pinned by the workers, batch by batch: nobody needs to keep the page open.",
-    ],
-    why_not=_why_not_pin,
-    perform=_pin_unpinned,
-)
-SWITCH_DEFAULT = Verb(
-    slug="switch-default",
-    label="Make it the default",
-    permission="customers.make_default_billingprofile",
-    asks=lambda migration: f"Make “{migration.to_profile}” the default profile?",
-    consequences=_switching,
-    why_not=_why_not_switch,
-    perform=_switch,
-)
-MIGRATION_VERBS = (CHECK, PIN_UNPINNED, SWITCH_DEFAULT, APPROVE, RUN, RESUME, PAUSE, RETRY_FAILED, CANCEL)
 
 
-def _retry(request: HttpRequest, item: MigrationItem, answers: Mapping[str, Any]) -> str:
-    tried = retry_move(migration=item.migration, customer=item.customer)
-    if tried.outcome == MoveOutcome.MOVED:
-        return f"{item.customer} was moved to “{item.migration.to_profile}”."
-    why = " ".join(cause["message"] for cause in tried.causes if cause["severity"] == MoveVerdict.BLOCKED)
-    return f"{item.customer} still can't move. {why}".strip()
+class Retry(Verb[MigrationItem]):
+    slug = "retry"
+    label = "Try again"
+    permission = "invoicing.retry_profilemigration"
+    form = OptionalReasonForm
+    bulk = True
+
+    def asks(self, item: MigrationItem) -> str:
+        return f"Look at {item.customer} again, and move them if nothing is in the way any more?"
+
+    def shows(self, item: MigrationItem) -> bool:
+        return item.outcome != MoveOutcome.MOVED
+
+    def why_not(self, request: HttpRequest, item: MigrationItem) -> str:
+        if item.migration.status not in _RETRYING:
+            return f"The migration is {item.migration.get_status_display().lower()}."
+        stranded = item.outcome == MoveOutcome.WAITING and item.migration.status != STATUS.RUNNING
+        return "" if item.outcome in _RETRIED or stranded else f"It is {item.get_outcome_display().lower()}."
+
+    def perform(self, request: HttpRequest, item: MigrationItem, answers: Answers) -> str:
+        tried = retry_move(migration=item.migration, customer=item.customer)
+        if tried.outcome == MoveOutcome.MOVED:
+            return f"{item.customer} was moved to “{item.migration.to_profile}”."
+        why = " ".join(cause["message"] for cause in tried.causes if cause["severity"] == MoveVerdict.BLOCKED)
+        return f"{item.customer} still can't move. {why}".strip()
 
 
-def _why_not_retry(request: HttpRequest, item: MigrationItem) -> str:
-    if item.migration.status not in _RETRYING:
-        return f"The migration is {item.migration.get_status_display().lower()}."
-    stranded = item.outcome == MoveOutcome.WAITING and item.migration.status != STATUS.RUNNING
-    return "" if item.outcome in _RETRIED or stranded else f"It is {item.get_outcome_display().lower()}."
+class TakeBack(Verb[MigrationItem]):
+    slug = "take-back"
+    label = "Take back"
+    permission = "invoicing.take_back_profilemigration"
+    tone = "danger"
+    form = ReasonForm
+    bulk = True
+
+    def asks(self, item: MigrationItem) -> str:
+        return f"Take {item.customer} back to “{item.pinned_before or item.migration.from_profile}”?"
+
+    def consequences(self, item: MigrationItem) -> list[str]:
+        return ["It is refused once their next invoice exists, be it a draft."]
+
+    def shows(self, item: MigrationItem) -> bool:
+        return item.outcome == MoveOutcome.MOVED
+
+    def why_not(self, request: HttpRequest, item: MigrationItem) -> str:
+        return "" if item.outcome == MoveOutcome.MOVED else "The customer was not moved."
+
+    def perform(self, request: HttpRequest, item: MigrationItem, answers: Answers) -> str:
+        take_back(migration=item.migration, customer=item.customer, reason=answers["reason"])
+        return f"{item.customer} is billed by “{item.migration.from_profile}” again."
 
 
-def _take_back(request: HttpRequest, item: MigrationItem, answers: Mapping[str, Any]) -> str:
-    take_back(migration=item.migration, customer=item.customer, reason=answers["reason"])
-    return f"{item.customer} is billed by “{item.migration.from_profile}” again."
-
-
-RETRY = Verb(
-    slug="retry",
-    label="Try again",
-    permission="invoicing.retry_profilemigration",
-    asks=lambda item: f"Look at {item.customer} again, and move them if nothing is in the way any more?",
-    shows=lambda item: item.outcome != MoveOutcome.MOVED,
-    why_not=_why_not_retry,
-    perform=_retry,
-    form=OptionalReasonForm,
-    bulk=True,
-)
-TAKE_BACK = Verb(
-    slug="take-back",
-    label="Take back",
-    permission="invoicing.take_back_profilemigration",
-    asks=lambda item: f"Take {item.customer} back to “{item.pinned_before or item.migration.from_profile}”?",
-    consequences=lambda item: ["It is refused once their next invoice exists, be it a draft."],
-    shows=lambda item: item.outcome == MoveOutcome.MOVED,
-    why_not=lambda request, item: "" if item.outcome == MoveOutcome.MOVED else "The customer was not moved.",
-    perform=_take_back,
-    form=ReasonForm,
-    tone="danger",
-    bulk=True,
-)
-ITEM_VERBS = (RETRY, TAKE_BACK)
+ITEM_VERBS = (Retry(), TakeBack())

@@ -1,6 +1,5 @@
 """Parked customers in the admin: why each is left out of runs."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -12,31 +11,34 @@ from unfold.decorators import display
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, link, moment
 from core.admin.filters import ChoiceFilter
-from core.admin.verbs import Verb
+from core.admin.verbs import Answers, Verb
 from invoicing.models import ParkedCustomer
 from invoicing.services.release_customer import release_customer
 
 
-def _release(request: HttpRequest, parked: ParkedCustomer, answers: Mapping[str, Any]) -> str:
-    release_customer(parked=parked, reason=answers["reason"])
-    return f"{parked.customer} is released. The next run bills everything that is due."
+class Release(Verb[ParkedCustomer]):
+    slug = "release"
+    label = "Release"
+    permission = "invoicing.release_parkedcustomer"
+    tone = "primary"
+    bulk = True
 
+    def asks(self, parked: ParkedCustomer) -> str:
+        return f"Is the cause fixed, and may {parked.customer} be billed again?"
 
-RELEASE = Verb(
-    slug="release",
-    label="Release",
-    permission="invoicing.release_parkedcustomer",
-    asks=lambda parked: f"Is the cause fixed, and may {parked.customer} be billed again?",
-    consequences=lambda parked: [
-        f"Parked because: {parked.cause}",
-        "The next run bills everything that is due, and nothing twice.",
-        "If the cause is still there, the run parks the customer again.",
-    ],
-    why_not=lambda request, parked: "" if parked.released_at is None else "The customer is released already.",
-    perform=_release,
-    tone="primary",
-    bulk=True,
-)
+    def consequences(self, parked: ParkedCustomer) -> list[str]:
+        return [
+            f"Parked because: {parked.cause}",
+            "The next run bills everything that is due, and nothing twice.",
+            "If the cause is still there, the run parks the customer again.",
+        ]
+
+    def why_not(self, request: HttpRequest, parked: ParkedCustomer) -> str:
+        return "" if parked.released_at is None else "The customer is released already."
+
+    def perform(self, request: HttpRequest, parked: ParkedCustomer, answers: Answers) -> str:
+        release_customer(parked=parked, reason=answers["reason"])
+        return f"{parked.customer} is released. The next run bills everything that is due."
 
 
 class StillParked(ChoiceFilter):
@@ -61,7 +63,7 @@ class ParkedCustomerAdmin(ReadOnlyAdmin):
     search_prefix = ("customer__name", "customer__key")
     search_within = ("customer__name", "cause")
     page_template = "backoffice/parked.html"
-    verbs = (RELEASE,)
+    verbs = (Release(),)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ParkedCustomer]:
         return super().get_queryset(request).select_related("customer", "run")

@@ -11,7 +11,8 @@ from django.urls import URLPattern, path
 
 from core.admin.display import admin_url, money
 from core.admin.refusals import explain
-from core.admin.verbs import Effect, OptionalReasonForm, VerbAdmin
+from core.admin.verb_pages import VerbAdmin
+from core.admin.verbs import Effect, OptionalReasonForm
 from core.admin.words import amount_text, counted
 from core.audit.reasons import because
 from core.errors import BillingError

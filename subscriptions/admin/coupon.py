@@ -1,6 +1,5 @@
 """Coupons in the admin. What a coupon takes off is fixed once it exists: redemptions rest on it."""
 
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -18,7 +17,7 @@ from core import clock
 from core.admin.base import ChangeReasonForm, MasterDataAdmin
 from core.admin.display import badge, moment
 from core.admin.filters import ChoiceFilter
-from core.admin.verbs import Verb
+from core.admin.verbs import Answers, Verb
 from core.admin.words import amount_text, counted, quantity_text
 from core.money import currencies
 from subscriptions.models import Coupon
@@ -79,26 +78,29 @@ class CouponForm(ChangeReasonForm):
         return currency
 
 
-def _archive(request: HttpRequest, coupon: Coupon, answers: Mapping[str, Any]) -> str:
-    archive_coupon(coupon=coupon)
-    return f"{coupon} can't be redeemed any more."
+class Archive(Verb[Coupon]):
+    slug = "archive"
+    label = "Archive"
+    permission = "subscriptions.change_coupon"
+    tone = "danger"
+    bulk = True
 
+    def asks(self, coupon: Coupon) -> str:
+        return f"Is the coupon {coupon} to be archived?"
 
-ARCHIVE = Verb(
-    slug="archive",
-    label="Archive",
-    permission="subscriptions.change_coupon",
-    asks=lambda coupon: f"Is the coupon {coupon} to be archived?",
-    consequences=lambda coupon: [
-        "It can't be redeemed any more.",
-        "Items on which it was redeemed keep their discount as agreed.",
-        "A coupon that was never redeemed is deleted.",
-    ],
-    why_not=lambda request, coupon: "The coupon is archived already." if coupon.archived_at else "",
-    perform=_archive,
-    tone="danger",
-    bulk=True,
-)
+    def consequences(self, coupon: Coupon) -> list[str]:
+        return [
+            "It can't be redeemed any more.",
+            "Items on which it was redeemed keep their discount as agreed.",
+            "A coupon that was never redeemed is deleted.",
+        ]
+
+    def why_not(self, request: HttpRequest, coupon: Coupon) -> str:
+        return "The coupon is archived already." if coupon.archived_at else ""
+
+    def perform(self, request: HttpRequest, coupon: Coupon, answers: Answers) -> str:
+        archive_coupon(coupon=coupon)
+        return f"{coupon} can't be redeemed any more."
 
 
 @admin.register(Coupon)
@@ -113,7 +115,7 @@ class CouponAdmin(MasterDataAdmin):
         ("Where and how often", {"fields": (("item_keys", "plan_keys"), ("redemption_limit", "expires_at"))}),
     )
     fixed = ("code", "percentage", "amount", "currency", "periods", "item_keys", "plan_keys")
-    verbs = (ARCHIVE,)
+    verbs = (Archive(),)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Coupon]:
         return super().get_queryset(request).annotate(uses=Count("redemptions", filter=Q(redemptions__continues=None)))

@@ -1,6 +1,5 @@
 """Plans in the admin: their versions, phases and rate cards, with prices in words."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -13,7 +12,7 @@ from core import clock
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, moment, number
 from core.admin.filters import ChoiceFilter
-from core.admin.verbs import OptionalReasonForm, Verb
+from core.admin.verbs import Answers, OptionalReasonForm, Verb
 from core.admin.words import rhythm_words
 from subscriptions.choices import PlanStatus
 from subscriptions.models import Plan, PlanPhase, RateCard, Subscription
@@ -30,56 +29,62 @@ PLAN_TONES = {
 LATEST_SUBSCRIPTIONS = 10
 
 
-def _publish(request: HttpRequest, plan: Plan, answers: Mapping[str, Any]) -> str:
-    return f"{publish_plan(plan=plan)} is on sale."
+class OnDraft(Verb[Plan]):
+    def shows(self, plan: Plan) -> bool:
+        return plan.effective_from is None
 
 
-def _archive(request: HttpRequest, plan: Plan, answers: Mapping[str, Any]) -> str:
-    return f"{archive_plan(plan=plan)} is off sale. Subscriptions to it go on."
+class Publish(OnDraft):
+    slug = "publish"
+    label = "Publish"
+    permission = "subscriptions.change_plan"
+    tone = "primary"
+    form = OptionalReasonForm
+
+    def asks(self, plan: Plan) -> str:
+        return f"Is {plan} to go on sale now?"
+
+    def consequences(self, plan: Plan) -> list[str]:
+        return [
+            "The version that is on sale now is archived; subscriptions to it go on.",
+            "A published version can't be changed any more.",
+        ]
+
+    def perform(self, request: HttpRequest, plan: Plan, answers: Answers) -> str:
+        return f"{publish_plan(plan=plan)} is on sale."
 
 
-def _delete(request: HttpRequest, plan: Plan, answers: Mapping[str, Any]) -> str:
-    delete_plan(plan=plan)
-    return f"The draft {plan} is deleted."
+class Archive(Verb[Plan]):
+    slug = "archive"
+    label = "Take off sale"
+    permission = "subscriptions.change_plan"
+    tone = "danger"
+
+    def asks(self, plan: Plan) -> str:
+        return f"Is {plan} to be taken off sale?"
+
+    def consequences(self, plan: Plan) -> list[str]:
+        return ["Subscriptions to it go on. It can't be published again: make its next version."]
+
+    def shows(self, plan: Plan) -> bool:
+        return plan.status_at(clock.now()) in (PlanStatus.ACTIVE, PlanStatus.SCHEDULED)
+
+    def perform(self, request: HttpRequest, plan: Plan, answers: Answers) -> str:
+        return f"{archive_plan(plan=plan)} is off sale. Subscriptions to it go on."
 
 
-def _is_draft(plan: Plan) -> bool:
-    return plan.effective_from is None
+class Delete(OnDraft):
+    slug = "delete"
+    label = "Delete draft"
+    permission = "subscriptions.delete_plan"
+    tone = "danger"
 
+    def asks(self, plan: Plan) -> str:
+        return f"Is the draft {plan} to be deleted?"
 
-PUBLISH = Verb(
-    slug="publish",
-    label="Publish",
-    permission="subscriptions.change_plan",
-    asks=lambda plan: f"Is {plan} to go on sale now?",
-    consequences=lambda plan: [
-        "The version that is on sale now is archived; subscriptions to it go on.",
-        "A published version can't be changed any more.",
-    ],
-    shows=_is_draft,
-    perform=_publish,
-    form=OptionalReasonForm,
-    tone="primary",
-)
-ARCHIVE = Verb(
-    slug="archive",
-    label="Take off sale",
-    permission="subscriptions.change_plan",
-    asks=lambda plan: f"Is {plan} to be taken off sale?",
-    consequences=lambda plan: ["Subscriptions to it go on. It can't be published again: make its next version."],
-    shows=lambda plan: plan.status_at(clock.now()) in (PlanStatus.ACTIVE, PlanStatus.SCHEDULED),
-    perform=_archive,
-    tone="danger",
-)
-DELETE = Verb(
-    slug="delete",
-    label="Delete draft",
-    permission="subscriptions.delete_plan",
-    asks=lambda plan: f"Is the draft {plan} to be deleted?",
-    shows=_is_draft,
-    perform=_delete,
-    tone="danger",
-)
+    def perform(self, request: HttpRequest, plan: Plan, answers: Answers) -> str:
+        delete_plan(plan=plan)
+        return f"The draft {plan} is deleted."
 
 
 class PlanState(ChoiceFilter):
@@ -107,7 +112,7 @@ class PlanAdmin(ReadOnlyAdmin):
     search_prefix = ("key", "name")
     search_within = ("name", "key")
     page_template = "backoffice/plan.html"
-    verbs = (PUBLISH, ARCHIVE, DELETE)
+    verbs = (Publish(), Archive(), Delete())
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
         return super().get_queryset(request).annotate(cards=Count("phases__rate_cards"))

@@ -1,6 +1,5 @@
 """Billing apps at the finance desk: installing them, their keys, their webhook, and how they are."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -18,7 +17,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget,
 from billing_site.stripe_health import StripeHealth, health_of
 from core.admin.display import EMPTY, admin_url, badge, number
 from core.admin.refusals import explain
-from core.admin.verbs import OptionalReasonForm, ReasonForm, Verb
+from core.admin.verbs import Answers, OptionalReasonForm, Verb
 from core.errors import BillingError
 from core.ids import to_text
 from customers.admin.app import BillingAppAdmin
@@ -78,74 +77,77 @@ class InstallStripeForm(forms.Form):
     )
 
 
-def _replace_key(request: HttpRequest, app: BillingApp, answers: Mapping[str, Any]) -> str:
-    update_stripe_keys(app=app, api_key=answers["api_key"].strip(), webhook_secret=None)
-    return f"{app} has a new API key, which Stripe accepts. Charges that waited for it are tried within the hour."
-
-
-def _replace_secret(request: HttpRequest, app: BillingApp, answers: Mapping[str, Any]) -> str:
-    update_stripe_keys(app=app, api_key=None, webhook_secret=answers["webhook_secret"].strip())
-    return f"{app} has a new webhook secret: events that are signed with it are taken from now on."
-
-
-def _uninstall(request: HttpRequest, app: BillingApp, answers: Mapping[str, Any]) -> str:
-    uninstall_app(app=app)
-    return f"{app} is uninstalled."
-
-
 def _is_stripe(app: BillingApp) -> bool:
     return app.type == AppType.STRIPE
 
 
-def _why_gone(request: HttpRequest, app: BillingApp) -> str:
-    return "It is uninstalled." if app.deleted_at else ""
+class ReplaceCredential(Verb[BillingApp]):
+    permission = REPLACE_KEYS
+
+    def shows(self, app: BillingApp) -> bool:
+        return _is_stripe(app)
+
+    def why_not(self, request: HttpRequest, app: BillingApp) -> str:
+        return "It is uninstalled." if app.deleted_at else ""
 
 
-def _why_not_uninstall(request: HttpRequest, app: BillingApp) -> str:
-    if app.deleted_at:
-        return "It is uninstalled already."
-    profiles = BillingProfile.objects.filter(app=app, archived_at=None).count()
-    return f"Profiles use it ({profiles}): move their customers and archive them first." if profiles else ""
+class ReplaceApiKey(ReplaceCredential):
+    slug = "replace-api-key"
+    label = "Replace API key"
+    form = ApiKeyForm
+
+    def asks(self, app: BillingApp) -> str:
+        return f"Which key is {app} to use from now on?"
+
+    def consequences(self, app: BillingApp) -> list[str]:
+        return [
+            "The old key is forgotten here at once; revoke it at Stripe afterwards.",
+            "The account and the mode stay for good: a key of another account is refused.",
+        ]
+
+    def perform(self, request: HttpRequest, app: BillingApp, answers: Answers) -> str:
+        update_stripe_keys(app=app, api_key=answers["api_key"].strip(), webhook_secret=None)
+        return f"{app} has a new API key, which Stripe accepts. Charges that waited for it are tried within the hour."
 
 
-REPLACE_API_KEY = Verb(
-    slug="replace-api-key",
-    label="Replace API key",
-    permission=REPLACE_KEYS,
-    asks=lambda app: f"Which key is {app} to use from now on?",
-    consequences=lambda app: [
-        "The old key is forgotten here at once; revoke it at Stripe afterwards.",
-        "The account and the mode stay for good: a key of another account is refused.",
-    ],
-    shows=_is_stripe,
-    why_not=_why_gone,
-    perform=_replace_key,
-    form=ApiKeyForm,
-)
-REPLACE_WEBHOOK_SECRET = Verb(
-    slug="replace-webhook-secret",
-    label="Set webhook secret",
-    permission=REPLACE_KEYS,
-    asks=lambda app: f"With which secret does Stripe sign what it tells {app}?",
-    consequences=lambda app: [
-        "Events that are signed with the old one are refused from now on; Stripe sends them again."
-    ],
-    shows=_is_stripe,
-    why_not=_why_gone,
-    perform=_replace_secret,
-    form=WebhookSecretForm,
-)
-UNINSTALL = Verb(
-    slug="uninstall",
-    label="Uninstall",
-    permission="customers.delete_billingapp",
-    asks=lambda app: f"Is {app} to be uninstalled?",
-    consequences=lambda app: ["Its payments and invoices stay to be read; nothing is collected by it any more."],
-    why_not=_why_not_uninstall,
-    perform=_uninstall,
-    form=ReasonForm,
-    tone="danger",
-)
+class ReplaceWebhookSecret(ReplaceCredential):
+    slug = "replace-webhook-secret"
+    label = "Set webhook secret"
+    form = WebhookSecretForm
+
+    def asks(self, app: BillingApp) -> str:
+        return f"With which secret does Stripe sign what it tells {app}?"
+
+    def consequences(self, app: BillingApp) -> list[str]:
+        return ["Events that are signed with the old one are refused from now on; Stripe sends them again."]
+
+    def perform(self, request: HttpRequest, app: BillingApp, answers: Answers) -> str:
+        update_stripe_keys(app=app, api_key=None, webhook_secret=answers["webhook_secret"].strip())
+        return f"{app} has a new webhook secret: events that are signed with it are taken from now on."
+
+
+class Uninstall(Verb[BillingApp]):
+    slug = "uninstall"
+    label = "Uninstall"
+    permission = "customers.delete_billingapp"
+    tone = "danger"
+
+    def asks(self, app: BillingApp) -> str:
+        return f"Is {app} to be uninstalled?"
+
+    def consequences(self, app: BillingApp) -> list[str]:
+        return ["Its payments and invoices stay to be read; nothing is collected by it any more."]
+
+    def why_not(self, request: HttpRequest, app: BillingApp) -> str:
+        if app.deleted_at:
+            return "It is uninstalled already."
+        profiles = BillingProfile.objects.filter(app=app, archived_at=None).count()
+        return f"Profiles use it ({profiles}): move their customers and archive them first." if profiles else ""
+
+    def perform(self, request: HttpRequest, app: BillingApp, answers: Answers) -> str:
+        uninstall_app(app=app)
+        return f"{app} is uninstalled."
+
 
 admin.site.unregister(BillingApp)
 
@@ -157,7 +159,7 @@ class AppPage(BillingAppAdmin):
     sortable_by = ()
     change_list_template = "backoffice/app_list.html"
     page_template = "backoffice/app.html"
-    verbs = (REPLACE_API_KEY, REPLACE_WEBHOOK_SECRET, UNINSTALL)
+    verbs = (ReplaceApiKey(), ReplaceWebhookSecret(), Uninstall())
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BillingApp]:
         living = Count("profiles", filter=Q(profiles__archived_at=None))

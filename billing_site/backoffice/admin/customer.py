@@ -1,6 +1,5 @@
 """The customer's page: everything about them that finance asks for, across apps."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -18,7 +17,7 @@ from billing_site.backoffice.admin.customer_settings import CustomerSettings
 from billing_site.backoffice.admin.customer_standing import next_invoice, standing_of, usage_lines, usage_so_far
 from core import clock
 from core.admin.display import EMPTY, badge
-from core.admin.verbs import Button, Verb, buttons_of
+from core.admin.verbs import Answers, Button, Verb, buttons_of
 from core.audit.models import AuditEntry
 from customers.effective import terms_of_loaded
 from customers.models import Customer
@@ -38,24 +37,28 @@ LATEST_SUBSCRIPTIONS = 20
 TIMELINE_LENGTH = 30
 
 
-def _delete(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
-    delete_billed_customer(customer=customer)
-    return f"{customer} is deleted. Their invoices stay."
+class Delete(Verb[Customer]):
+    slug = "delete"
+    label = "Delete"
+    permission = "customers.delete_customer"
+    tone = "danger"
 
+    def asks(self, customer: Customer) -> str:
+        return f"Is {customer} to be deleted?"
 
-DELETE = Verb(
-    slug="delete",
-    label="Delete",
-    permission="customers.delete_customer",
-    asks=lambda customer: f"Is {customer} to be deleted?",
-    consequences=lambda customer: [
-        "Their invoices, payments and history stay; their key and usage subjects become free for others.",
-        "While a subscription runs or an invoice is open, the deletion is refused.",
-    ],
-    why_not=lambda request, customer: "The customer is deleted already." if customer.deleted_at else "",
-    perform=_delete,
-    tone="danger",
-)
+    def consequences(self, customer: Customer) -> list[str]:
+        return [
+            "Their invoices, payments and history stay; their key and usage subjects become free for others.",
+            "While a subscription runs or an invoice is open, the deletion is refused.",
+        ]
+
+    def why_not(self, request: HttpRequest, customer: Customer) -> str:
+        return "The customer is deleted already." if customer.deleted_at else ""
+
+    def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
+        delete_billed_customer(customer=customer)
+        return f"{customer} is deleted. Their invoices stay."
+
 
 admin.site.unregister(Customer)
 
@@ -64,7 +67,7 @@ admin.site.unregister(Customer)
 class CustomerPage(CustomerSettings):
     list_display = ("name", "standing", "key", "email", "currency", "billed_by", "time_zone", "since")
     page_template = "backoffice/customer.html"
-    verbs = (*MOVES, DELETE, *SETTINGS_VERBS)
+    verbs = (*MOVES, Delete(), *SETTINGS_VERBS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
         pinned = "billing_override__billing_profile"
@@ -72,7 +75,7 @@ class CustomerPage(CustomerSettings):
 
     def buttons(self, request: HttpRequest, obj: Model) -> list[Button]:
         """Those of every day; the others stand on the page of the settings."""
-        return buttons_of(request, obj, (*MOVES, DELETE))
+        return buttons_of(request, obj, (*MOVES, Delete()))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)

@@ -1,7 +1,6 @@
 """Changing how customers are billed: pins, their own settings, their id at Stripe. Each is shown before it acts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -11,10 +10,9 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from core import clock
 from core.admin.display import badge
-from core.admin.verbs import ReasonForm, Review, Verb
+from core.admin.verbs import Answers, ReasonForm, Review, Verb
 from core.admin.words import counted
 from core.errors import Forbidden
-from customers.admin.customer import PIN, UNPIN, PinForm
 from customers.admin.own_settings import OwnSettingsForm, initial_of, workflow_of
 from customers.choices import AppType
 from customers.differences import Difference, differences
@@ -41,6 +39,16 @@ _KEPT = "Open drafts keep their terms."
 
 def stripe_apps() -> QuerySet[BillingApp]:
     return BillingApp.objects.filter(type=AppType.STRIPE, deleted_at=None)
+
+
+class PinForm(ReasonForm):
+    profile = forms.ModelChoiceField(
+        label="Pin to",
+        queryset=BillingProfile.objects.filter(archived_at__isnull=True),
+        empty_label="Choose a profile",
+        widget=UnfoldAdminSelectWidget,
+    )
+    field_order: tuple[str, ...] = ("profile", "reason")
 
 
 class MoveForm(PinForm):
@@ -116,19 +124,6 @@ def _loaded(profile: BillingProfile) -> BillingProfile:
     return BillingProfile.objects.select_related("supplier", "app").get(pk=profile.pk)
 
 
-def _review_pin(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> Review:
-    profile, known_as = _loaded(answers["profile"]), answers.get("stripe_customer_id") or None
-    causes = causes_of_move(customer=customer, profile=profile, known_as=known_as)
-    before = terms_of([customer.pk])[customer.pk]
-    return _review(customer, before, terms_if(override_of(customer), profile), causes)
-
-
-def _review_unpin(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> Review:
-    causes = causes_of_move(customer=customer, profile=None)
-    before = terms_of([customer.pk])[customer.pk]
-    return _review(customer, before, terms_if(override_of(customer), None), causes)
-
-
 def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Review:
     """How each of many customers stands before they are moved to `target`."""
     ids, now = [customer.pk for customer in customers], clock.now()
@@ -157,117 +152,172 @@ def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Revie
     return Review("backoffice/review_moves.html", context, why_not)
 
 
-def _review_pins(request: HttpRequest, customers: list[Customer], answers: Mapping[str, Any]) -> Review:
-    return _review_many(customers, _loaded(answers["profile"]))
-
-
-def _review_unpins(request: HttpRequest, customers: list[Customer], answers: Mapping[str, Any]) -> Review:
-    return _review_many(customers, default_profile())
-
-
-def _pin(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
-    known_as = answers.get("stripe_customer_id") or None
-    if known_as and not request.user.has_perm(STRIPE_RIGHT):
-        raise Forbidden("Your role may not set ids at Stripe. Nothing was changed.", code="no_right")
-    pin_billed_customer(customer=customer, profile=answers["profile"], reason=answers["reason"], known_as=known_as)
-    also = f" and is {known_as} at {answers['profile'].app}" if known_as else ""
-    return f"{customer} is pinned to “{answers['profile']}”{also}. {_KEPT}"
-
-
-def _unpin(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
-    unpin_billed_customer(customer=customer, reason=answers["reason"])
-    return f"{customer} follows the default profile again. {_KEPT}"
-
-
-def _set_stripe(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
-    app, external_id = answers["app"], answers["stripe_customer_id"].strip()
-    set_stripe_customer(customer=customer, app=app, stripe_customer_id=external_id, payment_method=None)
-    return f"{customer} is {external_id} at {app}."
-
-
-def _first_app(customer: Customer) -> dict[str, Any]:
-    known = CustomerAppData.objects.filter(customer=customer, app__type=AppType.STRIPE, app__deleted_at=None).first()
-    if known is not None:
-        return {"app": known.app_id, "stripe_customer_id": known.external_id}
-    return {"app": stripe_apps().first()}
-
-
-def _own_now(customer: Customer) -> dict[str, Any]:
-    override = override_of(customer)
-    said = profile_values(terms_of([customer.pk])[customer.pk].profile)
-    return initial_of(override_values(override) if override else {}, said_by_profile=said)
-
-
-def _review_own(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> Review:
-    override = override_of(customer)
-    pinned = override.billing_profile if override else None
-    after = terms_if(override, _loaded(pinned) if pinned else None, own=workflow_of(answers))
-    return _review(customer, terms_of([customer.pk])[customer.pk], after, with_money=False)
-
-
-def _save_own(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
-    workflow = workflow_of(answers)
-    override_fields(customer=customer, workflow=workflow, reason=answers["reason"])
-    own = sum(1 for value in workflow.values() if value is not None)
-    return f"{customer} has {counted(own, 'setting')} of their own. {_KEPT}"
-
-
-def _review_removal(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> Review:
-    causes = causes_of_move(customer=customer, profile=None)
-    return _review(customer, terms_of([customer.pk])[customer.pk], terms_if(None, None), causes)
-
-
-def _remove(request: HttpRequest, customer: Customer, answers: Mapping[str, Any]) -> str:
-    remove_override(customer=customer, reason=answers["reason"])
-    return f"{customer} has nothing of their own any more and follows the default profile. {_KEPT}"
-
-
-def _deleted(request: HttpRequest, customer: Customer) -> str:
+def _deleted(customer: Customer) -> str:
     return "The customer was deleted." if customer.deleted_at else ""
 
 
-# Changing the profile is a move: what only the floors above know may forbid it.
-MOVE = replace(
-    PIN, form=MoveForm, form_many=PinForm, perform=_pin, review=_review_pin, review_many=_review_pins, tone="primary"
-)
-MOVE_BACK = replace(UNPIN, perform=_unpin, review=_review_unpin, review_many=_review_unpins)
-OWN_SETTINGS = Verb(
-    slug="own-settings",
-    label="Change own settings",
-    permission="customers.change_customeroverride",
-    asks=lambda customer: f"In which settings is {customer} to differ from their profile?",
-    consequences=lambda customer: ["What is left empty follows the profile.", "Issued invoices and drafts stay."],
-    why_not=_deleted,
-    perform=_save_own,
-    form=OwnSettingsForm,
-    initial=_own_now,
-    review=_review_own,
-)
-REMOVE_OVERRIDE = Verb(
-    slug="remove-override",
-    label="Remove override",
-    permission="customers.delete_customeroverride",
-    asks=lambda customer: f"Remove the pin and all settings that {customer} has of their own?",
-    consequences=lambda customer: ["They follow the default profile in everything, from their next invoice on."],
-    why_not=lambda request, customer: (
-        _deleted(request, customer) or ("" if override_of(customer) else "There is nothing to remove.")
-    ),
-    perform=_remove,
-    review=_review_removal,
-    tone="danger",
-)
-SET_STRIPE = Verb(
-    slug="stripe-customer",
-    label="Set Stripe customer",
-    permission=STRIPE_RIGHT,
-    asks=lambda customer: f"Which customer of Stripe is {customer}?",
-    consequences=lambda customer: ["Charges through this app go to that customer from now on."],
-    why_not=lambda request, customer: (
-        _deleted(request, customer) or ("" if stripe_apps().exists() else "No Stripe app is installed.")
-    ),
-    perform=_set_stripe,
-    form=StripeForm,
-    initial=_first_app,
-)
-MOVES = (MOVE, MOVE_BACK)
-SETTINGS_VERBS = (OWN_SETTINGS, SET_STRIPE, REMOVE_OVERRIDE)
+def _pinned_to(customer: Customer) -> BillingProfile | None:
+    override = override_of(customer)
+    return override.billing_profile if override else None
+
+
+def _profile_now(customer: Customer) -> str:
+    pinned = _pinned_to(customer)
+    return f"They are pinned to “{pinned.name}” now." if pinned else "They follow the default profile now."
+
+
+class Pin(Verb[Customer]):
+    """Changing the profile is a move: what only the floors above the customers know may forbid it."""
+
+    slug = "pin"
+    label = "Pin to profile"
+    permission = "customers.pin_customer"
+    tone = "primary"
+    form = MoveForm
+    form_many = PinForm
+    bulk = True
+
+    def asks(self, customer: Customer) -> str:
+        return f"To which billing profile is {customer} to be pinned? {_profile_now(customer)}"
+
+    def consequences(self, customer: Customer) -> list[str]:
+        return [
+            "The next invoices follow the pinned profile: its supplier, app, payment terms and workflow.",
+            "The customer's own overrides stay, and go before the profile.",
+            "Drafts and issued invoices keep the terms that they were made with.",
+        ]
+
+    def why_not(self, request: HttpRequest, customer: Customer) -> str:
+        return _deleted(customer)
+
+    def review(self, request: HttpRequest, customer: Customer, answers: Answers) -> Review:
+        profile, known_as = _loaded(answers["profile"]), answers.get("stripe_customer_id") or None
+        causes = causes_of_move(customer=customer, profile=profile, known_as=known_as)
+        before = terms_of([customer.pk])[customer.pk]
+        return _review(customer, before, terms_if(override_of(customer), profile), causes)
+
+    def review_many(self, request: HttpRequest, customers: list[Customer], answers: Answers) -> Review:
+        return _review_many(customers, _loaded(answers["profile"]))
+
+    def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
+        known_as = answers.get("stripe_customer_id") or None
+        if known_as and not request.user.has_perm(STRIPE_RIGHT):
+            raise Forbidden("Your role may not set ids at Stripe. Nothing was changed.", code="no_right")
+        pin_billed_customer(customer=customer, profile=answers["profile"], reason=answers["reason"], known_as=known_as)
+        also = f" and is {known_as} at {answers['profile'].app}" if known_as else ""
+        return f"{customer} is pinned to “{answers['profile']}”{also}. {_KEPT}"
+
+
+class Unpin(Verb[Customer]):
+    slug = "unpin"
+    label = "Unpin"
+    permission = "customers.pin_customer"
+    bulk = True
+
+    def asks(self, customer: Customer) -> str:
+        return f"Is {customer} to follow the default profile again? {_profile_now(customer)}"
+
+    def consequences(self, customer: Customer) -> list[str]:
+        return ["Drafts and issued invoices keep the terms that they were made with."]
+
+    def why_not(self, request: HttpRequest, customer: Customer) -> str:
+        return "" if _pinned_to(customer) else "The customer is not pinned to a profile."
+
+    def review(self, request: HttpRequest, customer: Customer, answers: Answers) -> Review:
+        causes = causes_of_move(customer=customer, profile=None)
+        before = terms_of([customer.pk])[customer.pk]
+        return _review(customer, before, terms_if(override_of(customer), None), causes)
+
+    def review_many(self, request: HttpRequest, customers: list[Customer], answers: Answers) -> Review:
+        return _review_many(customers, default_profile())
+
+    def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
+        unpin_billed_customer(customer=customer, reason=answers["reason"])
+        return f"{customer} follows the default profile again. {_KEPT}"
+
+
+class OwnSettings(Verb[Customer]):
+    slug = "own-settings"
+    label = "Change own settings"
+    permission = "customers.change_customeroverride"
+    form = OwnSettingsForm
+
+    def asks(self, customer: Customer) -> str:
+        return f"In which settings is {customer} to differ from their profile?"
+
+    def consequences(self, customer: Customer) -> list[str]:
+        return ["What is left empty follows the profile.", "Issued invoices and drafts stay."]
+
+    def why_not(self, request: HttpRequest, customer: Customer) -> str:
+        return _deleted(customer)
+
+    def initial(self, customer: Customer) -> dict[str, Any]:
+        override = override_of(customer)
+        said = profile_values(terms_of([customer.pk])[customer.pk].profile)
+        return initial_of(override_values(override) if override else {}, said_by_profile=said)
+
+    def review(self, request: HttpRequest, customer: Customer, answers: Answers) -> Review:
+        pinned = _pinned_to(customer)
+        after = terms_if(override_of(customer), _loaded(pinned) if pinned else None, own=workflow_of(answers))
+        return _review(customer, terms_of([customer.pk])[customer.pk], after, with_money=False)
+
+    def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
+        workflow = workflow_of(answers)
+        override_fields(customer=customer, workflow=workflow, reason=answers["reason"])
+        own = sum(1 for value in workflow.values() if value is not None)
+        return f"{customer} has {counted(own, 'setting')} of their own. {_KEPT}"
+
+
+class RemoveOverride(Verb[Customer]):
+    slug = "remove-override"
+    label = "Remove override"
+    permission = "customers.delete_customeroverride"
+    tone = "danger"
+
+    def asks(self, customer: Customer) -> str:
+        return f"Remove the pin and all settings that {customer} has of their own?"
+
+    def consequences(self, customer: Customer) -> list[str]:
+        return ["They follow the default profile in everything, from their next invoice on."]
+
+    def why_not(self, request: HttpRequest, customer: Customer) -> str:
+        return _deleted(customer) or ("" if override_of(customer) else "There is nothing to remove.")
+
+    def review(self, request: HttpRequest, customer: Customer, answers: Answers) -> Review:
+        causes = causes_of_move(customer=customer, profile=None)
+        return _review(customer, terms_of([customer.pk])[customer.pk], terms_if(None, None), causes)
+
+    def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
+        remove_override(customer=customer, reason=answers["reason"])
+        return f"{customer} has nothing of their own any more and follows the default profile. {_KEPT}"
+
+
+class SetStripe(Verb[Customer]):
+    slug = "stripe-customer"
+    label = "Set Stripe customer"
+    permission = STRIPE_RIGHT
+    form = StripeForm
+
+    def asks(self, customer: Customer) -> str:
+        return f"Which customer of Stripe is {customer}?"
+
+    def consequences(self, customer: Customer) -> list[str]:
+        return ["Charges through this app go to that customer from now on."]
+
+    def why_not(self, request: HttpRequest, customer: Customer) -> str:
+        return _deleted(customer) or ("" if stripe_apps().exists() else "No Stripe app is installed.")
+
+    def initial(self, customer: Customer) -> dict[str, Any]:
+        known = CustomerAppData.objects.filter(customer=customer, app__in=stripe_apps()).first()
+        if known is not None:
+            return {"app": known.app_id, "stripe_customer_id": known.external_id}
+        return {"app": stripe_apps().first()}
+
+    def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
+        app, external_id = answers["app"], answers["stripe_customer_id"].strip()
+        set_stripe_customer(customer=customer, app=app, stripe_customer_id=external_id, payment_method=None)
+        return f"{customer} is {external_id} at {app}."
+
+
+MOVES = (Pin(), Unpin())
+SETTINGS_VERBS = (OwnSettings(), SetStripe(), RemoveOverride())

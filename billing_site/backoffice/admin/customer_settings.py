@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
-from billing_site.backoffice.admin.customer_moves import MOVES, OWN_SETTINGS, SETTINGS_VERBS, drafts_of, override_of
+from billing_site.backoffice.admin.customer_moves import MOVES, SETTINGS_VERBS, OwnSettings, drafts_of, override_of
 from core.admin.display import admin_url
 from core.admin.verbs import buttons_of
 from customers.admin.customer import CustomerAdmin
@@ -52,8 +52,8 @@ def _rows(request: HttpRequest, customer: Customer, terms: Any, override: Any) -
     own = override_values(override) if override else {}
     says = profile_values(terms.profile)
     change = ""
-    if OWN_SETTINGS.allowed(request) and customer.deleted_at is None:
-        change = reverse("admin:customers_customer_verb", args=[customer.pk, OWN_SETTINGS.slug])
+    if OwnSettings().allowed(request) and customer.deleted_at is None:
+        change = reverse("admin:customers_customer_verb", args=[customer.pk, OwnSettings.slug])
     rows = []
     for field, label in SETTING_LABELS.items():
         mine = own.get(field)

@@ -1,6 +1,5 @@
 """Log-ins that failed too often, and how to let someone in again before the lock ends by itself."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from axes.models import AccessAttempt
@@ -13,24 +12,23 @@ from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, moment, number
-from core.admin.verbs import Verb
+from core.admin.verbs import Answers, Verb
 from core.audit.services.record import record
 from core.clock import real_now
 
 
-def _unlock(request: HttpRequest, attempt: AccessAttempt, answers: Mapping[str, Any]) -> str:
-    record(verb="login.unlocked", target=attempt, did=f"unlocked the log-in {attempt.username}")
-    reset(username=attempt.username, ip=attempt.ip_address)
-    return f"{attempt.username} may try again."
+class Unlock(Verb[AccessAttempt]):
+    slug = "unlock"
+    label = "Unlock"
+    permission = "axes.delete_accessattempt"
 
+    def asks(self, attempt: AccessAttempt) -> str:
+        return f"May {attempt.username} try to log in again?"
 
-UNLOCK = Verb(
-    slug="unlock",
-    label="Unlock",
-    permission="axes.delete_accessattempt",
-    asks=lambda attempt: f"May {attempt.username} try to log in again?",
-    perform=_unlock,
-)
+    def perform(self, request: HttpRequest, attempt: AccessAttempt, answers: Answers) -> str:
+        record(verb="login.unlocked", target=attempt, did=f"unlocked the log-in {attempt.username}")
+        reset(username=attempt.username, ip=attempt.ip_address)
+        return f"{attempt.username} may try again."
 
 
 @admin.register(AccessAttempt)
@@ -40,7 +38,7 @@ class LockedLogInAdmin(ReadOnlyAdmin):
     fields = ("username", "ip_address", "user_agent", "failures", "last_try")
     readonly_fields = fields
     page_template = "backoffice/locked.html"
-    verbs = (UNLOCK,)
+    verbs = (Unlock(),)
 
     @display(description="State")
     def state(self, attempt: AccessAttempt) -> SafeString:

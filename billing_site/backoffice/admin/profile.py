@@ -1,13 +1,12 @@
 """The billing profile's page with what only the floors above know: making it the default."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
 
 from billing_site.backoffice.admin.profile_pages import ProfilePages
-from core.admin.verbs import Verb
+from core.admin.verbs import Answers, Verb
 from core.admin.words import counted
 from customers.admin.profile import BillingProfileAdmin
 from customers.models import BillingProfile
@@ -19,45 +18,41 @@ from invoicing.services.make_default_profile import customers_kept_on_old_app, m
 from invoicing.services.save_profile import replace_profile, save_new_profile
 
 
-def _make_default(request: HttpRequest, profile: BillingProfile, answers: Mapping[str, Any]) -> str:
-    pinned = make_default_profile(profile=profile, reason=answers["reason"])
-    kept = f" {counted(pinned, 'customer was', 'customers were')} pinned to the old default." if pinned else ""
-    return f"“{profile}” is the default profile now.{kept}"
+class MakeDefault(Verb[BillingProfile]):
+    slug = "make-default"
+    label = "Make default"
+    permission = "customers.make_default_billingprofile"
+    tone = "primary"
 
+    def asks(self, profile: BillingProfile) -> str:
+        return f"Is “{profile}” to be the default profile?"
 
-def _why_not(request: HttpRequest, profile: BillingProfile) -> str:
-    if profile.is_default:
-        return "It is the default already."
-    return "It is archived: use it again first." if profile.archived_at else ""
+    def consequences(self, profile: BillingProfile) -> list[str]:
+        kept = customers_kept_on_old_app(profile)
+        return [
+            "Customers without a pin follow it from their next invoice on.",
+            f"{counted(kept, 'customer')} with a running subscription would change the billing app: "
+            "they are pinned to the old default, so nothing changes for them.",
+            "Drafts and issued invoices keep the terms that they were made with.",
+        ]
 
+    def why_not(self, request: HttpRequest, profile: BillingProfile) -> str:
+        if profile.is_default:
+            return "It is the default already."
+        return "It is archived: use it again first." if profile.archived_at else ""
 
-def _consequences(profile: BillingProfile) -> list[str]:
-    kept = customers_kept_on_old_app(profile)
-    return [
-        "Customers without a pin follow it from their next invoice on.",
-        f"{counted(kept, 'customer')} with a running subscription would change the billing app: "
-        "they are pinned to the old default, so nothing changes for them.",
-        "Drafts and issued invoices keep the terms that they were made with.",
-    ]
+    def perform(self, request: HttpRequest, profile: BillingProfile, answers: Answers) -> str:
+        pinned = make_default_profile(profile=profile, reason=answers["reason"])
+        kept = f" {counted(pinned, 'customer was', 'customers were')} pinned to the old default." if pinned else ""
+        return f"“{profile}” is the default profile now.{kept}"
 
-
-MAKE_DEFAULT = Verb(
-    slug="make-default",
-    label="Make default",
-    permission="customers.make_default_billingprofile",
-    asks=lambda profile: f"Is “{profile}” to be the default profile?",
-    consequences=_consequences,
-    why_not=_why_not,
-    perform=_make_default,
-    tone="primary",
-)
 
 admin.site.unregister(BillingProfile)
 
 
 @admin.register(BillingProfile)
 class ProfilePage(ProfilePages):
-    verbs = (MAKE_DEFAULT, *BillingProfileAdmin.verbs)
+    verbs = (MakeDefault(), *BillingProfileAdmin.verbs)
 
     def save_recorded(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         values = form.cleaned_data

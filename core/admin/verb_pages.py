@@ -1,0 +1,194 @@
+"""The pages of verbs: a verb opens a page that asks, and only its POST acts; for many rows, the result of each."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from unfold.admin import ModelAdmin
+
+from core.admin.display import admin_url
+from core.admin.refusals import explain
+from core.admin.verbs import Answers, Button, Effect, Review, Verb, buttons_of
+from core.audit.reasons import because
+from core.errors import BillingError
+
+MAX_BULK = 200
+SAMPLE = 10
+
+
+class VerbAdmin(ModelAdmin):
+    """Gives a model admin its verbs: an action bar, a confirmation page each, and bulk actions for those marked so."""
+
+    verbs: tuple[Verb[Any], ...] = ()
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_verb"
+        view = self.admin_site.admin_view(self.verb_view)
+        return [path("<path:object_id>/do/<slug:slug>/", view, name=name), *super().get_urls()]
+
+    def buttons(self, request: HttpRequest, obj: models.Model) -> list[Button]:
+        """The action bar of `obj` for this user: verbs that their role lacks are not shown."""
+        return buttons_of(request, obj, self.verbs)
+
+    def verb_url(self, request: HttpRequest, obj: models.Model, verb: Verb[Any]) -> str:
+        """Where the page of `verb` is, for a link elsewhere on the page; empty where it can't be used now."""
+        if not verb.allowed(request) or not verb.shows(obj) or verb.why_not(request, obj):
+            return ""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_verb", args=[obj.pk, verb.slug])
+
+    def verb_view(self, request: HttpRequest, object_id: str, slug: str) -> HttpResponse:
+        verb = next((verb for verb in self.verbs if verb.slug == slug), None)
+        obj = self.get_object(request, unquote(object_id))
+        if verb is None or obj is None:
+            raise Http404
+        if not verb.allowed(request):
+            raise PermissionDenied
+        refusal = verb.why_not(request, obj)
+        if refusal:
+            messages.error(request, refusal)
+            return HttpResponseRedirect(self.url_after(obj))
+        # A link may answer beforehand ("clear this field"); nothing happens before somebody confirms.
+        initial = verb.initial(obj) | {name: value for name, value in request.GET.items() if name != "effects"}
+        if "effects" in request.GET:
+            effects = verb.effects(obj, _so_far(verb.form(request.GET, initial=initial), initial))
+            return TemplateResponse(request, "admin/verb_effects.html", {"effects": effects})
+        form = verb.form(request.POST or None, initial=initial)
+        review: Review | None = None
+        if request.method == "POST" and form.is_valid():
+            if verb.has_review and "confirmed" not in request.POST:
+                review = _reviewed(form, verb.review, request, obj)
+            else:
+                done, message = _attempt(verb, request, obj, form.cleaned_data)
+                (messages.success if done else messages.error)(request, message)
+                still_there = self.model._default_manager.filter(pk=obj.pk).exists()
+                return HttpResponseRedirect(self.url_after(obj) if still_there else self._list_url())
+        context = {
+            "title": f"{verb.label}: {obj}",
+            "verb": verb,
+            "question": verb.asks(obj),
+            "consequences": verb.consequences(obj),
+            "effects": verb.effects(obj, _so_far(form, initial)),
+            "form": form,
+            "review": review,
+            "object": obj,
+            "back": self.url_after(obj),
+            **(review.context if review else {}),
+        }
+        return self._page(request, "admin/confirm_verb.html", context)
+
+    def url_after(self, obj: models.Model) -> str:
+        """Where a verb leads back to."""
+        return admin_url(obj)
+
+    def _list_url(self) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions = super().get_actions(request)
+        for verb in self.verbs:
+            if verb.bulk and verb.allowed(request):
+                actions[verb.slug] = (_bulk_action(verb), verb.slug, verb.label)
+        return actions
+
+    def bulk_view(self, request: HttpRequest, verb: Verb[Any], queryset: models.QuerySet[Any]) -> HttpResponse | None:
+        """Count, sample, confirm; then the result of each row."""
+        if not verb.allowed(request):
+            raise PermissionDenied
+        chosen = list(queryset[: MAX_BULK + 1])
+        if len(chosen) > MAX_BULK:
+            messages.error(request, f"That is more than {MAX_BULK} rows. Nothing was done: choose fewer at a time.")
+            return None
+        confirmed, answered = "confirmed" in request.POST, "answered" in request.POST
+        form = (verb.form_many or verb.form)(request.POST if confirmed or answered else None)
+        if confirmed and form.is_valid():
+            results = [(obj, *_attempt(verb, request, obj, form.cleaned_data)) for obj in chosen]
+            context = {
+                "title": f"{verb.label}: result",
+                "verb": verb,
+                "results": results,
+                "done": sum(1 for _, done, _ in results if done),
+                "back": request.get_full_path(),
+            }
+            return self._page(request, "admin/bulk_result.html", context)
+        refused = [(obj, why) for obj in chosen if (why := verb.why_not(request, obj))]
+        refused_ids = {obj.pk for obj, _ in refused}
+        review: Review | None = None
+        if answered and verb.has_review_of_many and form.is_valid():
+            review = _reviewed(form, verb.review_many, request, [obj for obj in chosen if obj.pk not in refused_ids])
+        context = {
+            "title": f"{verb.label}: {len(chosen)} {self.opts.verbose_name_plural}",
+            "verb": verb,
+            "form": form,
+            "chosen": chosen,
+            "sample": [(obj, _changes(verb, obj) if obj.pk not in refused_ids else []) for obj in chosen[:SAMPLE]],
+            "in_all": verb.in_all([obj for obj in chosen if obj.pk not in refused_ids]),
+            "more": max(0, len(chosen) - SAMPLE),
+            "refused": refused[:SAMPLE],
+            "refused_count": len(refused),
+            "possible": len(chosen) - len(refused),
+            "checkbox_name": ACTION_CHECKBOX_NAME,
+            "review": review,
+            "back": request.get_full_path(),
+            **(review.context if review else {}),
+        }
+        return self._page(request, "admin/confirm_bulk.html", context)
+
+    def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> TemplateResponse:
+        request.current_app = self.admin_site.name
+        return TemplateResponse(
+            request,
+            template,
+            {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media} | context,
+        )
+
+
+def _changes(verb: Verb[Any], obj: Any) -> list[Effect]:
+    """What the verb would change of `obj`, without its answers."""
+    return [effect for effect in verb.effects(obj, verb.initial(obj)) if effect.changes]
+
+
+def _so_far(form: forms.Form, initial: Mapping[str, Any]) -> dict[str, Any]:
+    """What is answered so far and can be read; before anything is, what the form starts with."""
+    if not form.is_bound:
+        return dict(initial)
+    # Once only: to clean it again would forget what a service refused.
+    form.is_valid()
+    return dict(form.cleaned_data)
+
+
+def _bulk_action(verb: Verb[Any]) -> Callable[[Any, HttpRequest, models.QuerySet[Any]], HttpResponse | None]:
+    def act(modeladmin: VerbAdmin, request: HttpRequest, queryset: models.QuerySet[Any]) -> HttpResponse | None:
+        return modeladmin.bulk_view(request, verb, queryset)
+
+    return act
+
+
+def _reviewed(
+    form: forms.Form, review: Callable[..., Review | None], request: HttpRequest, subject: Any
+) -> Review | None:
+    """The review of what was answered; what a service refuses already is said at the form instead."""
+    try:
+        return review(request, subject, form.cleaned_data)
+    except BillingError as error:
+        form.add_error(None, explain(error))
+        return None
+
+
+def _attempt(verb: Verb[Any], request: HttpRequest, obj: Any, answers: Answers) -> tuple[bool, str]:
+    """Whether it was done, and the sentence that says so or why not."""
+    refusal = verb.why_not(request, obj)
+    if refusal:
+        return False, refusal
+    try:
+        with because(answers.get("reason", "")):
+            return True, verb.perform(request, obj, answers)
+    except BillingError as error:
+        return False, explain(error)
