@@ -91,14 +91,18 @@ def _tiles(now: datetime) -> list[Tile]:
         failed=Count("pk", filter=Q(status__in=STOPPED_STATUSES)),
     )
     overdue_by, soon_by = _by_currency(overdue), _by_currency(soon)
-    failed_charges = unpaid.filter(
-        status__in=[InvoiceStatus.PAYMENT_FAILED, InvoiceStatus.PAYMENT_ACTION_REQUIRED]
-    ).count()
+    stuck = unpaid.aggregate(
+        failed=Count(
+            "pk", filter=Q(status__in=[InvoiceStatus.PAYMENT_FAILED, InvoiceStatus.PAYMENT_ACTION_REQUIRED])
+        ),
+        given_back=Count("pk", filter=Q(refunded__gt=0)),
+    )
     parked = ParkedCustomer.objects.filter(released_at__isnull=True).count()
     return [
         Tile("Overdue", overdue_by[0], "past their due date", _invoices(state="overdue"), "red", overdue_by[1]),
         Tile("Due in 7 days", soon_by[0], "not paid yet", _invoices(state="due_soon"), "blue", soon_by[1]),
-        Tile("Payment failed", failed_charges, "declined or waiting for the payer", _invoices(state="failed"), "red"),
+        Tile("Payment failed", stuck["failed"], "declined or waiting for the payer", _invoices(state="failed"), "red"),
+        Tile("Given back", stuck["given_back"], "refunded, and due again", _invoices(state="given_back"), "amber"),
         Tile("To approve", drafts["approve"], "drafts that wait for you", _invoices(state="approve"), "amber"),
         Tile("Failed steps", drafts["failed"], "drafts that stopped", _invoices(state="stopped"), "red"),
         Tile(

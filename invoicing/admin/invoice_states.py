@@ -51,6 +51,7 @@ class InvoiceState(ChoiceFilter):
         ("due_soon", "Due in 7 days"),
         ("overdue", "Overdue"),
         ("failed", "Payment failed"),
+        ("given_back", "Given back"),
         ("paid", "Paid"),
         ("closed", "Closed"),
     )
@@ -69,6 +70,7 @@ class InvoiceState(ChoiceFilter):
             "due_soon": unpaid & Q(due_at__gte=now, due_at__lt=now + DUE_SOON),
             "overdue": unpaid & Q(due_at__lt=now),
             "failed": unpaid & Q(status__in=[InvoiceStatus.PAYMENT_FAILED, InvoiceStatus.PAYMENT_ACTION_REQUIRED]),
+            "given_back": unpaid & Q(refunded__gt=0),
             "paid": Q(status=InvoiceStatus.PAID),
             "closed": Q(status__in=[InvoiceStatus.VOIDED, InvoiceStatus.DELETED, InvoiceStatus.UNCOLLECTIBLE]),
         }

@@ -138,8 +138,8 @@ def _owe_again(invoice: Invoice, amount: Decimal, app: BillingApp, as_of: dateti
         invoice.status = InvoiceStatus.OVERDUE if late else InvoiceStatus.ISSUED
     invoice.next_collection_at = None
     invoice.status_note = (
-        f"{to_wire(amount)} {invoice.currency} was given back at {app}, and is due again: credit the invoice, collect "
-        "it again, or write it off."
+        f"{to_wire(amount)} {invoice.currency} was given back at {app}: {to_wire(invoice.due)} {invoice.currency} is "
+        "due again. It is not charged by itself: charge it again, record what comes in, or write it off."
     )
     invoice.save(update_fields=["refunded", "due", "status", "status_note", "next_collection_at", "updated_at"])
 

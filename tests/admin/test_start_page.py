@@ -29,6 +29,7 @@ def test_an_unpaid_invoice_is_counted_until_it_is_overdue(clerk):
             "Overdue": 0,
             "Due in 7 days": 1,
             "Payment failed": 1,
+            "Given back": 0,
             "To approve": 0,
             "Failed steps": 0,
             "Parked": 0,

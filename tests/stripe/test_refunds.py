@@ -14,6 +14,7 @@ from invoicing.services.record_payment import record_payment
 from invoicing.services.refund import refund_invoice, send_refunds
 from invoicing.services.run_due import run_due
 from tests.admin.billed import START
+from tests.admin.desk import Desk, page_url
 from tests.api.client import data, refused
 from tests.make import at
 from tests.stripe.desk import check_books, collect, issued, reconcile, state
@@ -117,8 +118,8 @@ class TestByHand:
         assert state(paid) == ("issued", "50.00", "20.00")
         assert (str(paid.refunded), paid.next_collection_at) == ("20.00", None)
         assert paid.status_note == (
-            "20.00 EUR was given back at Stripe EU, and is due again: credit the invoice, collect it again, or write "
-            "it off."
+            "20.00 EUR was given back at Stripe EU: 20.00 EUR is due again. It is not charged by itself: charge it "
+            "again, record what comes in, or write it off."
         )
         assert [(str(r.amount), str(r.from_balance), r.status) for r in Refund.objects.all()] == [
             ("20.00", "0", "succeeded")
@@ -138,6 +139,24 @@ class TestByHand:
         assert state(paid) == ("paid", "70.00", "0.00")
         check_books()
 
+    def test_staff_are_told_on_the_start_page_and_the_invoice_offers_what_to_do(self, paid, fake, tell):
+        def counted(desk):
+            [tile] = [tile for tile in desk.get("/admin/").context["tiles"] if tile.label == "Given back"]
+            return tile.count, desk.get(tile.url).context["cl"].result_count
+
+        approver = Desk("Finance approver")
+        assert counted(approver) == (0, 0)
+        fake.refund_by_hand("pi_1", 2000)
+        tell()
+        assert counted(approver) == (1, 1)
+        page = approver.get(page_url(paid))
+        assert "20.00 EUR is due again." in page.content.decode()
+        usable = {button.label for button in page.context["buttons"] if not button.why_not}
+        assert {"Charge now", "Record payment", "Write off"} <= usable
+        approver.do(paid, "write-off", reason="Goodwill")
+        assert counted(approver) == (0, 0)
+        check_books()
+
     def test_it_is_overdue_in_time_and_the_customer_is_not_told_to_pay(self, paid, fake, tell):
         fake.refund_by_hand("pi_1", 5000)
         tell()
@@ -153,6 +172,7 @@ class TestByHand:
         fake.refund_by_hand("pi_1", 500)
         tell()
         assert state(paid) == ("issued", "50.00", "25.00")
+        assert paid.status_note.startswith("5.00 EUR was given back at Stripe EU: 25.00 EUR is due again.")
         assert Refund.objects.count() == 2
         check_books()
 
