@@ -1,6 +1,6 @@
 """Measures rating: lines a second on one core, for each price model and for lines with everything on them.
 
-    python -m benchmarks.rating [--lines 20000] [--rounds 15]
+    python -m benchmarks.rating [--lines 20000] [--rounds 7]
 
 Lines go through `rate` under `exact_arithmetic`, as in a close. Every line has its own quantity, is rounded, and comes
 with its detailed lines and with its account as the JSON text that a close stores. Reported is the best round, in
@@ -90,7 +90,7 @@ def main() -> None:
     """Print the table."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     options.add_argument("--lines", type=int, default=20_000)
-    options.add_argument("--rounds", type=int, default=15)
+    options.add_argument("--rounds", type=int, default=7)
     given = options.parse_args()
     print(f"{'line':48} {'lines/s':>10} {'us/line':>8} {'parts':>6}")
     for number, (name, *case) in enumerate(CASES):

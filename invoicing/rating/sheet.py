@@ -26,14 +26,14 @@ _MAX_KEPT: Final = 4096
 _Below = tuple[tuple[DetailedLine, ...], Decimal, Decimal, Decimal]
 # How the units of the stretch are charged: unit amount (None where they are not), kind, name, tier.
 _Unit = tuple[Decimal | None, str, str, int | None]
-# The account around a line's figures: up to the amount, from kind to quantity, up to the total, and what follows it.
-_Texts = tuple[str, str, str, str]
+# The account around a line's figures: up to the amount; from there to the quantity where nothing is taken off, and
+# from the discount's amount to the quantity where something is; up to the total; from there to what was priced.
+_Texts = tuple[str, str, str, str, str]
 _Rung = tuple[Decimal, _Below, _Unit, _Texts]
 
 # The upper bounds of all rungs but the last, and the rungs; free units; the percentage discount, and the same as a
-# factor; minor unit and zero of the currency; the account after a discount's amount, before what was priced, and from
-# the amount to the discounts of its totals.
-Sheet = tuple[list[Decimal], list[_Rung], Decimal, Decimal | None, Decimal | None, Decimal, Decimal, str, str, str]
+# factor; minor unit and zero of the currency; the account from the amount to the discounts of its totals.
+Sheet = tuple[list[Decimal], list[_Rung], Decimal, Decimal | None, Decimal | None, Decimal, Decimal, str]
 # As it is kept on a price: the discounts and the currency that it is for; None where only the chain can rate.
 Prepared = tuple[Discounts, str, Sheet | None]
 
@@ -77,7 +77,7 @@ def _sheet(price: Price, steps: Sequence[Step], discounts: Discounts, currency: 
     if discounts:
         terms["discounts"] = discounts.to_wire()
     opening = canonical_json(terms)[:-1] + ',"parts":['
-    closing = f'],"price":{price.to_json()},"quantity":{{'
+    closing = f'],"price":{price.to_json()},"quantity":{{' + (f'"free":"{trimmed(free)}",' if free else "")
     return (
         [step.lower for step in steps[1:]],
         [_rung(step, discounts, currency, opening, closing) for step in steps],
@@ -86,8 +86,6 @@ def _sheet(price: Price, steps: Sequence[Step], discounts: Discounts, currency: 
         None if percentage is None else EXACT.multiply(percentage, _HUNDREDTH),
         quantum(currency),
         zero,
-        f'","percentage":"{trimmed(percentage or ZERO)}","reason":"{PERCENTAGE_REASON}"}}]',
-        f'"free":"{trimmed(free)}","priced":"' if free else '"priced":"',
         f'","chargesTotal":"{zero}","discountsTotal":"',
     )
 
@@ -104,13 +102,15 @@ def _rung(step: Step, discounts: Discounts, currency: str, opening: str, closing
         net = EXACT.add(net, part.total)
     below = (detailed, amount, discounted, net)
     if step.unit is None:
-        return step.lower, below, (None, "", "", None), ("", "", "", "")
+        return step.lower, below, (None, "", "", None), ("", "", "", "", "")
     kind, name, _, unit_amount, tier = step.unit
     shown = [canonical_json(explain_part(part)) for part in detailed]
+    kind_json = f',"kind":{canonical_json(kind)},"name":{canonical_json(name)},"quantity":"'
     texts = (
         opening + ",".join([*shown, '{"amount":"']),
-        f',"kind":{canonical_json(kind)},"name":{canonical_json(name)},"quantity":"',
+        f'"{kind_json}',
+        f'","percentage":"{trimmed(discounts.percentage or ZERO)}","reason":"{PERCENTAGE_REASON}"}}]{kind_json}',
         '","total":"' if tier is None else f'","tier":{tier},"total":"',
-        f'","unitAmount":"{to_wire(unit_amount)}"}}{closing}',
+        f'","unitAmount":"{to_wire(unit_amount)}"}}{closing}"priced":"',
     )
     return step.lower, below, (unit_amount, kind, name, tier), texts

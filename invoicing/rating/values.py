@@ -54,12 +54,12 @@ class RatingInput(NamedTuple):
     currency: str
     discounts: Discounts = NO_DISCOUNTS
     pre_quantity: Decimal = ZERO
-    fraction: tuple[int, int] = (1, 1)
     is_first_split: bool = True
+    coupon: Coupon | None = None
+    fraction: tuple[int, int] = (1, 1)
     is_last_split: bool = True
     previously_billed_net: Decimal = ZERO
     event_count: int = 0
-    coupon: Coupon | None = None
     components: tuple[FlatComponent, ...] = ()
 
 
