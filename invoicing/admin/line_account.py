@@ -17,12 +17,19 @@ from core.admin.words import amount_text, counted, joined, quantity_text
 from core.money import ROUNDING, ZERO, trimmed
 from invoicing.choices import LineKind
 from invoicing.models import InvoiceLine
+from invoicing.rating.reading import (
+    MinimumDue,
+    StartedPackages,
+    TimeShare,
+    is_limited,
+    minimum_due,
+    started_packages,
+    time_share,
+)
 from invoicing.rating.values import COUPON_REASON, MAXIMUM_REASON, PERCENTAGE_REASON
 from subscriptions.price_words import discount_words, price_words, tier_words
 
-_UNITS_OF_TIME = ((86400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
 _UNUSED = "unused"
-_HUNDRED_YEARS = 100 * 366 * 86400
 _SIX_PLACES = Decimal("0.000001")
 
 
@@ -82,6 +89,9 @@ def _basis(line: InvoiceLine, account: Mapping[str, Any], zone: str) -> Iterator
     if not basis:
         return
     quantity, price = basis["quantity"], basis["price"]
+    if "period" in basis:
+        start, end = (datetime.fromisoformat(basis["period"][name]) for name in ("from", "to"))
+        yield "Part of the full period", _span(start, end, zone)
     if quantity["source"] == "meter":
         yield "Quantity from", _metered(quantity)
     elif quantity["source"] == "report":
@@ -122,15 +132,40 @@ def _terms(account: Mapping[str, Any], line: InvoiceLine) -> Iterator[tuple[str,
         yield "Discounts", discount
     if "eventCount" in account:
         yield "Events charged", quantity_text(account["eventCount"])
-    if "minimumDue" in account:
-        yield "Minimum due", f"{amount_text(account['minimumDue'], currency)} {currency}"
+    coupon = account.get("coupon")
+    if coupon and "percentage" in coupon:
+        yield "Coupon", f"{coupon['code']}: {quantity_text(coupon['percentage'])} % of the line"
+    elif coupon:
+        yield "Coupon", f"{coupon['code']}: up to {amount_text(coupon['remaining'], currency)} {currency} off"
+    if is_limited(account):
+        yield "Maximum of the period", f"{amount_text(account['price']['maximumAmount'], currency)} {currency}"
+    minimum = minimum_due(account)
+    if minimum is not None:
+        yield "Minimum due", _minimum(minimum, currency)
     if "billedEarlier" in account:
         yield "Billed earlier in the period", f"{amount_text(account['billedEarlier'], currency)} {currency}"
 
 
+def _minimum(minimum: MinimumDue, currency: str) -> str:
+    """What is due, and how a shortened period, or the maximum, made it that."""
+    due = f"{amount_text(minimum.due, currency)} {currency}"
+    if minimum.share is None:
+        return due
+    whole, prorated = (amount_text(amount, currency) for amount in (minimum.minimum, minimum.prorated))
+    capped = "" if minimum.prorated == minimum.due else f", at most the maximum of {due}"
+    return f"{whole} × {_of(minimum.share)} = {prorated} {currency}{capped}"
+
+
 def _quantities(account: Mapping[str, Any]) -> Iterator[Step]:
     quantity = account.get("quantity", {})
-    if not quantity or (quantity["window"] == quantity["priced"] and "earlier" not in quantity):
+    packages = started_packages(account)
+    if not quantity:
+        return
+    if quantity["window"] == quantity["priced"] and "earlier" not in quantity:
+        # The parts below show it, but for packages.
+        if packages is not None:
+            yield Step("Quantity charged", quantity=quantity_text(quantity["priced"]), is_sum=True)
+            yield _packages(packages)
         return
     if "earlier" in quantity:
         yield Step(
@@ -142,6 +177,14 @@ def _quantities(account: Mapping[str, Any]) -> Iterator[Step]:
         note = f"of {quantity_text(str(of))} free units" if of else ""
         yield Step("Free", note, f"-{quantity_text(quantity['free'])}")
     yield Step("Quantity charged", quantity=quantity_text(quantity["priced"]), is_sum=True)
+    if packages is not None:
+        yield _packages(packages)
+
+
+def _packages(packages: StartedPackages) -> Step:
+    size, quantity = quantity_text(packages.size), quantity_text(packages.quantity)
+    billed = f", {quantity_text(packages.billed)} of them billed earlier" if packages.billed else ""
+    return Step("Packages started", f"{quantity} / {size}, rounded up{billed}", quantity_text(packages.started))
 
 
 def _parts(account: Mapping[str, Any], line: InvoiceLine, zone: str) -> Iterator[Step]:
@@ -176,13 +219,12 @@ def _share(part: Mapping[str, Any]) -> str:
 
 
 def share_words(numerator: int, denominator: int) -> str:
-    """A share of a period, as `core.periods.fraction` gives it, in the largest unit that fits: "15 of 30 days"."""
-    if denominator > _HUNDRED_YEARS:
-        # Boundaries within a second: these are microseconds.
-        parts = (Decimal(numerator).scaleb(-6), Decimal(denominator).scaleb(-6))
-        return f"{quantity_text(parts[0])} of {quantity_text(parts[1])} seconds"
-    seconds, unit = next(found for found in _UNITS_OF_TIME if not (numerator % found[0] or denominator % found[0]))
-    return f"{numerator // seconds:,} of {denominator // seconds:,} {unit}"
+    """A share of a period in the largest unit that fits: "15 of 30 days"."""
+    return _of(time_share(numerator, denominator))
+
+
+def _of(share: TimeShare) -> str:
+    return f"{quantity_text(share.part)} of {quantity_text(share.whole)} {share.unit}"
 
 
 def _exact(part: Mapping[str, Any], currency: str) -> str:
@@ -200,7 +242,8 @@ def _reason(discount: Mapping[str, str]) -> str:
     if discount["reason"] == PERCENTAGE_REASON:
         return f"{quantity_text(discount['percentage'])} % discount"
     if discount["reason"] == COUPON_REASON:
-        return f"Coupon {discount['code']}"
+        share = f", {quantity_text(discount['percentage'])} %" if "percentage" in discount else ""
+        return f"Coupon {discount['code']}{share}"
     return "Over the maximum spend" if discount["reason"] == MAXIMUM_REASON else discount["reason"]
 
 

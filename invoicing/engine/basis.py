@@ -1,7 +1,8 @@
 """Owns the basis of a line: its window, where its quantity and where its price come from. Its account opens with it.
 
 Rating knows figures only; a controller also asks whose. The basis names the meter, the report or the quantity that was
-counted, and the plan that was sold. Nothing is computed from it, so an account can be replayed without it.
+counted, the plan that was sold, and the full period of a window that is shorter, or longer, than one. Nothing is
+computed from it, so an account can be replayed without it.
 """
 
 from functools import lru_cache
@@ -20,7 +21,11 @@ def explained(line: PlannedLine, quantity: Quantity | None, account: str) -> str
     """The account of a rated line with its basis, as canonical text: `basis` sorts before all else in an account."""
     # Spliced, not encoded: a close makes one of these for every line, and most of it is the same for thousands.
     window = f'{{"from":"{line.start.isoformat()}","to":"{line.end.isoformat()}"}}'
-    basis = f'{{"price":{line.terms.origin},"quantity":{_quantity(quantity)},"window":{window}}}'
+    period = line.obligation.period
+    full = ""
+    if period is not None and (line.start, line.end) != (period.start, period.end):
+        full = f'"period":{{"from":"{period.start.isoformat()}","to":"{period.end.isoformat()}"}},'
+    basis = f'{{{full}"price":{line.terms.origin},"quantity":{_quantity(quantity)},"window":{window}}}'
     return f'{{"basis":{basis},{account[1:]}'
 
 

@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from core.money import to_wire, trimmed
+from invoicing.rating.reading import is_limited, minimum_due, shown_share, started_packages, time_share
 from invoicing.rating.values import COUPON_REASON, MAXIMUM_REASON, PERCENTAGE_REASON
 
 
 def readable(account: Mapping[str, Any]) -> list[str]:
     """The account in plain English, one step a line, such as "Tier 2: over 5 up to 10: 5 × 0.25 = 1.25"."""
     lines = _basis(account.get("basis", {}))
-    lines += _quantity(account.get("quantity", {}), free=account.get("discounts", {}).get("usage"))
-    lines += [_part(part) for part in account["parts"]]
+    lines += _quantity(account)
+    lines += _coupon(account.get("coupon"))
+    lines += [_part(part, account) for part in account["parts"]]
     if not account["parts"]:
         lines.append("Nothing to charge.")
-    if "minimumDue" in account:
-        earlier = account.get("billedEarlier")
-        billed = "" if earlier is None else f"; earlier parts of the period came to {earlier}"
-        lines.append(f"Minimum spend of the period: {account['minimumDue']}{billed}")
+    lines += _commitments(account)
     totals = account["totals"]
     net = f"{totals['net']} {account['currency']}"
     if "amount" not in totals:
@@ -36,7 +36,9 @@ def _basis(basis: Mapping[str, Any]) -> list[str]:
     if not basis:
         return []
     window, quantity, price = basis["window"], basis["quantity"], basis["price"]
-    lines = [f"Service period: {_moment(window['from'])} to {_moment(window['to'])}"]
+    lines = [f"Service period: {_span(window)}"]
+    if "period" in basis:
+        lines.append(f"Part of the full period: {_span(basis['period'])}")
     if quantity["source"] == "meter":
         value = f" of {quantity['valueProperty']}" if "valueProperty" in quantity else ""
         events = "1 event" if quantity["events"] == 1 else f"{quantity['events']} events"
@@ -54,11 +56,19 @@ def _basis(basis: Mapping[str, Any]) -> list[str]:
     return [*lines, f"Priced by {sold} {price[price['source']]}, version {price['version']}"]
 
 
+def _span(window: Mapping[str, str]) -> str:
+    return f"{_moment(window['from'])} to {_moment(window['to'])}"
+
+
 def _moment(text: str) -> str:
-    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M} UTC"
+    moment = datetime.fromisoformat(text)
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment.second else f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
-def _quantity(quantity: Mapping[str, str], *, free: Mapping[str, str] | None) -> list[str]:
+def _quantity(account: Mapping[str, Any]) -> list[str]:
+    quantity, free = account.get("quantity", {}), account.get("discounts", {}).get("usage")
+    if not quantity or account["price"]["type"] == "flat":
+        return []
     lines = []
     if "earlier" in quantity:
         lines.append(f"Billed earlier in the period: {quantity['earlier']}")
@@ -66,26 +76,68 @@ def _quantity(quantity: Mapping[str, str], *, free: Mapping[str, str] | None) ->
         lines.append(
             f"Quantity: {quantity['window']} − {quantity['free']} of {free['quantity']} free = {quantity['priced']}"
         )
-    elif quantity and quantity["window"] != quantity["priced"]:
+    elif quantity["window"] != quantity["priced"]:
         lines.append(f"Quantity: {quantity['window']}, priced as {quantity['priced']}")
+    else:
+        lines.append(f"Quantity: {quantity['window']}")
+    packages = started_packages(account)
+    if packages is not None:
+        before = f", {trimmed(packages.billed)} of them billed earlier" if packages.billed else ""
+        lines.append(
+            f"Packages of {trimmed(packages.size)} units: {trimmed(packages.quantity)} / {trimmed(packages.size)}, "
+            f"rounded up = {trimmed(packages.started)}{before}"
+        )
     return lines
 
 
-def _part(part: Mapping[str, Any]) -> str:
+def _coupon(coupon: Mapping[str, str] | None) -> list[str]:
+    if coupon is None:
+        return []
+    if "percentage" in coupon:
+        return [f"Coupon {coupon['code']}: {coupon['percentage']} % of the line, rounded once"]
+    return [f"Coupon {coupon['code']}: up to {coupon['remaining']} off"]
+
+
+def _part(part: Mapping[str, Any], account: Mapping[str, Any]) -> str:
     product = f"{part['quantity']} × {part['unitAmount']}"
     if "fraction" in part:
-        product += f" × {part['fraction'][0]}/{part['fraction'][1]}"
-    text = f"{part['name']}: {product} = {part['amount']}"
+        product += f" × {shown_share(time_share(*part['fraction']))}"
+    window = f" ({_span(part)})" if "from" in part and _is_within(part, account) else ""
+    text = f"{part['name']}{window}: {product} = {part['amount']}"
     for discount in part.get("discounts", ()):
         text += f", − {discount['amount']} ({_reason(discount)})"
     return text + (f" = {part['total']}" if part.get("discounts") else "")
+
+
+def _is_within(part: Mapping[str, Any], account: Mapping[str, Any]) -> bool:
+    """Whether the part's time is not that of its line, which was named already."""
+    window = account.get("basis", {}).get("window")
+    return window is None or (part["from"], part["to"]) != (window["from"], window["to"])
+
+
+def _commitments(account: Mapping[str, Any]) -> list[str]:
+    earlier = account.get("billedEarlier")
+    billed = "" if earlier is None else f"; earlier parts of the period came to {earlier}"
+    lines = []
+    if is_limited(account):
+        lines.append(f"Maximum spend of the period: {account['price']['maximumAmount']}{billed}")
+    minimum = minimum_due(account)
+    if minimum is not None:
+        due = to_wire(minimum.due)
+        if minimum.share is not None:
+            due = f"{to_wire(minimum.minimum)} × {shown_share(minimum.share)} = {to_wire(minimum.prorated)}"
+        if minimum.prorated != minimum.due:
+            due += f", at most the maximum spend of {account['price']['maximumAmount']}"
+        lines.append(f"Minimum spend of the period: {due}{billed}")
+    return lines
 
 
 def _reason(discount: Mapping[str, str]) -> str:
     if discount["reason"] == PERCENTAGE_REASON:
         return f"{discount['percentage']} % discount"
     if discount["reason"] == COUPON_REASON:
-        return f"coupon {discount['code']}"
+        share = f", {discount['percentage']} %" if "percentage" in discount else ""
+        return f"coupon {discount['code']}{share}"
     return "over the maximum spend" if discount["reason"] == MAXIMUM_REASON else discount["reason"]
 
 

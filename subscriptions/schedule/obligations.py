@@ -34,6 +34,8 @@ class Obligation(NamedTuple):
     `[start, end)` is the service period that the invoice shows; the window of the item that it settles runs from
     `start` to `settles_until` (None: for good, a one-time fee). `components` are set for flat fees, empty for usage.
 
+    `period` is the full period, from boundary to boundary, that `share` is a share of; None where there is none.
+
     A usage window that is not the whole of its period knows what of the period came before it (`earlier`), and
     whether it `closes` the period; `share` is how much of the period was active up to its end: it prorates a minimum.
     """
@@ -47,6 +49,7 @@ class Obligation(NamedTuple):
     invoice_at: datetime
     components: tuple[Component, ...]
     share: tuple[int, int]
+    period: Period | None = None
     earlier: tuple[EarlierUse, ...] = ()
     closes: bool = True
 
@@ -169,7 +172,9 @@ def _window(
     components: tuple[Component, ...] = ()
     if isinstance(revision.price, FlatPrice):
         components = _components(item, start, end, share, nominal if sub.prorate else None)
-    return Obligation(sub, item, revision, start, end, end, invoice_at, components, share)
+    return Obligation(
+        sub, item, revision, start, end, end, invoice_at, components, share, nominal if sub.prorate else None
+    )
 
 
 def _usage_window(window: Obligation, period: ServicePeriod, spans: list[tuple[RevisionFacts, Span]]) -> Obligation:

@@ -12,7 +12,8 @@ from core import clock
 from entitlements.services.ingest_events import ingest_events
 from invoicing.admin.line_account import share_words
 from invoicing.models import Invoice, InvoiceLine
-from subscriptions.models import SubscriptionItem
+from invoicing.services.use_coupon import use_coupon
+from subscriptions.models import Coupon, SubscriptionItem
 from subscriptions.services.change_quantity import change_quantity
 from subscriptions.services.report_quantity import report_quantity
 from tests.admin.billed import make_draft
@@ -137,6 +138,39 @@ def test_a_tiered_line_lists_its_tiers_its_roundings_its_discount_and_its_tax(cl
         ["Net", "6.07"],
         ["VAT 19 %", "1.15"],
         ["Total", "7.22 EUR"],
+    ]
+
+
+def test_packages_a_short_period_its_minimum_and_a_coupon_can_be_checked_by_hand(clerk):
+    """31 GB from 17 April on are 2 packages of 25; of a minimum of 100.00, 14 of 30 days are 46.67. A quarter off
+    14.00, which is 14 of 30 days of 30.00, is 3.50."""
+    excess = usage_card(
+        name="Excess",
+        feature=make_feature(),
+        price={"type": "package", "amount": "0.95", "quantityPerPackage": "25", "minimumAmount": "100.00"},
+    )
+    plan = make_plan(cards=(flat_card(key="fee", name="Fee", price=fee("30.00", "in_arrears")), excess))
+    subscription = subscribe(plan, "2026-04-17", billing_anchor=at("2026-04-01"))
+    Coupon.objects.create(code="QUARTER", name="A quarter", percentage=Decimal(25), periods=None)
+    with clock.frozen_at(at("2026-04-17")):
+        use_coupon(subscription=subscription, running_number=1, code="QUARTER")
+        report_quantity(item=subscription.items.get(key="storage"), quantity=Decimal(31))
+    run("2026-05-01")
+    (_, fee_facts, fee_steps), (_, facts, steps) = accounts(clerk, numbered("INV-000001"))
+    assert fee_facts["Part of the full period"] == "1 Apr 2026 00:00 UTC to 1 May 2026 00:00 UTC"
+    assert fee_facts["Coupon"] == "QUARTER: 25 % of the line"
+    assert fee_steps == [
+        ["Flat fee", "1", "30.00", "14 of 30 days", "14.00"],
+        ["Coupon QUARTER, 25 %", "-3.50"],
+        ["Total", "10.50 EUR"],
+    ]
+    assert facts["Minimum due"] == "100.00 × 14 of 30 days = 46.67 EUR"
+    assert steps == [
+        ["Quantity charged", "31"],
+        ["Packages started 31 / 25, rounded up", "2"],
+        ["Packages", "2", "0.95", "1.90"],
+        ["Minimum spend", "1", "44.77", "44.77"],
+        ["Total", "46.67 EUR"],
     ]
 
 

@@ -151,6 +151,8 @@ def test_a_reported_line_says_when_it_was_reported_and_a_flat_one_is_the_items(a
         "Service period: 2026-03-17 00:00 UTC to 2026-04-17 00:00 UTC",
         "Reported on 2026-04-16 09:30 UTC",
         "Priced by plan storage, version 1",
+        "Quantity: 200",
+        "Packages of 25 units: 200 / 25, rounded up = 8",
         "Packages: 8 × 1.00 = 8.00",
         "Net: 8.00 EUR",
     ]
@@ -159,6 +161,41 @@ def test_a_reported_line_says_when_it_was_reported_and_a_flat_one_is_the_items(a
         "quantity": {"source": "item"},
         "window": {"from": "2026-04-17T00:00:00+00:00", "to": "2026-05-17T00:00:00+00:00"},
     }
+
+
+def test_what_is_billed_for_a_part_of_a_period_names_the_full_one(api, customer):
+    """From 17 March in a calendar month: 15 of 31 days of 50.00 are 24.19, and of a minimum of 100.00, 48.39."""
+    minimum = usage_card(feature=make_feature(), price={"type": "unit", "amount": "1", "minimumAmount": "100.00"})
+    plan = make_plan(cards=(flat_card(), minimum))
+    with clock.frozen_at(at("2026-03-17")):
+        subscription = create_subscription(
+            customer=customer, plan=plan, active_from=at("2026-03-17"), billing_anchor=at("2026-03-01")
+        )
+    with clock.frozen_at(at("2026-03-20")):
+        report_quantity(item=subscription.items.get(running_number=2), quantity=10)
+    close(customer, "2026-03-17")
+    close(customer, "2026-04-01")
+    fee, usage = InvoiceLine.objects.filter(period_start=at("2026-03-17")).order_by("position")
+    said = [
+        "Service period: 2026-03-17 00:00 UTC to 2026-04-01 00:00 UTC",
+        "Part of the full period: 2026-03-01 00:00 UTC to 2026-04-01 00:00 UTC",
+    ]
+    assert explained(api, fee.invoice_id, fee.id)["readable"] == [
+        *said,
+        "Priced by plan storage, version 1",
+        "Flat fee: 1 × 50.00 × 15/31 days = 24.19",
+        "Net: 24.19 EUR",
+    ]
+    assert explained(api, usage.invoice_id, usage.id)["readable"] == [
+        *said,
+        "Reported on 2026-03-20 00:00 UTC",
+        "Priced by plan storage, version 1",
+        "Quantity: 10",
+        "Units: 10 × 1 = 10.00",
+        "Minimum spend: 1 × 38.39 = 38.39",
+        "Minimum spend of the period: 100.00 × 15/31 days = 48.39",
+        "Net: 10.00 + 38.39 commitments = 48.39 EUR",
+    ]
 
 
 def test_terms_of_the_customers_own_are_named_so(customer):
@@ -192,7 +229,12 @@ def test_a_simulated_line_is_explained_without_a_basis(api, customer):
     }
     answer = data(api.post(f"/billing/customers/{to_text(customer.id)}/invoices/simulate", body))
     (line,) = answer["lines"]
-    assert readable(line["explain"]) == ["Packages: 9 × 1.00 = 9.00", "Net: 9.00 EUR"]
+    assert readable(line["explain"]) == [
+        "Quantity: 201",
+        "Packages of 25 units: 201 / 25, rounded up = 9",
+        "Packages: 9 × 1.00 = 9.00",
+        "Net: 9.00 EUR",
+    ]
 
 
 def test_a_price_without_figures_of_its_own_is_not_simulated(api, customer):
@@ -216,7 +258,7 @@ def test_a_credit_says_which_share_came_back():
     unused = {"kind": "unused", "name": "Unused part: Seats", "quantity": "-1", "unitAmount": "30.00"}
     part = unused | {"fraction": [1296000, 2592000], "amount": "-15.00", "total": "-15.00"}
     account = {"version": 1, "kind": "credit", "currency": "EUR", "parts": [part], "totals": {"net": "-15.00"}}
-    assert readable(account) == ["Unused part: Seats: -1 × 30.00 × 1296000/2592000 = -15.00", "Net: -15.00 EUR"]
+    assert readable(account) == ["Unused part: Seats: -1 × 30.00 × 15/30 days = -15.00", "Net: -15.00 EUR"]
 
 
 def test_a_line_that_is_not_there_is_404(api, customer):
