@@ -92,9 +92,7 @@ def _tiles(now: datetime) -> list[Tile]:
     )
     overdue_by, soon_by = _by_currency(overdue), _by_currency(soon)
     stuck = unpaid.aggregate(
-        failed=Count(
-            "pk", filter=Q(status__in=[InvoiceStatus.PAYMENT_FAILED, InvoiceStatus.PAYMENT_ACTION_REQUIRED])
-        ),
+        failed=Count("pk", filter=Q(status__in=[InvoiceStatus.PAYMENT_FAILED, InvoiceStatus.PAYMENT_ACTION_REQUIRED])),
         given_back=Count("pk", filter=Q(refunded__gt=0)),
     )
     parked = ParkedCustomer.objects.filter(released_at__isnull=True).count()

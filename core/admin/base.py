@@ -18,6 +18,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from core import ids
 from core.admin.changes import changes_of, sentence_of
 from core.admin.display import admin_url
+from core.admin.happenings import Happening, woven
 from core.admin.paginator import CappedPaginator
 from core.admin.refusals import explain
 from core.admin.search import MAX_FOUND, matching
@@ -164,6 +165,10 @@ class BackOfficeAdmin(VerbAdmin):
         """The latest audit entries about `obj`."""
         return list(self.trail_of(obj)[:TIMELINE_LENGTH])
 
+    def happenings(self, obj: Any) -> list[Happening]:
+        """What happened to `obj` besides what is in the audit trail, the newest first."""
+        return []
+
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -173,10 +178,11 @@ class BackOfficeAdmin(VerbAdmin):
         if not self.has_view_permission(request, obj):
             raise PermissionDenied
         page = CappedPaginator(self.trail_of(obj), TIMELINE_LENGTH).get_page(request.GET.get("p"))
+        entries, is_first, is_last = list(page.object_list), not page.has_previous(), not page.has_next()
         context = {
             "title": f"History: {obj}",
             "object": obj,
-            "timeline": page.object_list,
+            "timeline": woven(entries, self.happenings(obj), is_first=is_first, is_last=is_last),
             "page": page,
             "is_whole": True,
             "back": admin_url(obj),

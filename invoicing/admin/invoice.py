@@ -8,11 +8,13 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from core.admin.base import ReadOnlyAdmin
+from core.admin.base import TIMELINE_LENGTH, ReadOnlyAdmin
 from core.admin.display import day, link, money
+from core.admin.happenings import Happening, woven
 from customers.choices import CollectionMethod
 from customers.settings_words import SETTING_LABELS, setting_words
 from invoicing.admin.collection_verbs import AskProvider
+from invoicing.admin.invoice_happenings import happenings_of
 from invoicing.admin.invoice_states import InvoiceCurrency, InvoiceState, IssuedIn, state_badge
 from invoicing.admin.invoice_verbs import INVOICE_VERBS
 from invoicing.admin.line_account import line_account
@@ -87,6 +89,9 @@ class InvoiceAdmin(ReadOnlyAdmin):
     def collected_by(self, invoice: Invoice) -> str:
         return HOW_PAID.get(CollectionMethod(invoice.collection_method), "–") if invoice.collection_method else "–"
 
+    def happenings(self, obj: Invoice) -> list[Happening]:
+        return happenings_of(obj, payments_of(obj), obj.credit_notes.all())
+
     def page_context(self, request: HttpRequest, obj: Invoice) -> dict[str, Any]:
         live = obj.status == InvoiceStatus.GATHERING
         lines = lines_of(obj)
@@ -96,7 +101,8 @@ class InvoiceAdmin(ReadOnlyAdmin):
         for line in lines:
             line.account = line_account(line, live=live)
         payments = payments_of(obj)
-        steps = step_rows(obj, payments)
+        steps, notes = step_rows(obj, payments), list(obj.credit_notes.all())
+        entries = self.timeline(obj)
         return {
             "invoice": obj,
             "document": self.document(obj),
@@ -107,10 +113,15 @@ class InvoiceAdmin(ReadOnlyAdmin):
             "ask_url": self.verb_url(request, obj, AskProvider()),
             "dunning": steps,
             "dunning_ends": after_dunning(obj, steps),
-            "credit_notes": list(obj.credit_notes.all()),
+            "credit_notes": notes,
             "money_rows": money_rows(obj),
             "terms": terms_rows(obj),
-            "timeline": self.timeline(obj),
+            "timeline": woven(
+                entries,
+                happenings_of(obj, payments, notes),
+                is_first=True,
+                is_last=len(entries) < TIMELINE_LENGTH,
+            ),
         }
 
 

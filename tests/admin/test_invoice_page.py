@@ -1,8 +1,12 @@
 """The invoice page: what it shows, and what can be done from it."""
 
+import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from core import clock
 from core.audit.actors import Actor
@@ -143,3 +147,53 @@ def test_many_drafts_are_approved_at_once_with_the_result_of_each(approver):
     draft.refresh_from_db()
     assert "1 of 1 done" in result
     assert draft.number == "INV-000001"
+
+
+def timeline(page):
+    """The sentences of the timeline, the newest first, without their marks."""
+    listed = page.split('<ol class="ch-timeline">')[1].split("</ol>")[0]
+    return [re.sub(r"<.*?>", "", text) for text in re.findall(r"<li><p.*?>(.*?)</p>", listed)]
+
+
+def test_the_timeline_tells_what_the_run_did_and_leads_to_the_run(clerk):
+    invoice = make_issued()
+    page = clerk.read(page_url(invoice))
+    assert timeline(page) == [
+        "Sandbox collected 50.00 EUR.",
+        "The run up to 2026-03-17 00:00 UTC, started by the schedule, issued it as INV-000001 over 50.00 EUR, due on "
+        "16 Apr 2026.",
+    ]
+    assert page_url(invoice.run) in page
+    assert timeline(clerk.read(reverse("admin:invoicing_invoice_history", args=[invoice.pk]))) == timeline(page)
+
+
+def test_a_draft_was_made_first_and_what_people_did_stands_between(approver):
+    draft = make_draft(by=Actor("user", "7", "Ada"))
+    with clock.frozen_at(START + timedelta(days=2)):
+        approver.do(draft, "approve", reason="Checked")
+    assert timeline(approver.read(page_url(draft)))[-1] == (
+        "The run up to 2026-03-17 00:00 UTC, started by Ada, made it as a draft."
+    )
+    assert set(timeline(approver.read(page_url(draft)))[:-1]) == {
+        "Sandbox collected 50.00 EUR.",
+        "It was issued as INV-000001 over 50.00 EUR, due on 18 Apr 2026.",
+        "Approver approved INV-000001 of Acme over 50.00 EUR.",
+    }
+
+
+def test_a_declined_charge_is_told_with_the_providers_words(clerk):
+    assert timeline(clerk.read(page_url(make_issued(decline=True))))[0] == (
+        "A charge of 50.00 EUR through Sandbox failed: The sandbox card was declined."
+    )
+
+
+def test_what_happened_costs_no_query_of_its_own(clerk):
+    issued = make_issued(decline=True)
+    clerk.read(page_url(issued))
+    with CaptureQueriesContext(connection) as one:
+        clerk.read(page_url(issued))
+    for _ in range(3):
+        clerk.do(issued, "collect", reason="Again")
+    with CaptureQueriesContext(connection) as many:
+        clerk.read(page_url(issued))
+    assert len(many) == len(one)
