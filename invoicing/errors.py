@@ -26,6 +26,15 @@ class NegativeAmount(Conflict):
     default_code = "negative_amount"
 
 
+class FiguresMoved(Conflict):
+    """What was shown is not what would be billed any more: refused, nothing is changed."""
+
+    default_code = "figures_moved"
+
+    def __init__(self) -> None:
+        super().__init__("What you saw is no longer what would be billed. Nothing was changed. Look at it again.")
+
+
 class WrongInvoiceState(PreconditionFailed):
     """The invoice is not in a state in which this can be done."""
 

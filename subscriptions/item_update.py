@@ -12,6 +12,7 @@ class ItemUpdate:
 
     `align` bills the difference at once, `extend` (with it) moves the period's end out, `preview_only` writes nothing.
     `usage_period_start` addresses a past period of reported usage; `effective_at` backdates a change of quantity.
+    `as_of` is the moment whose figures the caller has seen: an aligned update counts from it, not from a little later.
     """
 
     product_id: str
@@ -24,6 +25,7 @@ class ItemUpdate:
     usage_period_start: datetime | None = None
     send_notification: bool = True
     effective_at: datetime | None = None
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The pages of verbs: a verb opens a page that asks, and only its POST acts; for many rows, the result of each."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -62,14 +63,21 @@ class VerbAdmin(ModelAdmin):
             return TemplateResponse(request, "admin/verb_effects.html", {"effects": effects})
         form = verb.form(request.POST or None, initial=initial)
         review: Review | None = None
-        if request.method == "POST" and form.is_valid():
-            if verb.has_review and "confirmed" not in request.POST:
-                review = _reviewed(form, verb.review, request, obj)
-            else:
+        if "again" in request.POST:
+            form = verb.form(initial=initial | _typed(form))
+        elif request.method == "POST" and form.is_valid():
+            if verb.has_review:
+                review = _reviewed(form, verb, request, obj)
+            may_act = not verb.has_review or "confirmed" in request.POST
+            if may_act and review is None and form.is_valid():
                 done, message = _attempt(verb, request, obj, form.cleaned_data)
-                (messages.success if done else messages.error)(request, message)
-                still_there = self.model._default_manager.filter(pk=obj.pk).exists()
-                return HttpResponseRedirect(self.url_after(obj) if still_there else self._list_url())
+                if not done and not verb.has_review and "confirmed" not in request.POST:
+                    # What was typed stays there to be mended.
+                    form.add_error(None, message)
+                else:
+                    (messages.success if done else messages.error)(request, message)
+                    still_there = self.model._default_manager.filter(pk=obj.pk).exists()
+                    return HttpResponseRedirect(self.url_after(obj) if still_there else self._list_url())
         context = {
             "title": f"{verb.label}: {obj}",
             "verb": verb,
@@ -122,7 +130,8 @@ class VerbAdmin(ModelAdmin):
         refused_ids = {obj.pk for obj, _ in refused}
         review: Review | None = None
         if answered and verb.has_review_of_many and form.is_valid():
-            review = _reviewed(form, verb.review_many, request, [obj for obj in chosen if obj.pk not in refused_ids])
+            possible = [obj for obj in chosen if obj.pk not in refused_ids]
+            review = _said_at(form, lambda: verb.review_many(request, possible, form.cleaned_data))
         context = {
             "title": f"{verb.label}: {len(chosen)} {self.opts.verbose_name_plural}",
             "verb": verb,
@@ -171,12 +180,33 @@ def _bulk_action(verb: Verb[Any]) -> Callable[[Any, HttpRequest, models.QuerySet
     return act
 
 
-def _reviewed(
-    form: forms.Form, review: Callable[..., Review | None], request: HttpRequest, subject: Any
-) -> Review | None:
-    """The review of what was answered; what a service refuses already is said at the form instead."""
+def _typed(form: forms.Form) -> dict[str, Any]:
+    """What was typed into a bound form, right or wrong, as the initial values of a new one."""
+    anew = getattr(form, "asked_anew", ())
+    return {
+        name: field.widget.value_from_datadict(form.data, form.files, form.add_prefix(name))
+        for name, field in form.fields.items()
+        if name not in anew
+    }
+
+
+def _reviewed(form: forms.Form, verb: Verb[Any], request: HttpRequest, obj: Any) -> Review | None:
+    """The review to show before anything is done: of answers that were not confirmed, or that would do something else
+    by now than what was seen. None where it is to be done, and where the form says why it can't be."""
+    if "confirmed" not in request.POST:
+        return _said_at(form, lambda: verb.review(request, obj, form.cleaned_data))
+    if "seen" not in request.POST:
+        return None
+    review = _said_at(form, lambda: verb.review(request, obj, form.cleaned_data))
+    if review is None or review.seen == request.POST["seen"]:
+        return None
+    return replace(review, has_moved=True)
+
+
+def _said_at(form: forms.Form, review: Callable[[], Review | None]) -> Review | None:
+    """The review; what a service refuses already is said at the form instead."""
     try:
-        return review(request, subject, form.cleaned_data)
+        return review()
     except BillingError as error:
         form.add_error(None, explain(error))
         return None

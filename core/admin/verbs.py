@@ -39,11 +39,17 @@ class OptionalReasonForm(ReasonForm):
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What the answers to a verb's question would do, shown before they are confirmed. `why_not` forbids confirming."""
+    """What the answers to a verb's question would do, shown before they are confirmed. `why_not` forbids confirming.
+
+    `seen` stands for the figures: where they are others when the answers are confirmed, they are shown once more
+    (`has_moved`) instead.
+    """
 
     template: str
     context: dict[str, Any]
     why_not: str = ""
+    seen: str = ""
+    has_moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from core import clock
 from core.admin.verbs import Review
 from core.admin.words import amount_text, local_time, moment_text
-from invoicing.services.change_result import ChangeResult
+from invoicing.services.change_result import ChangeLine, ChangeResult, CreditedLine
 from subscriptions.item_update import ItemUpdateResult
 from subscriptions.models import Subscription
 
@@ -40,7 +41,7 @@ def change_review(result: ChangeResult, *, notes: Sequence[str] = (), why_not: s
         "notes": said,
         "bills_nothing": not result.lines and not result.credit_note_total,
     }
-    return Review(TEMPLATE, context, why_not)
+    return Review(TEMPLATE, context, why_not, seen=_seen(result))
 
 
 def update_review(result: ItemUpdateResult, subscription: Subscription) -> Review:
@@ -50,10 +51,10 @@ def update_review(result: ItemUpdateResult, subscription: Subscription) -> Revie
         "zone": subscription.time_zone,
         "lines": (),
         "sums": [("Due now, tax included", result.due_now)],
-        "notes": ["The seconds until you confirm count, too."] if result.due_now else [],
+        "notes": [],
         "bills_nothing": not result.due_now,
     }
-    return Review(TEMPLATE, context)
+    return Review(TEMPLATE, context, seen=str(result.due_now))
 
 
 def time_words(moment: datetime, subscription: Subscription) -> str:
@@ -65,6 +66,14 @@ def time_words(moment: datetime, subscription: Subscription) -> str:
 def is_past(timing: Any, *, seen: datetime) -> bool:
     """Whether somebody dates a change in the past, not only by the time that they took to confirm."""
     return isinstance(timing, datetime) and timing < clock.now() and timing != seen
+
+
+def _seen(result: ChangeResult) -> str:
+    """All figures that are billed now, as one short word. What is billed next may still grow by usage."""
+    shown: list[ChangeLine | CreditedLine] = [*result.lines, *result.credited]
+    lines = [(line.name, line.period_start, line.period_end, line.amount, line.total) for line in shown]
+    figures = repr((lines, result.due_now, result.due_before, result.credit_note_total))
+    return sha256(figures.encode()).hexdigest()[:16]
 
 
 def _sums(result: ChangeResult) -> list[tuple[str, Any]]:

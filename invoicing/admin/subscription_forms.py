@@ -36,14 +36,36 @@ class SubscriptionForm(ReasonForm):
         self.fields["reason"].widget.attrs.pop("autofocus", None)
 
 
-class WhenForm(SubscriptionForm):
-    """When it takes effect. "Now" stays the moment whose figures were shown."""
+class AsOfForm(forms.Form):
+    """ "Now" stays the moment whose figures were shown, until they are asked for anew."""
+
+    as_of = forms.CharField(required=False, widget=forms.HiddenInput)
+    asked_anew = ("as_of",)
+
+    def clean(self) -> dict[str, Any]:
+        answers = super().clean() or {}
+        now = clock.now()
+        seen = _time_of(answers.get("as_of", ""))
+        if seen is not None and not now - SEEN_FOR <= seen <= now:
+            self._keep("")
+            raise forms.ValidationError("The figures that you saw are no longer those of now. Look at them again.")
+        answers["as_of"] = seen or now
+        self._keep(answers["as_of"].isoformat())
+        return answers
+
+    def _keep(self, as_of: str) -> None:
+        """Let the page carry the moment along."""
+        self.data = self.data.copy()  # type: ignore[attr-defined]
+        self.data["as_of"] = as_of  # type: ignore[index]
+
+
+class WhenForm(AsOfForm, SubscriptionForm):
+    """When it takes effect."""
 
     timing = forms.ChoiceField(label="When", widget=UnfoldAdminRadioSelectWidget)
     moment = forms.SplitDateTimeField(
         label="The other time (UTC)", required=False, widget=UnfoldAdminSplitDateTimeWidget
     )
-    as_of = forms.CharField(required=False, widget=forms.HiddenInput)
     field_order: tuple[str, ...] = ("timing", "moment", "reason")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -60,19 +82,7 @@ class WhenForm(SubscriptionForm):
         answers = super().clean() or {}
         if answers.get("timing") == AT_A_TIME and not answers.get("moment") and "moment" not in self.errors:
             self.add_error("moment", "Say at which time.")
-        now = clock.now()
-        seen = _time_of(answers.get("as_of", ""))
-        if seen is not None and not now - SEEN_FOR <= seen <= now:
-            self._keep("")
-            raise forms.ValidationError("The figures that you saw are no longer those of now. Look at them again.")
-        answers["as_of"] = seen or now
-        self._keep(answers["as_of"].isoformat())
         return answers
-
-    def _keep(self, as_of: str) -> None:
-        """Let the page carry the moment along."""
-        self.data = self.data.copy()  # type: ignore[attr-defined]
-        self.data["as_of"] = as_of  # type: ignore[index]
 
 
 def timing_of(answers: Any) -> Timing:
@@ -136,7 +146,7 @@ class ItemForm(SubscriptionForm):
         return int(self.cleaned_data["item"])
 
 
-class QuantityForm(ItemForm):
+class QuantityForm(AsOfForm, ItemForm):
     quantity = forms.DecimalField(
         min_value=0, max_digits=30, decimal_places=12, widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"})
     )

@@ -205,6 +205,7 @@ class ChangeQuantity(SubscriptionVerb):
                 align=answers["counts"] == "now",
                 preview_only=preview,
                 send_notification=answers["tell"],
+                as_of=answers["as_of"] if answers["counts"] == "now" else None,
             ),
         )
 

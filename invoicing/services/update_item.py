@@ -13,14 +13,14 @@ from core.money import ZERO, round_money, trimmed
 from core.outbox.services.enqueue import enqueue_email
 from invoicing.engine.close import Taken, compute, due_by
 from invoicing.engine.documents import CreditLine, CustomerClose, RatedDocumentLine
-from invoicing.errors import NegativeAmount
+from invoicing.errors import FiguresMoved, NegativeAmount
 from invoicing.models import BilledWindow
 from invoicing.services.close_customers import bill_customer
 from invoicing.services.collect import collect_invoices
 from invoicing.services.sync_gathering import sync_customers
 from invoicing.services.use_coupon import is_billed_now
 from subscriptions.item_update import ItemUpdate, ItemUpdateResult
-from subscriptions.models import Subscription, SubscriptionItem
+from subscriptions.models import QuantityChange, Subscription, SubscriptionItem
 from subscriptions.pricing import parse_price
 from subscriptions.selectors import find_item, item_period, revision_at
 from subscriptions.services.change_quantity import change_quantity
@@ -33,7 +33,8 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
     """Carry out `update`, or (`preview_only`) work out the same and leave nothing behind.
 
     A flat item's quantity changes: aligned, at once, and the difference is billed now; else from its next billing
-    date, or from `effective_at`. A usage item without a meter takes the quantity as its report. Amounts are those of
+    date, or from `effective_at`. What was shown as of `as_of` a little before counts from then; FiguresMoved where
+    something came in between. A usage item without a meter takes the quantity as its report. Amounts are those of
     the subscription. InvalidInput where the update makes no sense for the item; NegativeAmount where it would lower
     what is billed already. Either changes nothing.
     """
@@ -51,8 +52,9 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
         invoice_ids: list[uuid.UUID] = []
         due_now = ZERO
         late = False
-        if _is_flat(item, update.effective_at or now):
+        if _is_flat(item, update.effective_at or update.as_of or now):
             if update.align:
+                _refuse_moved(item, update.as_of, now)
                 # What was due before the update is billed apart, so that what the update costs stands alone.
                 due = bill_customer(customer_id, as_of=now, take=due_by(now))
                 invoice_ids += [document.id for document in due.invoices]
@@ -112,12 +114,24 @@ def _change_flat(item: SubscriptionItem, update: ItemUpdate, now: datetime) -> N
         )
     effective_at = update.effective_at
     if effective_at is None:
-        effective_at = now if update.align else _next_start(item, now)
+        effective_at = (update.as_of or now) if update.align else _next_start(item, now)
     elif update.align:
         raise _bad("effectiveAt", "not_with_alignment", "An aligned update takes effect now: leave effectiveAt out.")
-    change_quantity(item=item, quantity=update.quantity, effective_at=effective_at, action=update.action)
+    change_quantity(
+        item=item, quantity=update.quantity, effective_at=effective_at, action=update.action, as_of=update.as_of
+    )
     if update.extend:
-        extend_period(item=item, at=now)
+        extend_period(item=item, at=effective_at)
+
+
+def _refuse_moved(item: SubscriptionItem, as_of: datetime | None, now: datetime) -> None:
+    """FiguresMoved where what was seen as of `as_of` can't be what is billed now: the quantity was changed since, or
+    another period has begun."""
+    if as_of is None:
+        return
+    changed = QuantityChange.objects.filter(item=item, recorded_at__gt=as_of).exists()
+    if changed or _next_start(item, as_of) <= now:
+        raise FiguresMoved()
 
 
 def _next_start(item: SubscriptionItem, now: datetime) -> datetime:

@@ -24,19 +24,20 @@ def change_quantity(
     quantity: Decimal,
     effective_at: datetime,
     action: str = UpdateAction.UPDATE,
+    as_of: datetime | None = None,
 ) -> QuantityChange:
     """From `effective_at` (UTC) on, `item` counts `quantity` times (billing rules 4). Touches no invoice.
 
     A change that takes effect now or later replaces the ones that were planned for later than it; a backdated one
-    leaves the later ones as they are. Repeating a change records nothing twice. InvalidInput where the item is not a
-    flat one, or not active at that time.
+    leaves the later ones as they are. With `as_of`, now is that moment: the one whose figures were seen. Repeating a
+    change records nothing twice. InvalidInput where the item is not a flat one, or not active at that time.
     """
     lock_customers([item.subscription.customer_id])
     now = clock.now()
     if quantity < 0:
         raise field_error("quantity", "negative", "The quantity must not be negative; nothing was changed.")
     revision = _flat_revision(item, effective_at)
-    if effective_at >= now:
+    if effective_at >= (as_of or now):
         QuantityChange.objects.filter(item=item, effective_at__gt=effective_at).delete()
     before = quantity_at(item, effective_at)
     latest = QuantityChange.objects.filter(item=item, effective_at=effective_at).order_by("recorded_at", "id").last()

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from core import clock
 from core.audit.models import AuditEntry
-from invoicing.models import CreditNote, Invoice
+from invoicing.models import CreditNote, Invoice, TaxRate
 from subscriptions.models import Coupon, CouponRedemption, QuantityChange, Subscription, SubscriptionAddOn
 from tests.admin.desk import Desk, page_url, said, verb_url
 from tests.make import at, flat_card, make_plan
@@ -142,13 +142,90 @@ def test_a_quantity_counts_now_or_from_the_next_billing_date(clerk, db):
     page = text_of(seen(clerk, subscription, "change-quantity", counts="next", **answers))
     assert "Nothing is billed now." in page
     assert "on 1 May 2026 00:00 UTC 80.00 EUR" in page
-    messages, page = confirmed(clerk, subscription, "change-quantity", later=timedelta(0), counts="now", **answers)
+    messages, page = confirmed(clerk, subscription, "change-quantity", counts="now", **answers)
     assert "Due now, tax included 15.00 EUR" in page
     assert messages == ["Item 1 counts 8 times from now on. Next billing: 1 May 2026 00:00."]
     assert [total for _, total, _ in invoices()] == ["50.00", "15.00"]
-    page = text_of(seen(clerk, subscription, "change-quantity", counts="now", item="1", quantity="2"))
+    at_five = "2026-04-16T00:05"
+    page = text_of(seen(clerk, subscription, "change-quantity", at_five, counts="now", item="1", quantity="2"))
     assert "Without alignment the new quantity counts from the next billing date." in page
     assert QuantityChange.objects.filter(quantity=2).count() == 0
+
+
+@pytest.fixture
+def seats(db):
+    """5 seats at 10.00 a month from 1 April on, billed."""
+    plan = make_plan(cards=(flat_card(key="seats", name="Seats", price=fee("10.00")),))
+    return subscribe(plan, quantities={"seats": Decimal(5)})
+
+
+def test_a_quantity_that_is_confirmed_later_costs_what_was_shown(clerk, seats):
+    """1,000 more for half of April are 5,000.00; two minutes later they would be 4,999.54."""
+    answers = {"item": "1", "quantity": "1005", "counts": "now"}
+    messages, page = confirmed(clerk, seats, "change-quantity", **answers)
+    assert "Due now, tax included 5,000.00 EUR" in page
+    assert messages == ["Item 1 counts 1,005 times from now on. Next billing: 1 May 2026 00:00."]
+    assert [total for _, total, _ in invoices()] == ["50.00", "5000.00"]
+    assert QuantityChange.objects.get(quantity=1005).effective_at == at(ON)
+
+
+def test_a_quantity_that_somebody_changed_meanwhile_is_looked_at_again(clerk, approver, seats):
+    page = seen(clerk, seats, "change-quantity", item="1", quantity="1005", counts="now")
+    confirmed(approver, seats, "change-quantity", "2026-04-16T00:01", item="1", quantity="8", counts="now")
+    before = stored()
+    with clock.frozen_at(at("2026-04-16T00:04")):
+        response = clerk.post(verb_url(seats, "change-quantity"), hidden(page))
+    answered = response.content.decode()
+    assert "What you saw is no longer what would be billed. Nothing was changed." in text_of(answered)
+    assert 'value="1005"' in answered
+    assert stored() == before
+    assert not QuantityChange.objects.filter(quantity=1005).exists()
+
+
+def test_a_planned_quantity_is_replaced_by_one_that_was_shown_a_little_earlier(clerk, seats):
+    confirmed(clerk, seats, "change-quantity", "2026-04-10", item="1", quantity="7", counts="next")
+    _, page = confirmed(clerk, seats, "change-quantity", item="1", quantity="8", counts="now")
+    assert "on 1 May 2026 00:00 UTC 80.00 EUR" in page
+    run("2026-05-01")
+    assert [total for _, total, _ in invoices()] == ["50.00", "15.00", "80.00"]
+
+
+def test_figures_that_became_others_are_shown_once_more(clerk, basic):
+    """VAT becomes 20 % between the two pages: 17.85 come back as they were taxed, 54.00 are charged, 36.15 due."""
+    pro = flat_plan("pro", "90.00")
+    page = seen(clerk, basic, "change-plan", plan=str(pro.pk), timing="immediate", usage="preserve")
+    assert "Due now, tax and balance included 35.70 EUR" in text_of(page)
+    TaxRate.objects.update(rate=Decimal(20))
+    before = stored()
+    with clock.frozen_at(at("2026-04-16T00:01")):
+        response = clerk.post(verb_url(basic, "change-plan"), hidden(page))
+    page = response.content.decode()
+    assert "The figures have changed since you saw them. Nothing was done" in text_of(page)
+    assert "Due now, tax and balance included 36.15 EUR" in text_of(page)
+    assert stored() == before
+    with clock.frozen_at(at("2026-04-16T00:02")):
+        response = clerk.post(verb_url(basic, "change-plan"), hidden(page), follow=True)
+    assert said(response) == ["Basic changes to Pro on 16 Apr 2026 00:00 UTC. 1 invoice made."]
+    assert invoices()[-1] == ("INV-000002", "36.15", "0.00")
+
+
+def test_answering_anew_keeps_what_was_typed_and_asks_for_the_figures_of_then(clerk, basic):
+    pro = flat_plan("pro", "90.00")
+    answers = {"plan": str(pro.pk), "timing": "at", "moment_0": "2026-04-21", "moment_1": "12:00:00", "usage": "reset"}
+    page = seen(clerk, basic, "change-plan", **answers)
+    before = stored()
+    with clock.frozen_at(at("2026-04-16T00:05")):
+        response = clerk.post(verb_url(basic, "change-plan"), hidden(page) | {"again": "yes"})
+    form = response.content.decode()
+    assert "See what changes" in form
+    assert re.search(rf'<option value="{pro.pk}"[^>]* selected', form)
+    assert re.search(r'name="timing" value="at"[^>]*checked', form)
+    assert re.search(r'name="usage" value="reset"[^>]*checked', form)
+    for value in ('value="2026-04-21"', 'value="12:00:00"', "Agreed by phone"):
+        assert value in form, value
+    assert "ch-error" not in form
+    assert hidden(form).get("as_of", "") == ""
+    assert stored() == before
 
 
 def test_a_coupon_shows_the_next_bill_with_it(clerk, basic):

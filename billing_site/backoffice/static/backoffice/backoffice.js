@@ -16,13 +16,13 @@ document.addEventListener("submit", (event) => {
     return;
   }
   event.target.dataset.sent = "1";
-  const button = event.target.querySelector("button[type=submit]");
+  const button = event.submitter ?? event.target.querySelector("button[type=submit]");
   if (button) button.setAttribute("aria-busy", "true");
 });
 window.addEventListener("pageshow", () => {
   document.querySelectorAll("form[data-once]").forEach((form) => {
     delete form.dataset.sent;
-    form.querySelector("button[type=submit]")?.removeAttribute("aria-busy");
+    form.querySelectorAll("button[type=submit]").forEach((button) => button.removeAttribute("aria-busy"));
   });
 });
 
