@@ -42,7 +42,14 @@ def read_statement(content: bytes) -> list[StatementLine]:
         raise _refused("The file is not UTF-8 text: save it as CSV in UTF-8.") from None
     header = text.split("\n", 1)[0]
     delimiter = ";" if header.count(";") > header.count(",") else ","
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey="", restval="")
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey="", restval="", strict=True)
+    try:
+        return _lines(rows)
+    except csv.Error as error:
+        raise _refused(f"Line {rows.line_num}: this is no CSV ({error}).") from None
+
+
+def _lines(rows: "csv.DictReader[str]") -> list[StatementLine]:
     names = [name.strip().lower() for name in rows.fieldnames or []]
     missing = [name for name in REQUIRED if name not in names]
     unknown = [name for name in names if name not in (*REQUIRED, *OPTIONAL)]
@@ -83,13 +90,13 @@ def _line(row: Mapping[str, str]) -> StatementLine:
         raise ValueError(f"{cells['currency']!r} is no currency like EUR.")
     if not _AMOUNT.fullmatch(cells["amount"]):
         raise ValueError(f"{cells['amount']!r} is no amount like 1234.56.")
-    amount = Decimal(cells["amount"])
     places = exponent(cells["currency"])
-    if amount != round(amount, places):
+    # Also where they are zeros: 1.000 may be a thousand.
+    if len(cells["amount"].partition(".")[2]) > places:
         raise ValueError(f"{cells['amount']} {cells['currency']} has more than {places} places.")
     return StatementLine(
         booked_on,
-        round(amount, places),
+        round(Decimal(cells["amount"]), places),
         cells["currency"],
         cells["reference"],
         cells.get("payer", "")[:255],

@@ -5,10 +5,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import transaction
 
+from core import clock
 from core.audit.services.record import record
+from core.errors import FieldProblem, InvalidInput
 from customers.choices import AppType, CollectionMethod
 from customers.models import BillingApp
 from invoicing.choices import (
@@ -24,6 +27,8 @@ from invoicing.models import BankStatement, BankStatementRow, Invoice, NumberSer
 from invoicing.models.series import format_number
 from invoicing.statement_csv import StatementLine, read_statement
 
+_NEVER_BOOKED = (MatchStatus.OUTGOING, MatchStatus.DUPLICATE)
+
 
 @dataclass(frozen=True, slots=True)
 class _Match:
@@ -36,10 +41,14 @@ class _Match:
 def import_statement(*, app: BillingApp, file_name: str, content: bytes, imported_by: str = "") -> BankStatement:
     """Keep the rows of a CSV file for review. Only a row whose number and amount both match is to be booked unless
     staff say otherwise. InvalidInput for a file that can't be read, AlreadyRecorded for one that was imported before,
-    AppNotUsable for an app that takes no bank transfers. None changes anything."""
+    AppNotUsable for an app that takes no bank transfers. None changes anything.
+
+    A row that another file of the account has too is never booked by itself: with the bank's transaction id it is a
+    duplicate, without one staff decide."""
     if app.type != AppType.BANK_TRANSFER:
         raise AppNotUsable(f"{app} takes no bank transfers. Nothing was imported.")
     lines = read_statement(content)
+    _refuse_days_to_come(lines)
     digest = hashlib.sha256(content).hexdigest()
     BillingApp.objects.select_for_update(no_key=True).get(pk=app.pk)
     known = BankStatement.objects.filter(app=app, content_hash=digest).exclude(status=StatementStatus.DISCARDED).first()
@@ -71,11 +80,42 @@ def import_statement(*, app: BillingApp, file_name: str, content: bytes, importe
     return statement
 
 
+def _refuse_days_to_come(lines: Sequence[StatementLine]) -> None:
+    """Banks book in their own time zone: by UTC, that may be tomorrow."""
+    latest = max(line.booked_on for line in lines)
+    if latest > clock.now().date() + timedelta(days=1):
+        wrong = f"The file has a movement of {latest}, which is still to come."
+        raise InvalidInput(
+            f"{wrong} Nothing was imported.", code="bad_statement", problems=[FieldProblem("file", "bad_file", wrong)]
+        )
+
+
 def _first_decision(match: _Match) -> RowDecision:
     if match.status is MatchStatus.EXACT:
         return RowDecision.BOOK
-    never = match.status in (MatchStatus.OUTGOING, MatchStatus.DUPLICATE)
-    return RowDecision.SKIP if never else RowDecision.OPEN
+    return RowDecision.SKIP if match.status in _NEVER_BOOKED else RowDecision.OPEN
+
+
+def _recorded(app: BillingApp, ids: Sequence[str]) -> Iterable[str | None]:
+    """Which of these transactions of the account are booked; the ids of other accounts may be the same."""
+    yield from Payment.objects.filter(app=app, external_id__in=ids).values_list("external_id", flat=True)
+    rows = BankStatementRow.objects.filter(statement__app=app, payment__isnull=False, transaction_id__in=ids)
+    yield from rows.values_list("transaction_id", flat=True)
+
+
+def _movement(row: StatementLine | BankStatementRow) -> tuple[object, ...]:
+    return row.booked_on, row.amount, row.currency, row.reference, row.payer
+
+
+def _in_other_files(app: BillingApp, lines: Sequence[StatementLine]) -> dict[tuple[object, ...], list[tuple[str, str]]]:
+    """Movements of these days in other files of the account, each with its transaction ids and files."""
+    days = {line.booked_on for line in lines}
+    rows = BankStatementRow.objects.filter(statement__app=app, booked_on__in=days, amount__gt=0)
+    rows = rows.select_related("statement")
+    found: dict[tuple[object, ...], list[tuple[str, str]]] = defaultdict(list)
+    for row in rows.exclude(statement__status=StatementStatus.DISCARDED).exclude(decision=RowDecision.SKIP):
+        found[_movement(row)].append((row.transaction_id, str(row.statement)))
+    return found
 
 
 def _matches(app: BillingApp, lines: Sequence[StatementLine]) -> list[_Match]:
@@ -92,13 +132,17 @@ def _matches(app: BillingApp, lines: Sequence[StatementLine]) -> list[_Match]:
     for invoice in open_ones:
         by_amount[invoice.due, invoice.currency].append(invoice)
     ids = [line.transaction_id for line in lines if line.transaction_id]
-    booked = set(Payment.objects.filter(external_id__in=ids).values_list("external_id", flat=True))
+    booked: set[str | None] = {*_recorded(app, ids)}
+    elsewhere = _in_other_files(app, lines)
     taken: set[object] = set()
     matches = []
     for line, found in zip(lines, numbers, strict=True):
         match = _match(line, [by_number[n] for n in found if n in by_number], by_amount, booked)
         if match.status is MatchStatus.EXACT and match.invoice is not None and match.invoice.pk in taken:
             match = _Match(MatchStatus.AMBIGUOUS, match.invoice, "Another row of this file pays it already.")
+        twin = next((file for id, file in elsewhere.get(_movement(line), []) if not (id and line.transaction_id)), "")
+        if twin and match.status not in _NEVER_BOOKED:
+            match = _Match(MatchStatus.AMBIGUOUS, match.invoice, f"The same movement is in {twin}.")
         if match.status is MatchStatus.EXACT and match.invoice is not None:
             taken.add(match.invoice.pk)
         if line.transaction_id:

@@ -9,7 +9,9 @@ from django.db import transaction
 from core import clock
 from core.audit.services.record import record
 from core.errors import BillingError, InvalidInput, PreconditionFailed
+from customers.models import BillingApp
 from invoicing.choices import RowDecision, StatementStatus
+from invoicing.errors import AlreadyRecorded
 from invoicing.models import BankStatement, BankStatementRow, Invoice
 from invoicing.services.record_payment import record_payment
 
@@ -56,7 +58,7 @@ def confirm_statement(*, statement: BankStatement, only: Collection[uuid.UUID] |
     if only is not None:
         rows = rows.filter(pk__in=only)
     for row_id in list(rows.order_by("position").values_list("pk", flat=True)):
-        _book(row_id)
+        _book(row_id, statement)
     with transaction.atomic():
         locked = _under_review(statement.pk)
         left = locked.rows.filter(decision=RowDecision.OPEN) | locked.rows.filter(
@@ -83,24 +85,40 @@ def discard_statement(*, statement: BankStatement, reason: str) -> BankStatement
     return locked
 
 
-def _book(row_id: uuid.UUID) -> None:
+def _book(row_id: uuid.UUID, statement: BankStatement) -> None:
     try:
         with transaction.atomic():
+            # One row of the account at a time: another file may have the same transaction, for another invoice.
+            BillingApp.objects.select_for_update(no_key=True).get(pk=statement.app_id)
+            _under_review(statement.pk)
             row = BankStatementRow.objects.select_for_update(of=("self",)).select_related("invoice").get(pk=row_id)
             if row.payment_id is not None or row.decision != RowDecision.BOOK or row.invoice is None:
                 return
+            _refuse_booked_elsewhere(row, statement)
             midnight = datetime.combine(row.booked_on, time(), UTC)
             row.payment = record_payment(
                 invoice=row.invoice,
                 amount=row.amount,
                 received_at=min(midnight, clock.now()),
                 reference=row.reference[:255],
-                transaction_id=row.transaction_id or None,
+                # The id is the account's own: to another app it says nothing.
+                transaction_id=(row.transaction_id or None) if row.invoice.app_id == statement.app_id else None,
                 settled_too=True,
             )
             row.save(update_fields=["payment"])
     except BillingError as error:
         BankStatementRow.objects.filter(pk=row_id).update(note=error.message)
+
+
+def _refuse_booked_elsewhere(row: BankStatementRow, statement: BankStatement) -> None:
+    same = BankStatementRow.objects.filter(
+        statement__app=statement.app_id, transaction_id=row.transaction_id, payment__isnull=False
+    ).select_related("statement")
+    other = same.first() if row.transaction_id else None
+    if other is not None:
+        raise AlreadyRecorded(
+            f"The bank's transaction {row.transaction_id} is booked already: {other}. Nothing was recorded."
+        )
 
 
 def _under_review(statement_id: uuid.UUID, *, lock: bool = True) -> BankStatement:
