@@ -11,6 +11,7 @@ from unfold.decorators import display
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, day, link, money
 from invoicing.models import CreditNote
+from invoicing.rating import readable
 
 
 @admin.register(CreditNote)
@@ -51,5 +52,7 @@ class CreditNoteAdmin(ReadOnlyAdmin):
         return money(note.moved_to_balance, note.currency, quiet_zero=True)
 
     def page_context(self, request: HttpRequest, obj: CreditNote) -> dict[str, Any]:
-        lines = obj.lines.select_related("invoice_line__subscription").order_by("position")
-        return {"note": obj, "why": self.why(obj), "lines": list(lines), "timeline": self.timeline(obj)}
+        lines = list(obj.lines.select_related("invoice_line__subscription").order_by("position"))
+        for line in lines:
+            line.account = None if line.explain is None else readable(line.explain)  # type: ignore[attr-defined]
+        return {"note": obj, "why": self.why(obj), "lines": lines, "timeline": self.timeline(obj)}

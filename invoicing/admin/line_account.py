@@ -17,19 +17,20 @@ from core.admin.words import amount_text, counted, joined, quantity_text
 from core.money import ROUNDING, ZERO, trimmed
 from invoicing.choices import LineKind
 from invoicing.models import InvoiceLine
+from invoicing.rating.readable import same_time
 from invoicing.rating.reading import (
     MinimumDue,
     StartedPackages,
     TimeShare,
     is_limited,
     minimum_due,
+    share_of,
     started_packages,
     time_share,
 )
 from invoicing.rating.values import COUPON_REASON, MAXIMUM_REASON, PERCENTAGE_REASON
 from subscriptions.price_words import discount_words, price_words, tier_words
 
-_UNUSED = "unused"
 _SIX_PLACES = Decimal("0.000001")
 
 
@@ -132,6 +133,8 @@ def _terms(account: Mapping[str, Any], line: InvoiceLine) -> Iterator[tuple[str,
         yield "Discounts", discount
     if "eventCount" in account:
         yield "Events charged", quantity_text(account["eventCount"])
+    if "sameTime" in account:
+        yield "A charge for the same time", same_time(account)
     coupon = account.get("coupon")
     if coupon and "percentage" in coupon:
         yield "Coupon", f"{coupon['code']}: {quantity_text(coupon['percentage'])} % of the line"
@@ -213,9 +216,9 @@ def _parts(account: Mapping[str, Any], line: InvoiceLine, zone: str) -> Iterator
 def _share(part: Mapping[str, Any]) -> str:
     if "fraction" not in part:
         return ""
-    numerator, denominator = part["fraction"]
-    # What a credit gives back may be a product of shares, in lowest terms: no time can be read from it.
-    return f"{numerator:,}/{denominator:,}" if part["kind"] == _UNUSED else share_words(numerator, denominator)
+    share = share_of(part)
+    # What a credit gives back may be a product of shares: no time can be read from it.
+    return _of(share) if share is not None else "{:,}/{:,}".format(*part["fraction"])
 
 
 def share_words(numerator: int, denominator: int) -> str:

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.money import ZERO, round_money
-from core.rest.fields import CurrencyField, MoneyField, TextField, TimeField, ULIDField
+from core.rest.fields import CurrencyField, MoneyField, ObjectField, TextField, TimeField, ULIDField
 from core.rest.filters import AnyIdFilter, WireFilterSet
 from core.rest.lookups import find
 from core.rest.serializers import WireSerializer
@@ -17,6 +17,7 @@ from core.rest.views import WireViewSet
 from customers.selectors import living_customer
 from invoicing.choices import BalanceKind, CreditReason
 from invoicing.models import BalanceEntry, CreditNote
+from invoicing.rating import readable
 from subscriptions.api.subscription_serializers import PeriodSerializer
 from subscriptions.errors import field_error
 
@@ -85,7 +86,8 @@ class BalanceViewSet(WireViewSet):
 
 
 class CreditNoteLineSerializer(WireSerializer):
-    """What comes back of one invoice line, at that line's tax."""
+    """What comes back of one invoice line, at that line's tax. `explain` is the account that `amount` can be computed
+    again from, `readable` says it in sentences."""
 
     id = ULIDField()
     line_id = ULIDField(source="invoice_line_id")
@@ -94,6 +96,12 @@ class CreditNoteLineSerializer(WireSerializer):
     amount = MoneyField()
     taxes_total = MoneyField()
     total = MoneyField()
+    explain = ObjectField(required=False)
+    readable = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.ListField(child=TextField(), required=False))
+    def get_readable(self, line: Any) -> list[str] | None:
+        return None if line.explain is None else readable(line.explain)
 
     @extend_schema_field(PeriodSerializer)
     def get_period(self, line: Any) -> dict[str, Any]:

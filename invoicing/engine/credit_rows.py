@@ -4,14 +4,14 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from core.ids import new_id, to_text
+from core.ids import new_id
 from core.jsontext import canonical_json
-from core.money import ONE, ZERO, round_share, to_wire
+from core.money import ONE, ZERO
 from invoicing.choices import CreditReason, LineKind, LineManagedBy, LineStatus
+from invoicing.engine.credit_accounts import GIVEN_BY_NOTE, explain_unused, lessened
 from invoicing.engine.documents import CreditLine, CreditNoteDocument
 from invoicing.engine.numbering import NumberBlock
 from invoicing.engine.rows import Row, tax_columns
-from invoicing.rating.explain import VERSION
 from invoicing.rating.values import REGULAR
 
 
@@ -55,47 +55,9 @@ def credit_row(credit: CreditLine, invoice_id: uuid.UUID, now: datetime) -> Row:
 
 
 def explain_credit(credit: CreditLine) -> dict[str, Any]:
-    """The account of a credit: what the line had charged net, which share of that was unused, by how much a charge for
-    the same time differs, and how much a credit note gives back instead."""
+    """The account of a credit line: that of what came back, less what a credit note gives back instead."""
     unused = credit.unused
-    by_time = round_share(unused.line.net_left, *unused.share, unused.subscription.currency)
-    parts = [
-        {
-            "kind": "unused",
-            "name": unused.name,
-            "quantity": "-1",
-            "unitAmount": to_wire(unused.line.net_left),
-            "fraction": list(unused.share),
-            "amount": to_wire(-by_time),
-            "total": to_wire(-by_time),
-            "from": unused.start.isoformat(),
-            "to": unused.end.isoformat(),
-        }
-    ]
-    further = [
-        ("as_charged", "Difference to a charge for the same time", by_time - unused.amount),
-        ("credit_note", "Given back by credit note", unused.amount - credit.amount),
-    ]
-    parts += [
-        {
-            "kind": kind,
-            "name": name,
-            "quantity": "1",
-            "unitAmount": to_wire(amount),
-            "amount": to_wire(amount),
-            "total": to_wire(amount),
-        }
-        for kind, name, amount in further
-        if amount
-    ]
-    return {
-        "version": VERSION,
-        "kind": "credit",
-        "currency": unused.subscription.currency,
-        "credits": to_text(unused.line.id),
-        "parts": parts,
-        "totals": {"net": to_wire(-credit.amount)},
-    }
+    return lessened(explain_unused(unused), GIVEN_BY_NOTE, unused.amount - credit.amount)
 
 
 def credit_detail_row(credit: CreditLine) -> Row:
@@ -160,6 +122,7 @@ def credit_note_line_rows(note: CreditNoteDocument) -> list[Row]:
                 "amount": totals["amount"],
                 "taxes_total": totals["taxes_total"],
                 "total": totals["total"],
+                "explain": None if part.account is None else canonical_json(part.account),
             }
         )
     return rows

@@ -11,6 +11,7 @@ from core.money import ZERO, to_wire
 from customers.choices import TaxBehavior
 from invoicing.choices import LineKind
 from invoicing.engine.book_credit_notes import book_credit_notes
+from invoicing.engine.credit_accounts import GIVEN_BY_NOTE, given_by_note, lessened
 from invoicing.engine.documents import CreditNoteDocument, CreditPart
 from invoicing.engine.room import Room
 from invoicing.models import InvoiceDetailedLine, InvoiceLine
@@ -44,8 +45,11 @@ def give_back_otherwise(invoice_ids: Collection[uuid.UUID], *, now: datetime, ev
                     line.amends.invoice_id,
                     CreditNoteDocument(line.invoice.customer_id, line.currency, line.amends.invoice_id, []),
                 )
+                account = None if line.explain is None else given_by_note(line.explain, amount - left)
                 note.parts.append(
-                    CreditPart(line.amends.id, line.name, line.period_start, line.period_end, amount - left, terms)
+                    CreditPart(
+                        line.amends.id, line.name, line.period_start, line.period_end, amount - left, terms, account
+                    )
                 )
     book_credit_notes(list(notes.values()), as_of=now, now=now)
 
@@ -73,11 +77,10 @@ def _lower(line: InvoiceLine, *, to: Decimal, now: datetime) -> None:
         return
     account = line.explain
     assert account is not None
-    kept = [part for part in account["parts"] if part["kind"] != "credit_note"]
-    elsewhere = to_wire(-sum((Decimal(part["total"]) for part in kept), ZERO) - to)
-    note = {"kind": "credit_note", "name": "Given back by credit note", "quantity": "1"}
-    account["parts"] = [*kept, note | {"unitAmount": elsewhere, "amount": elsewhere, "total": elsewhere}]
-    account["totals"] = {"net": to_wire(-to)}
+    kept = [part for part in account["parts"] if part["kind"] != GIVEN_BY_NOTE[0]]
+    whole = sum((Decimal(part["total"]) for part in kept), ZERO)
+    whole_account = account | {"parts": kept, "totals": {"net": to_wire(whole)}}
+    account = lessened(whole_account, GIVEN_BY_NOTE, -whole - to)
     # Without tax until the draft is added up again.
     line.amount = line.total = -to
     line.taxes_inclusive_total = line.taxes_exclusive_total = line.taxes_total = ZERO

@@ -16,6 +16,7 @@ from core.money import ZERO, allocate, round_share
 from core.periods import Period, fraction
 from invoicing.engine.fees import coupon_on, fixed_part, left_of, rate_fee
 from invoicing.engine.state import Billed, BilledLine
+from invoicing.rating import RatedLine
 from subscriptions.schedule import Component, ItemFacts, RevisionFacts, SubscriptionFacts
 from subscriptions.schedule.facts import Span
 from subscriptions.schedule.obligations import active_spans, coupon_at
@@ -23,7 +24,11 @@ from subscriptions.schedule.obligations import active_spans, coupon_at
 
 @dataclass(frozen=True, slots=True)
 class UnusedPart:
-    """What comes back of one billed line: `amount` (positive, net) for `[start, end)`; `share` of what it charged."""
+    """What comes back of one billed line: `amount` (positive, net) for `[start, end)`; `share` of what it charged.
+
+    `same_time` is the charge for the same time that the amount comes from, of all lines of the window; None where it
+    comes from the share.
+    """
 
     subscription: SubscriptionFacts
     item: ItemFacts
@@ -33,6 +38,7 @@ class UnusedPart:
     end: datetime
     share: tuple[int, int]
     amount: Decimal
+    same_time: RatedLine | None = None
 
     @property
     def name(self) -> str:
@@ -119,15 +125,24 @@ def _cut(
     billed_by = (known for known in revisions if known.id == window.revision_id)
     revision = next(billed_by, revisions[0])
     shares = [unused_share(line.components, at, window.end) for line in window.lines]
+    amounts, same_time = _amounts(sub, item, revision, window, at, shares)
     unused = []
-    for line, share, amount in zip(
-        window.lines, shares, _amounts(sub, item, revision, window, at, shares), strict=True
-    ):
+    for line, share, amount in zip(window.lines, shares, amounts, strict=True):
         if amount > 0:
             start = max(at, min(part.start for part in line.components))
-            parts = (share.numerator, share.denominator)
-            unused.append(UnusedPart(sub, item, revision, line, start, window.end, parts, amount))
+            parts = _as_time(line, start, window.end, share)
+            unused.append(UnusedPart(sub, item, revision, line, start, window.end, parts, amount, same_time))
     return Cut(sub, window, at, due_at, tuple(unused))
+
+
+def _as_time(line: BilledLine, start: datetime, end: datetime, share: Fraction) -> tuple[int, int]:
+    """The share as time of the line's own time, where it is that, so that a reader can check it against the clock."""
+    charged = Period(min(part.start for part in line.components), min(max(p.end for p in line.components), end))
+    if not charged.is_empty and start <= end:
+        timed = fraction(Period(start, end), charged)
+        if Fraction(*timed) == share:
+            return timed
+    return share.as_integer_ratio()
 
 
 def _amounts(
@@ -137,8 +152,9 @@ def _amounts(
     window: Billed,
     at: datetime,
     shares: Sequence[Fraction],
-) -> list[Decimal]:
-    """What comes back of each line: together what a charge for the same time comes to, at most what is left on them.
+) -> tuple[list[Decimal], RatedLine | None]:
+    """What comes back of each line: together what a charge for the same time comes to, at most what is left on them;
+    and that charge.
 
     In proportion to time, where there is no such charge: nothing was used, something has come back before, or the
     lines were billed by other terms than the item has now.
@@ -149,11 +165,11 @@ def _amounts(
         for line, share in zip(lines, shares, strict=True)
     ]
     if at <= window.start or any(line.net != line.net_left for line in lines):
-        return by_time
+        return by_time, None
     charge = _charge_for_the_rest(sub, item, revision, window, at)
     if charge is None:
-        return by_time
-    left = min(charge, sum((line.net_left for line in lines), ZERO))
+        return by_time, None
+    left = min(charge.net, sum((line.net_left for line in lines), ZERO))
     wanted = allocate(left, by_time, sub.currency) if any(by_time) else [ZERO] * len(lines)
     amounts = []
     for line, amount in zip(lines, wanted, strict=True):
@@ -164,13 +180,13 @@ def _amounts(
         more = min(left, max(line.net_left - amounts[index], ZERO))
         amounts[index] += more
         left -= more
-    return amounts
+    return amounts, charge
 
 
 def _charge_for_the_rest(
     sub: SubscriptionFacts, item: ItemFacts, revision: RevisionFacts, window: Billed, at: datetime
-) -> Decimal | None:
-    """What the same terms charge for the quantities from `at` to the window's end, net, where these are the terms that
+) -> RatedLine | None:
+    """What the same terms charge for the quantities from `at` to the window's end, where these are the terms that
     its lines were billed by: they come to the same net once more. None otherwise."""
     parts = [part for line in window.lines for part in line.components]
     timed = next((part for part in parts if part.numerator), None)
@@ -179,7 +195,12 @@ def _charge_for_the_rest(
     per_microsecond = Fraction(timed.numerator, timed.denominator) / Period(timed.start, timed.end).microseconds
 
     def share(start: datetime, end: datetime) -> tuple[int, int]:
-        return (per_microsecond * Period(start, end).microseconds).as_integer_ratio()
+        length = Period(start, end).microseconds
+        exact = per_microsecond * length
+        # Of the whole that the lines were a share of, in seconds or in microseconds: a reader checks it by the clock.
+        whole = timed.denominator
+        pairs = ((length // 1_000_000, whole), (length, whole), (length, whole * 1_000_000))
+        return next((pair for pair in pairs if Fraction(*pair) == exact), exact.as_integer_ratio())
 
     # The coupon as on a window that goes on: where the subscription ends does not change what of it was unused.
     endless = replace(sub, end=None)
@@ -201,7 +222,7 @@ def _charge_for_the_rest(
     facts = coupon_at(item, window.start)
     if coupon is not None and facts is not None and facts.amount is not None:
         coupon = coupon._replace(remaining=fixed_part(facts, facts.amount, endless, revision, at, window.end))
-    return rate_fee(sub, revision, rest, coupon).net
+    return rate_fee(sub, revision, rest, coupon)
 
 
 def unused_share(components: Sequence[Component], at: datetime, end: datetime) -> Fraction:

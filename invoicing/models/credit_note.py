@@ -53,7 +53,10 @@ class CreditNote(Record):
 
 
 class CreditNoteLine(models.Model):
-    """How much of one invoice line is taken back: `amount` net, `total` with the original line's tax."""
+    """How much of one invoice line is taken back: `amount` net, `total` with the original line's tax.
+
+    `explain` holds everything that the amount can be recomputed from; notes from before it was kept have none.
+    """
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
     credit_note = models.ForeignKey(CreditNote, on_delete=models.PROTECT, related_name="lines")
@@ -66,6 +69,7 @@ class CreditNoteLine(models.Model):
     amount = zero_amount()
     taxes_total = zero_amount()
     total = zero_amount()
+    explain = models.JSONField(null=True, blank=True)
 
     class Meta:
         ordering = ["credit_note", "position"]

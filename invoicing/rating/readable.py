@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from core.money import to_wire, trimmed
-from invoicing.rating.reading import is_limited, minimum_due, shown_share, started_packages, time_share
+from invoicing.rating.reading import is_limited, minimum_due, share_text, shown_share, started_packages
 from invoicing.rating.values import COUPON_REASON, MAXIMUM_REASON, PERCENTAGE_REASON
 
 
@@ -14,7 +14,12 @@ def readable(account: Mapping[str, Any]) -> list[str]:
     lines = _basis(account.get("basis", {}))
     lines += _quantity(account)
     lines += _coupon(account.get("coupon"))
-    lines += [_part(part, account) for part in account["parts"]]
+    window = account.get("basis", {}).get("window")
+    lines += [_part(part, window) for part in account["parts"]]
+    if "sameTime" in account:
+        lines.insert(
+            len(lines) - len(account["parts"]) + 1, f"A charge for the same time comes to {same_time(account)}"
+        )
     if not account["parts"]:
         lines.append("Nothing to charge.")
     lines += _commitments(account)
@@ -30,6 +35,13 @@ def readable(account: Mapping[str, Any]) -> list[str]:
         sums.append(f"+ {totals['chargesTotal']} commitments")
     lines.append(f"Net: {net}" if len(sums) == 1 else f"Net: {' '.join(sums)} = {net}")
     return lines
+
+
+def same_time(account: Mapping[str, Any]) -> str:
+    """What a charge for the time that a credit gives back comes to, and how; expects an account that holds one."""
+    charge, unused = account["sameTime"], account["parts"][0]
+    steps = [*_coupon(charge.get("coupon")), *(_part(part, unused) for part in charge["parts"])]
+    return f"{charge['totals']['net']} ({'; '.join(steps) or 'nothing to charge'})"
 
 
 def _basis(basis: Mapping[str, Any]) -> list[str]:
@@ -98,21 +110,16 @@ def _coupon(coupon: Mapping[str, str] | None) -> list[str]:
     return [f"Coupon {coupon['code']}: up to {coupon['remaining']} off"]
 
 
-def _part(part: Mapping[str, Any], account: Mapping[str, Any]) -> str:
+def _part(part: Mapping[str, Any], window: Mapping[str, str] | None) -> str:
+    """One part; its time, where that is not the `window` that was named already."""
     product = f"{part['quantity']} × {part['unitAmount']}"
     if "fraction" in part:
-        product += f" × {shown_share(time_share(*part['fraction']))}"
-    window = f" ({_span(part)})" if "from" in part and _is_within(part, account) else ""
-    text = f"{part['name']}{window}: {product} = {part['amount']}"
+        product += f" × {shown_share(part)}"
+    named = "from" not in part or (window is not None and (part["from"], part["to"]) == (window["from"], window["to"]))
+    text = f"{part['name']}{'' if named else f' ({_span(part)})'}: {product} = {part['amount']}"
     for discount in part.get("discounts", ()):
         text += f", − {discount['amount']} ({_reason(discount)})"
     return text + (f" = {part['total']}" if part.get("discounts") else "")
-
-
-def _is_within(part: Mapping[str, Any], account: Mapping[str, Any]) -> bool:
-    """Whether the part's time is not that of its line, which was named already."""
-    window = account.get("basis", {}).get("window")
-    return window is None or (part["from"], part["to"]) != (window["from"], window["to"])
 
 
 def _commitments(account: Mapping[str, Any]) -> list[str]:
@@ -125,7 +132,7 @@ def _commitments(account: Mapping[str, Any]) -> list[str]:
     if minimum is not None:
         due = to_wire(minimum.due)
         if minimum.share is not None:
-            due = f"{to_wire(minimum.minimum)} × {shown_share(minimum.share)} = {to_wire(minimum.prorated)}"
+            due = f"{to_wire(minimum.minimum)} × {share_text(minimum.share)} = {to_wire(minimum.prorated)}"
         if minimum.prorated != minimum.due:
             due += f", at most the maximum spend of {account['price']['maximumAmount']}"
         lines.append(f"Minimum spend of the period: {due}{billed}")

@@ -4,6 +4,7 @@ Both ways to read an account, the sentences of `readable` and the admin's table,
 """
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -78,9 +79,29 @@ def is_limited(account: Mapping[str, Any]) -> bool:
     )
 
 
-def shown_share(share: TimeShare) -> str:
-    """A share as arithmetic: 15/30 days."""
+def share_of(part: Mapping[str, Any]) -> TimeShare | None:
+    """The share of a part's account as time; None where it is none, but a proportion of what was charged."""
+    numerator, denominator = part["fraction"]
+    if part["kind"] == "unused" and numerator not in _lengths(part):
+        return None
+    return time_share(numerator, denominator)
+
+
+def shown_share(part: Mapping[str, Any]) -> str:
+    """The share of a part's account as arithmetic: 15/30 days."""
+    share = share_of(part)
+    return "{}/{}".format(*part["fraction"]) if share is None else share_text(share)
+
+
+def share_text(share: TimeShare) -> str:
+    """A share of time as arithmetic: 15/30 days."""
     return f"{trimmed(share.part)}/{trimmed(share.whole)} {share.unit}"
+
+
+def _lengths(part: Mapping[str, Any]) -> tuple[int, int]:
+    """How long an unused part is, in seconds and in microseconds, either of which a share of time is counted in."""
+    length = datetime.fromisoformat(part["to"]) - datetime.fromisoformat(part["from"])
+    return length // timedelta(seconds=1), length // timedelta(microseconds=1)
 
 
 def _started(quantity: Decimal, size: Decimal) -> Decimal:

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from core import clock
 from entitlements.services.ingest_events import ingest_events
 from invoicing.admin.line_account import share_words
-from invoicing.models import Invoice, InvoiceLine
+from invoicing.models import CreditNote, Invoice, InvoiceLine
 from invoicing.services.use_coupon import use_coupon
 from subscriptions.models import Coupon, SubscriptionItem
 from subscriptions.services.change_quantity import change_quantity
@@ -203,11 +203,21 @@ def test_a_credit_shows_its_share_and_links_the_line_that_it_gives_back_from(cle
     assert opens == "Why this amount? Unused part: Basic fee"
     assert facts["Service period"] == "16 Apr 2026 00:00 UTC to 1 May 2026 00:00 UTC"
     assert facts["Gives back from"] == "Basic fee on INV-000001"
+    assert facts["A charge for the same time"] == "15.00 (Flat fee: 1 × 30.00 × 15/30 days = 15.00)"
     assert credited == [
-        ["Unused part: Basic fee", "-1", "30.00", "1/2", "-15.00"],
+        ["Unused part: Basic fee", "-1", "30.00", "15 of 30 days", "-15.00"],
         ["Total", "-15.00 EUR"],
     ]
     assert page_url(numbered("INV-000001")) in clerk.read(page_url(numbered("INV-000002")))
+
+
+def test_a_line_of_a_credit_note_says_how_its_amount_came_about(clerk):
+    change(subscribe(flat_plan("pro", "90.00")), flat_plan("basic", "30.00"))
+    page = text(clerk.read(page_url(CreditNote.objects.get())))
+    assert "Why this amount? Unused part: Pro fee" in page
+    assert "1 × 90.00 × 15/30 days = 45.00" in page
+    assert "Given back by a line of an invoice: 1 × -15.00 = -15.00" in page
+    assert "Net: 30.00 EUR" in page
 
 
 def test_a_line_without_an_account_shows_its_stored_parts_and_says_so(clerk):

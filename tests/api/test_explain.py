@@ -256,9 +256,13 @@ def test_a_price_without_figures_of_its_own_is_not_simulated(api, customer):
 
 def test_a_credit_says_which_share_came_back():
     unused = {"kind": "unused", "name": "Unused part: Seats", "quantity": "-1", "unitAmount": "30.00"}
-    part = unused | {"fraction": [1296000, 2592000], "amount": "-15.00", "total": "-15.00"}
+    time = {"from": "2026-04-16T00:00:00+00:00", "to": "2026-05-01T00:00:00+00:00"}
+    part = unused | time | {"fraction": [1296000, 2592000], "amount": "-15.00", "total": "-15.00"}
     account = {"version": 1, "kind": "credit", "currency": "EUR", "parts": [part], "totals": {"net": "-15.00"}}
-    assert readable(account) == ["Unused part: Seats: -1 × 30.00 × 15/30 days = -15.00", "Net: -15.00 EUR"]
+    assert readable(account) == [
+        "Unused part: Seats (2026-04-16 00:00 UTC to 2026-05-01 00:00 UTC): -1 × 30.00 × 15/30 days = -15.00",
+        "Net: -15.00 EUR",
+    ]
 
 
 def test_a_line_that_is_not_there_is_404(api, customer):

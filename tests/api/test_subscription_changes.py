@@ -271,6 +271,8 @@ def test_balance_ledger_and_credit_notes_are_read(api):
     assert (note["number"], note["movedToBalance"], note["reducedDue"]) == ("CN-000001", "35.70", "0.00")
     assert note["totals"] == {"amount": "30.00", "taxesTotal": "5.70", "total": "35.70"}
     assert [(line["name"], line["amount"]) for line in note["lines"]] == [("Unused part: Pro fee", "30.00")]
+    assert note["lines"][0]["explain"]["totals"] == {"net": "30.00"}
+    assert note["lines"][0]["readable"][-1] == "Net: 30.00 EUR"
     assert data(api.get(f"/credit-notes/{note['id']}")) == note
     assert note["id"] == ledger[1]["creditNoteId"]
 

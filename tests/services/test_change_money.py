@@ -221,7 +221,9 @@ def test_a_discounted_fee_changed_there_and_back_in_one_second_costs_nothing():
     assert [gross for _, _, gross, _, _ in notes()] == ["31.55"]
     credit = InvoiceLine.objects.get(name="Unused part: Basic fee")
     assert readable(credit.explain) == [
-        "Unused part: Basic fee: -1 × 26.91 × 1/2 = -13.46",
+        "Unused part: Basic fee (2026-04-16 00:00 UTC to 2026-05-01 00:00 UTC): -1 × 26.91 × 15/30 days = -13.46",
+        "A charge for the same time comes to 13.45 (Flat fee: 1 × 29.90 × 15/30 days = 14.95, "
+        "− 1.50 (10 % discount) = 13.45)",
         "Difference to a charge for the same time: 1 × 0.01 = 0.01",
         "Net: -13.45 EUR",
     ]
