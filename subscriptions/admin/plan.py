@@ -2,23 +2,30 @@
 
 from typing import Any
 
-from django.contrib import admin
-from django.db.models import Count, Prefetch, Q, QuerySet
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Model, Prefetch, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core import clock
 from core.admin.base import ReadOnlyAdmin
-from core.admin.display import badge, moment, number
+from core.admin.display import admin_url, badge, moment, number
 from core.admin.filters import ChoiceFilter
-from core.admin.verbs import Answers, OptionalReasonForm, Verb
+from core.admin.refusals import explain
+from core.admin.verbs import Button, buttons_of
 from core.admin.words import rhythm_words
+from core.audit.reasons import because
+from core.errors import BillingError
+from subscriptions.admin.plan_forms import NewPlanForm
+from subscriptions.admin.plan_verbs import OF_A_PART, PLAN_VERBS
 from subscriptions.choices import PlanStatus
 from subscriptions.models import Plan, PlanPhase, RateCard, Subscription
+from subscriptions.plan_terms import PhaseTerms, PlanTerms
 from subscriptions.price_words import discount_words, price_words, tier_words
-from subscriptions.services.delete_plan import delete_plan
-from subscriptions.services.publish_plan import archive_plan, publish_plan
+from subscriptions.services.create_plan import create_plan
 
 PLAN_TONES = {
     PlanStatus.DRAFT: "grey",
@@ -27,64 +34,6 @@ PLAN_TONES = {
     PlanStatus.ARCHIVED: "grey",
 }
 LATEST_SUBSCRIPTIONS = 10
-
-
-class OnDraft(Verb[Plan]):
-    def shows(self, plan: Plan) -> bool:
-        return plan.effective_from is None
-
-
-class Publish(OnDraft):
-    slug = "publish"
-    label = "Publish"
-    permission = "subscriptions.change_plan"
-    tone = "primary"
-    form = OptionalReasonForm
-
-    def asks(self, plan: Plan) -> str:
-        return f"Is {plan} to go on sale now?"
-
-    def consequences(self, plan: Plan) -> list[str]:
-        return [
-            "The version that is on sale now is archived; subscriptions to it go on.",
-            "A published version can't be changed any more.",
-        ]
-
-    def perform(self, request: HttpRequest, plan: Plan, answers: Answers) -> str:
-        return f"{publish_plan(plan=plan)} is on sale."
-
-
-class Archive(Verb[Plan]):
-    slug = "archive"
-    label = "Take off sale"
-    permission = "subscriptions.change_plan"
-    tone = "danger"
-
-    def asks(self, plan: Plan) -> str:
-        return f"Is {plan} to be taken off sale?"
-
-    def consequences(self, plan: Plan) -> list[str]:
-        return ["Subscriptions to it go on. It can't be published again: make its next version."]
-
-    def shows(self, plan: Plan) -> bool:
-        return plan.status_at(clock.now()) in (PlanStatus.ACTIVE, PlanStatus.SCHEDULED)
-
-    def perform(self, request: HttpRequest, plan: Plan, answers: Answers) -> str:
-        return f"{archive_plan(plan=plan)} is off sale. Subscriptions to it go on."
-
-
-class Delete(OnDraft):
-    slug = "delete"
-    label = "Delete draft"
-    permission = "subscriptions.delete_plan"
-    tone = "danger"
-
-    def asks(self, plan: Plan) -> str:
-        return f"Is the draft {plan} to be deleted?"
-
-    def perform(self, request: HttpRequest, plan: Plan, answers: Answers) -> str:
-        delete_plan(plan=plan)
-        return f"The draft {plan} is deleted."
 
 
 class PlanState(ChoiceFilter):
@@ -112,10 +61,42 @@ class PlanAdmin(ReadOnlyAdmin):
     search_prefix = ("key", "name")
     search_within = ("name", "key")
     page_template = "backoffice/plan.html"
-    verbs = (Publish(), Archive(), Delete())
+    verbs = PLAN_VERBS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Plan]:
         return super().get_queryset(request).annotate(cards=Count("phases__rate_cards"))
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return request.user.has_perm("subscriptions.add_plan")
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """A new plan starts as a draft with one phase, to be filled with rate cards on its page."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = NewPlanForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                with because(form.cleaned_data["reason"]):
+                    plan = _drafted(form.cleaned_data)
+            except BillingError as error:
+                form.add_error(None, explain(error))
+            else:
+                messages.success(request, f"{plan} is drafted. Add its rate cards, then publish it.")
+                return HttpResponseRedirect(admin_url(plan))
+        context = {
+            "title": "Add plan",
+            "verb": {"label": "Draft plan"},
+            "question": "What is the new plan called, and what holds for it as a whole?",
+            "form": form,
+            "back": reverse("admin:subscriptions_plan_changelist"),
+        }
+        return self._page(request, "admin/confirm_verb.html", context)
+
+    def buttons(self, request: HttpRequest, obj: Model) -> list[Button]:
+        """Those of the whole plan; the others stand at its phases and rate cards."""
+        return buttons_of(request, obj, [verb for verb in self.verbs if verb.slug not in OF_A_PART])
 
     @display(description="Version", ordering="version")
     def version_number(self, plan: Plan) -> SafeString:
@@ -152,8 +133,10 @@ class PlanAdmin(ReadOnlyAdmin):
         subscriptions = Subscription.objects.filter(plan=obj)
         versions = Plan.objects.filter(key=obj.key, deleted_at__isnull=True).order_by("-version")
         now = clock.now()
+        may_write = PLAN_VERBS[0].allowed(request) and obj.effective_from is None and obj.deleted_at is None
         return {
             "plan": obj,
+            "may_write": may_write,
             "state": self.state(obj),
             "phases": phases,
             "versions": [
@@ -164,3 +147,14 @@ class PlanAdmin(ReadOnlyAdmin):
             "subscriptions": subscriptions.select_related("customer").order_by("-active_from")[:LATEST_SUBSCRIPTIONS],
             "timeline": self.timeline(obj),
         }
+
+
+def _drafted(answers: dict[str, Any]) -> Plan:
+    terms = PlanTerms(
+        name=answers["name"],
+        currency=answers["currency"],
+        billing_cadence=answers["billing_cadence"],
+        pro_rating_enabled=answers["pro_rating_enabled"],
+        phases=(PhaseTerms(key="standard", name=answers["phase_name"]),),
+    )
+    return create_plan(key=answers["key"], terms=terms, description=answers["description"] or None)

@@ -33,6 +33,34 @@ document.addEventListener("change", (event) => {
   boxes.forEach((box) => (box.checked = event.target.checked));
 });
 
+// A field that belongs to one answer of another field ("model flat unit") is shown, and sent, with that answer only.
+const showFields = (form) => {
+  form.querySelectorAll("[data-shown-for]").forEach((part) => {
+    const [name, ...values] = part.dataset.shownFor.split(" ");
+    const value = form.elements[name]?.value ?? "";
+    part.hidden = !(values.length ? values.includes(value) : value === "");
+    part.querySelectorAll("input, select, textarea").forEach((input) => (input.disabled = part.hidden));
+  });
+};
+document.addEventListener("change", (event) => {
+  if (event.target.form) showFields(event.target.form);
+});
+document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("form").forEach(showFields));
+
+// One more row to type into, numbered on from the last.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-add-row]");
+  if (!button) return;
+  const last = button.parentElement.querySelector("[data-rows] tbody tr:last-child");
+  const row = last.cloneNode(true);
+  row.querySelectorAll("input").forEach((input) => {
+    input.value = "";
+    ["name", "id"].forEach((part) => (input[part] = input[part].replace(/_(\d+)_/, (_, number) => `_${+number + 1}_`)));
+  });
+  last.after(row);
+  row.querySelector("input").focus();
+});
+
 // What a money action would change is worked out anew as its form is filled in. Only the latest answer is shown.
 let effectsTimer;
 let effectsAsked = 0;
