@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, When
 
 from core.ids import from_text
 from customers.models import Customer
 from customers.selectors import customers_on
-from invoicing.models import ProfileMigration
+from invoicing.choices import InvoiceStatus
+from invoicing.models import Invoice, MigrationItem, ProfileMigration
 
 
 def customers_matching(customers: QuerySet[Customer], criteria: Mapping[str, Any]) -> QuerySet[Customer]:
@@ -37,3 +38,24 @@ def cohort_of(migration: ProfileMigration) -> QuerySet[Customer]:
 def unpinned_customers() -> QuerySet[Customer]:
     """Who follows the default profile, whichever that is."""
     return Customer.objects.filter(deleted_at=None, billing_override__billing_profile__isnull=True)
+
+
+def with_way_back(items: QuerySet[MigrationItem]) -> QuerySet[MigrationItem]:
+    """Adds what decides whether a moved customer can be taken back (billing rules 5): `billed_since`, their next
+    invoice under the target, and its number (`billed_since_as`, none for a draft); and `is_still_there`, whether they
+    still are pinned to the target."""
+    since = (
+        Invoice.objects.filter(
+            customer=OuterRef("customer"),
+            profile=OuterRef("migration__to_profile"),
+            created_at__gte=OuterRef("moved_at"),
+        )
+        .exclude(status__in=[InvoiceStatus.GATHERING, InvoiceStatus.DELETED])
+        .order_by("created_at")
+    )
+    there = Q(customer__billing_override__billing_profile=F("migration__to_profile"))
+    return items.annotate(
+        billed_since=Subquery(since.values("pk")[:1]),
+        billed_since_as=Subquery(since.values("number")[:1]),
+        is_still_there=Case(When(there, then=True), default=False),
+    )

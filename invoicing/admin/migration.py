@@ -22,13 +22,14 @@ from core.admin.filters import ChoiceFilter
 from core.admin.paginator import CappedPaginator
 from core.admin.progress import progress_bar
 from core.admin.verbs import buttons_of
+from invoicing.admin.causes import VERDICT_TONES
 from invoicing.admin.migration_draft import DraftsMigrations
 from invoicing.admin.migration_guide import criteria_words, guide, is_live
 from invoicing.admin.migration_impact import impact_totals, shown_impacts
-from invoicing.admin.migration_item import OUTCOME_TONES, VERDICT_TONES, dress
+from invoicing.admin.migration_item import OUTCOME_TONES, dress
 from invoicing.admin.migration_verbs import MIGRATION_VERBS, Cancel, Pause, progress, steps
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
-from invoicing.migration_cohort import unpinned_customers
+from invoicing.migration_cohort import unpinned_customers, with_way_back
 from invoicing.migration_progress import causes_in, progress_of
 from invoicing.models import MigrationItem, ProfileMigration
 from invoicing.moves import CauseCode
@@ -121,7 +122,9 @@ class ProfileMigrationAdmin(DraftsMigrations):
         return moment(migration.created_at)
 
     def page_context(self, request: HttpRequest, obj: ProfileMigration) -> dict[str, Any]:
-        page = CappedPaginator(self.filtered(request, obj).select_related("customer", "pinned_before"), PER_PAGE)
+        page = CappedPaginator(
+            with_way_back(self.filtered(request, obj)).select_related("customer", "pinned_before"), PER_PAGE
+        )
         rows = page.get_page(request.GET.get("p"))
         for row in rows.object_list:
             dress(request, row, obj)

@@ -1,12 +1,10 @@
 """One customer of a profile migration in the admin: what was found, what came of the move, and what can be done."""
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
@@ -14,12 +12,12 @@ from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, link, moment
 from core.admin.verbs import buttons_of
 from core.audit.models import AuditEntry
-from core.ids import from_text
+from invoicing.admin.causes import VERDICT_TONES, causes_shown
 from invoicing.admin.migration_impact import shown_impact
-from invoicing.admin.migration_verbs import ITEM_VERBS
+from invoicing.admin.migration_item_verbs import ITEM_VERBS, why_no_way_back
 from invoicing.choices import MoveOutcome, MoveVerdict
+from invoicing.migration_cohort import with_way_back
 from invoicing.models import MigrationItem, ProfileMigration
-from invoicing.moves import CauseCode
 
 OUTCOME_TONES = {
     MoveOutcome.PENDING: "grey",
@@ -30,49 +28,19 @@ OUTCOME_TONES = {
     MoveOutcome.TAKEN_BACK: "amber",
     MoveOutcome.CANCELLED: "grey",
 }
-VERDICT_TONES = {
-    MoveVerdict.UNCHECKED: "grey",
-    MoveVerdict.READY: "green",
-    MoveVerdict.WARNING: "amber",
-    MoveVerdict.BLOCKED: "red",
-}
-_PAGES = {
-    "invoice": "admin:invoicing_invoice_change",
-    "customer": "admin:customers_customer_change",
-    "subscription": "admin:subscriptions_subscription_change",
-}
-_LABELS = {code.value: str(code.label) for code in CauseCode}
 _TIMELINE = 20
+# Their next invoice is no question of this move any more.
+_OVER = (MoveOutcome.TAKEN_BACK, MoveOutcome.CANCELLED)
 
 
 def dress(request: HttpRequest, row: Any, migration: ProfileMigration) -> None:
-    """Give a row of the outcome grid its badges, its causes with their links, and its buttons. No query."""
+    """Give a row of the outcome grid, of `with_way_back`, its badges, its causes and its buttons. No query."""
     row.migration = migration
     row.outcome_badge = badge(row.get_outcome_display(), OUTCOME_TONES[MoveOutcome(row.outcome)])
     row.verdict_badge = badge(row.get_verdict_display(), VERDICT_TONES[MoveVerdict(row.verdict)])
     row.found = causes_shown(row.causes)
+    row.kept_by = why_no_way_back(row) if row.outcome == MoveOutcome.MOVED else ""
     row.buttons = [button for button in buttons_of(request, row, ITEM_VERBS) if not button.why_not]
-
-
-def causes_shown(causes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Causes, as an item keeps them, as pages show them: label, severity, message, and links to their rows."""
-    return [
-        {
-            "label": _LABELS.get(cause["code"], cause["code"].replace("_", " ").capitalize()),
-            "severity": cause["severity"],
-            "message": cause["message"],
-            "links": [(url, known["label"]) for known in cause["links"] if (url := _url(known["kind"], known["id"]))],
-        }
-        for cause in causes
-    ]
-
-
-def _url(kind: str, text: str) -> str:
-    identity = from_text(text)
-    try:
-        return reverse(_PAGES[kind], args=[identity]) if identity else ""
-    except (KeyError, NoReverseMatch):
-        return ""
 
 
 @admin.register(MigrationItem)
@@ -91,7 +59,7 @@ class MigrationItemAdmin(ReadOnlyAdmin):
         related = ("customer", "pinned_before", "migration__from_profile", "migration__to_profile")
         suppliers = ("migration__from_profile__supplier", "migration__to_profile__supplier")
         apps = ("migration__from_profile__app", "migration__to_profile__app")
-        return super().get_queryset(request).select_related(*related, *suppliers, *apps)
+        return with_way_back(super().get_queryset(request)).select_related(*related, *suppliers, *apps)
 
     @display(description="Customer")
     def who(self, item: MigrationItem) -> str:
@@ -119,6 +87,6 @@ class MigrationItemAdmin(ReadOnlyAdmin):
             "item": obj,
             "migration": obj.migration,
             "title": f"{obj.customer} in a profile migration",
-            "impacts": shown_impact(obj) if obj.outcome != MoveOutcome.TAKEN_BACK else [],
+            "impacts": shown_impact(obj) if obj.outcome not in _OVER else None,
             "timeline": list(AuditEntry.objects.filter(customer_id=obj.customer_id)[:_TIMELINE]),
         }

@@ -1,4 +1,4 @@
-"""What staff can do to a profile migration, one permission a verb, and to one customer of it."""
+"""What staff can do to a profile migration, one permission a verb."""
 
 from django import forms
 from django.conf import settings
@@ -6,27 +6,25 @@ from django.db import transaction
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from core.admin.verbs import Answers, OptionalReasonForm, ReasonForm, Verb
+from core.admin.verbs import Answers, OptionalReasonForm, Verb
 from core.admin.words import counted
 from core.audit.actors import current_actor
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
 from invoicing.migration_progress import MigrationProgress, Step, progress_of, steps_of
-from invoicing.models import MigrationItem, ProfileMigration
+from invoicing.models import ProfileMigration
 from invoicing.services.approve_migration import approve_migration
 from invoicing.services.check_migration import check_migration, checked_at_once
 from invoicing.services.make_default_profile import customers_kept_on_old_app, make_default_profile
 from invoicing.services.pause_migration import cancel_migration, pause_migration
 from invoicing.services.pin_unpinned import AT_ONCE, start_pinning
-from invoicing.services.retry_move import retry_failed, retry_move
+from invoicing.services.retry_move import retry_failed
 from invoicing.services.run_migration import run_migration
-from invoicing.services.take_back import take_back
 from invoicing.services.work_migration_shard import pinned_at_once, work_off_migration
 from invoicing.tasks import work_migrations
 
 STATUS = MigrationStatus
 _LISTED_FOR_GOOD = "Its customers are listed for good: they are not checked again."
-_RETRIED = (MoveOutcome.FAILED, MoveOutcome.BLOCKED)
-_RETRYING = (STATUS.APPROVED, STATUS.RUNNING, STATUS.PAUSED, STATUS.DONE)
+RETRYING = (STATUS.APPROVED, STATUS.RUNNING, STATUS.PAUSED, STATUS.DONE)
 
 
 def progress(migration: ProfileMigration) -> MigrationProgress:
@@ -248,7 +246,7 @@ class RetryFailed(Verb[ProfileMigration]):
     def why_not(self, request: HttpRequest, migration: ProfileMigration) -> str:
         if not progress(migration).outcomes.get(MoveOutcome.FAILED):
             return "Nobody failed."
-        return "" if migration.status in _RETRYING else f"It is {migration.get_status_display().lower()}."
+        return "" if migration.status in RETRYING else f"It is {migration.get_status_display().lower()}."
 
     def perform(self, request: HttpRequest, migration: ProfileMigration, answers: Answers) -> str:
         count = retry_failed(migration=migration)
@@ -333,58 +331,3 @@ MIGRATION_VERBS = (
     RetryFailed(),
     Cancel(),
 )
-
-
-class Retry(Verb[MigrationItem]):
-    slug = "retry"
-    label = "Try again"
-    permission = "invoicing.retry_profilemigration"
-    form = OptionalReasonForm
-    bulk = True
-
-    def asks(self, item: MigrationItem) -> str:
-        return f"Look at {item.customer} again, and move them if nothing is in the way any more?"
-
-    def shows(self, item: MigrationItem) -> bool:
-        return item.outcome != MoveOutcome.MOVED
-
-    def why_not(self, request: HttpRequest, item: MigrationItem) -> str:
-        if item.migration.status not in _RETRYING:
-            return f"The migration is {item.migration.get_status_display().lower()}."
-        stranded = item.outcome == MoveOutcome.WAITING and item.migration.status != STATUS.RUNNING
-        return "" if item.outcome in _RETRIED or stranded else f"It is {item.get_outcome_display().lower()}."
-
-    def perform(self, request: HttpRequest, item: MigrationItem, answers: Answers) -> str:
-        tried = retry_move(migration=item.migration, customer=item.customer)
-        if tried.outcome == MoveOutcome.MOVED:
-            return f"{item.customer} was moved to “{item.migration.to_profile}”."
-        why = " ".join(cause["message"] for cause in tried.causes if cause["severity"] == MoveVerdict.BLOCKED)
-        return f"{item.customer} still can't move. {why}".strip()
-
-
-class TakeBack(Verb[MigrationItem]):
-    slug = "take-back"
-    label = "Take back"
-    permission = "invoicing.take_back_profilemigration"
-    tone = "danger"
-    form = ReasonForm
-    bulk = True
-
-    def asks(self, item: MigrationItem) -> str:
-        return f"Take {item.customer} back to “{item.pinned_before or item.migration.from_profile}”?"
-
-    def consequences(self, item: MigrationItem) -> list[str]:
-        return ["It is refused once their next invoice exists, be it a draft."]
-
-    def shows(self, item: MigrationItem) -> bool:
-        return item.outcome == MoveOutcome.MOVED
-
-    def why_not(self, request: HttpRequest, item: MigrationItem) -> str:
-        return "" if item.outcome == MoveOutcome.MOVED else "The customer was not moved."
-
-    def perform(self, request: HttpRequest, item: MigrationItem, answers: Answers) -> str:
-        take_back(migration=item.migration, customer=item.customer, reason=answers["reason"])
-        return f"{item.customer} is billed by “{item.migration.from_profile}” again."
-
-
-ITEM_VERBS = (Retry(), TakeBack())

@@ -12,11 +12,12 @@ from core.audit.models import AuditEntry
 from core.ids import to_text
 from customers.models import BillingProfile, Customer, CustomerOverride
 from invoicing.admin import migration_verbs
-from invoicing.models import BalanceEntry, MigrationItem, ProfileMigration
+from invoicing.models import BalanceEntry, Invoice, MigrationItem, ProfileMigration
 from invoicing.services import check_migration
+from invoicing.services.run_due import run_due
 from tests.admin.desk import Desk, list_url, page_url, said, verb_url
 from tests.admin.moves import ADD, do, draft, two_profiles, work
-from tests.make import make_customer
+from tests.make import at, make_customer
 from tests.moving import MOVE
 
 pytestmark = pytest.mark.django_db
@@ -210,7 +211,7 @@ def test_who_fails_is_tried_again_with_all_who_failed(clerk, approver, profiles)
     assert work(migration).status == "done"
     page = read(clerk, page_url(migration))
     assert "2 moved, 0 left, 1 failed." in page
-    assert "Customer 0002 was deleted." in page
+    assert ">Customer 0002</a> was deleted." in page
     assert "Try 1 customer again who failed?" in read(clerk, verb_url(migration, "retry-failed"))
     Customer.objects.filter(key="c2").update(deleted_at=None)
     assert said(do(clerk, migration, "retry-failed")) == ["1 customer is tried again."]
@@ -257,7 +258,60 @@ def test_one_is_taken_back_with_a_reason(clerk, approver, profiles):
     assert said(do(clerk, item, "take-back")) == ["Customer 0002 is billed by “Default” again."]
     assert CustomerOverride.objects.get(customer__key="c2").billing_profile is None
     assert AuditEntry.objects.get(verb="customer.taken_back").reason == "Agreed"
-    assert "Taken back" in read(clerk, page_url(item))
+    page = read(clerk, page_url(item))
+    assert "Taken back" in page
+    assert "Next invoice, old and new" not in page
+
+
+def test_taking_back_shows_first_what_it_changes(clerk, approver, profiles):
+    migration = draft(clerk, *profiles)
+    do(approver, migration, "approve")
+    do(clerk, migration, "run")
+    work(migration)
+    item = item_of("Customer 0002")
+    with clock.frozen_at(MOVE):
+        shown = clerk.post(verb_url(item, "take-back"), {"reason": "Asked for it"}).content.decode()
+    due = re.search(r"<td>Due after</td>(.*?)</tr>", shown)
+    assert re.findall(r"<td.*?>(?:<span.*?>)?(.*?)<", due[1]) == ["45 days", "30 days", "default profile"]
+    assert "Next invoice, old and new" in shown
+    assert CustomerOverride.objects.get(customer__key="c2").billing_profile == migration.to_profile
+
+
+def test_who_was_billed_since_is_not_offered_the_way_back_and_it_says_why(clerk, approver, profiles):
+    migration = draft(clerk, *profiles)
+    do(approver, migration, "approve")
+    do(clerk, migration, "run")
+    work(migration)
+    item = item_of("Customer 0002")
+    assert f"{verb_url(item, 'take-back')}" in read(clerk, page_url(migration))
+    with clock.frozen_at(at("2026-04-18")):
+        run_due(as_of=at("2026-04-18"), trigger="schedule")
+    since = Invoice.objects.filter(customer=item.customer, issued_at__isnull=False).latest("issued_at").number
+    page = read(clerk, page_url(migration))
+    assert verb_url(item, "take-back") not in page
+    assert f"Their next invoice exists: {since}." in page
+    assert said(do(clerk, item, "take-back")) == [f"Their next invoice exists: {since}."]
+
+
+def test_who_was_pinned_elsewhere_since_is_not_offered_it_either(clerk, approver, profiles):
+    source, _ = profiles
+    migration = draft(clerk, *profiles)
+    do(approver, migration, "approve")
+    do(clerk, migration, "run")
+    work(migration)
+    CustomerOverride.objects.filter(customer__key="c2").update(billing_profile=source)
+    assert said(do(clerk, item_of("Customer 0002"), "take-back")) == ["Their profile was changed since."]
+
+
+def test_a_cause_names_its_rows_once_as_links(clerk, profiles):
+    source, target = profiles
+    with clock.frozen_at(MOVE):
+        run_due(as_of=MOVE, trigger="schedule")
+    invoice = Invoice.objects.get(customer__key="c1", issued_at__isnull=False)
+    Invoice.objects.filter(pk=invoice.pk).update(status="overdue", paid=0, due=invoice.total)
+    grid = read(clerk, page_url(draft(clerk, source, target))).split('id="customers"')[1]
+    assert grid.count(invoice.number) == 1
+    assert f'{page_url(invoice)}">{invoice.number}</a> is unpaid' in grid
 
 
 def test_the_money_is_shown_old_and_new_with_totals_per_currency(clerk, profiles):

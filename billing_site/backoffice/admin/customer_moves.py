@@ -15,15 +15,13 @@ from core.admin.words import counted
 from core.errors import Forbidden
 from customers.admin.own_settings import OwnSettingsForm, initial_of, workflow_of
 from customers.choices import AppType
-from customers.differences import Difference, differences
-from customers.effective import Terms, default_profile, override_values, profile_values, terms_if, terms_of
+from customers.effective import default_profile, override_values, profile_values, terms_if, terms_of
 from customers.models import BillingApp, BillingProfile, Customer, CustomerAppData, CustomerOverride
 from customers.services.override_fields import override_fields
-from invoicing.admin.migration_impact import shown_move
-from invoicing.admin.migration_item import VERDICT_TONES, causes_shown
-from invoicing.choices import DRAFT_STATUSES, MoveVerdict
-from invoicing.models import Invoice
-from invoicing.moves import Cause, Severity, ask_app, check_moves, severity_of
+from invoicing.admin.causes import VERDICT_TONES, causes_shown
+from invoicing.admin.terms_review import terms_review
+from invoicing.choices import MoveVerdict
+from invoicing.moves import ask_app, check_moves, severity_of
 from invoicing.services.override_billing import (
     causes_of_move,
     pin_billed_customer,
@@ -88,36 +86,6 @@ def override_of(customer: Customer) -> CustomerOverride | None:
     """What the customer has of their own, read once."""
     override: CustomerOverride | None = getattr(customer, "billing_override", None)
     return override
-
-
-def drafts_of(customer: Customer) -> list[Invoice]:
-    """The customer's open drafts, which keep the terms that they were made with."""
-    drafts = Invoice.objects.filter(customer=customer, status__in=DRAFT_STATUSES)
-    return list(drafts.select_related("profile", "customer").order_by("-created_at"))
-
-
-def _review(
-    customer: Customer, before: Terms, after: Terms, causes: Sequence[Cause] = (), *, with_money: bool = True
-) -> Review:
-    """What changes for one customer, what stays behind, and what stands in the way."""
-    parties = [
-        Difference("profile", "Billing profile", str(before.profile), str(after.profile)),
-        Difference("supplier", "Supplier", str(before.profile.supplier), str(after.profile.supplier)),
-        Difference("app", "Billing app", str(before.profile.app), str(after.profile.app)),
-    ]
-    settings = differences(before.settings.values, after.settings.values, origins=after.settings.origins)
-    blocks = [cause for cause in causes if cause.severity == Severity.BLOCKED]
-    moves = before.profile != after.profile
-    context = {
-        "rows": [*parties, *settings],
-        "differing": sum(1 for row in (*parties, *settings) if row.differs),
-        "causes": causes_shown([cause.as_json() for cause in causes]),
-        "drafts": drafts_of(customer),
-        "impacts": shown_move(customer, before.profile, after.profile) if with_money and moves else [],
-        "moves": moves,
-    }
-    why_not = f"{customer} is blocked, and stays on “{before.profile}”." if blocks else ""
-    return Review("backoffice/review_terms.html", context, why_not)
 
 
 def _loaded(profile: BillingProfile) -> BillingProfile:
@@ -194,7 +162,7 @@ class Pin(Verb[Customer]):
         profile, known_as = _loaded(answers["profile"]), answers.get("stripe_customer_id") or None
         causes = causes_of_move(customer=customer, profile=profile, known_as=known_as)
         before = terms_of([customer.pk])[customer.pk]
-        return _review(customer, before, terms_if(override_of(customer), profile), causes)
+        return terms_review(customer, before, terms_if(override_of(customer), profile), causes)
 
     def review_many(self, request: HttpRequest, customers: list[Customer], answers: Answers) -> Review:
         return _review_many(customers, _loaded(answers["profile"]))
@@ -226,7 +194,7 @@ class Unpin(Verb[Customer]):
     def review(self, request: HttpRequest, customer: Customer, answers: Answers) -> Review:
         causes = causes_of_move(customer=customer, profile=None)
         before = terms_of([customer.pk])[customer.pk]
-        return _review(customer, before, terms_if(override_of(customer), None), causes)
+        return terms_review(customer, before, terms_if(override_of(customer), None), causes)
 
     def review_many(self, request: HttpRequest, customers: list[Customer], answers: Answers) -> Review:
         return _review_many(customers, default_profile())
@@ -259,7 +227,7 @@ class OwnSettings(Verb[Customer]):
     def review(self, request: HttpRequest, customer: Customer, answers: Answers) -> Review:
         pinned = _pinned_to(customer)
         after = terms_if(override_of(customer), _loaded(pinned) if pinned else None, own=workflow_of(answers))
-        return _review(customer, terms_of([customer.pk])[customer.pk], after, with_money=False)
+        return terms_review(customer, terms_of([customer.pk])[customer.pk], after, with_money=False)
 
     def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
         workflow = workflow_of(answers)
@@ -285,7 +253,7 @@ class RemoveOverride(Verb[Customer]):
 
     def review(self, request: HttpRequest, customer: Customer, answers: Answers) -> Review:
         causes = causes_of_move(customer=customer, profile=None)
-        return _review(customer, terms_of([customer.pk])[customer.pk], terms_if(None, None), causes)
+        return terms_review(customer, terms_of([customer.pk])[customer.pk], terms_if(None, None), causes)
 
     def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
         remove_override(customer=customer, reason=answers["reason"])

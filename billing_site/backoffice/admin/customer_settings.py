@@ -8,13 +8,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
-from billing_site.backoffice.admin.customer_moves import MOVES, SETTINGS_VERBS, OwnSettings, drafts_of, override_of
+from billing_site.backoffice.admin.customer_moves import MOVES, SETTINGS_VERBS, OwnSettings, override_of
 from core.admin.display import admin_url
 from core.admin.verbs import buttons_of
 from customers.admin.customer import CustomerAdmin
 from customers.effective import override_values, profile_values, terms_of
 from customers.models import Customer, CustomerAppData
 from customers.settings_words import SETTING_LABELS, setting_words
+from invoicing.admin.terms_review import drafts_of
 
 
 class CustomerSettings(CustomerAdmin):
