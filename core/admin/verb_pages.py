@@ -116,7 +116,7 @@ class VerbAdmin(ModelAdmin):
             return None
         confirmed, answered = "confirmed" in request.POST, "answered" in request.POST
         form = (verb.form_many or verb.form)(request.POST if confirmed or answered else None)
-        if confirmed and form.is_valid():
+        if confirmed and form.is_valid() and "again" not in request.POST:
             results = [(obj, *_attempt(verb, request, obj, form.cleaned_data)) for obj in chosen]
             context = {
                 "title": f"{verb.label}: result",
@@ -129,7 +129,7 @@ class VerbAdmin(ModelAdmin):
         refused = [(obj, why) for obj in chosen if (why := verb.why_not(request, obj))]
         refused_ids = {obj.pk for obj, _ in refused}
         review: Review | None = None
-        if answered and verb.has_review_of_many and form.is_valid():
+        if answered and verb.has_review_of_many and form.is_valid() and "again" not in request.POST:
             possible = [obj for obj in chosen if obj.pk not in refused_ids]
             review = _said_at(form, lambda: verb.review_many(request, possible, form.cleaned_data))
         context = {

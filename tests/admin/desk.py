@@ -54,5 +54,6 @@ def list_url(model: type[Model]) -> str:
 
 
 def said(response: Any) -> list[str]:
-    """The messages on the page that a request ended on."""
-    return [str(message) for message in response.context["messages"]]
+    """The messages on the page that a request ended on, and what its form was refused for."""
+    form = response.context.get("form")
+    return [str(message) for message in [*response.context["messages"], *(form.non_field_errors() if form else ())]]
