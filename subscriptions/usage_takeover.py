@@ -6,7 +6,7 @@ from uuid import UUID
 
 from subscriptions.schedule import ItemFacts, RevisionFacts, SubscriptionFacts, service_period_at
 from subscriptions.schedule.facts import EarlierUse
-from subscriptions.schedule.obligations import active_spans
+from subscriptions.schedule.obligations import active_spans, goes_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,14 @@ def takeovers(old: SubscriptionFacts, new: SubscriptionFacts, at: datetime) -> l
         period = service_period_at(new, now.cadence, at)
         if period.start == at or service_period_at(old, now.cadence, at).start != period.start:
             continue
-        earlier = [use for use in before.earlier if period.start <= use.start]
+        earlier: list[EarlierUse] = []
+        first = _first_by_usage(before)
+        if first is not None and goes_on(first, now):
+            earlier += [use for use in before.earlier if period.start <= use.start]
         earlier += [
             EarlierUse(before.id, max(span.start, period.start), min(span.end or at, at))
             for revision, span in active_spans(old, before)
-            if _by_usage(revision) and span.start < at and (span.end is None or span.end > period.start)
+            if goes_on(revision, now) and span.start < at and (span.end is None or span.end > period.start)
         ]
         found.append(Takeover(item.id, before.id, tuple(earlier)))
     return found
@@ -61,6 +64,12 @@ def _priced_until(old: SubscriptionFacts, item: ItemFacts, at: datetime) -> Revi
         if begun and not ended and (revision.end is None or revision.end > revision.start) and _by_usage(revision):
             return revision
     return None
+
+
+def _first_by_usage(item: ItemFacts) -> RevisionFacts | None:
+    """The terms that what the item took over counts for, also where the subscription had no time at all."""
+    known = (revision for revision in item.revisions if revision.end is None or revision.end > revision.start)
+    return next((revision for revision in known if _by_usage(revision)), None)
 
 
 def _priced_from(item: ItemFacts, at: datetime) -> RevisionFacts | None:

@@ -181,12 +181,14 @@ def _usage_window(window: Obligation, period: ServicePeriod, spans: list[tuple[R
     """The window as a part of its period: what came before it, and whether it closes the period."""
     if window.start == period.start and window.end == period.end:
         return window
-    item = window.item
-    earlier = [use for use in item.earlier if period.start <= use.start < window.start]
+    item, counted = window.item, window.revision
+    earlier: list[EarlierUse] = []
+    if spans and goes_on(spans[0][0], counted):
+        earlier += [use for use in item.earlier if period.start <= use.start < window.start]
     closes = window.end != item.continued_at
     for revision, span in spans:
         start, end = max(span.start, period.start), min(span.end or period.end, period.end)
-        if start >= end or revision.price is None or revision.price.is_flat:
+        if start >= end or not goes_on(revision, counted):
             continue
         if end <= window.start:
             earlier.append(EarlierUse(item.id, start, end))
@@ -195,6 +197,13 @@ def _usage_window(window: Obligation, period: ServicePeriod, spans: list[tuple[R
     active = sum((Period(use.start, use.end).microseconds for use in earlier), _length(window))
     share = _reduced(active, period.nominal.microseconds) if window.subscription.prorate else WHOLE
     return window._replace(earlier=tuple(earlier), closes=closes, share=share)
+
+
+def goes_on(revision: RevisionFacts, counted: RevisionFacts) -> bool:
+    """Whether usage by one revision counts for the other, in the same period: of the same feature, in the same rhythm.
+    What was used of another feature was never billed here, so it takes up no free units and no tiers."""
+    by_usage = revision.price is not None and not revision.price.is_flat
+    return by_usage and revision.feature_id == counted.feature_id and revision.cadence == counted.cadence
 
 
 def _length(window: Obligation) -> int:

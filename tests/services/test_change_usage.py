@@ -8,9 +8,12 @@ from core import clock
 from entitlements.models import UsageEvent
 from invoicing.models import InvoiceLine
 from invoicing.services.end_subscription import end_subscription
+from invoicing.services.revise_subscription import revise_subscription
 from invoicing.services.update_item import update_item
+from subscriptions.edits import AddItem
 from subscriptions.item_update import ItemUpdate
 from subscriptions.models import Subscription, SubscriptionItem
+from subscriptions.plan_terms import RateCardTerms
 from subscriptions.services.change_quantity import change_quantity
 from subscriptions.services.report_quantity import report_quantity
 from tests.make import at, flat_card, make_default_profile, make_feature, make_meter, usage_card
@@ -283,3 +286,33 @@ def test_usage_that_comes_late_for_one_window_on_a_draft_counts_against_the_mini
     run("2026-05-03")
     assert [amount for _, _, amount in usage_lines()] == ["90.00", "20.00"]
     assert_books_are_clean("2026-05-03T00:30")
+
+
+def test_an_edit_to_another_feature_starts_its_usage_anew(calls):
+    """Of each feature 10 are free a month. 8 calls until the 16th, and 8 texts, which nobody sold then; 12 texts after
+    that are 2 too many. Of each minimum of 30.00, half the month is 15.00."""
+    texts = make_feature(key="texts", name="Texts", meter=make_meter(key="texts", event_type="text"))
+    terms = {
+        "price": {"type": "unit", "amount": "1.00", "minimumAmount": "30.00"},
+        "discounts": {"usage": {"quantity": "10"}},
+    }
+    subscription = subscribe(metered_plan("basic", calls, **terms))
+    use("2026-04-10", 8)
+    for on, amount in (("2026-04-10", 8), ("2026-04-20", 12)):
+        UsageEvent.objects.create(
+            source="test", external_id=on, type="text", subject="acme", time=at(on), data={"amount": amount}
+        )
+    card = RateCardTerms(
+        type="usage_based", key="calls", name="Texts", billing_cadence="P1M", feature_key=texts.key, **terms
+    )
+    with clock.frozen_at(at("2026-04-16")):
+        revise_subscription(
+            subscription=Subscription.objects.get(pk=subscription.pk),
+            timing="immediate",
+            edits=[AddItem("phase_1", card)],
+        )
+    run("2026-05-01")
+    assert usage_lines() == [("Basic calls", "8", "15.00"), ("Texts", "12", "15.00")]
+    line = InvoiceLine.objects.get(name="Texts", invoice__issued_at__isnull=False)
+    assert (money(line.quantity), money(line.pre_period_quantity), money(line.amount)) == ("2.00", "0.00", "2.00")
+    assert_books_are_clean("2026-05-01T00:30")

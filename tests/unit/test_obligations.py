@@ -1,5 +1,6 @@
 """What ought to be billed when: windows, due times and components from facts (billing rules 2, 4, 10)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import takewhile
@@ -216,6 +217,37 @@ def test_usage_goes_on_in_the_item_that_takes_over_the_period():
     assert first.earlier == (EarlierUse(BEFORE, at("2026-04-01"), at("2026-04-16")),)
     assert (first.closes, first.share) == (True, (30 * 86400, 30 * 86400))
     assert second.earlier == ()
+
+
+CALLS, SEATS = UUID(int=1), UUID(int=2)
+
+
+def test_usage_goes_on_over_a_new_price_of_the_same_feature():
+    old, new = revision(UNIT, end="2026-04-16"), revision(UNIT, start="2026-04-16")
+    usage = item(replace(old, feature_id=CALLS), replace(new, feature_id=CALLS))
+    first, second, *_ = obligations(subscription(usage), since=at("2026-04-01"), as_of=at("2026-05-01"))
+    assert (first.earlier, first.closes) == ((), False)
+    assert (second.earlier, second.closes) == ((EarlierUse(usage.id, at("2026-04-01"), at("2026-04-16")),), True)
+    assert second.share == (30 * 86400, 30 * 86400)
+
+
+@pytest.mark.parametrize(("feature", "cadence", "ends"), [(SEATS, "P1M", "2026-05-01"), (CALLS, "P1W", "2026-04-22")])
+def test_usage_of_another_feature_or_in_another_rhythm_starts_anew(feature, cadence, ends):
+    old, new = revision(UNIT, end="2026-04-16"), revision(UNIT, start="2026-04-16", cadence=cadence)
+    usage = item(replace(old, feature_id=CALLS), replace(new, feature_id=feature))
+    first, second, *_ = obligations(subscription(usage), since=at("2026-04-01"), as_of=at("2026-05-01"))
+    assert (first.end, first.closes, first.share) == (at("2026-04-16"), True, (15 * 86400, 30 * 86400))
+    assert (second.start, second.end) == (at("2026-04-16"), at(ends))
+    assert (second.earlier, second.closes) == ((), True)
+
+
+def test_usage_that_was_taken_over_does_not_count_for_another_feature():
+    old, new = revision(UNIT, "2026-04-11", end="2026-04-16"), revision(UNIT, start="2026-04-16")
+    taken_over = (EarlierUse(BEFORE, at("2026-04-01"), at("2026-04-11")),)
+    usage = item(replace(old, feature_id=CALLS), replace(new, feature_id=SEATS), earlier=taken_over)
+    sub = subscription(usage, start="2026-04-11", anchor="2026-04-01")
+    first, second, *_ = obligations(sub, since=at("2026-04-11"), as_of=at("2026-05-01"))
+    assert (first.earlier, second.earlier) == (taken_over, ())
 
 
 def test_the_item_that_is_taken_over_does_not_close_its_period():
