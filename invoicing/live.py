@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from core import clock
@@ -21,13 +22,15 @@ from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
 def show_live(invoices: Sequence[Invoice]) -> None:
     """Fill in, in memory, what the gathering invoices among `invoices` come to now (billing rules 5 and 6).
 
-    Usage of open periods counts up to now. A customer who can't be billed now has the cause in `status_note`, and no
-    amounts. The number of queries does not depend on the number of invoices; none where nothing is gathering.
+    Usage of open periods counts up to now. `begins_later` is what of the total is for periods that have not begun. A
+    customer who can't be billed now has the cause in `status_note`, and no amounts. The number of queries does not
+    depend on the number of invoices; none where nothing is gathering.
     """
     gathering = [invoice for invoice in invoices if invoice.status == InvoiceStatus.GATHERING]
     if not gathering:
         return
-    computed = compute({invoice.customer_id for invoice in gathering}, as_of=clock.now(), take=lambda line: True)
+    now = clock.now()
+    computed = compute({invoice.customer_id for invoice in gathering}, as_of=now, take=lambda line: True)
     rated: dict[uuid.UUID, list[RatedDocumentLine]] = {}
     for close in computed.closes:
         for document in close.invoices:
@@ -45,7 +48,7 @@ def show_live(invoices: Sequence[Invoice]) -> None:
         else:
             apply_terms(invoice, *fallback[invoice.customer_id])
             invoice.status_note = computed.failures[invoice.customer_id].message
-        _fill(invoice, rated.get(invoice.id, []))
+        _fill(invoice, rated.get(invoice.id, []), now)
 
 
 def apply_terms(invoice: Invoice, terms: Terms, customer: Customer, subjects: tuple[Attribution, ...]) -> None:
@@ -63,9 +66,11 @@ def set_columns(row: Any, columns: dict[str, Any]) -> None:
         setattr(row, name, value)
 
 
-def _fill(invoice: Invoice, lines: list[RatedDocumentLine]) -> None:
+def _fill(invoice: Invoice, lines: list[RatedDocumentLine], now: datetime) -> None:
     # Of the lines' own totals, tax included: an invoice adds up by what is printed on it.
     set_columns(invoice, add_totals([line.totals() for line in lines], invoice.currency))
+    later = [line.totals() for line in lines if line.planned.start > now]
+    invoice.__dict__["begins_later"] = add_totals(later, invoice.currency)["total"]
     invoice.due = invoice.total
     if lines:
         invoice.period_start = min(line.planned.start for line in lines)

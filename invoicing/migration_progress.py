@@ -12,7 +12,7 @@ from invoicing.migration_cohort import unpinned_customers
 from invoicing.models import MigrationItem, MigrationShard, ProfileMigration
 from invoicing.moves import CauseCode
 
-_OVER = (MoveOutcome.MOVED, MoveOutcome.FAILED, MoveOutcome.BLOCKED, MoveOutcome.TAKEN_BACK, MoveOutcome.CANCELLED)
+_OVER = (MoveOutcome.MOVED, MoveOutcome.FAILED, MoveOutcome.TAKEN_BACK, MoveOutcome.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +26,23 @@ class MigrationProgress:
     pinning: "Pinning | None" = None
 
     @property
+    def to_move(self) -> int:
+        """All but those whom the approval left out, because they were blocked."""
+        return self.total - self.outcomes.get(MoveOutcome.BLOCKED, 0)
+
+    @property
     def done(self) -> int:
+        """Those of them whose turn has come, whatever came of it."""
         return sum(self.outcomes.get(outcome, 0) for outcome in _OVER)
 
     @property
     def percent(self) -> int:
-        return self.done * 100 // self.total if self.total else 0
+        return self.done * 100 // self.to_move if self.to_move else 0
 
     @property
     def waiting(self) -> int:
         """Those who are still to be moved."""
-        return self.total - self.done
+        return self.to_move - self.done
 
     @property
     def movable(self) -> int:
@@ -142,7 +148,7 @@ def steps_of(
         unpinned = progress.pinning.left
     elif unpinned is None:
         unpinned = unpinned_customers().count()
-    left = progress.total - progress.done if progress.total else 0
+    left = progress.waiting
     return (
         Step("create_target", is_done=target.archived_at is None, left=0 if target.archived_at is None else 1),
         Step(

@@ -110,7 +110,7 @@ class TestPins:
             assert "See what changes" in asked
             page = clerk.post(list_url(Customer), chosen | answers | {"answered": "yes"}).content.decode()
             assert "Pin to profile: 2 of 3 customers?" in page
-            assert "2 of 3 can be billed by “Enterprise”" in page
+            assert "2 of 3 customers will be billed by “Enterprise” from the next invoice on" in page
             assert [cells(page, customer.name)[2] for customer in customers] == ["Ready", "Blocked", "Ready"]
             assert CustomerOverride.objects.count() == 0
             result = clerk.post(list_url(Customer), chosen | answers | {"confirmed": "yes"}).content.decode()

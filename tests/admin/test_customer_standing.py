@@ -1,5 +1,6 @@
 """How a customer stands, on their page: open, overdue, balance, usage, next invoice; a fixed number of queries."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -80,6 +81,17 @@ def test_usage_of_the_open_period_comes_with_what_it_costs_so_far(clerk):
     assert "Calls" in shown
     assert '<span class="ch-money">60</span>' in shown
     assert '3.00 <span class="ch-currency">EUR</span>' in shown  # three started packages of 25
+
+
+def test_what_is_gathered_for_what_has_begun_stands_apart_from_fees_of_later_periods(clerk):
+    customer = make_metered()
+    with clock.frozen_at(at("2026-03-25")):
+        tile = clerk.read(part(customer, "gathering")).split("</a>")[0]
+        page = clerk.read(page_url(Invoice.objects.get(status="gathering")))
+    # 60 calls in three packages at 1.00; the base fee of 50.00 from 17 April on is not owed before.
+    assert 'ch-figure"><span class="ch-money">3.00 ' in tile
+    assert re.search(r'and <span class="ch-money">50\.00 .* for periods that begin later', tile)
+    assert re.search(r'Of it <span class="ch-money">50\.00 .* is for periods that begin later', page)
 
 
 def test_the_next_invoice_is_previewed_with_the_usage_known_so_far_and_nothing_is_written(clerk):

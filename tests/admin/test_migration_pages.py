@@ -184,8 +184,11 @@ def test_who_is_blocked_shows_with_the_cause_and_its_row_and_is_tried_again(cler
     assert "A balance of 5 EUR is owed by My company" in page
     assert f'href="{page_url(customer)}"' in page
     do(approver, migration, "approve")
+    # Who is blocked is left out, so nobody of those who move is dealt with yet.
+    assert "0 of 2 customers dealt with" in read(clerk, page_url(migration))
     do(clerk, migration, "run")
     work(migration)
+    assert "2 of 2 customers dealt with" in read(clerk, page_url(migration))
     found = read(clerk, f"{page_url(migration)}?outcome=blocked")
     assert (
         "Customer 0001" in found.split('id="customers"')[1],

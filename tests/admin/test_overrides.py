@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from customers.models import CustomerOverride
 from tests.admin.billed import enterprise
-from tests.admin.desk import Desk, list_url, page_url
+from tests.admin.desk import Desk, list_url, page_url, said
 from tests.make import make_customer
 
 pytestmark = pytest.mark.django_db
@@ -55,3 +55,10 @@ def test_no_role_changes_terms_by_a_form_that_shows_no_effect(rows, role):
         "P60D",
         None,
     ]
+
+
+def test_where_nothing_is_left_there_is_nothing_to_remove(clerk, rows):
+    customer = CustomerOverride.objects.get(customer__key="crux").customer
+    assert said(clerk.do(customer, "remove-override", reason="x")) == ["There is nothing to remove."]
+    bolt = CustomerOverride.objects.get(customer__key="bolt").customer
+    assert said(clerk.do(bolt, "remove-override", reason="x"))[0].startswith("Bolt has nothing of their own any more")

@@ -59,7 +59,7 @@ def test_several_customers_are_pinned_from_the_list(page, log_in):
     expect(page.get_by_text("Pin to profile: 3 of 3 customers?")).to_be_visible()
     page.get_by_label("Pin to").select_option(label="Enterprise")
     confirm(page, "See what changes", "Contracts")
-    expect(page.get_by_text("3 of 3 can be billed by “Enterprise”")).to_be_visible()
+    expect(page.get_by_text("3 of 3 customers will be billed by “Enterprise”")).to_be_visible()
     confirm(page, "Pin to profile")
     expect(page.get_by_text("Pin to profile: 3 of 3 done")).to_be_visible()
     assert CustomerOverride.objects.filter(billing_profile__name="Enterprise").count() == 3

@@ -93,7 +93,7 @@ class CustomerPage(CustomerSettings):
         else:
             super().save_recorded(request, obj, form, change)
 
-    @display(description="")
+    @display(description="Status")
     def standing(self, customer: Any) -> SafeString:
         if customer.deleted_at:
             return badge("Deleted")
@@ -110,9 +110,11 @@ class CustomerPage(CustomerSettings):
     def gathering_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What the customer owes so far and has used, worked out after the page is there: as much work as a close."""
         customer = self._shown(request, object_id)
-        gathering = list(customer.invoices.filter(status=InvoiceStatus.GATHERING).order_by("currency"))
+        gathering: list[Any] = list(customer.invoices.filter(status=InvoiceStatus.GATHERING).order_by("currency"))
         lines = usage_so_far(gathering, clock.now())
         show_live(gathering)
+        for invoice in gathering:
+            invoice.so_far = invoice.total - invoice.begins_later
         context = {"gathering": gathering, "loaded": True, "usage": usage_lines(lines)}
         return TemplateResponse(request, "backoffice/gathering_tiles.html", context)
 

@@ -116,7 +116,14 @@ def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Revie
         )
     why_not = "All of them are blocked." if rows and blocked == len(rows) else ""
     movable = len(rows) - blocked
-    context = {"rows": rows, "target": target, "blocked": blocked, "movable": movable, "possible": movable}
+    context = {
+        "rows": rows,
+        "target": target,
+        "blocked": blocked,
+        "staying": len(rows) - len(moving),
+        "moving": len(moving) - blocked,
+        "possible": movable,
+    }
     return Review("backoffice/review_moves.html", context, why_not)
 
 
@@ -127,6 +134,14 @@ def _deleted(customer: Customer) -> str:
 def _pinned_to(customer: Customer) -> BillingProfile | None:
     override = override_of(customer)
     return override.billing_profile if override else None
+
+
+def _has_own(customer: Customer) -> bool:
+    """Whether the customer has a pin or settings: what an unpin leaves behind says nothing."""
+    override = override_of(customer)
+    if override is None:
+        return False
+    return _pinned_to(customer) is not None or any(value is not None for value in override_values(override).values())
 
 
 def _profile_now(customer: Customer) -> str:
@@ -249,7 +264,7 @@ class RemoveOverride(Verb[Customer]):
         return ["They follow the default profile in everything, from their next invoice on."]
 
     def why_not(self, request: HttpRequest, customer: Customer) -> str:
-        return _deleted(customer) or ("" if override_of(customer) else "There is nothing to remove.")
+        return _deleted(customer) or ("" if _has_own(customer) else "There is nothing to remove.")
 
     def review(self, request: HttpRequest, customer: Customer, answers: Answers) -> Review:
         causes = causes_of_move(customer=customer, profile=None)
