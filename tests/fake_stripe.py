@@ -229,6 +229,31 @@ class FakeStripe:
         self.events += [self.event("charge.refunded", charge), self.event("refund.created", refund)]
         return refund
 
+    def dispute(self, intent_id: str, amount: int) -> dict[str, Any]:
+        """The customer tells their bank that the charge is wrong; the money is withdrawn."""
+        dispute = {
+            "id": f"dp_{intent_id}",
+            "object": "dispute",
+            "amount": amount,
+            "currency": self.intents[intent_id]["currency"],
+            "payment_intent": intent_id,
+            "status": "needs_response",
+            "metadata": {},
+        }
+        self.events += [
+            self.event("charge.dispute.created", dispute),
+            self.event("charge.dispute.funds_withdrawn", dispute),
+        ]
+        return dispute
+
+    def win(self, dispute: dict[str, Any]) -> None:
+        """The customer's bank gives the money of a dispute back."""
+        dispute["status"] = "won"
+        self.events += [
+            self.event("charge.dispute.funds_reinstated", dispute),
+            self.event("charge.dispute.closed", dispute),
+        ]
+
     def _create(self, form: dict[str, str], key: str) -> Answer:
         customer = form["customer"]
         behaviour = self.behaviour.get(customer, "")

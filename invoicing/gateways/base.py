@@ -75,13 +75,14 @@ class RefundOutcome:
 @dataclass(frozen=True, slots=True)
 class RefundNews:
     """A refund as the provider tells of it: of the charge `charge_id`; `ours` is our id of it, None where somebody
-    made it at the provider."""
+    made it at the provider. `disputed`: the customer's bank took the money back; it fails where the bank returns it."""
 
     charge_id: str
     amount: Decimal
     currency: str
     ours: uuid.UUID | None
     outcome: RefundOutcome
+    disputed: bool = False
 
 
 class CheckProblem(StrEnum):

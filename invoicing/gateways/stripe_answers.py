@@ -71,6 +71,20 @@ def refund_news(refund: dict[str, Any]) -> RefundNews:
     )
 
 
+def dispute_news(dispute: dict[str, Any], *, withdrawn: bool) -> RefundNews:
+    """What a dispute means once its money is withdrawn from us, or reinstated. Raises as `refund_news`."""
+    currency = str(dispute["currency"]).upper()
+    returned = RefundOutcome(RefundStatus.FAILED, str(dispute["id"]), "dispute_won", "The dispute was won.")
+    return RefundNews(
+        charge_id=str(dispute["payment_intent"]),
+        amount=from_minor_units(int(dispute["amount"]), currency),
+        currency=currency,
+        ours=None,
+        outcome=RefundOutcome(RefundStatus.SUCCEEDED, str(dispute["id"])) if withdrawn else returned,
+        disputed=True,
+    )
+
+
 def refund_outcome(refund: dict[str, Any]) -> RefundOutcome:
     external_id, state = str(refund["id"]), refund.get("status")
     if state in ("failed", "canceled"):

@@ -9,7 +9,7 @@ import stripe
 from core.errors import InvalidInput
 from core.rest.wire_json import JSONProblem, loads
 from invoicing.gateways.base import ChargeOutcome, RefundNews
-from invoicing.gateways.stripe_answers import outcome_of, refund_news
+from invoicing.gateways.stripe_answers import dispute_news, outcome_of, refund_news
 
 TOLERANCE_SECONDS = 300
 _INTENT_EVENTS = {
@@ -21,12 +21,14 @@ _INTENT_EVENTS = {
 }
 # The last one is what older versions of Stripe's API call the second.
 _REFUND_EVENTS = {"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"}
+# Whether the money of a dispute has been withdrawn; other events of disputes move none.
+_DISPUTE_EVENTS = {"charge.dispute.funds_withdrawn": True, "charge.dispute.funds_reinstated": False}
 
 
 @dataclass(frozen=True, slots=True)
 class StripeNews:
     """An event whose signature is right. `outcome` is set for events of PaymentIntents that we listen to, `refund` for
-    those of refunds."""
+    those of refunds and of disputes, which take money back as a refund does."""
 
     id: str
     type: str
@@ -43,7 +45,8 @@ def read_event(body: bytes, *, signature: str, secret: str) -> StripeNews:
     try:
         stripe.WebhookSignature.verify_header(body, signature, secret, TOLERANCE_SECONDS)
         event = loads(body)
-        thing = event["data"]["object"]
+        thing = dict(event["data"]["object"])
+        thing["metadata"] = dict(thing.get("metadata") or {})
         kind = str(event["type"])
         return StripeNews(
             id=str(event["id"]),
@@ -53,7 +56,7 @@ def read_event(body: bytes, *, signature: str, secret: str) -> StripeNews:
             account=event.get("account"),
             thing=thing,
             outcome=outcome_of(thing) if kind in _INTENT_EVENTS else None,
-            refund=refund_news(thing) if kind in _REFUND_EVENTS and thing.get("payment_intent") else None,
+            refund=_refund(kind, thing),
         )
     except stripe.SignatureVerificationError as error:
         raise InvalidInput(
@@ -61,3 +64,11 @@ def read_event(body: bytes, *, signature: str, secret: str) -> StripeNews:
         ) from error
     except (JSONProblem, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InvalidInput("The body is no Stripe event. Nothing was changed.", code="bad_event") from error
+
+
+def _refund(kind: str, thing: dict[str, Any]) -> RefundNews | None:
+    if not thing.get("payment_intent"):
+        return None
+    if kind in _REFUND_EVENTS:
+        return refund_news(thing)
+    return dispute_news(thing, withdrawn=_DISPUTE_EVENTS[kind]) if kind in _DISPUTE_EVENTS else None

@@ -25,7 +25,7 @@ def book_refund_news(*, app: BillingApp, news: RefundNews, as_of: datetime) -> R
 
     Of a refund that was made at the provider, what the invoice had moved to the customer's balance, and what is still
     there, is taken first; the rest is due again. It is not collected again until somebody says so: whoever gave the
-    money back meant it (see the decision page).
+    money back meant it (see the decision page). A dispute takes money back in the same way, and fails where it is won.
     """
     payment = Payment.objects.filter(app=app, external_id=news.charge_id).first()
     if payment is None:
@@ -103,7 +103,7 @@ def _book_foreign(payment_id: uuid.UUID, news: RefundNews, as_of: datetime) -> R
         from_balance=from_balance,
         currency=invoice.currency,
         status=news.outcome.status,
-        reason=f"Given back at {payment.app}",
+        reason=f"{'Disputed' if news.disputed else 'Given back'} at {payment.app}",
         external_id=news.outcome.external_id,
         failure_code=news.outcome.failure_code,
         failure_message=news.outcome.failure_message,
@@ -118,19 +118,20 @@ def _book_foreign(payment_id: uuid.UUID, news: RefundNews, as_of: datetime) -> R
     # Nothing is ever due on a voided invoice: what a customer was given back for it, they were given.
     rest = ""
     if again and invoice.status != InvoiceStatus.VOIDED:
-        _owe_again(invoice, again, payment.app, as_of)
+        how = "was disputed by the customer" if news.disputed else "was given back"
+        _owe_again(invoice, again, f"{how} at {payment.app}", as_of)
         rest = f"; {to_wire(again)} {invoice.currency} is due again"
+    taken = f"taken back by the bank of {invoice.customer}" if news.disputed else f"given back to {invoice.customer}"
     record(
         verb="refund",
         target=invoice,
-        did=f"learnt that {to_wire(news.amount)} {invoice.currency} of {invoice} was given back to {invoice.customer} "
-        f"at {payment.app}{rest}",
+        did=f"learnt that {to_wire(news.amount)} {invoice.currency} of {invoice} was {taken} at {payment.app}{rest}",
         customer_id=invoice.customer_id,
     )
     return refund
 
 
-def _owe_again(invoice: Invoice, amount: Decimal, app: BillingApp, as_of: datetime) -> None:
+def _owe_again(invoice: Invoice, amount: Decimal, how: str, as_of: datetime) -> None:
     invoice.refunded += amount
     invoice.due += amount
     if invoice.status == InvoiceStatus.PAID:
@@ -138,7 +139,7 @@ def _owe_again(invoice: Invoice, amount: Decimal, app: BillingApp, as_of: dateti
         invoice.status = InvoiceStatus.OVERDUE if late else InvoiceStatus.ISSUED
     invoice.next_collection_at = None
     invoice.status_note = (
-        f"{to_wire(amount)} {invoice.currency} was given back at {app}: {to_wire(invoice.due)} {invoice.currency} is "
+        f"{to_wire(amount)} {invoice.currency} {how}: {to_wire(invoice.due)} {invoice.currency} is "
         "due again. It is not charged by itself: charge it again, record what comes in, or write it off."
     )
     invoice.save(update_fields=["refunded", "due", "status", "status_note", "next_collection_at", "updated_at"])

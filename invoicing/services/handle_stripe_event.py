@@ -47,8 +47,7 @@ def handle_stripe_event(*, app: BillingApp, body: bytes, signature: str) -> Stri
 
 
 def _check_addressee(app: BillingApp, account: StripeAccount, news: StripeNews) -> None:
-    metadata = news.thing.get("metadata") if isinstance(news.thing, dict) else None
-    named = (metadata or {}).get("app_id")
+    named = news.thing["metadata"].get("app_id")
     if (
         news.livemode != account.livemode
         or news.account not in (None, account.account_id)
@@ -89,7 +88,8 @@ def _handle(app: BillingApp, news: StripeNews, refunds: Sequence[RefundNews]) ->
         if not booked_ones:
             return None, "Not a charge of ours."
         states = ", ".join(refund.get_status_display().lower() for refund in booked_ones)
-        return booked_ones[0].payment, f"Refunds of the charge: {states}."
+        what = "Dispute" if refunds[0].disputed else "Refunds"
+        return booked_ones[0].payment, f"{what} of the charge: {states}."
     if news.type == "payment_method.detached":
         return None, _forget_method(app, news.thing)
     if news.type == "customer.deleted":
@@ -102,7 +102,7 @@ def _payment_of(app: BillingApp, intent: dict[str, Any]) -> Payment | None:
     currency = str(intent.get("currency") or "").upper()
     charges = Payment.objects.filter(app=app, attempt__isnull=False, currency=currency)
     known = charges.filter(external_id=intent["id"]).first()
-    named = (intent.get("metadata") or {}).get("payment_id")
+    named = intent["metadata"].get("payment_id")
     ours = from_text(named) if isinstance(named, str) else None
     if known is not None or ours is None:
         return known

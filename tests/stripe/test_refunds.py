@@ -8,11 +8,12 @@ from django.core import mail
 from core import clock
 from core.audit.models import AuditEntry
 from core.errors import PreconditionFailed
-from invoicing.models import BalanceEntry, Refund
+from invoicing.models import BalanceEntry, Invoice, Refund
 from invoicing.services.collect_invoice import collect_invoice
 from invoicing.services.record_payment import record_payment
 from invoicing.services.refund import refund_invoice, send_refunds
 from invoicing.services.run_due import run_due
+from invoicing.services.write_off import write_off
 from tests.admin.billed import START
 from tests.admin.desk import Desk, page_url
 from tests.api.client import data, refused
@@ -85,7 +86,24 @@ def test_what_stripe_refuses_is_on_the_balance_again(invoice, fake):
 def test_no_more_is_refunded_than_is_on_the_balance(invoice):
     with pytest.raises(PreconditionFailed, match=r"Only 50\.00 EUR"):
         give_back(invoice, "50.01")
+    BalanceEntry.objects.create(
+        customer=invoice.customer, currency="EUR", kind="applied", amount=Decimal("-30.00"), reason="Used"
+    )
+    with pytest.raises(PreconditionFailed, match=r"Only 20\.00 EUR"):
+        give_back(invoice, "20.01")
     assert not Refund.objects.exists()
+
+
+def test_what_was_refused_can_be_refunded_again(invoice, fake):
+    give_back(invoice, "50.00")
+    fake.refund_behaviour = "refuse"
+    send()
+    fake.refund_behaviour = ""
+    give_back(invoice, "50.00")
+    send()
+    assert [refund.status for refund in Refund.objects.order_by("id")] == ["failed", "succeeded"]
+    assert [refund["amount"] for refund in fake.refunds.values()] == [5000]
+    check_books()
 
 
 class TestByHand:
@@ -238,6 +256,113 @@ class TestByHand:
         foreign = {"id": "re_9", "payment_intent": "pi_9", "amount": 100, "currency": "eur", "status": "succeeded"}
         assert data(hear(fake.event("refund.created", foreign)))["message"] == "Not a charge of ours."
         assert not Refund.objects.exists()
+
+    def test_a_dispute_takes_the_money_back_and_gives_it_back_once_it_is_won(self, paid, fake, tell):
+        dispute = fake.dispute("pi_1", 5000)
+        assert tell(newest_first=True) == ["Dispute of the charge: succeeded."] * 2 + ["Nothing to do."] * 2
+        assert state(paid) == ("issued", "50.00", "50.00")
+        assert paid.status_note.startswith(
+            "50.00 EUR was disputed by the customer at Stripe EU: 50.00 EUR is due again."
+        )
+        assert AuditEntry.objects.get(verb="refund").sentence == (
+            "Countinghouse learnt that 50.00 EUR of INV-000001 was taken back by the bank of Acme at Stripe EU; "
+            "50.00 EUR is due again."
+        )
+        check_books()
+        collect(at("2026-03-25"))
+        with clock.frozen_at(at("2026-04-20")):
+            run_due(as_of=at("2026-04-20"))
+        assert fake.charged("cus_1")[:1] == [5000]
+        assert not [message for message in mail.outbox if "INV-000001 is overdue" in message.subject]
+        fake.win(dispute)
+        tell()
+        assert state(paid) == ("paid", "50.00", "0.00")
+        assert [(r.status, r.failure_message) for r in Refund.objects.all()] == [("failed", "The dispute was won.")]
+        check_books()
+
+    def test_a_dispute_that_is_heard_of_after_it_was_won_takes_nothing(self, paid, fake, tell):
+        fake.win(fake.dispute("pi_1", 2000))
+        tell(newest_first=True)
+        assert state(paid) == ("paid", "50.00", "0.00")
+        check_books()
+
+    def test_a_dispute_that_races_a_refund_of_ours_leaves_the_books_right(self, invoice, fake, tell):
+        """50.00 EUR is on the balance: 20.00 of it is to be given back while the customer disputes the whole charge."""
+        fake.events.clear()
+        give_back(invoice)
+        fake.dispute("pi_1", 5000)
+        fake.refund_behaviour = "refuse"  # as Stripe does with what is disputed
+        tell()
+        send()
+        check_books()
+        assert [
+            (str(r.amount), str(r.from_balance), r.status) for r in Refund.objects.order_by("created_at", "id")
+        ] == [
+            ("20.00", "20.00", "failed"),
+            ("50.00", "30.00", "succeeded"),
+        ]
+        invoice.refresh_from_db()
+        assert (str(invoice.refunded), str(invoice.moved_to_balance), str(invoice.due)) == ("50.00", "20.00", "20.00")
+
+    def test_what_is_due_again_is_paid_before_what_was_written_off(self, app, fake, tell):
+        """50.00: 20.00 paid by bank, 30.00 written off; 30.00 come in late, of which 20.00 and 5.00 are given back."""
+        invoice = issued(app, fake, "action")
+        collect()
+        with clock.frozen_at(START):
+            record_payment(invoice=invoice, amount=Decimal("20.00"), received_at=START, reference="by bank")
+            write_off(invoice=invoice, reason="Gone")
+        fake.intents["pi_1"] |= {"status": "succeeded", "amount_received": 3000}
+        reconcile()
+        invoice.refresh_from_db()
+        assert (invoice.status, str(invoice.paid), str(invoice.written_off)) == ("paid", "50.00", "0.00")
+        fake.events.clear()
+        fake.refund_by_hand("pi_1", 2000)
+        tell()
+        with clock.frozen_at(START):
+            invoice.refresh_from_db()
+            write_off(invoice=invoice, reason="Gone again")
+        refund = fake.refund_by_hand("pi_1", 500)
+        tell()
+        invoice.refresh_from_db()
+        assert (str(invoice.due), str(invoice.written_off), invoice.status) == ("5.00", "20.00", "uncollectible")
+        with clock.frozen_at(START):
+            record_payment(invoice=invoice, amount=Decimal("7.00"), received_at=START, reference="by bank")
+        invoice.refresh_from_db()
+        assert (str(invoice.due), str(invoice.written_off), invoice.status) == ("0.00", "18.00", "uncollectible")
+        assert refund["status"] == "succeeded"
+        check_books()
+
+    def test_what_is_given_back_stops_the_charge_that_was_planned(self, app, fake, tell):
+        """20.00 of a charge of 50.00 came in; before the rest is charged, the 20.00 is given back."""
+        invoice = issued(app, fake, "processing")
+        collect()
+        fake.intents["pi_1"] |= {"status": "succeeded", "amount_received": 2000}
+        reconcile()
+        invoice.refresh_from_db()
+        assert invoice.next_collection_at == START
+        fake.events.clear()
+        fake.refund_by_hand("pi_1", 2000)
+        tell()
+        collect()
+        assert state(invoice) == ("issued", "20.00", "50.00")
+        assert len(fake.intents) == 1
+        check_books()
+
+    def test_on_a_voided_invoice_nothing_is_ever_due_or_paid(self, app, fake, tell):
+        invoice = issued(app, fake, "action")
+        collect()
+        Invoice.objects.filter(pk=invoice.pk).update(status="voided", due=0, credited=50)
+        fake.intents["pi_1"]["status"] = "succeeded"
+        reconcile()
+        assert state(invoice) == ("voided", "0", "0")
+        assert [str(entry.amount) for entry in BalanceEntry.objects.all()] == ["50.00"]
+        fake.events.clear()
+        BalanceEntry.objects.create(
+            customer=invoice.customer, currency="EUR", kind="applied", amount=Decimal("-50.00"), reason="Used"
+        )
+        fake.refund_by_hand("pi_1", 2000)
+        tell()
+        assert state(invoice) == ("voided", "0", "0")
 
     def test_a_refund_that_overtakes_the_news_of_its_charge(self, app, fake, tell):
         invoice = issued(app, fake, "action")

@@ -72,6 +72,18 @@ def test_a_wrong_or_old_signature_is_a_400_and_changes_nothing(app, fake, hear):
     assert not StripeEvent.objects.exists()
 
 
+@pytest.mark.parametrize(
+    "thing",
+    ["null", "[1]", '"text"', "{}", '{"id": "pi_1", "metadata": "text", "status": "succeeded"}', '{"metadata": [1]}'],
+)
+@pytest.mark.parametrize("kind", ["payment_intent.succeeded", "refund.created", "charge.refunded", "customer.deleted"])
+def test_an_event_that_is_signed_and_makes_no_sense_changes_nothing(app, fake, hear, kind, thing):
+    head = f'{{"id": "evt_1", "type": "{kind}", "livemode": false, "created": {int(time.time())}, '
+    answer = hear(f'{head}"data": {{"object": {thing}}}}}'.encode())
+    assert answer.status_code in (200, 400)
+    assert not Payment.objects.exists()
+
+
 def test_an_event_of_another_app_account_or_mode_is_a_400_and_changes_nothing(app, fake, hear):
     invoice = issued(app, fake, "action")
     collect()

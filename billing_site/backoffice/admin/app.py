@@ -39,6 +39,11 @@ LISTENS_TO = (
     "payment_intent.processing",
     "payment_intent.canceled",
     "charge.refunded",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
     "payment_method.detached",
     "customer.deleted",
 )
