@@ -20,6 +20,7 @@ from invoicing.services.book_receipt import book_receipt
 from invoicing.services.dunning import action_notice, failure_notice, next_try
 
 _OURS = (NOT_SENT, NOT_AUTHORIZED)
+_UNDER_WAY = (InvoiceStatus.PAYMENT_PENDING, InvoiceStatus.PAYMENT_ACTION_REQUIRED)
 _AGAIN_AFTER = timedelta(minutes=1)
 _CHECK_PROCESSING_EVERY = timedelta(hours=1)
 _CHECK_ACTION_EVERY = timedelta(hours=6)
@@ -61,13 +62,22 @@ def book_outcome(
         payment.received_at = as_of
         payment.amount = outcome.received or payment.amount
         book_receipt(invoice=invoice, payment=payment)
+        if invoice.due and invoice.status in _UNDER_WAY:
+            _collect_rest(invoice, as_of)
         return payment
     payment.save()
     if outcome.failure_code == NOT_AUTHORIZED:
         BillingApp.objects.filter(pk=payment.app_id).update(status=AppStatus.UNAUTHORIZED)
-    if invoice.status in OPEN_STATUSES and not _superseded(payment):
+    if invoice.status in OPEN_STATUSES:
         _follow(booking)
     return payment
+
+
+def _collect_rest(invoice: Invoice, as_of: datetime) -> None:
+    """What came in is less than what is due: the rest is charged, but for what was given back past us."""
+    invoice.status, invoice.status_note = InvoiceStatus.ISSUED, "A part has come in; the rest is due."
+    invoice.next_collection_at = None if invoice.refunded else as_of
+    invoice.save(update_fields=["status", "status_note", "next_collection_at", "updated_at"])
 
 
 def _is_news(payment: Payment, outcome: ChargeOutcome, known_at: datetime) -> bool:
@@ -80,10 +90,6 @@ def _is_news(payment: Payment, outcome: ChargeOutcome, known_at: datetime) -> bo
     if payment.status == outcome.status and payment.status not in IN_FLIGHT:
         return False
     return payment.provider_state_at is None or known_at >= payment.provider_state_at
-
-
-def _superseded(payment: Payment) -> bool:
-    return Payment.objects.filter(invoice=payment.invoice_id, attempt__gt=payment.attempt).exists()
 
 
 def _next_check(payment: Payment) -> datetime | None:

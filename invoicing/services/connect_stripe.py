@@ -8,11 +8,14 @@ from django.db import transaction
 from core.audit.services.record import record
 from core.crypto import encrypt
 from core.errors import FieldProblem, InvalidInput
+from core.locks import lock_alone
 from customers.choices import AppStatus, AppType
 from customers.models import BillingApp
 from invoicing.errors import OtherStripeAccount
 from invoicing.gateways.stripe_gateway import StripeConnection, is_live_site
 from invoicing.models import StripeAccount
+
+_INSTALL_LOCK = 0x73747269  # "stri": installations queue up, so that each sees the accounts of those before
 
 
 def install_stripe(
@@ -26,6 +29,7 @@ def install_stripe(
     livemode = mode_of(api_key)
     account_id = _account_of(api_key)
     with transaction.atomic():
+        lock_alone(_INSTALL_LOCK)
         if StripeAccount.objects.filter(account_id=account_id, livemode=livemode, app__deleted_at=None).exists():
             raise OtherStripeAccount(f"The Stripe account {account_id} is installed already. Nothing was installed.")
         app = BillingApp.objects.create(

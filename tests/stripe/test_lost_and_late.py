@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 
@@ -9,15 +10,24 @@ import pytest
 from django.db import connection, transaction
 
 from core import clock
+from core.errors import BillingError
+from core.locks import lock_customers
 from customers.models import CustomerAppData
+from invoicing.choices import PaymentStatus
+from invoicing.gateways import ChargeOutcome
 from invoicing.models import BalanceEntry, Invoice, Payment
+from invoicing.services.book_outcome import book_outcome
 from invoicing.services.collect_invoice import collect_invoice
 from invoicing.services.collect_remotely import start_charges
+from invoicing.services.connect_stripe import install_stripe
+from invoicing.services.mark_overdue import mark_overdue
 from invoicing.services.record_payment import record_payment
+from invoicing.services.refund import refund_invoice
+from invoicing.services.write_off import mark_uncollectible
 from tests.admin.billed import START, make_many
 from tests.concurrency.crowd import at_once
 from tests.make import at, make_default_profile
-from tests.stripe.desk import check_books, collect, issued, reconcile, state
+from tests.stripe.desk import KEY, check_books, collect, issued, reconcile, state
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -103,13 +113,17 @@ def test_what_is_booked_is_what_came_in(app, fake):
     check_books()
 
 
-def test_a_part_that_came_in_leaves_the_rest_due(app, fake):
+def test_of_a_part_that_came_in_the_rest_is_charged(app, fake):
     invoice = issued(app, fake, "processing")
     collect()
     fake.intents["pi_1"] |= {"amount_received": 2000, "status": "succeeded"}
     reconcile()
-    invoice.refresh_from_db()
-    assert (str(invoice.paid), str(invoice.due)) == ("20.00", "30.00")
+    assert state(invoice) == ("issued", "20.00", "30.00")
+    check_books()
+    fake.behaviour["cus_1"] = ""
+    collect()
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    assert fake.intents["pi_2"]["amount"] == 3000
     check_books()
 
 
@@ -173,13 +187,82 @@ def test_a_webhook_and_staff_who_want_another_try_never_lock_each_other_out(app,
     check_books()
 
 
-def _somebody_waits():
+def _somebody_waits(event=None):
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+            "AND (%s::text IS NULL OR wait_event = %s)",
+            [event, event],
         )
         return cursor.fetchone()[0] > 0
+
+
+def test_older_news_than_what_is_known_changes_nothing(app, fake, hear):
+    invoice = issued(app, fake, "action")
+    collect()
+    declined = fake.intents["pi_1"] | {"status": "requires_payment_method"}
+    hear(fake.event("payment_intent.payment_failed", declined, created=int(time.time()) - 60))
+    assert state(invoice)[0] == "payment_processing.action_required"
+    hear(fake.event("payment_intent.payment_failed", declined, created=int(time.time()) + 60))
+    assert state(invoice)[0] == "payment_processing.failed"
+
+
+def test_a_charge_that_staff_ended_starts_no_dunning_plan(app, fake):
+    invoice = issued(app, fake, "action")
+    collect()
+    fake.behaviour["cus_1"] = "decline"
+    with clock.frozen_at(at("2026-03-20")):
+        collect_invoice(invoice=invoice)
+    reconcile(at("2026-03-20"))
+    collect(at("2026-03-20"))
+    assert state(invoice)[0] == "payment_processing.failed"
+    assert invoice.next_collection_at == at("2026-03-21")  # a day after the first decline, not after the one ended
+
+
+def test_an_overdue_invoice_stays_overdue_whatever_becomes_of_its_charges(app, fake):
+    make_default_profile(app=app, due_after="P1D", dunning_days=[3, 5])
+    invoice = issued(app, fake, "decline")
+    collect()
+    assert mark_overdue(as_of=at("2026-03-18")) == 1
+    collect(at("2026-03-20"))
+    assert state(invoice)[0] == "overdue"
+    fake.behaviour["cus_1"] = "action"
+    collect(at("2026-03-22"))
+    assert state(invoice)[0] == "overdue"
+
+
+@pytest.mark.parametrize("act", ["book", "record", "give up", "refund"])
+def test_whoever_moves_money_waits_for_who_works_on_the_customer(app, fake, act):
+    """A close holds the customer's lock while it uses their balance."""
+    invoice = issued(app, fake, "processing")
+    collect()
+    acts = {
+        "book": lambda: book_outcome(
+            payment_id=Payment.objects.get().pk, outcome=ChargeOutcome(PaymentStatus.SUCCEEDED, "pi_1"), as_of=START
+        ),
+        "record": lambda: record_payment(invoice=invoice, amount=Decimal(1), received_at=START, reference="x"),
+        "give up": lambda: mark_uncollectible(invoice=invoice, reason="Gone"),
+        "refund": lambda: refund_invoice(invoice=invoice, amount=Decimal(1), reason="x"),
+    }
+    held, waited = threading.Event(), []
+
+    def close():
+        with transaction.atomic():
+            lock_customers([invoice.customer_id])
+            held.set()
+            deadline = time.monotonic() + 10
+            while not (_somebody_waits("advisory") or time.monotonic() > deadline):
+                time.sleep(0.02)
+            waited.append(_somebody_waits("advisory"))
+
+    def other():
+        held.wait(timeout=30)
+        with suppress(BillingError):
+            acts[act]()
+
+    at_once(close, other)
+    assert waited == [True]
 
 
 def test_a_failure_is_the_end_of_its_attempt_whatever_is_heard_but_money(app, fake, hear):
@@ -203,3 +286,13 @@ def test_a_charge_in_another_currency_is_none_of_ours(app, fake, hear):
     assert state(invoice)[0] == "payment_processing.pending"
     reconcile()
     assert state(invoice) == ("paid", "50.00", "0.00")
+
+
+def test_of_two_installations_of_one_account_at_once_one_is_refused(fake):
+    def install():
+        try:
+            return install_stripe(name="Stripe EU", api_key=KEY).name
+        except BillingError as error:
+            return type(error).__name__
+
+    assert sorted(at_once(install, install, install)) == ["OtherStripeAccount", "OtherStripeAccount", "Stripe EU"]
