@@ -5,12 +5,25 @@ from decimal import Decimal
 import pytest
 
 from core.errors import InvalidInput
-from core.money import allocate, exponent, parse_decimal, round_money, round_share, to_wire, trimmed
+from core.money import allocate, currencies, exponent, parse_decimal, round_money, round_share, to_wire, trimmed
 
 
 @pytest.mark.parametrize(("currency", "places"), [("JPY", 0), ("USD", 2), ("EUR", 2), ("KWD", 3), ("CLF", 4)])
 def test_a_currency_has_the_exponent_of_iso_4217(currency, places):
     assert exponent(currency) == places
+
+
+def test_every_currency_of_iso_4217_has_its_exponent():
+    """All that have other than two places, by name, and how many have two."""
+    others = {places: " ".join(code for code in currencies() if exponent(code) == places) for places in (0, 3, 4)}
+    assert others == {
+        0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+        3: "BHD IQD JOD KWD LYD OMR TND",
+        4: "CLF UYW",
+    }
+    assert sum(exponent(code) == 2 for code in currencies()) == 140
+    # Some of these have no cents in daily use.
+    assert {exponent(code) for code in ("EUR", "HUF", "IDR", "MGA", "MRU", "TWD", "USD")} == {2}
 
 
 @pytest.mark.parametrize("currency", ["usd", "XXX", "EURO", "", None])
@@ -85,6 +98,8 @@ def test_a_share_needs_a_positive_denominator():
         ("5.70", ["-15.00", "45.00"], "EUR", ["-2.85", "8.55"]),
         ("10.00", ["0", "7", "0"], "EUR", ["0.00", "10.00", "0.00"]),
         ("1.00", ["-1", "-3"], "EUR", ["0.25", "0.75"]),
+        ("0.01", ["-1", "-2"], "EUR", ["0.00", "0.01"]),
+        ("0.01", ["-2", "-1"], "EUR", ["0.01", "0.00"]),
         ("999999999999999.99", ["1", "2"], "USD", ["333333333333333.33", "666666666666666.66"]),
         ("0.00", [], "EUR", []),
     ],

@@ -161,3 +161,24 @@ def test_a_flat_price_has_no_free_units():
     with pytest.raises(InvalidInput) as caught:
         parse_discounts({"usage": {"quantity": "5"}}, price=parse_price({"type": "flat", "amount": "1"}))
     assert caught.value.problems[0].code == "not_for_flat"
+
+
+def test_a_price_has_at_most_a_hundred_tiers():
+    def price(count):
+        closed = [(str(number), None, "1") for number in range(1, count)]
+        return parse_price(tiered("graduated", *closed, (None, None, "1")))
+
+    assert len(price(100).tiers) == 100
+    with pytest.raises(InvalidInput) as caught:
+        price(101)
+    assert caught.value.problems[0].code == "too_many"
+
+
+def test_no_free_units_are_no_discount():
+    assert parse_discounts({"usage": {"quantity": "0"}}) == NO_DISCOUNTS
+
+
+def test_only_prices_whose_parts_add_up_to_the_whole_can_be_billed_in_parts():
+    unit, flat = {"type": "unit", "amount": "1"}, {"type": "flat", "amount": "1"}
+    graduated, volume = (tiered(mode, (None, None, "1")) for mode in ("graduated", "volume"))
+    assert [parse_price(price).is_splittable for price in (unit, graduated, volume, flat)] == [True, True, False, False]

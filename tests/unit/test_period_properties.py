@@ -14,12 +14,34 @@ ZONES = st.sampled_from(
     ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Pacific/Apia", "America/Sao_Paulo"]
 ) | st.sampled_from(sorted(available_timezones()))
 CADENCE = st.sampled_from(list(CADENCES.values()))
-MOMENTS = st.builds(
+ANY_MOMENT = st.builds(
     lambda seconds, micro: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds, microseconds=micro),
     st.integers(0, 40 * 365 * 86400),
     st.sampled_from([0, 0, 0, 1, 999_999]),
 )
+# The days that months lack, leap days among them, as often as all others.
+LAST_DAYS = st.builds(
+    lambda year, day, hour: datetime(year, *day, hour, tzinfo=UTC),
+    st.integers(2000, 2039),
+    st.sampled_from([(1, 29), (1, 30), (1, 31), (2, 28), (3, 31), (4, 30), (8, 31), (12, 31)]),
+    st.integers(0, 23),
+) | st.builds(lambda leap: datetime(2000 + 4 * leap, 2, 29, tzinfo=UTC), st.integers(0, 9))
+MOMENTS = ANY_MOMENT | LAST_DAYS
 TEN_YEARS = timedelta(days=3653)
+# Clock changes by an hour and by half of one, at night and at midnight, and one that left a day out.
+CHANGES = st.sampled_from(
+    [
+        ("Europe/Berlin", datetime(2026, 3, 29, 1, tzinfo=UTC)),
+        ("Europe/Berlin", datetime(2026, 10, 25, 1, tzinfo=UTC)),
+        ("America/New_York", datetime(2026, 11, 1, 6, tzinfo=UTC)),
+        ("America/Havana", datetime(2026, 11, 1, 5, tzinfo=UTC)),
+        ("Australia/Lord_Howe", datetime(2026, 4, 4, 15, tzinfo=UTC)),
+        ("Australia/Lord_Howe", datetime(2026, 10, 3, 15, 30, tzinfo=UTC)),
+        ("America/Sao_Paulo", datetime(2018, 11, 4, 3, tzinfo=UTC)),
+        ("Pacific/Apia", datetime(2011, 12, 30, 10, tzinfo=UTC)),
+    ]
+)
+QUARTERS = st.integers(-14, 14).map(lambda quarters: timedelta(minutes=15 * quarters))
 
 
 @given(MOMENTS, ZONES, CADENCE)
@@ -59,3 +81,16 @@ def test_the_parts_of_a_period_are_fractions_that_add_up_to_the_whole(anchor, zo
     first, second = type(whole)(whole.start, cut), type(whole)(cut, whole.end)
     (top, bottom), (other_top, other_bottom) = fraction(first, whole), fraction(second, whole)
     assert top * other_bottom + other_top * bottom == bottom * other_bottom
+
+
+@given(CHANGES, CADENCE, st.integers(-2, 2), QUARTERS, QUARTERS)
+def test_every_moment_around_a_clock_change_lies_in_the_period_between_two_boundaries(change, cadence, n, off, ago):
+    """Also where anchor and moment both lie in an hour that comes twice, or in one that is left out."""
+    zone, clock_change = change
+    anchor = boundary(clock_change, zone, cadence, n) + off
+    moment = clock_change + ago
+    period = period_at(anchor, zone, cadence, moment)
+    assert moment in period
+    starts = {boundary(anchor, zone, cadence, number) for number in range(-4, 5)}
+    assert {period.start, period.end} <= starts
+    assert not any(period.start < start < period.end for start in starts)

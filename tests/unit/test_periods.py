@@ -132,6 +132,33 @@ def test_a_moment_lies_in_the_period_that_starts_at_or_before_it_and_ends_after_
     assert period_at(utc("2026-01-31"), "UTC", CADENCES["P1M"], utc(moment)) == Period(utc(start), utc(end))
 
 
+@pytest.mark.parametrize(
+    ("zone", "anchor", "moment", "start", "end"),
+    [
+        # Berlin's 25 October 2026 has 02:00 to 03:00 twice: at 00:00 and at 01:00 UTC. 02:30 is the first of the two.
+        ("Europe/Berlin", "2026-10-24 00:30", "2026-10-25 00:29", "2026-10-24 00:30", "2026-10-25 00:30"),
+        ("Europe/Berlin", "2026-10-24 00:30", "2026-10-25 00:30", "2026-10-25 00:30", "2026-10-26 01:30"),
+        ("Europe/Berlin", "2026-10-24 00:30", "2026-10-25 01:00", "2026-10-25 00:30", "2026-10-26 01:30"),
+        ("Europe/Berlin", "2026-10-24 00:30", "2026-10-25 01:30", "2026-10-25 00:30", "2026-10-26 01:30"),
+        # An anchor in the second of the two: the hour before it belongs to the day before.
+        ("Europe/Berlin", "2026-10-25 01:00", "2026-10-25 00:00", "2026-10-24 00:00", "2026-10-25 01:00"),
+        ("Europe/Berlin", "2026-10-25 01:00", "2026-10-25 00:59", "2026-10-24 00:00", "2026-10-25 01:00"),
+        ("Europe/Berlin", "2026-10-25 01:00", "2026-10-25 01:00", "2026-10-25 01:00", "2026-10-26 01:00"),
+        # 29 March 2026 lacks 02:00 to 03:00: 02:30 moves on to 03:30, 01:30 UTC.
+        ("Europe/Berlin", "2026-03-28 01:30", "2026-03-29 01:29", "2026-03-28 01:30", "2026-03-29 01:30"),
+        ("Europe/Berlin", "2026-03-28 01:30", "2026-03-29 01:30", "2026-03-29 01:30", "2026-03-30 00:30"),
+        # Lord Howe goes back by half an hour: 01:45 on 5 April 2026 is at 14:45 and at 15:15 UTC of the 4th.
+        ("Australia/Lord_Howe", "2026-04-03 14:45", "2026-04-04 15:10", "2026-04-04 14:45", "2026-04-05 15:15"),
+        ("Australia/Lord_Howe", "2026-04-03 14:45", "2026-04-04 14:44", "2026-04-03 14:45", "2026-04-04 14:45"),
+        # Sao Paulo's 4 November 2018 began at 01:00: midnight moves on to 03:00 UTC.
+        ("America/Sao_Paulo", "2018-11-03 03:00", "2018-11-04 02:59", "2018-11-03 03:00", "2018-11-04 03:00"),
+        ("America/Sao_Paulo", "2018-11-03 03:00", "2018-11-05 01:59", "2018-11-04 03:00", "2018-11-05 02:00"),
+    ],
+)
+def test_each_moment_of_a_day_with_a_clock_change_lies_in_one_day(zone, anchor, moment, start, end):
+    assert period_at(utc(anchor), zone, CADENCES["P1D"], utc(moment)) == Period(utc(start), utc(end))
+
+
 def test_periods_are_whole_and_cover_the_asked_time():
     found = list(periods(utc("2026-01-15"), "UTC", CADENCES["P1M"], utc("2026-02-01"), utc("2026-03-15")))
     assert found == [Period(utc("2026-01-15"), utc("2026-02-15")), Period(utc("2026-02-15"), utc("2026-03-15"))]
