@@ -89,6 +89,24 @@ def card_terms(card: RateCard | AddOnRateCard) -> RateCardTerms:
     )
 
 
+def terms_of_revision(revision: ItemRevision) -> RateCardTerms:
+    """How an item is priced, as a plain value. Needs the item loaded."""
+    return RateCardTerms(
+        type=revision.type,
+        key=revision.item.key,
+        name=revision.name,
+        description=revision.description,
+        metadata=revision.metadata,
+        feature_id=revision.feature_id,
+        feature_key=revision.feature_key,
+        billing_cadence=revision.billing_cadence,
+        price=revision.price,
+        discounts=revision.discounts,
+        tax_config=revision.tax_config,
+        entitlement_template=revision.entitlement_template,
+    )
+
+
 def subscriptions_shown() -> QuerySet[Subscription]:
     """Subscriptions with what their list shows, in one query."""
     return Subscription.objects.select_related("plan")

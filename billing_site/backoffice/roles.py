@@ -43,6 +43,8 @@ _CLERK = {
     "invoicing.take_back_profilemigration",
     "subscriptions.add_coupon",
     "subscriptions.change_coupon",
+    "subscriptions.add_subscription",
+    "subscriptions.change_subscription",
     "subscriptions.change_plan_subscription",
     "subscriptions.change_quantity_subscription",
     "subscriptions.change_addon_subscription",

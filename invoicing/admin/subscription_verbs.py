@@ -117,7 +117,7 @@ class DatedChange(Change):
         return super().initial(subscription) | {"timing": self.timing}
 
 
-def _planned_otherwise(subscription: Subscription) -> str:
+def planned_otherwise(subscription: Subscription) -> str:
     """Why it can't be changed while another change, an end or a pause is planned."""
     successor = successor_of(subscription)
     if successor is not None:
@@ -136,7 +136,7 @@ def _backdates_without_right(request: HttpRequest, answers: Answers) -> bool:
     return is_past(timing_of(answers), seen=answers["as_of"])
 
 
-def _billed(result: ChangeResult) -> str:
+def billed_words(result: ChangeResult) -> str:
     """What was billed at once, as the end of a sentence."""
     return f" {counted(len(result.invoice_ids), 'invoice')} made." if result.invoice_ids else ""
 
@@ -152,7 +152,7 @@ class ChangePlan(Change):
         return f"To which plan is {subscription} to change, and when?"
 
     def hindrance(self, subscription: Subscription) -> str:
-        return _planned_otherwise(subscription)
+        return planned_otherwise(subscription)
 
     def notes(self, answers: Answers) -> list[str]:
         return [f"Usage of the current period {_USAGE_WORDS[answers['usage']]}."]
@@ -169,7 +169,7 @@ class ChangePlan(Change):
     def done(self, result: ChangeResult) -> str:
         assert result.successor is not None
         when = time_words(result.successor.active_from, result.subscription)
-        return f"{result.subscription.name} changes to {result.successor.name} on {when}.{_billed(result)}"
+        return f"{result.subscription.name} changes to {result.successor.name} on {when}.{billed_words(result)}"
 
 
 class ChangeQuantity(SubscriptionVerb):
@@ -222,7 +222,7 @@ class ChangeAddOn(DatedChange):
     def hindrance(self, subscription: Subscription) -> str:
         if subscription.plan_id is None:
             return "It is on terms of its own: only plans offer add-ons."
-        return _planned_otherwise(subscription)
+        return planned_otherwise(subscription)
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
         addon, quantity, timing = answers["addon"], answers["quantity"], timing_of(answers)
@@ -233,7 +233,7 @@ class ChangeAddOn(DatedChange):
         return change_addon_quantity(purchase=purchase, quantity=quantity, timing=timing, preview=preview)
 
     def done(self, result: ChangeResult) -> str:
-        return f"The add-on is changed.{_billed(result)}"
+        return f"The add-on is changed.{billed_words(result)}"
 
 
 class RedeemCoupon(Change):
@@ -276,13 +276,13 @@ class Pause(DatedChange):
         return open_pause(subscription) is None
 
     def hindrance(self, subscription: Subscription) -> str:
-        return _planned_otherwise(subscription)
+        return planned_otherwise(subscription)
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
         return pause_billing(subscription=subscription, timing=timing_of(answers), preview=preview)
 
     def done(self, result: ChangeResult) -> str:
-        return f"{result.subscription.name} is paused.{_billed(result)}"
+        return f"{result.subscription.name} is paused.{billed_words(result)}"
 
 
 class Resume(DatedChange):
@@ -305,7 +305,7 @@ class Resume(DatedChange):
         return resume_billing(subscription=subscription, timing=timing_of(answers), preview=preview)
 
     def done(self, result: ChangeResult) -> str:
-        return f"{result.subscription.name} runs on.{_billed(result)}"
+        return f"{result.subscription.name} runs on.{billed_words(result)}"
 
 
 class Unschedule(Change):
@@ -353,7 +353,7 @@ class Cancel(DatedChange):
     def done(self, result: ChangeResult) -> str:
         end = result.subscription.active_to
         assert end is not None
-        return f"{result.subscription.name} ends on {time_words(end, result.subscription)}.{_billed(result)}"
+        return f"{result.subscription.name} ends on {time_words(end, result.subscription)}.{billed_words(result)}"
 
 
 SUBSCRIPTION_VERBS = (

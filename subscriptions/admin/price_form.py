@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from django import forms
 from unfold.widgets import UnfoldAdminSelectWidget
@@ -73,7 +73,7 @@ class PriceForm(forms.Form):
     `groups` are the fields under their headings.
     """
 
-    groups: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]]
+    groups: tuple[tuple[str, tuple[str, ...]], ...]
 
     model = forms.ChoiceField(label="Price model", choices=MODELS, widget=UnfoldAdminSelectWidget)
     amount = _figure("Amount", "For a period, a unit or a package.")

@@ -4,7 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Prefetch, QuerySet
+from django.db.models import F, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -109,7 +109,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
             "subscription": obj,
             "state": self.state(obj),
             "items": items_of(obj),
-            "phases": list(obj.phases.order_by("position")),
+            "phases": list(obj.phases.exclude(active_to=F("active_from")).order_by("position")),
             "next_billing": self.next_billing(obj),
             "timeline": self.timeline(obj),
         }
@@ -140,6 +140,7 @@ def items_of(subscription: Subscription) -> list[Any]:
                 revision.active_to is None or revision.active_to > now
             )
         item.rows = rows
+        item.is_open = any(row.active_to is None or row.active_to > max(now, row.active_from) for row in rows)
         item.current = next((row for row in rows if row.is_current), rows[-1] if rows else None)
         item.quantity_now = next((c.quantity for c in changes[item.pk] if c.effective_at <= now), 1)
         item.changes, item.reports = changes[item.pk][:LATEST_QUANTITIES], reports[item.pk][:LATEST_QUANTITIES]

@@ -3,10 +3,13 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest
 
 from core import clock
 from core.admin.display import badge
+from core.admin.verbs import Button, buttons_of
+from invoicing.admin.edit_verbs import EDIT_VERBS, OF_A_PART
 from invoicing.admin.subscription_verbs import SUBSCRIPTION_VERBS, next_of, open_pause, successor_of
 from subscriptions.admin.subscription import SubscriptionAdmin
 from subscriptions.models import Subscription, SubscriptionAddOn
@@ -16,7 +19,11 @@ admin.site.unregister(Subscription)
 
 @admin.register(Subscription)
 class SubscriptionPage(SubscriptionAdmin):
-    verbs = SUBSCRIPTION_VERBS
+    verbs = (*SUBSCRIPTION_VERBS[:1], *EDIT_VERBS, *SUBSCRIPTION_VERBS[1:])
+
+    def buttons(self, request: HttpRequest, obj: Model) -> list[Button]:
+        """Those of the whole subscription; the others stand at its items and phases."""
+        return buttons_of(request, obj, [verb for verb in self.verbs if verb.slug not in OF_A_PART])
 
     def page_context(self, request: HttpRequest, obj: Subscription) -> dict[str, Any]:
         now = clock.now()
@@ -27,7 +34,20 @@ class SubscriptionPage(SubscriptionAdmin):
         for purchase in bought:
             purchase.quantity_now = purchase.quantity_at(now)
             purchase.planned = [change for change in purchase.quantities.all() if change.effective_at > now]
-        return super().page_context(request, obj) | {
+        context = super().page_context(request, obj)
+        edit = EDIT_VERBS[0]
+        may_edit = edit.allowed(request) and not edit.why_not(request, obj)
+        for phase in context["phases"]:
+            phase.is_over = phase.active_to is not None and phase.active_to <= now
+            phase.is_to_come = phase.active_from > now
+        planned = any(
+            row.is_edited and row.active_from > now and row.active_from != row.active_to
+            for item in context["items"]
+            for row in item.rows
+        )
+        return context | {
+            "may_edit": may_edit,
+            "may_take_back": may_edit and planned,
             "pause": pause,
             "paused": badge("paused", "amber") if pause is not None and pause.start <= now else "",
             "successor": successor_of(obj),

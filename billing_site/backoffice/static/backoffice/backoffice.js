@@ -47,6 +47,16 @@ document.addEventListener("change", (event) => {
 });
 document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("form").forEach(showFields));
 
+// An answer that other questions depend on asks for the form anew, with all that was typed.
+const refresh = (event) => {
+  if (!event.target.matches("[data-refresh]")) return;
+  const again = document.createElement("input");
+  Object.assign(again, { type: "hidden", name: "again", value: "yes" });
+  event.target.form.append(again);
+  event.target.form.submit();
+};
+document.addEventListener("change", refresh);
+
 // One more row to type into, numbered on from the last.
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-add-row]");
@@ -83,7 +93,10 @@ const answered = (event) => {
 };
 ["input", "change"].forEach((kind) => document.addEventListener(kind, answered));
 // A field that searches tells only jQuery what was chosen.
-window.addEventListener("load", () => window.django?.jQuery?.(document).on("select2:select select2:clear", answered));
+window.addEventListener("load", () => window.django?.jQuery?.(document).on("select2:select select2:clear", (event) => {
+  answered(event);
+  refresh(event);
+}));
 
 // Enter in the search takes the first result when the arrow keys have chosen none.
 document.addEventListener(
