@@ -88,6 +88,19 @@ class TestPins:
         response = clerk.do(customer, "pin", profile=str(other.pk), reason="Contract")
         assert said(response)[0].startswith("Acme stays on “Default” and was not moved to “Enterprise”.")
 
+    def test_the_answers_are_changed_without_giving_them_all_anew(self, clerk):
+        customer, other = make_customer(), enterprise()
+        page = ask(clerk, customer, "pin", profile=other.pk)
+        assert '<button type="submit" class="ch-button" name="again" value="yes">Change the answers</button>' in page
+        page = ask(clerk, customer, "pin", profile=other.pk, confirmed="yes", again="yes")
+        assert "See what changes" in page
+        assert "Contract</textarea>" in page
+        assert f'<option value="{other.pk}" selected>' in page
+        chosen = {"action": "pin", "_selected_action": [str(customer.pk)], "profile": str(other.pk), "reason": "Both"}
+        page = clerk.post(list_url(Customer), chosen | {"confirmed": "yes", "again": "yes"}).content.decode()
+        assert "Both</textarea>" in page
+        assert CustomerOverride.objects.count() == 0
+
     def test_unpinning_shows_what_the_default_says(self, clerk):
         customer, profile = make_customer(), enterprise()
         clerk.do(customer, "pin", profile=str(profile.pk), reason="Contract")
@@ -135,6 +148,7 @@ class TestStripe:
         stripe.add_customer("cus_9")
         page = ask(clerk, customer, "pin", profile=cards.pk, stripe_customer_id="cus_9")
         assert cells(page, "Billing app")[1:3] == ["Sandbox", "Stripe EU"]
+        assert cells(page, "Customer id at Stripe EU")[1:3] == ["none", "cus_9"]
         assert CustomerAppData.objects.count() == 0
         answers = {"profile": str(cards.pk), "stripe_customer_id": "cus_9", "reason": "Cards"}
         assert said(clerk.do(customer, "pin", **answers)) == [
@@ -293,3 +307,38 @@ def test_setting_an_id_at_stripe_while_pinning_needs_its_own_right(cards, stripe
         "Your role may not set ids at Stripe. Nothing was changed."
     ]
     assert CustomerAppData.objects.count() == 0
+
+
+def test_a_customer_without_an_id_at_stripe_is_blocked_and_told_the_way_out(clerk, cards, stripe):
+    page = ask(clerk, subscribe(make_excess_plan()), "pin", profile=cards.pk, stripe_customer_id="")
+    assert "Acme is blocked, and stays on “Default”. Change the answers: give the customer id at Stripe." in page
+
+
+def test_ids_at_stripe_stand_on_the_customer_s_page_and_before_another_is_set(clerk, cards, stripe):
+    customer = subscribe(make_excess_plan())
+    page = clerk.read(page_url(customer))
+    assert "<dt>At Stripe EU</dt>" not in page
+    assert "No Stripe app knows them yet." in clerk.read(verb_url(customer, "stripe-customer"))
+    CustomerOverride.objects.create(customer=customer, billing_profile=cards)
+    assert "No customer id yet: charges fail." in clerk.read(page_url(customer))
+    stripe.add_customer("cus_9")
+    answers = {"app": str(cards.app.pk), "stripe_customer_id": " cus_9 ", "reason": "Cards"}
+    assert said(clerk.do(customer, "stripe-customer", **answers)) == ["Acme is cus_9 at Stripe EU."]
+    page = clerk.read(page_url(customer))
+    assert '<dt>At Stripe EU</dt><dd class="ch-mono">cus_9</dd>' in page
+    assert "charges fail" not in page
+    assert "Stripe EU knows them as cus_9 now." in clerk.read(verb_url(customer, "stripe-customer"))
+
+
+def test_an_id_without_a_card_is_set_with_a_warning_and_one_that_is_refused_leaves_what_was_typed(clerk, cards, stripe):
+    customer = make_customer()
+    stripe.add_customer("cus_9", method=None)
+    answers = {"app": str(cards.app.pk), "stripe_customer_id": "cus_9", "reason": "Cards"}
+    assert said(clerk.do(customer, "stripe-customer", **answers)) == [
+        "Acme is cus_9 at Stripe EU. The customer cus_9 has no default payment method at Stripe. "
+        "A charge fails while that is so."
+    ]
+    refused = clerk.do(customer, "stripe-customer", **(answers | {"stripe_customer_id": "cus_nobody"}))
+    assert said(refused) == ["Stripe has no customer cus_nobody at this account. Nothing was changed."]
+    assert 'value="cus_nobody"' in refused.content.decode()
+    assert "Cards</textarea>" in refused.content.decode()

@@ -14,13 +14,20 @@ from unfold.decorators import display
 
 from billing_site.backoffice.admin.customer_moves import MOVES, SETTINGS_VERBS
 from billing_site.backoffice.admin.customer_settings import CustomerSettings
-from billing_site.backoffice.admin.customer_standing import next_invoice, standing_of, usage_lines, usage_so_far
+from billing_site.backoffice.admin.customer_standing import (
+    Standing,
+    next_invoice,
+    standing_of,
+    usage_lines,
+    usage_so_far,
+)
 from core import clock
 from core.admin.display import EMPTY, badge
 from core.admin.verbs import Answers, Button, Verb, buttons_of
 from core.audit.models import AuditEntry
+from customers.choices import AppType
 from customers.effective import terms_of_loaded
-from customers.models import Customer
+from customers.models import BillingApp, Customer
 from customers.settings_words import SETTING_LABELS, setting_words
 from invoicing.admin.invoice_states import state_badge
 from invoicing.choices import OPEN_STATUSES, CustomerOutcome, InvoiceStatus
@@ -166,10 +173,17 @@ class CustomerPage(CustomerSettings):
             "subscriptions": subscriptions,
             "invoices": invoices,
             "terms": terms,
+            "lacks_id_at": _lacks_id_at(terms.profile.app, standing),
             "settings": [row for row in settings if row[2]],
             "unset": [label for label, _, origin in settings if not origin],
             "timeline": self.timeline(obj)[:TIMELINE_LENGTH],
         }
+
+
+def _lacks_id_at(app: BillingApp, standing: Standing) -> BillingApp | None:
+    """The app that bills the customer, where it can't charge them for want of an id."""
+    known_at = {app_id for app_id, _, _ in standing.known_as}
+    return app if app.type == AppType.STRIPE and app.pk not in known_at else None
 
 
 def _address_lines(customer: Customer) -> list[str]:

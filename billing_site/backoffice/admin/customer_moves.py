@@ -1,6 +1,7 @@
 """Changing how customers are billed: pins, their own settings, their id at Stripe. Each is shown before it acts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -16,19 +17,19 @@ from core.errors import Forbidden
 from customers.admin.own_settings import OwnSettingsForm, initial_of, workflow_of
 from customers.choices import AppType
 from customers.effective import default_profile, override_values, profile_values, terms_if, terms_of
-from customers.models import BillingApp, BillingProfile, Customer, CustomerAppData, CustomerOverride
+from customers.models import BillingApp, BillingProfile, Customer, CustomerOverride
 from customers.services.override_fields import override_fields
 from invoicing.admin.causes import VERDICT_TONES, causes_shown
-from invoicing.admin.terms_review import terms_review
+from invoicing.admin.terms_review import known_at_stripe, terms_review
 from invoicing.choices import MoveVerdict
-from invoicing.moves import ask_app, check_moves, severity_of
+from invoicing.moves import CauseCode, ask_app, check_moves, severity_of
 from invoicing.services.override_billing import (
     causes_of_move,
     pin_billed_customer,
     remove_override,
     unpin_billed_customer,
 )
-from invoicing.services.set_stripe_customer import set_stripe_customer
+from invoicing.services.set_stripe_customer import ask_stripe, keep_stripe_customer
 from subscriptions.models import Subscription
 
 STRIPE_RIGHT = "customers.change_customerappdata"
@@ -177,7 +178,10 @@ class Pin(Verb[Customer]):
         profile, known_as = _loaded(answers["profile"]), answers.get("stripe_customer_id") or None
         causes = causes_of_move(customer=customer, profile=profile, known_as=known_as)
         before = terms_of([customer.pk])[customer.pk]
-        return terms_review(customer, before, terms_if(override_of(customer), profile), causes)
+        review = terms_review(customer, before, terms_if(override_of(customer), profile), causes, known_as=known_as)
+        if not known_as and any(cause.code == CauseCode.NO_CUSTOMER_ID for cause in causes):
+            return replace(review, why_not=f"{review.why_not} Answer anew: give the customer id at Stripe.")
+        return review
 
     def review_many(self, request: HttpRequest, customers: list[Customer], answers: Answers) -> Review:
         return _review_many(customers, _loaded(answers["profile"]))
@@ -285,21 +289,26 @@ class SetStripe(Verb[Customer]):
         return f"Which customer of Stripe is {customer}?"
 
     def consequences(self, customer: Customer) -> list[str]:
-        return ["Charges through this app go to that customer from now on."]
+        known = [f"{app} knows them as {name} now." for app, name in known_at_stripe(customer).items()]
+        return [
+            *(known or ["No Stripe app knows them yet."]),
+            "Charges through the app go to the customer given here from now on, and to its default payment method.",
+        ]
 
     def why_not(self, request: HttpRequest, customer: Customer) -> str:
         return _deleted(customer) or ("" if stripe_apps().exists() else "No Stripe app is installed.")
 
     def initial(self, customer: Customer) -> dict[str, Any]:
-        known = CustomerAppData.objects.filter(customer=customer, app__in=stripe_apps()).first()
-        if known is not None:
-            return {"app": known.app_id, "stripe_customer_id": known.external_id}
-        return {"app": stripe_apps().first()}
+        known, bills = known_at_stripe(customer), terms_of([customer.pk])[customer.pk].profile.app
+        app = bills if bills.type == AppType.STRIPE else next(iter(known), None) or stripe_apps().first()
+        return {"app": app, "stripe_customer_id": known.get(app, "") if app else ""}
 
     def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
-        app, external_id = answers["app"], answers["stripe_customer_id"].strip()
-        set_stripe_customer(customer=customer, app=app, stripe_customer_id=external_id, payment_method=None)
-        return f"{customer} is {external_id} at {app}."
+        app, external_id = answers["app"], answers["stripe_customer_id"]
+        check = ask_stripe(app=app, stripe_customer_id=external_id, payment_method=None)
+        keep_stripe_customer(customer=customer, app=app, stripe_customer_id=external_id, payment_method=None)
+        warning = f" {check.message} A charge fails while that is so." if check.problem else ""
+        return f"{customer} is {external_id} at {app}.{warning}"
 
 
 MOVES = (Pin(), Unpin())

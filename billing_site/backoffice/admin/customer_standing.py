@@ -13,7 +13,7 @@ from django.db.models.functions import Cast, JSONObject
 
 from core.errors import BillingError
 from core.money import ZERO
-from customers.models import Customer, UsageSubject
+from customers.models import Customer, CustomerAppData, UsageSubject
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus, LineKind
 from invoicing.models import BalanceEntry, Invoice, InvoiceLine, ParkedCustomer
 from invoicing.services.preview import PreviewInvoice, preview_customer
@@ -32,13 +32,15 @@ class OpenIn:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a customer stands now. `balance` is what is on their balance, by currency, zeros left out."""
+    """How a customer stands now. `balance` is what is on their balance, by currency, zeros left out; `known_as` are
+    their ids at apps, after the app's own id and name."""
 
     open: tuple[OpenIn, ...]
     balance: tuple[tuple[str, Decimal], ...]
     gathers: bool
     subjects: tuple[str, ...]
     parked: ParkedCustomer | None
+    known_as: tuple[tuple[uuid.UUID, str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,11 @@ def standing_of(customer: Customer, now: datetime) -> Standing:
             subjects=ArraySubquery(
                 UsageSubject.objects.filter(deleted_at__isnull=True, **mine).order_by("key").values("key")
             ),
+            known_as=ArraySubquery(
+                CustomerAppData.objects.filter(external_id__isnull=False, **mine)
+                .order_by("app__name")
+                .values(row=JSONObject(app=Cast("app_id", CharField()), name="app__name", id="external_id"))
+            ),
             parked=ArraySubquery(
                 parked.annotate(
                     row=JSONObject(id=Cast("pk", CharField()), cause="cause", parked_at=Cast("parked_at", TextField()))
@@ -113,6 +120,7 @@ def standing_of(customer: Customer, now: datetime) -> Standing:
         gathers=bool(found["gathering"]),
         subjects=tuple(found["subjects"]),
         parked=_parked(found["parked"]),
+        known_as=tuple((uuid.UUID(row["app"]), row["name"], row["id"]) for row in found["known_as"]),
     )
 
 
