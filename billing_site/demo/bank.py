@@ -5,6 +5,7 @@ import io
 from decimal import Decimal
 
 from core import clock
+from core.audit.actors import current_actor
 from core.money import round_money
 from customers.choices import AppType
 from customers.models import BillingApp
@@ -16,7 +17,7 @@ from invoicing.statement_csv import OPTIONAL, REQUIRED
 _TOO_MUCH = Decimal(50)
 
 
-def import_newest_statement(imported_by: str) -> int:
+def import_newest_statement() -> int:
     """Rows that match, that pay half, too much or without a number, and two that are no receipts of ours.
 
     Returns how many payments were booked: none, they wait for the review.
@@ -40,7 +41,7 @@ def import_newest_statement(imported_by: str) -> int:
         app=app,
         file_name=f"statement-{today}.csv",
         content=text.getvalue().encode(),
-        imported_by=imported_by,
+        imported_by=current_actor().label,
     )
     return 0
 

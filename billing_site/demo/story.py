@@ -31,7 +31,7 @@ def steps(calendar: Calendar, cast: Cast, profiles: Profiles) -> list[Step]:
         *_desk(calendar, cast),
         *moves(calendar, cast),
         Step(calendar.day(6, 12), cast.product, acts.retire_text_messages),
-        Step(calendar.end - _STATEMENT_BEFORE, cast.clerk, partial(import_newest_statement, "clerk")),
+        Step(calendar.end - _STATEMENT_BEFORE, cast.clerk, import_newest_statement),
     ]
     return sorted((step for step in told if step.at <= calendar.present), key=lambda step: step.at)
 

@@ -14,6 +14,7 @@ from core.admin.refusals import explain
 from core.admin.verb_pages import VerbAdmin
 from core.admin.verbs import Effect, OptionalReasonForm
 from core.admin.words import amount_text, counted
+from core.audit.actors import current_actor
 from core.audit.reasons import because
 from core.errors import BillingError
 from core.money import ZERO
@@ -35,6 +36,13 @@ SAMPLE = 20
 EXAMPLE = (
     "date,amount,currency,reference,payer,transaction_id\n2026-03-18,1250.00,EUR,INV-000042 thank you,Acme Ltd,TX-9001"
 )
+
+
+_DECIDED = {
+    RowDecision.BOOK: "is to be booked",
+    RowDecision.SKIP: "is left out",
+    RowDecision.OPEN: "is to be decided later",
+}
 
 
 class StatementViews(VerbAdmin):
@@ -64,7 +72,7 @@ class StatementViews(VerbAdmin):
                     app=form.cleaned_data["app"],
                     file_name=file.name,
                     content=file.read(),
-                    imported_by=request.user.get_username(),
+                    imported_by=current_actor().label,
                 )
             except BillingError as error:
                 form.add_error("file", explain(error))
@@ -103,7 +111,7 @@ class StatementViews(VerbAdmin):
             except BillingError as error:
                 form.add_error(None, explain(error))
             else:
-                messages.success(request, f"Row {row.position}: {decision.label.lower()}. Nothing is booked yet.")
+                messages.success(request, f"Row {row.position} {_DECIDED[decision]}. Nothing is booked yet.")
                 return HttpResponseRedirect(back)
         answers = form.cleaned_data if form.is_bound else {"invoice": row.invoice, "decision": RowDecision.BOOK}
         context = {
@@ -150,6 +158,7 @@ class StatementViews(VerbAdmin):
                 "statement": statement,
                 "results": results,
                 "done": sum(1 for row, _ in results if row.payment_id is not None),
+                "left": statement.rows.filter(payment=None).exclude(decision=RowDecision.SKIP).count(),
                 "back": admin_url(statement),
             }
             return self._page(request, "backoffice/statement_result.html", context)

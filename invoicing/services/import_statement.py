@@ -10,6 +10,7 @@ from datetime import timedelta
 from django.db import transaction
 
 from core import clock
+from core.admin.words import amount_text
 from core.audit.services.record import record
 from core.errors import FieldProblem, InvalidInput
 from customers.choices import AppType, CollectionMethod
@@ -177,11 +178,11 @@ def _against(line: StatementLine, invoice: Invoice) -> _Match:
     if line.currency != invoice.currency:
         return _Match(MatchStatus.UNMATCHED, note=f"{invoice} is in {invoice.currency}.")
     if invoice.status not in (*OPEN_STATUSES, InvoiceStatus.UNCOLLECTIBLE) or invoice.due <= 0:
-        return _Match(MatchStatus.NOT_OPEN, invoice, f"{invoice} is: {invoice.get_status_display().lower()}.")
+        return _Match(MatchStatus.NOT_OPEN, invoice, f"{invoice} is {invoice.get_status_display().lower()}.")
     if line.amount == invoice.due:
         return _Match(MatchStatus.EXACT, invoice)
     status = MatchStatus.PARTIAL if line.amount < invoice.due else MatchStatus.OVER
-    return _Match(status, invoice, f"{invoice.due} {invoice.currency} is due.")
+    return _Match(status, invoice, f"{amount_text(invoice.due, invoice.currency)} {invoice.currency} is due.")
 
 
 def _prefixes() -> list[str]:

@@ -35,7 +35,7 @@ def test_an_imported_file_waits_for_review_with_what_was_found_for_each_row(cler
         "4 open invoices have this amount.", "To decide 3", "To book 1", "Left out 1", "Book 1 row",
     ):  # fmt: skip
         assert words in page, words
-    assert BankStatement.objects.get().imported_by == "clerk"
+    assert BankStatement.objects.get().imported_by == "Clerk"
     assert not Payment.objects.exists()
     assert "march.csv" in clerk.read(list_url(BankStatement))
 
@@ -123,7 +123,7 @@ def test_a_row_is_given_its_invoice_and_booked(clerk, bank):
     missing = clerk.post(url, {"decision": "book", "invoice": ""}).content.decode()
     assert "Choose the invoice that the money is for." in missing
     response = clerk.post(url, {"decision": "book", "invoice": str(invoice(4).pk)}, follow=True)
-    assert said(response) == ["Row 1: book. Nothing is booked yet."]
+    assert said(response) == ["Row 1 is to be booked. Nothing is booked yet."]
     shown = clerk.read(f"{url}?effects=1&decision=book&invoice={invoice(4).pk}")
     assert "Due on INV-000004" in shown
     entry = AuditEntry.objects.get(verb="decide_row")

@@ -95,7 +95,7 @@ def test_the_company_is_as_promised_and_seeding_it_again_changes_nothing():
     assert Payment.objects.filter(app__type="bank_transfer").exists()
     statement = BankStatement.objects.get()
     found = set(statement.rows.values_list("match", flat=True))
-    assert (statement.status, statement.imported_by) == ("review", "clerk")
+    assert (statement.status, statement.imported_by) == ("review", "Grace Okafor")
     assert {"exact", "unmatched", "outgoing"} <= found
     assert not statement.rows.filter(payment__isnull=False).exists()
 
