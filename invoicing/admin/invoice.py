@@ -15,7 +15,7 @@ from customers.choices import CollectionMethod
 from customers.settings_words import SETTING_LABELS, setting_words
 from invoicing.admin.collection_verbs import AskProvider
 from invoicing.admin.invoice_happenings import happenings_of
-from invoicing.admin.invoice_states import InvoiceCurrency, InvoiceState, IssuedIn, state_badge
+from invoicing.admin.invoice_states import InvoiceCurrency, InvoiceState, IssuedIn, state_badge, tone_of
 from invoicing.admin.invoice_verbs import INVOICE_VERBS
 from invoicing.admin.line_account import line_account
 from invoicing.admin.payment_rows import after_dunning, payment_rows, payments_of, step_rows
@@ -107,6 +107,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
             "invoice": obj,
             "document": self.document(obj),
             "state": state_badge(obj),
+            "note_tone": "red" if tone_of(InvoiceStatus(obj.status)) == "red" else "amber",
             "lines": lines,
             "live": live,
             "payments": payment_rows(payments),

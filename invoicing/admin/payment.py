@@ -5,15 +5,18 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import EMPTY, link, moment, money
 from core.admin.filters import ChoiceFilter
-from invoicing.admin.payment_rows import payment_rows, state_of
+from invoicing.admin.collection_verbs import AskProvider
+from invoicing.admin.payment_rows import payment_rows, state_of, way_of
 from invoicing.choices import IN_FLIGHT, PaymentStatus
 from invoicing.models import BankStatementRow, Payment
+from invoicing.services.ask_provider import OPEN_CHARGES
 
 LATEST_EVENTS = 20
 
@@ -65,7 +68,7 @@ class PaymentAdmin(ReadOnlyAdmin):
 
     @display(description="By")
     def way(self, payment: Payment) -> str:
-        return f"{payment.app}, attempt {payment.attempt}" if payment.attempt else f"{payment.app}, receipt"
+        return way_of(payment)
 
     @display(description="What happened")
     def what_happened(self, payment: Payment) -> SafeString | str:
@@ -83,6 +86,14 @@ class PaymentAdmin(ReadOnlyAdmin):
             "way": self.way(obj),
             "row": row,
             "refunds": refunds,
+            "ask_url": self._ask_url(request, obj),
             "events": list(obj.provider_events.all()[:LATEST_EVENTS]),
             "statement_row": BankStatementRow.objects.select_related("statement").filter(payment=obj).first(),
         }
+
+    def _ask_url(self, request: HttpRequest, payment: Payment) -> str:
+        """Where the provider is asked what became of it; empty where nothing is open or this user may not."""
+        verb = AskProvider()
+        if payment.status not in OPEN_CHARGES or not verb.allowed(request) or not verb.shows(payment.invoice):
+            return ""
+        return reverse("admin:invoicing_invoice_verb", args=[payment.invoice_id, verb.slug])

@@ -4,13 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core import clock
-from core.admin.display import badge, moment
+from core.admin.display import admin_url, badge, day, moment
 from core.admin.words import counted
 from core.money import ZERO
 from customers.choices import AppType
@@ -32,6 +31,7 @@ REFUND_TONES = {
     RefundStatus.FAILED: "red",
     RefundStatus.UNKNOWN: "amber",
 }
+_HAPPENED = {PaymentStatus.SUCCEEDED: "The money came in.", PaymentStatus.PENDING: "The charge is under way."}
 _DASHBOARD = "https://dashboard.stripe.com"
 
 
@@ -47,19 +47,23 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True)
 class MoneyRow:
-    """A payment, or a refund under its payment (a negative amount), as the page shows it."""
+    """A payment, or a refund under its payment (a negative amount), as the page shows it. `page` is the payment's own;
+    `link` is where the provider shows it, under the provider's name for it. `failed`: no money moved."""
 
-    made: Any
+    made: SafeString
     by: str
     how: str
     state: SafeString
     said: str
     way_out: SafeString | str
+    page: str
     link: str
+    name: str
     amount: Decimal
     currency: str
     to_balance: Decimal = ZERO
     is_refund: bool = False
+    failed: bool = False
 
 
 def payments_of(invoice: Invoice) -> list[Payment]:
@@ -112,6 +116,13 @@ def state_of(payment: Payment) -> SafeString:
     return badge(payment.get_status_display(), PAYMENT_TONES[PaymentStatus(payment.status)])
 
 
+def way_of(payment: Payment) -> str:
+    """By what it was paid. A receipt on an invoice that an app charges did not come through that app."""
+    if payment.attempt is None:
+        return payment.app.name if payment.app.type == AppType.BANK_TRANSFER else "Receipt"
+    return payment.app.name if payment.attempt == 1 else f"{payment.app.name}, attempt {payment.attempt}"
+
+
 def provider_url(payment: Payment) -> str:
     """Where the provider shows the charge to staff; empty where it has no such page."""
     account = getattr(payment.app, "stripe_account", None)
@@ -126,37 +137,45 @@ def _payment(payment: Payment) -> MoneyRow:
     if payment.failure_code and payment.status == PaymentStatus.FAILED and payment.failure_code not in said:
         said = f"{said} ({payment.failure_code})"
     return MoneyRow(
-        made=payment.received_at if payment.attempt is None else payment.created_at,
-        by=payment.app.name,
-        how=f"attempt {payment.attempt}" if payment.attempt else "receipt",
+        made=day(payment.received_at) if payment.attempt is None else moment(payment.created_at),
+        by=payment.app.name if payment.attempt else way_of(payment),
+        how=f"attempt {payment.attempt}" if payment.attempt else "",
         state=state_of(payment),
-        said=said or payment.reference or payment.external_id or "",
+        said=said or payment.reference or _HAPPENED.get(payment.status, ""),
         way_out=_way_out(payment),
+        page=admin_url(payment),
         link=provider_url(payment),
+        name=payment.external_id or "",
         amount=payment.amount,
         currency=payment.currency,
         to_balance=payment.to_balance,
+        failed=payment.status == PaymentStatus.FAILED,
     )
 
 
 def _refund(refund: Refund) -> MoneyRow:
     return MoneyRow(
-        made=refund.created_at,
+        made=moment(refund.created_at),
         by="Refund",
         how="",
         state=badge(refund.get_status_display(), REFUND_TONES[RefundStatus(refund.status)]),
         said=refund.failure_message or refund.reason,
         way_out=_refund_way_out(refund),
+        page="",
         link="",
+        name="",
         amount=-refund.amount,
         currency=refund.currency,
         is_refund=True,
+        failed=refund.status == RefundStatus.FAILED,
     )
 
 
 def _way_out(payment: Payment) -> SafeString | str:
     if payment.to_cancel and payment.status in (PaymentStatus.ACTION_REQUIRED, *IN_FLIGHT):
         return "It is being ended at the provider; then a new charge is made."
+    if payment.status == PaymentStatus.ACTION_REQUIRED and payment.invoice.status not in OPEN_STATUSES:
+        return "The customer can still confirm it with their bank: what comes in is booked."
     if payment.status == PaymentStatus.ACTION_REQUIRED:
         return (
             "The customer must confirm it with their bank, and was asked to by e-mail. "
@@ -176,11 +195,13 @@ def _open_charge(payment: Payment) -> SafeString | str:
     waits = f"{nobody}No other charge starts before its outcome is known"
     if payment.next_check_at is None:
         return f"{waits}."
-    asked = f"asked {counted(payment.checks, 'time')} so far, " if payment.checks else ""
-    return format_html("{}: {} is {}next {}.", waits, payment.app.name, asked, moment(payment.next_check_at))
+    asked = f"was asked {counted(payment.checks, 'time')} so far, and " if payment.checks else ""
+    return format_html("{}: {} {}is asked next on {}.", waits, payment.app.name, asked, moment(payment.next_check_at))
 
 
 def _refund_way_out(refund: Refund) -> str:
+    if refund.status == RefundStatus.PENDING:
+        return "The provider is at work on it. The money has left the customer's balance."
     if refund.status == RefundStatus.FAILED:
         return "The money is on the customer's balance again."
     if refund.status == RefundStatus.UNKNOWN:

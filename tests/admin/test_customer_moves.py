@@ -91,7 +91,7 @@ class TestPins:
     def test_the_answers_are_changed_without_giving_them_all_anew(self, clerk):
         customer, other = make_customer(), enterprise()
         page = ask(clerk, customer, "pin", profile=other.pk)
-        assert '<button type="submit" class="ch-button" name="again" value="yes">Change the answers</button>' in page
+        assert '<button type="submit" name="again" value="yes" class="ch-button">Answer anew</button>' in page
         page = ask(clerk, customer, "pin", profile=other.pk, confirmed="yes", again="yes")
         assert "See what changes" in page
         assert "Contract</textarea>" in page
@@ -311,7 +311,7 @@ def test_setting_an_id_at_stripe_while_pinning_needs_its_own_right(cards, stripe
 
 def test_a_customer_without_an_id_at_stripe_is_blocked_and_told_the_way_out(clerk, cards, stripe):
     page = ask(clerk, subscribe(make_excess_plan()), "pin", profile=cards.pk, stripe_customer_id="")
-    assert "Acme is blocked, and stays on “Default”. Change the answers: give the customer id at Stripe." in page
+    assert "Acme is blocked, and stays on “Default”. Answer anew: give the customer id at Stripe." in page
 
 
 def test_ids_at_stripe_stand_on_the_customer_s_page_and_before_another_is_set(clerk, cards, stripe):
@@ -338,7 +338,7 @@ def test_an_id_without_a_card_is_set_with_a_warning_and_one_that_is_refused_leav
         "Acme is cus_9 at Stripe EU. The customer cus_9 has no default payment method at Stripe. "
         "A charge fails while that is so."
     ]
-    refused = clerk.do(customer, "stripe-customer", **(answers | {"stripe_customer_id": "cus_nobody"}))
+    refused = clerk.post(verb_url(customer, "stripe-customer"), answers | {"stripe_customer_id": "cus_nobody"})
     assert said(refused) == ["Stripe has no customer cus_nobody at this account. Nothing was changed."]
     assert 'value="cus_nobody"' in refused.content.decode()
     assert "Cards</textarea>" in refused.content.decode()

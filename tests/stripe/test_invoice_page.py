@@ -1,5 +1,6 @@
 """Charges at Stripe as the invoice page shows them: Stripe's words, the way out, and asking for the outcome."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -9,8 +10,9 @@ from core import clock
 from customers.models import BillingApp
 from invoicing.models import Payment
 from invoicing.services.record_payment import record_payment
+from invoicing.services.write_off import mark_uncollectible
 from tests.admin.billed import START
-from tests.admin.desk import Desk, page_url, said
+from tests.admin.desk import Desk, page_url, said, verb_url
 from tests.stripe.desk import collect, issued, state
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -77,3 +79,41 @@ def test_a_refund_at_stripe_is_on_its_way_until_stripe_says_so(app, fake):
         response = approver.do(invoice, "refund", amount="30.00", reason="Paid twice")
     assert said(response)[0].startswith("30.00 EUR of INV-000001")
     assert "Refund" in payments_on(approver.read(page_url(invoice)))
+
+
+def test_a_charge_that_came_in_says_so_and_leads_to_its_page_and_to_stripe(app, fake, clerk):
+    invoice = issued(app, fake)
+    collect()
+    shown = payments_on(clerk.read(page_url(invoice)))
+    assert "The money came in." in shown
+    assert ">pi_1 at Stripe EU</a>" in shown
+    payment = Payment.objects.get()
+    assert page_url(payment) in shown
+    assert "<p>The money came in.</p>" in clerk.read(page_url(payment))
+
+
+def test_an_open_charge_says_when_it_is_asked_about_and_its_page_leads_there(app, fake, clerk):
+    invoice = issued(app, fake, "drop")
+    collect()
+    page = clerk.read(page_url(invoice))
+    assert '<div class="ch-banner ch-amber"><span><strong>Payment processing.</strong>' in page
+    assert re.search(r"its outcome is known: Stripe EU is asked next on <time", payments_on(page))
+    assert verb_url(invoice, "ask-provider") in clerk.read(page_url(Payment.objects.get()))
+    Payment.objects.update(checks=2)
+    shown = payments_on(clerk.read(page_url(invoice)))
+    assert "Stripe EU was asked 2 times so far, and is asked next on <time" in shown
+
+
+def test_a_charge_to_confirm_on_an_invoice_that_was_given_up_promises_no_new_charge(app, fake, clerk):
+    invoice = issued(app, fake, "action")
+    collect()
+    mark_uncollectible(invoice=invoice, reason="Gone")
+    shown = payments_on(clerk.read(page_url(invoice)))
+    assert "The customer can still confirm it with their bank: what comes in is booked." in shown
+    assert "Charge now" not in shown
+
+
+def test_a_charge_that_failed_is_struck_out(app, fake, clerk):
+    invoice = issued(app, fake, "decline")
+    collect()
+    assert '<tr class="ch-void">' in payments_on(clerk.read(page_url(invoice)))
