@@ -11,13 +11,13 @@ from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidg
 
 from core import clock
 from core.admin.verbs import Answers, Effect, OptionalReasonForm, ReasonForm, Verb
-from core.admin.words import amount_text, counted
+from core.admin.words import amount_text, counted, joined
 from core.money import ZERO
 from customers.choices import AppStatus, CollectionMethod
 from invoicing.admin.money_effects import Booking, due_in_all, effects_of, worth
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus, PaymentStatus, RefundStatus
 from invoicing.gateways import REMOTE_GATEWAYS
-from invoicing.models import Invoice
+from invoicing.models import Invoice, Payment
 from invoicing.receipts import split_receipt
 from invoicing.refundable import refundable
 from invoicing.services.ask_provider import OPEN_CHARGES, OPEN_REFUNDS, ask_provider
@@ -26,6 +26,7 @@ from invoicing.services.record_payment import record_payment
 from invoicing.services.refund import refund_invoice
 from invoicing.services.write_off import mark_uncollectible, write_off
 
+LATEST_RECEIPTS = 5
 _UNDER_WAY = "A charge is under way: wait for its outcome, or ask the provider."
 
 
@@ -33,6 +34,7 @@ class AmountForm(forms.Form):
     """Asks for an amount in the currency of the invoice, which the page names."""
 
     amount = forms.DecimalField(
+        error_messages={"invalid": "Write the amount with a point and nothing between thousands, such as 1250.00."},
         max_digits=30,
         decimal_places=12,
         widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal", "autofocus": True, "autocomplete": "off"}),
@@ -53,6 +55,12 @@ class RefundForm(AmountForm, ReasonForm):
     """How much goes back, and why."""
 
     field_order = ("amount", "reason")
+
+
+def _receipt_words(payment: Payment) -> str:
+    """A receipt by amount, day and reference: whoever records it twice sees it."""
+    on = f" on {payment.received_at.day} {payment.received_at:%b %Y}" if payment.received_at else ""
+    return f"{amount_text(payment.amount, payment.currency)} {payment.currency}{on}, “{payment.reference}”"
 
 
 def _charge_under_way(invoice: Invoice) -> bool:
@@ -81,7 +89,7 @@ class Collect(OnIssued):
         return f"Is {worth(invoice.due, invoice)} to be charged now?"
 
     def consequences(self, invoice: Invoice) -> list[str]:
-        notes = ["One charge is tried at the invoice's billing app; a decline changes nothing else."]
+        notes = ["One charge is tried at the invoice's billing app. A decline changes none of the figures below."]
         if invoice.payments.filter(status=PaymentStatus.ACTION_REQUIRED).exists():
             notes.append(
                 "The charge that waits for the customer's confirmation is ended first, so that only one succeeds."
@@ -149,11 +157,18 @@ class RecordPayment(OnIssued):
     form = ReceiptForm
 
     def asks(self, invoice: Invoice) -> str:
-        return f"How much of the {worth(invoice.due, invoice)} has arrived?"
+        lost = f"{worth(invoice.written_off, invoice)} written off" if invoice.written_off else ""
+        due = f"{worth(invoice.due, invoice)} due" if invoice.due or not lost else ""
+        return f"How much of the {joined(part for part in (due, lost) if part)} on {invoice} has arrived?"
 
     def consequences(self, invoice: Invoice) -> list[str]:
+        rest = "With a part of it the invoice stays open for the rest."
+        if not invoice.due:
+            rest = "So much of the loss is taken back; the rest stays written off."
+        received = invoice.payments.filter(attempt=None).order_by("-received_at", "-id")[:LATEST_RECEIPTS]
         return [
-            "With a part of it the invoice stays open for the rest.",
+            *(f"Recorded already: {_receipt_words(payment)}." for payment in received),
+            rest,
             "What is too much goes to the customer's balance.",
         ]
 
@@ -195,6 +210,8 @@ class RecordPayment(OnIssued):
             reference=answers["reference"],
         )
         left = f"{worth(invoice.due, invoice)} is still due" if invoice.due else "paid in full"
+        if invoice.written_off:
+            left = f"{worth(invoice.written_off, invoice)} stays written off"
         too_much = invoice.moved_to_balance - moved_before
         if too_much:
             left = f"{left}, and {worth(too_much, invoice)} went to the customer's balance"
@@ -222,9 +239,7 @@ class Refund(OnIssued):
         if invoice.paid <= 0:
             return "Nothing is paid on it."
         if invoice.moved_to_balance <= 0:
-            return (
-                "None of it is on the customer's balance: credit the invoice first, then what it credits can go back."
-            )
+            return "None of it is on the customer's balance: only what was overpaid or credited can go back."
         if refundable(invoice) <= 0:
             return "What it moved to the customer's balance is used up or given back already."
         return ""

@@ -55,10 +55,11 @@ def record_payment(
     )
     rest = book_receipt(invoice=locked, payment=payment)
     to_balance = f"; {to_wire(rest)} {locked.currency} of it went to the balance" if rest else ""
+    worth = f"{to_wire(round_money(amount, locked.currency))} {locked.currency}"
     record(
         verb="record_payment",
         target=locked,
-        did=f"recorded a payment of {to_wire(amount)} {locked.currency} for {locked} of {locked.customer}{to_balance}",
+        did=f"recorded a payment of {worth} for {locked} of {locked.customer}, “{reference}”{to_balance}",
         changes={"reference": [None, reference]},
         customer_id=locked.customer_id,
     )

@@ -48,10 +48,12 @@ def refund_invoice(*, invoice: Invoice, amount: Decimal, reason: str) -> Refund:
         next_check_at=clock.real_now() if remote else None,
     )
     take_from_balance(locked, refund, amount, reason)
+    worth = f"{to_wire(round_money(amount, locked.currency))} {locked.currency}"
+    asked = f"asked {payment.app} to refund" if remote else "recorded a refund of"
     record(
         verb="refund",
         target=locked,
-        did=f"refunded {to_wire(amount)} {locked.currency} of {locked} to {locked.customer}",
+        did=f"{asked} {worth} of {locked} to {locked.customer}",
         reason=reason,
         customer_id=locked.customer_id,
     )
@@ -94,7 +96,7 @@ def _source(invoice: Invoice, amount: Decimal) -> Payment:
     if amount > left:
         raise PreconditionFailed(
             f"Only {to_wire(left)} {invoice.currency} of {invoice} is on the customer's balance and can be "
-            "refunded: credit the invoice first. Nothing was changed.",
+            "refunded. Nothing was changed.",
             code="not_refundable",
         )
     payment: Payment | None = payments_to_refund(invoice).filter(left__gte=amount).first()

@@ -82,10 +82,10 @@ def test_a_refund_that_is_too_much_or_no_amount_is_refused(approver, amount):
     assert (money(invoice)["refunded"], Refund.objects.count()) == ("0.00", 0)
 
 
-def test_a_paid_invoice_without_credit_says_what_must_come_first(approver):
+def test_a_paid_invoice_without_credit_says_what_can_go_back(approver):
     invoice = make_issued()
     page = approver.read(page_url(invoice))
-    assert "None of it is on the customer&#x27;s balance: credit the invoice first" in page
+    assert "None of it is on the customer&#x27;s balance: only what was overpaid or credited can go back." in page
     response = approver.do(invoice, "refund", amount="50.00", reason="x")
     assert said(response)[0].startswith("None of it is on the customer's balance")
     assert not Refund.objects.exists()
@@ -118,8 +118,13 @@ def test_money_for_a_written_off_invoice_takes_the_loss_back(clerk):
         "Written off": ("50.00 EUR", "30.00 EUR"),
     }
     with clock.frozen_at(START):
-        clerk.do(invoice, "record-payment", amount="20.00", received_on="2026-03-17", reference="TRN-9", reason="")
+        answers = {"amount": "20.00", "received_on": "2026-03-17", "reference": "TRN-9", "reason": ""}
+        response = clerk.do(invoice, "record-payment", **answers)
+    assert said(response) == ["20.00 EUR recorded for INV-000001: 30.00 EUR stays written off."]
     assert money(invoice)["written_off"] == "30.00"
+    page = clerk.read(verb_url(invoice, "record-payment"))
+    assert "How much of the 30.00 EUR written off on INV-000001 has arrived?" in page
+    assert "So much of the loss is taken back; the rest stays written off." in page
 
 
 def test_an_uncollectible_invoice_stays_due_and_is_charged_no_more(approver):

@@ -9,7 +9,7 @@ from core import clock
 from core.audit.models import AuditEntry
 from invoicing.models import BalanceEntry, CreditNote, NumberSeries, TaxRate
 from tests.admin.billed import START, make_issued
-from tests.admin.desk import list_url, page_url, said
+from tests.admin.desk import list_url, page_url, said, verb_url
 from tests.make import at, make_plan
 
 pytestmark = pytest.mark.django_db
@@ -43,8 +43,39 @@ def test_what_is_too_much_goes_to_the_balance(clerk):
 def test_the_form_offers_what_is_due(clerk):
     invoice = make_issued(collection_method="send_invoice")
     page = clerk.read(reverse("admin:invoicing_invoice_verb", args=[invoice.pk, "record-payment"]))
-    assert "How much of the 50.00 EUR has arrived?" in page
+    assert "How much of the 50.00 EUR due on INV-000001 has arrived?" in page
     assert 'value="50.00"' in page
+
+
+def test_what_is_recorded_already_is_named_before_it_is_recorded_twice(clerk):
+    invoice = make_issued(collection_method="send_invoice")
+    with clock.frozen_at(START):
+        clerk.do(invoice, "record-payment", amount="20", **RECEIPT)
+        page = clerk.read(verb_url(invoice, "record-payment"))
+    assert "Recorded already: 20.00 EUR on 17 Mar 2026, “TRN-77”." in page
+    assert "recorded a payment of 20.00 EUR for INV-000001 of Acme, “TRN-77”." in clerk.read(page_url(invoice))
+
+
+def test_a_refused_amount_leaves_what_else_was_typed(clerk):
+    invoice = make_issued(collection_method="send_invoice")
+    with clock.frozen_at(START):
+        refused = clerk.do(invoice, "record-payment", amount="20.005", **RECEIPT).content.decode()
+        comma = clerk.do(invoice, "record-payment", amount="20,50", **RECEIPT).content.decode()
+    assert 'value="TRN-77"' in refused
+    assert "Nothing was recorded." in refused
+    assert "Write the amount with a point and nothing between thousands, such as 1250.00." in comma
+
+
+def test_a_receipt_on_an_invoice_that_an_app_charges_is_no_charge_of_that_app(clerk):
+    invoice = make_issued(decline=True)
+    with clock.frozen_at(START):
+        clerk.do(invoice, "record-payment", amount="20.00", **RECEIPT)
+    receipt = invoice.payments.get(attempt=None)
+    page = clerk.read(page_url(invoice))
+    assert f'<a class="ch-link" href="{page_url(receipt)}">' in page
+    assert '<td class="ch-nowrap">Receipt</td>' in page
+    assert '<td class="ch-nowrap">Sandbox<small>attempt 1</small></td>' in page
+    assert "<dt>By</dt><dd>Receipt</dd>" in clerk.read(page_url(receipt))
 
 
 @pytest.mark.parametrize(
