@@ -141,7 +141,7 @@ def _payment(payment: Payment) -> MoneyRow:
         by=payment.app.name if payment.attempt else way_of(payment),
         how=f"attempt {payment.attempt}" if payment.attempt else "",
         state=state_of(payment),
-        said=said or payment.reference or _HAPPENED.get(payment.status, ""),
+        said=said or payment.reference or _HAPPENED.get(PaymentStatus(payment.status), ""),
         way_out=_way_out(payment),
         page=admin_url(payment),
         link=provider_url(payment),
