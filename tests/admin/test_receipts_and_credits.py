@@ -59,8 +59,9 @@ def test_what_is_recorded_already_is_named_before_it_is_recorded_twice(clerk):
 def test_a_refused_amount_leaves_what_else_was_typed(clerk):
     invoice = make_issued(collection_method="send_invoice")
     with clock.frozen_at(START):
-        refused = clerk.do(invoice, "record-payment", amount="20.005", **RECEIPT).content.decode()
-        comma = clerk.do(invoice, "record-payment", amount="20,50", **RECEIPT).content.decode()
+        asks = verb_url(invoice, "record-payment")
+        refused = clerk.post(asks, RECEIPT | {"amount": "20.005"}).content.decode()
+        comma = clerk.post(asks, RECEIPT | {"amount": "20,50"}).content.decode()
     assert 'value="TRN-77"' in refused
     assert "Nothing was recorded." in refused
     assert "Write the amount with a point and nothing between thousands, such as 1250.00." in comma
