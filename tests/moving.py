@@ -63,11 +63,11 @@ def make_card_profile(**overrides: Any) -> BillingProfile:
     return BillingProfile.objects.create(**(values | overrides))
 
 
-def make_customers(number: int, plan: Plan, *, app: BillingApp | None = None) -> list[Customer]:
+def make_customers(number: int, plan: Plan, *, app: BillingApp | None = None, first: int = 0) -> list[Customer]:
     """Customers on `plan` since 1 March 2026, known at `app` as cus_0, cus_1, ..."""
     made = []
     with clock.frozen_at(START):
-        for index in range(number):
+        for index in range(first, first + number):
             customer = Customer.objects.create(
                 key=f"c{index}", name=f"Customer {index:04}", currency="EUR", primary_email=f"c{index}@example.com"
             )

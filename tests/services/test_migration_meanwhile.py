@@ -1,0 +1,118 @@
+"""What happens to customers, profiles and other migrations while a profile migration is under way."""
+
+from collections import Counter
+
+import pytest
+
+from core import clock
+from customers.errors import ProfileArchived
+from customers.models import Customer, CustomerOverride
+from customers.services.archive_profile import archive_profile, restore_profile
+from invoicing.errors import WrongMigrationState
+from invoicing.gateways import GATEWAYS
+from invoicing.migration_progress import progress_of
+from invoicing.models import MigrationItem
+from invoicing.services.move_batch import move_batch
+from invoicing.services.override_billing import pin_billed_customer
+from invoicing.services.retry_move import retry_failed
+from invoicing.services.run_migration import run_migration
+from invoicing.services.take_back import take_back
+from invoicing.services.work_migration_shard import work_off_migration
+from subscriptions.models import Plan
+from tests.make import make_default_profile, make_plan
+from tests.moving import MOVE, CardApp, approved, billed_by, make_card_profile, make_customers
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def old(db):
+    return make_default_profile()
+
+
+@pytest.fixture
+def new(old, monkeypatch):
+    monkeypatch.setitem(GATEWAYS, "stripe", CardApp())
+    return make_card_profile()
+
+
+@pytest.fixture
+def customers(old, new):
+    return make_customers(6, make_plan(), app=new.app)
+
+
+def causes_of(migration):
+    return Counter(cause["code"] for item in migration.items.all() for cause in item.causes)
+
+
+def outcomes(migration):
+    return dict(progress_of([migration])[migration.pk].outcomes)
+
+
+def run(migration, **options):
+    with clock.frozen_at(MOVE):
+        return work_off_migration(run_migration(migration=migration, **options))
+
+
+def test_a_target_that_is_archived_between_batches_takes_nobody_else(old, new, customers):
+    migration = run(approved(old, new), limit=2)
+    migration = run_migration(migration=migration)
+    archive_profile(profile=new, reason="Old")
+    with clock.frozen_at(MOVE):
+        migration = work_off_migration(migration)
+    assert (migration.status, outcomes(migration)) == ("done", {"moved": 2, "failed": 4})
+    assert causes_of(migration) == {"profile_archived": 4}
+    assert billed_by(customers) == {"Cards": 2}
+    with pytest.raises(ProfileArchived):
+        retry_failed(migration=migration)
+    restore_profile(profile=new, reason="Needed")
+    assert retry_failed(migration=migration) == 4
+    with clock.frozen_at(MOVE):
+        assert outcomes(work_off_migration(migration)) == {"moved": 6}
+
+
+def test_who_is_deleted_meanwhile_fails_alone(old, new, customers):
+    migration = approved(old, new)
+    Customer.objects.filter(pk=customers[0].pk).update(deleted_at=MOVE)
+    migration = run(migration)
+    assert (migration.status, outcomes(migration)) == ("done", {"moved": 5, "failed": 1})
+    assert causes_of(migration) == {"customer_deleted": 1}
+
+
+def test_who_comes_or_goes_after_approval_changes_no_list(old, new, customers):
+    migration = approved(old, new)
+    [late] = make_customers(1, Plan.objects.get(), app=None, first=6)
+    new.name = "Cards of 2027"
+    new.save()
+    migration = run(migration)
+    assert (migration.customer_count, outcomes(migration)) == (6, {"moved": 6})
+    assert not CustomerOverride.objects.filter(customer=late).exists()
+    assert MigrationItem.objects.count() == 6
+
+
+def test_of_two_migrations_over_one_customer_the_second_finds_them_gone(old, new, customers):
+    third = make_card_profile(name="Third", app=new.app)
+    first, second = approved(old, new), approved(old, third)
+    assert outcomes(run(first, limit=3)) == {"moved": 3, "pending": 3}
+    assert outcomes(run(second)) == {"moved": 3, "failed": 3}
+    assert outcomes(run(first)) == {"moved": 3, "failed": 3}
+    assert billed_by(customers) == {"Cards": 3, "Third": 3}
+
+
+def test_what_was_settled_is_never_moved_by_a_worker_that_comes_late(old, new, customers):
+    migration = run(approved(old, new))
+    with clock.frozen_at(MOVE):
+        take_back(migration=migration, customer=customers[0])
+        move_batch(migration=migration, customer_ids=[customers[0].pk], only_while_running=False)
+    assert outcomes(migration) == {"moved": 5, "taken_back": 1}
+    assert billed_by(customers[:1]) == {"None": 1}
+
+
+def test_nobody_is_taken_back_once_somebody_has_changed_their_profile_since(old, new, customers):
+    migration = run(approved(old, new))
+    third = make_card_profile(name="Third", collection_method="send_invoice")
+    with clock.frozen_at(MOVE):
+        pin_billed_customer(customer=customers[0], profile=third, reason="By hand")
+        with pytest.raises(WrongMigrationState, match="was changed since"):
+            take_back(migration=migration, customer=customers[0])
+    assert billed_by(customers[:1]) == {"Third": 1}
