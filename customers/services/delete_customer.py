@@ -13,7 +13,7 @@ from customers.services.attribute_usage import attribute_usage
 def delete_customer(*, customer: Customer) -> Customer:
     """Mark the customer as deleted; its key and subjects become free. Deleting it again changes nothing."""
     lock_customers([customer.pk])
-    customer = Customer.objects.select_for_update().get(pk=customer.pk)
+    customer = Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
     if customer.deleted_at is None:
         customer.deleted_at = clock.now()
         customer.save(update_fields=["deleted_at", "updated_at"])

@@ -25,7 +25,7 @@ def override_fields(*, customer: Customer, workflow: Mapping[str, Any], reason: 
     """
     check_workflow(workflow)
     lock_customers([customer.pk])
-    customer = Customer.objects.select_for_update().get(pk=customer.pk)
+    customer = Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
     if customer.deleted_at is not None:
         raise CustomerDeleted(f"{customer} was deleted, so nothing can be set for them. Nothing was changed.")
     override, _ = CustomerOverride.objects.get_or_create(customer=customer)

@@ -16,7 +16,7 @@ def pin_customer(*, customer: Customer, profile: BillingProfile, reason: str) ->
     changes nothing. Raises `CustomerDeleted` and `ProfileArchived`.
     """
     lock_customers([customer.pk])
-    customer = Customer.objects.select_for_update().get(pk=customer.pk)
+    customer = Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
     profile = BillingProfile.objects.select_for_update(no_key=True).get(pk=profile.pk)
     if customer.deleted_at is not None:
         raise CustomerDeleted(f"{customer} was deleted, so it can't be pinned. Nothing was changed.")

@@ -22,7 +22,7 @@ def update_customer(*, customer: Customer, replacement: CustomerInput) -> Custom
     """
     check(replacement)
     lock_customers([customer.pk])
-    customer = Customer.objects.select_for_update().get(pk=customer.pk)
+    customer = Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
     if customer.deleted_at:
         raise CustomerDeleted(f"The customer {customer} was deleted and can't be changed. Create it anew.")
     changes: dict[str, list[Any]] = {}

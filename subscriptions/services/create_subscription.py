@@ -41,7 +41,7 @@ def create_subscription(
     """
     lock_customers([customer.id])
     # Read again behind the lock: the caller's copy may be older than the last change.
-    customer = Customer.objects.select_for_update().get(pk=customer.pk)
+    customer = Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
     if customer.deleted_at is not None:
         raise field_error(
             "customerId", "customer_deleted", f"{customer.name} was deleted, and deleted customers can't subscribe."

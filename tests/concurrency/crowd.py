@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -72,14 +73,14 @@ def second_supplier(customers: Sequence[Customer]) -> BillingProfile:
     return profile
 
 
-def at_once(*acts: Callable[[], Any]) -> list[Any]:
+def at_once(*acts: Callable[[], Any], now: datetime = CLOSE) -> list[Any]:
     """Run every act in a thread of its own, all starting together at the time of the close; their results."""
     together = threading.Barrier(len(acts))
 
     def run(act: Callable[[], Any]) -> Any:
         try:
             together.wait(timeout=30)
-            with clock.frozen_at(CLOSE):
+            with clock.frozen_at(now):
                 return act()
         finally:
             connection.close()

@@ -21,6 +21,7 @@ from invoicing.services.collect_invoice import collect_invoice
 from invoicing.services.collect_remotely import start_charges
 from invoicing.services.connect_stripe import install_stripe
 from invoicing.services.mark_overdue import mark_overdue
+from invoicing.services.reconcile_payments import reconcile_payments
 from invoicing.services.record_payment import record_payment
 from invoicing.services.refund import refund_invoice
 from invoicing.services.write_off import mark_uncollectible
@@ -286,6 +287,36 @@ def test_a_charge_in_another_currency_is_none_of_ours(app, fake, hear):
     assert state(invoice)[0] == "payment_processing.pending"
     reconcile()
     assert state(invoice) == ("paid", "50.00", "0.00")
+
+
+def test_while_one_asks_about_a_charge_nobody_else_does(app, fake):
+    invoice = issued(app, fake, "drop")
+    collect()
+    Payment.objects.update(next_check_at=clock.real_now())
+    asking = threading.Event()
+
+    def first():
+        asking.set()
+        return reconcile_payments(as_of=START)
+
+    def second():
+        with fake.lock:  # Stripe is slow to answer
+            asking.wait(timeout=30)
+            deadline = time.monotonic() + 20
+            while Payment.objects.get().checks < 1 and time.monotonic() < deadline:
+                time.sleep(0.02)
+            return reconcile_payments(as_of=START)
+
+    assert at_once(first, second) == [1, 0]
+    assert state(invoice) == ("paid", "50.00", "0.00")
+
+
+def test_no_charge_starts_while_another_is_under_way_whatever_the_plan_says(app, fake):
+    invoice = issued(app, fake, "processing")
+    collect()
+    Invoice.objects.filter(pk=invoice.pk).update(next_collection_at=START)
+    collect()
+    assert (len(fake.intents), Payment.objects.count()) == (1, 1)
 
 
 def test_of_two_installations_of_one_account_at_once_one_is_refused(fake):

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from core.audit.models import AuditEntry
 from core.ids import to_text
 from core.testclock.models import ClockSetting
 from invoicing.models import Payment, StripeEvent
@@ -112,6 +113,23 @@ def test_a_payment_method_that_is_removed_at_stripe_is_forgotten(app, fake, hear
     data(hear(fake.event("payment_method.detached", {"id": "pm_9"})))
     row.refresh_from_db()
     assert row.data == {}
+
+
+def test_a_copy_of_a_charge_of_ours_is_not_ours(app, fake, hear):
+    """Somebody at Stripe made another PaymentIntent with our metadata."""
+    invoice = issued(app, fake, "action")
+    collect()
+    copy = fake.intents["pi_1"] | {"id": "pi_copy", "status": "succeeded"}
+    assert data(hear(fake.event("payment_intent.succeeded", copy)))["message"] == "Not a charge of ours."
+    assert state(invoice) == ("payment_processing.action_required", "0", "50.00")
+
+
+def test_what_is_told_twice_is_written_down_once(app, fake, hear):
+    invoice = issued(app, fake)
+    body = fake.event("customer.deleted", {"id": "cus_1"})
+    for _ in range(2):
+        assert data(hear(body))["message"] == "The customer is gone at Stripe: charges will fail."
+    assert AuditEntry.objects.filter(customer_id=invoice.customer_id, verb="update_app_data").count() == 1
 
 
 def test_events_that_come_at_the_same_time_are_booked_once(app, fake, live_server):
