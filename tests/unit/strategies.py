@@ -1,12 +1,34 @@
-"""Hypothesis strategies for prices, quantities and whole rating inputs, edges included."""
+"""Hypothesis strategies for times, prices, quantities and whole rating inputs, edges included."""
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import available_timezones
 
 from hypothesis import strategies as st
 
+from core.periods import CADENCES
 from invoicing.rating import Coupon, FlatComponent, RatingInput
 from subscriptions.pricing import Discounts, parse_price
 from tests.unit.rating import tiered
+
+# Zones with half hours, with skipped days and with midnight changes first, then all others.
+ZONES = st.sampled_from(
+    ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Pacific/Apia", "America/Sao_Paulo"]
+) | st.sampled_from(sorted(available_timezones()))
+CADENCE = st.sampled_from(list(CADENCES.values()))
+ANY_MOMENT = st.builds(
+    lambda seconds, micro: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds, microseconds=micro),
+    st.integers(0, 40 * 365 * 86400),
+    st.sampled_from([0, 0, 0, 1, 999_999]),
+)
+# The days that months lack, leap days among them, as often as all others.
+LAST_DAYS = st.builds(
+    lambda year, day, hour: datetime(year, *day, hour, tzinfo=UTC),
+    st.integers(2000, 2039),
+    st.sampled_from([(1, 29), (1, 30), (1, 31), (2, 28), (3, 31), (4, 30), (8, 31), (12, 31)]),
+    st.integers(0, 23),
+) | st.builds(lambda leap: datetime(2000 + 4 * leap, 2, 29, tzinfo=UTC), st.integers(0, 9))
+MOMENTS = ANY_MOMENT | LAST_DAYS
 
 CURRENCIES = st.sampled_from(["USD", "JPY", "KWD"])
 

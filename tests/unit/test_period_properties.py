@@ -2,31 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from zoneinfo import available_timezones
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.periods import CADENCES, boundary, fraction, period_at, periods
+from core.periods import boundary, fraction, period_at, periods
+from tests.unit.strategies import CADENCE, MOMENTS, ZONES
 
-# Zones with half hours, with skipped days and with midnight changes first, then all others.
-ZONES = st.sampled_from(
-    ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Pacific/Apia", "America/Sao_Paulo"]
-) | st.sampled_from(sorted(available_timezones()))
-CADENCE = st.sampled_from(list(CADENCES.values()))
-ANY_MOMENT = st.builds(
-    lambda seconds, micro: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds, microseconds=micro),
-    st.integers(0, 40 * 365 * 86400),
-    st.sampled_from([0, 0, 0, 1, 999_999]),
-)
-# The days that months lack, leap days among them, as often as all others.
-LAST_DAYS = st.builds(
-    lambda year, day, hour: datetime(year, *day, hour, tzinfo=UTC),
-    st.integers(2000, 2039),
-    st.sampled_from([(1, 29), (1, 30), (1, 31), (2, 28), (3, 31), (4, 30), (8, 31), (12, 31)]),
-    st.integers(0, 23),
-) | st.builds(lambda leap: datetime(2000 + 4 * leap, 2, 29, tzinfo=UTC), st.integers(0, 9))
-MOMENTS = ANY_MOMENT | LAST_DAYS
 TEN_YEARS = timedelta(days=3653)
 # Clock changes by an hour and by half of one, at night and at midnight, and one that left a day out.
 CHANGES = st.sampled_from(
