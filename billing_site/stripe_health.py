@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from core.admin.words import moment_text
 from core.crypto import CredentialUnreadable, decrypt
 from customers.choices import AppStatus
 from customers.models import BillingApp
@@ -37,7 +38,7 @@ def health_of(app: BillingApp) -> StripeHealth:
     if account.webhook_secret and not _readable(account.webhook_secret):
         problems.append(f"{app}: its webhook secret was encrypted with a key that this site lacks.")
     last = StripeEvent.objects.filter(app=app).values_list("received_at", flat=True).first()
-    heard = f"last heard of {last:%Y-%m-%d %H:%M} UTC" if last else "no webhook came yet"
+    heard = f"last webhook {moment_text(last)} UTC" if last else "no webhook came yet"
     unknown = Payment.objects.filter(app=app, status=PaymentStatus.UNKNOWN).count()
     return StripeHealth(
         app, account, tuple(problems), heard if account.webhook_secret else "no webhook secret", unknown

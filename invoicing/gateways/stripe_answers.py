@@ -122,4 +122,7 @@ def failed(code: str, message: str) -> ChargeOutcome:
 
 
 def in_words(error: stripe.StripeError) -> str:
+    if isinstance(error, stripe.APIConnectionError):
+        # The library's own words ask to write to Stripe's support.
+        return "It took too long." if "Timeout" in str(error) else "The connection broke."
     return (error.user_message or str(error) or type(error).__name__).strip().split("\n", 1)[0][:500]

@@ -117,7 +117,9 @@ class StripeConnection:
         try:
             return str(self._client.v1.accounts.retrieve_current().id)
         except stripe.StripeError as error:
-            raise StripeRefused(f"Stripe does not accept this API key: {in_words(error)}") from error
+            raise StripeRefused(
+                f"Stripe does not accept this API key: {in_words(error).rstrip('.')}. Nothing was changed."
+            ) from error
 
     def charge(self, request: ChargeRequest) -> ChargeOutcome:
         if not request.external_customer_id:

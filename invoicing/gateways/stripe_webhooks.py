@@ -12,17 +12,26 @@ from invoicing.gateways.base import ChargeOutcome, RefundNews
 from invoicing.gateways.stripe_answers import dispute_news, outcome_of, refund_news
 
 TOLERANCE_SECONDS = 300
-_INTENT_EVENTS = {
+_INTENT_EVENTS = (
     "payment_intent.succeeded",
     "payment_intent.payment_failed",
     "payment_intent.requires_action",
     "payment_intent.processing",
     "payment_intent.canceled",
-}
+)
 # The last one is what older versions of Stripe's API call the second.
-_REFUND_EVENTS = {"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"}
+_REFUND_EVENTS = ("refund.created", "refund.updated", "refund.failed", "charge.refund.updated")
 # Whether the money of a dispute has been withdrawn; other events of disputes move none.
 _DISPUTE_EVENTS = {"charge.dispute.funds_withdrawn": True, "charge.dispute.funds_reinstated": False}
+# What an endpoint at Stripe is to send: all that something comes of.
+LISTENS_TO = (
+    *_INTENT_EVENTS,
+    "charge.refunded",
+    *_REFUND_EVENTS,
+    *_DISPUTE_EVENTS,
+    "payment_method.detached",
+    "customer.deleted",
+)
 
 
 @dataclass(frozen=True, slots=True)

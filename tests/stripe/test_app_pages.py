@@ -10,7 +10,7 @@ from invoicing.models import StripeAccount
 from tests.admin.desk import Desk, list_url, page_url, said, verb_url
 from tests.admin.test_lists import queries
 from tests.make import make_default_profile
-from tests.stripe.desk import KEY
+from tests.stripe.desk import KEY, issued
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,7 +35,7 @@ def test_an_account_is_installed_and_its_keys_are_never_shown_again(admin, fake)
     page = response.content.decode()
     for words in (
         "acct_fake",
-        "sk_test_************XYZ",
+        "sk_test_<wbr>************XYZ",
         f"/api/v1/apps/{to_text(app.pk)}/stripe/webhook",
         "It can charge",
     ):
@@ -64,12 +64,14 @@ def test_a_key_that_cant_be_used_is_refused_and_not_shown_in_the_form_that_comes
     assert "Nothing was changed." in page
     assert key not in page
     assert "whsec_1" not in page
+    assert "Paste it again: a secret is not kept in the form." in page
     assert not BillingApp.objects.filter(type="stripe").exists()
 
 
 def test_a_key_that_stripe_does_not_accept_installs_nothing(admin, fake):
     fake.refuse_key = True
-    assert "Stripe does not accept this API key" in install(admin).content.decode()
+    refused = "Stripe does not accept this API key: Invalid API Key provided. Nothing was changed."
+    assert refused in install(admin).content.decode()
     assert not StripeAccount.objects.exists()
 
 
@@ -140,3 +142,14 @@ def test_the_list_asks_no_more_for_thirty_apps_than_for_three(admin):
     for number in range(3, 30):
         BillingApp.objects.create(type="bank_transfer", name=f"Bank {number}")
     assert queries(admin, list_url(BillingApp)) == few
+
+
+def test_the_page_names_every_event_that_something_comes_of_and_what_is_unpaid(admin, app, fake):
+    page = admin.read(page_url(app))
+    for kind in ("payment_intent.canceled", "charge.refunded", "refund.failed", "charge.dispute.funds_withdrawn"):
+        assert f'<span class="ch-code">{kind}</span>' in page, kind
+    assert "<dt>Unpaid</dt><dd>nothing</dd>" in page
+    issued(app, fake)
+    unpaid = admin.read(page_url(app)).split("<dt>Unpaid</dt>")[1]
+    assert '50.00 <span class="ch-currency">EUR</span></span>' in unpaid
+    assert "on 1 invoice</span>" in unpaid

@@ -269,3 +269,10 @@ def test_live_and_foreign_keys_are_refused(app, fake):
     assert BillingApp.objects.filter(type="stripe").count() == 1
     assert decrypt(StripeAccount.objects.get().api_key) == KEY
     assert Invoice.objects.count() == 0
+
+
+def test_an_answer_that_is_lost_is_told_in_our_words_and_not_those_of_stripe_s_library(app, fake):
+    invoice = issued(app, fake, "drop")
+    collect()
+    payment = Payment.objects.get(invoice=invoice)
+    assert payment.failure_message == "Stripe gave no clear answer: The connection broke."

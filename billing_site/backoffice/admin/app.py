@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
@@ -25,6 +25,7 @@ from customers.choices import AppStatus, AppType
 from customers.models import BillingApp, BillingProfile
 from invoicing.choices import OPEN_STATUSES
 from invoicing.gateways.stripe_gateway import is_live_site
+from invoicing.gateways.stripe_webhooks import LISTENS_TO
 from invoicing.models import Invoice, StripeAccount
 from invoicing.services.connect_stripe import install_stripe, update_stripe_keys
 from invoicing.services.manage_app import install_app, uninstall_app, update_app
@@ -32,21 +33,6 @@ from invoicing.services.manage_app import install_app, uninstall_app, update_app
 INSTALL_STRIPE = "invoicing.add_stripeaccount"
 REPLACE_KEYS = "invoicing.change_stripeaccount"
 LATEST_EVENTS = 10
-LISTENS_TO = (
-    "payment_intent.succeeded",
-    "payment_intent.payment_failed",
-    "payment_intent.requires_action",
-    "payment_intent.processing",
-    "payment_intent.canceled",
-    "charge.refunded",
-    "refund.created",
-    "refund.updated",
-    "refund.failed",
-    "charge.dispute.funds_withdrawn",
-    "charge.dispute.funds_reinstated",
-    "payment_method.detached",
-    "customer.deleted",
-)
 
 
 class SecretField(forms.CharField):
@@ -215,6 +201,8 @@ class AppPage(BillingAppAdmin):
                 )
             except BillingError as error:
                 form.add_error("api_key", explain(error))
+                if answers["webhook_secret"]:
+                    form.add_error("webhook_secret", "Paste it again: a secret is not kept in the form.")
             else:
                 messages.success(request, f"{app} is installed. Add its webhook address at Stripe, as shown below.")
                 return HttpResponseRedirect(admin_url(app))
@@ -230,12 +218,13 @@ class AppPage(BillingAppAdmin):
             "state": self.state(obj),
             "health": health,
             "well": _well(obj, health),
+            "key_shown": health.account.masked_api_key.rpartition("_") if health and health.account else None,
             "account_url": _account_url(health.account) if health else "",
             "webhook_url": request.build_absolute_uri(webhook),
             "listens_to": LISTENS_TO,
             "events": list(obj.stripe_events.select_related("payment__invoice")[:LATEST_EVENTS]) if health else [],
             "profiles": list(obj.profiles.order_by("archived_at", "name")),
-            "unpaid": unpaid.count(),
+            "unpaid": list(unpaid.order_by("currency").values("currency").annotate(count=Count("pk"), due=Sum("due"))),
             "known_customers": obj.customer_data.filter(external_id__isnull=False).count(),
             "timeline": self.timeline(obj),
         }
