@@ -6,15 +6,16 @@ from django.db import transaction
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from core.admin.verbs import Answers, OptionalReasonForm, Verb
+from core.admin.verbs import Answers, OptionalReasonForm, Review, Verb
 from core.admin.words import counted
 from core.audit.actors import current_actor
+from invoicing.admin.default_review import default_review
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
 from invoicing.migration_progress import MigrationProgress, Step, progress_of, steps_of
 from invoicing.models import ProfileMigration
 from invoicing.services.approve_migration import approve_migration
 from invoicing.services.check_migration import check_migration, checked_at_once
-from invoicing.services.make_default_profile import customers_kept_on_old_app, make_default_profile
+from invoicing.services.make_default_profile import make_default_profile
 from invoicing.services.pause_migration import cancel_migration, pause_migration
 from invoicing.services.pin_unpinned import AT_ONCE, start_pinning
 from invoicing.services.retry_move import retry_failed
@@ -294,13 +295,13 @@ class SwitchDefault(Verb[ProfileMigration]):
         return f"Make “{migration.to_profile}” the default profile?"
 
     def consequences(self, migration: ProfileMigration) -> list[str]:
-        kept = customers_kept_on_old_app(migration.to_profile)
-        more = counted(kept, "more customer is", "more customers are")
         return [
             "New customers, and whoever has no pin, are billed by it from their next invoice on.",
             "Nobody with a pin is touched: they move one by one, in the last step.",
-            *([f"{more} pinned to the old one on the way."] if kept else []),
         ]
+
+    def review(self, request: HttpRequest, migration: ProfileMigration, answers: Answers) -> Review:
+        return default_review(migration.to_profile)
 
     def why_not(self, request: HttpRequest, migration: ProfileMigration) -> str:
         if migration.to_profile.is_default:

@@ -1,4 +1,4 @@
-"""Makes another billing profile the default, without moving anyone across billing apps."""
+"""Makes another billing profile the default, without moving anyone to another billing app or supplier."""
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -16,9 +16,9 @@ BATCH = 1000
 _SWITCH_LOCK = 0x64656661  # "defa": switches queue up, so that each pins by the default that it replaces
 
 
-def customers_kept_on_old_app(profile: BillingProfile) -> int:
+def customers_kept(profile: BillingProfile) -> int:
     """How many customers `make_default_profile` would pin to the present default."""
-    return _would_change_app(default_profile(), profile).count()
+    return _would_change_parties(default_profile(), profile).count()
 
 
 @transaction.atomic
@@ -26,8 +26,8 @@ def make_default_profile(*, profile: BillingProfile, reason: str = "") -> int:
     """Make `profile` the default; how many customers were pinned to the old one (billing rules 5).
 
     Those are the customers without a pin who have a live subscription, where the two profiles collect through
-    different apps: nobody is moved across apps silently. Repeating it changes nothing. PreconditionFailed for an
-    archived profile.
+    different apps or bill for different suppliers: nobody is moved across either silently. Repeating it changes
+    nothing. PreconditionFailed for an archived profile.
     """
     lock_alone(_SWITCH_LOCK)
     # Both rows, in id order: whoever pins to one of them, or archives it, waits.
@@ -42,7 +42,7 @@ def make_default_profile(*, profile: BillingProfile, reason: str = "") -> int:
             f"“{new}” is archived, so it can't be the default. Nothing was changed: take it into use again first.",
             code="profile_archived",
         )
-    kept = _pin_to(old, _would_change_app(old, new)) if old is not None else 0
+    kept = _pin_to(old, _would_change_parties(old, new)) if old is not None else 0
     now = clock.now()
     BillingProfile.objects.filter(is_default=True).update(is_default=False, updated_at=now)
     BillingProfile.objects.filter(pk=new.pk).update(is_default=True, updated_at=now)
@@ -57,8 +57,8 @@ def make_default_profile(*, profile: BillingProfile, reason: str = "") -> int:
     return kept
 
 
-def _would_change_app(old: BillingProfile, new: BillingProfile) -> QuerySet[Customer]:
-    if old.app_id == new.app_id:
+def _would_change_parties(old: BillingProfile, new: BillingProfile) -> QuerySet[Customer]:
+    if (old.app_id, old.supplier_id) == (new.app_id, new.supplier_id):
         return Customer.objects.none()
     now = clock.now()
     live = Subscription.objects.filter(Q(active_to__isnull=True) | Q(active_to__gt=now)).values("customer_id")

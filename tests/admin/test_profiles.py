@@ -1,10 +1,12 @@
 """Billing profiles at the finance desk: one default, changed without moving anyone across apps."""
 
+import re
+
 import pytest
 from django.urls import reverse
 
 from core.audit.models import AuditEntry
-from customers.models import BillingApp, BillingProfile, CustomerOverride
+from customers.models import BillingApp, BillingProfile, CustomerOverride, Supplier
 from invoicing.services.make_default_profile import make_default_profile as switch_default
 from tests.admin.billed import enterprise, subscribe
 from tests.admin.desk import page_url, said, verb_url
@@ -90,8 +92,11 @@ def test_another_default_pins_live_customers_who_would_change_the_app(billing_ad
     pinned = make_customer(key="pinned", name="Pinned")
     CustomerOverride.objects.create(customer=pinned, billing_profile=new)
 
-    asked = billing_admin.read(verb_url(new, "make-default"))
-    assert "1 customer with a running subscription would change the billing app" in asked
+    asked = billing_admin.post(verb_url(new, "make-default"), {"reason": "All new customers"}).content.decode()
+    assert "Follow “Enterprise” from their next invoice on</dt><dd>1 customer without a pin" in asked
+    assert "Pinned to “Default”, so that nothing changes</dt><dd>1 customer without a pin" in asked
+    assert re.findall(r'ch-differs"><td>(.*?)</td>', asked) == ["Billing app", "Due after"]
+    assert BillingProfile.objects.get(is_default=True) == old
     response = billing_admin.do(new, "make-default", reason="All new customers pay by transfer")
 
     assert said(response) == ["“Enterprise” is the default profile now. 1 customer was pinned to the old default."]
@@ -109,6 +114,16 @@ def test_another_default_on_the_same_app_pins_nobody(db):
     assert switch_default(profile=new, reason="Longer terms") == 0
     assert CustomerOverride.objects.count() == 0
     assert AuditEntry.objects.filter(verb="billingprofile.made_default").count() == 1
+
+
+def test_another_default_pins_live_customers_who_would_change_the_supplier(db):
+    old = make_default_profile()
+    live = subscribe(make_excess_plan())
+    make_customer(key="idle", name="Idle")
+    elsewhere = Supplier.objects.create(key="kk", name="K.K.", invoice_prefix="KK", credit_note_prefix="KC")
+    assert switch_default(profile=enterprise(supplier=elsewhere), reason="Japan takes over") == 1
+    pins = {override.customer.name: override.billing_profile for override in CustomerOverride.objects.all()}
+    assert pins == {live.name: old}
 
 
 def test_an_override_that_says_something_else_keeps_it_when_pinned(db):

@@ -88,7 +88,9 @@ def test_a_migration_is_led_from_the_draft_to_the_end(page, log_in):
     log_in("Billing admin")
     page.goto(migration)
     step(page, "Make the target the default").get_by_role("link", name="Make it the default").click()
-    confirm(page, "Make it the default", "Contracts for all")
+    confirm(page, "See what changes", "Contracts for all")
+    expect(page.get_by_role("row", name="Due after 30 days 45 days")).to_be_visible()
+    confirm(page, "Make it the default")
     expect(step(page, "Make the target the default")).to_contain_text("“Enterprise” is the default")
 
     log_in("Finance approver")
@@ -112,7 +114,9 @@ def test_a_migration_is_led_from_the_draft_to_the_end(page, log_in):
 
     row = page.get_by_role("row", name=re.compile("Customer 0003"))
     row.get_by_role("link", name="Take back").click()
-    confirm(page, "Take back", "Asked for it")
+    confirm(page, "See what changes", "Asked for it")
+    expect(page.get_by_role("row", name="Due after 45 days 30 days")).to_be_visible()
+    confirm(page, "Take back")
     expect(page.get_by_text("Customer 0003 is billed by “Default” again.")).to_be_visible()
     page.goto(f"{migration}?outcome=taken_back")
     expect(page.get_by_role("row", name=re.compile("Customer 0003 .* Taken back"))).to_be_visible()

@@ -6,15 +6,16 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from billing_site.backoffice.admin.profile_pages import ProfilePages
-from core.admin.verbs import Answers, Verb
+from core.admin.verbs import Answers, Review, Verb
 from core.admin.words import counted
 from customers.admin.profile import BillingProfileAdmin
 from customers.models import BillingProfile
 from customers.resolution import WORKFLOW_FIELDS
 from customers.services.profile_input import ProfileInput
 from customers.services.supplier_input import SupplierInput
+from invoicing.admin.default_review import default_review
 from invoicing.services.delete_profile import delete_profile
-from invoicing.services.make_default_profile import customers_kept_on_old_app, make_default_profile
+from invoicing.services.make_default_profile import make_default_profile
 from invoicing.services.save_profile import replace_profile, save_new_profile
 
 
@@ -28,13 +29,15 @@ class MakeDefault(Verb[BillingProfile]):
         return f"Is “{profile}” to be the default profile?"
 
     def consequences(self, profile: BillingProfile) -> list[str]:
-        kept = customers_kept_on_old_app(profile)
         return [
-            "Customers without a pin follow it from their next invoice on.",
-            f"{counted(kept, 'customer')} with a running subscription would change the billing app: "
-            "they are pinned to the old default, so nothing changes for them.",
+            "Customers without a pin follow it from their next invoice on, and so do new ones.",
+            "Whoever has a running subscription and would change their billing app or supplier is pinned to the old "
+            "default, so nothing changes for them.",
             "Drafts and issued invoices keep the terms that they were made with.",
         ]
+
+    def review(self, request: HttpRequest, profile: BillingProfile, answers: Answers) -> Review:
+        return default_review(profile)
 
     def why_not(self, request: HttpRequest, profile: BillingProfile) -> str:
         if profile.is_default:

@@ -17,6 +17,7 @@ from core.admin.paginator import CappedPaginator
 from core.ids import from_text
 from customers.admin.override import OVERRIDABLE
 from customers.admin.profile import BillingProfileAdmin
+from customers.compared import compared
 from customers.differences import Difference, differences
 from customers.effective import override_values, profile_values
 from customers.models import BillingProfile, Customer, CustomerOverride
@@ -138,15 +139,6 @@ class ProfilePages(BillingProfileAdmin):
             "back": admin_url(profile),
         }
         return self._page(request, "backoffice/profile_reach.html", context)
-
-
-def compared(left: BillingProfile, right: BillingProfile) -> list[Difference]:
-    """Everything that two profiles say, parties first."""
-    parties = [
-        Difference("supplier", "Supplier", str(left.supplier), str(right.supplier)),
-        Difference("app", "Billing app", str(left.app), str(right.app)),
-    ]
-    return [*parties, *differences(profile_values(left), profile_values(right))]
 
 
 def _chosen(

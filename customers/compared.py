@@ -1,0 +1,14 @@
+"""Two billing profiles side by side, with the parties that they name."""
+
+from customers.differences import Difference, differences
+from customers.effective import profile_values
+from customers.models import BillingProfile
+
+
+def compared(left: BillingProfile, right: BillingProfile) -> list[Difference]:
+    """Everything that two profiles say, parties first."""
+    parties = [
+        Difference("supplier", "Supplier", str(left.supplier), str(right.supplier)),
+        Difference("app", "Billing app", str(left.app), str(right.app)),
+    ]
+    return [*parties, *differences(profile_values(left), profile_values(right))]
