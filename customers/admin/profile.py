@@ -2,17 +2,20 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from core.admin.base import MasterDataAdmin
 from core.admin.display import badge, number
 from core.admin.filters import ChoiceFilter
 from core.admin.verbs import Answers, Verb
 from core.admin.words import counted
+from core.periods import CADENCES
 from customers.admin.setting_fields import DaysField, SettingsForm
 from customers.models import BillingApp, BillingProfile
 from customers.models.profile import default_dunning_days
@@ -32,6 +35,12 @@ class UsableProfiles(ChoiceFilter):
 
 class ProfileForm(SettingsForm):
     dunning_days = DaysField(label="Retries after a failed charge", empty=[], initial=default_dunning_days)
+    collection_cadence = forms.ChoiceField(
+        choices=[("", "None"), *((cadence, setting_words("collection_cadence", cadence)) for cadence in CADENCES)],
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        help_text="Only where invoices follow a fixed rhythm.",
+    )
 
     class Meta:
         model = BillingProfile

@@ -11,7 +11,7 @@ from core.admin.base import ChangeReasonForm
 from core.admin.refusals import explain
 from core.errors import BillingError
 from core.money import currencies
-from core.periods import CADENCES, parse_duration
+from core.periods import parse_duration
 from customers.choices import CollectionAlignment
 from customers.settings_words import SETTING_LABELS
 
@@ -83,8 +83,6 @@ class SettingsForm(ChangeReasonForm):
         rhythm = cleaned.get("collection_cadence"), cleaned.get("collection_anchor")
         if cleaned.get("collection_alignment") == CollectionAlignment.ANCHORED and not all(rhythm):
             self.add_error("collection_alignment", "On a fixed rhythm: give the rhythm and from when it is counted.")
-        if rhythm[0] and rhythm[0] not in CADENCES:
-            self.add_error("collection_cadence", f"Choose one of {', '.join(CADENCES)}.")
         one_alone = (cleaned.get("progressive_threshold") is None) != (not currency)
         if one_alone and "progressive_threshold" in self.fields:
             self.add_error("progressive_threshold", "Give the threshold and its currency together, or neither.")

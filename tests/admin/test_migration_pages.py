@@ -228,6 +228,9 @@ def test_several_are_taken_back_at_once_with_the_result_of_each(clerk, approver,
     do(approver, migration, "approve")
     do(clerk, migration, "run", limit="2")
     work(migration)
+    several = re.search(r'href="([^"]*)">Several at once', read(clerk, f"{page_url(migration)}?outcome=moved"))[1]
+    listed = read(clerk, several.replace("&amp;", "&"))
+    assert [name in listed for name in ("Customer 0000", "Customer 0001", "Customer 0002")].count(True) == 2
     ids = [str(pk) for pk in migration.items.values_list("pk", flat=True)]
     chosen = {"action": "take-back", "_selected_action": ids}
     with clock.frozen_at(MOVE):

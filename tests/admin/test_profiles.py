@@ -76,6 +76,23 @@ def test_settings_that_can_not_be_read_are_refused(billing_admin, field, value, 
     assert BillingProfile.objects.count() == 1
 
 
+def test_the_rhythm_is_chosen_in_words(billing_admin):
+    url = reverse("admin:customers_billingprofile_add")
+    assert '<option value="P3M">3 months</option>' in billing_admin.read(url)
+    billing_admin.post(
+        url,
+        form(
+            name="Quarterly",
+            collection_alignment="anchored",
+            collection_cadence="P3M",
+            collection_anchor_0="2026-01-01",
+            collection_anchor_1="00:00",
+        ),
+    )
+    assert BillingProfile.objects.get(name="Quarterly").collection_cadence == "P3M"
+    assert "Select a valid choice" in billing_admin.post(url, form(collection_cadence="P5D")).content.decode()
+
+
 def test_the_app_of_a_profile_never_changes(billing_admin):
     profile = enterprise()
     url = reverse("admin:customers_billingprofile_edit", args=[profile.pk])
