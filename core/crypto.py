@@ -34,11 +34,6 @@ def decrypt(token: str) -> str:
         ) from None
 
 
-def rotate(token: str) -> str:
-    """The same text, encrypted under the first of the site's keys. CredentialUnreadable as `decrypt`."""
-    return encrypt(decrypt(token))
-
-
 def _fernet() -> MultiFernet:
     """Newest key first: `CREDENTIALS_KEY` (several, with commas between them), else what Django signs with."""
     signing = [settings.SECRET_KEY, *map(str, settings.SECRET_KEY_FALLBACKS)]

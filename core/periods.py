@@ -83,15 +83,6 @@ class Period:
     def microseconds(self) -> int:
         return (self.end - self.start) // _MICROSECOND
 
-    def overlaps(self, other: "Period") -> bool:
-        """Whether the two share any time. An empty period overlaps nothing."""
-        return max(self.start, other.start) < min(self.end, other.end)
-
-    def intersection(self, other: "Period") -> "Period | None":
-        """The time that both share, or None."""
-        start, end = max(self.start, other.start), min(self.end, other.end)
-        return Period(start, end) if start < end else None
-
 
 def fraction(part: Period, whole: Period) -> tuple[int, int]:
     """`part` over `whole` by duration, as (numerator, denominator) (billing rules 2).

@@ -1,6 +1,6 @@
 """What can go wrong with meters, features and events."""
 
-from core.errors import Conflict, InvalidInput, PreconditionFailed
+from core.errors import Conflict, InvalidInput
 
 
 class MeterTaken(Conflict):
@@ -19,12 +19,6 @@ class FeatureTaken(Conflict):
     """Another feature has this key."""
 
     default_code = "feature_key_taken"
-
-
-class FeatureArchived(PreconditionFailed):
-    """An archived feature can't be used for anything new."""
-
-    default_code = "feature_archived"
 
 
 class BadMeter(InvalidInput):

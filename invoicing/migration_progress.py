@@ -14,6 +14,9 @@ from invoicing.moves import CauseCode
 
 _OVER = (MoveOutcome.MOVED, MoveOutcome.FAILED, MoveOutcome.TAKEN_BACK, MoveOutcome.CANCELLED)
 
+# So many customers are named for each cause.
+SAMPLE = 5
+
 
 @dataclass(frozen=True, slots=True)
 class MigrationProgress:
@@ -113,7 +116,7 @@ def progress_of(migrations: Sequence[ProfileMigration]) -> dict[uuid.UUID, Migra
     }
 
 
-def causes_in(migration: ProfileMigration, *, sample: int = 5) -> list[CauseCount]:
+def causes_in(migration: ProfileMigration) -> list[CauseCount]:
     """Every cause that the latest look found, the most frequent first, each with its first customers. One query."""
     sql = """
         SELECT cause->>'code', cause->>'severity', count(*),
@@ -125,7 +128,7 @@ def causes_in(migration: ProfileMigration, *, sample: int = 5) -> list[CauseCoun
     """
     labels: dict[str, str] = {code.value: str(code.label) for code in CauseCode}
     with connection.cursor() as cursor:
-        cursor.execute(sql, [sample, sample, migration.pk])
+        cursor.execute(sql, [SAMPLE, SAMPLE, migration.pk])
         return [
             CauseCount(code, labels.get(code, code), severity, count, tuple(zip(ids, names, strict=True)))
             for code, severity, count, ids, names in cursor.fetchall()

@@ -49,9 +49,9 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, request)
 
-    def step(self, name: str, command: Sequence[str], *, show: bool = True) -> None:
+    def step(self, name: str, command: Sequence[str]) -> None:
         """Run one command of the start to its end. Raises `RuntimeProblem` when it fails, `StopRequested` on Ctrl-C."""
-        child = self._child(name, command, on_our_death=signal.SIGKILL, echo=show)
+        child = self._child(name, command, on_our_death=signal.SIGKILL)
         child.start()
         while (code := child.ended()) is None:
             self._pump(0.1, child)
@@ -62,8 +62,7 @@ class Supervisor:
                     child.wait(10)
                 raise StopRequested
         if code:
-            reason = "" if show else f"\n{child.last_lines(30)}"
-            raise RuntimeProblem(f"The step {name} failed ({in_words(code)}). Log: {child.log}{reason}")
+            raise RuntimeProblem(f"The step {name} failed ({in_words(code)}). Log: {child.log}")
 
     def start_processes(self) -> None:
         """Start web, worker and beat."""
@@ -72,7 +71,7 @@ class Supervisor:
             ("worker", worker_command(), signal.SIGKILL),
             ("beat", beat_command(self.layout), signal.SIGKILL),
         ):
-            self.children[name] = self._child(name, command, on_our_death=last_signal, echo=True)
+            self.children[name] = self._child(name, command, on_our_death=last_signal)
             self.children[name].start()
         self._write_down()
 
@@ -112,14 +111,14 @@ class Supervisor:
                 if self.stop_requests > max(before, 1) or waited > _STOP_SECONDS.get(name, waited):
                     child.kill_session()
 
-    def _child(self, name: str, command: Sequence[str], *, on_our_death: signal.Signals, echo: bool) -> Child:
+    def _child(self, name: str, command: Sequence[str], *, on_our_death: signal.Signals) -> Child:
         return Child(
             name,
             command,
             log=self.layout.logs / f"{name}.log",
             environment=self.services.environment(),
             folder=ROOT,
-            echo=echo,
+            echo=True,
             on_our_death=on_our_death,
         )
 

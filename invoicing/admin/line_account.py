@@ -68,7 +68,7 @@ def line_account(line: InvoiceLine, *, live: bool) -> LineAccount:
             "Nothing has been rated for it yet." if live else "No account was stored with it: these are its parts."
         )
     else:
-        facts += [*_basis(line, account, zone), *_terms(account, line)]
+        facts += [*_basis(account, zone), *_terms(account, line)]
         steps = [*_quantities(account), *_parts(account, line, zone), *_closing(line)]
         missing = ""
     return LineAccount(facts, steps, any(step.share for step in steps), any(step.exact for step in steps), missing)
@@ -85,7 +85,7 @@ def _origin(line: InvoiceLine) -> Iterator[tuple[str, SafeString | str]]:
         yield label, format_html("{} on {}", line.amends.name, link(invoice, invoice.number or "a draft"))
 
 
-def _basis(line: InvoiceLine, account: Mapping[str, Any], zone: str) -> Iterator[tuple[str, SafeString | str]]:
+def _basis(account: Mapping[str, Any], zone: str) -> Iterator[tuple[str, SafeString | str]]:
     basis = account.get("basis")
     if not basis:
         return

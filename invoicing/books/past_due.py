@@ -20,7 +20,7 @@ START = "See that beat and a worker run (manage.py doctor), or start a billing r
 def nothing_is_past_due(exam: Examination) -> Iterator[Finding]:
     """What fell due more than the grace ago is billed, being billed, or parked; drafts have moved on, too."""
     yield from _subscriptions(exam)
-    yield from _waiting_too_long(exam)
+    yield from _waiting_too_long()
     for draft in drafts_due(exam.settled_by).select_related("customer").iterator(chunk_size=500):
         customer = draft.customer
         yield Finding(
@@ -55,7 +55,7 @@ def _under_way(exam: Examination) -> QuerySet[RunCustomer]:
     )
 
 
-def _waiting_too_long(exam: Examination) -> Iterator[Finding]:
+def _waiting_too_long() -> Iterator[Finding]:
     """Waiting lines for which nobody would look in time: their subscription's next billing lies behind them."""
     unseen = Q(subscription__next_billing_at__isnull=True) | Q(subscription__next_billing_at__gt=F("invoice_at"))
     lines = InvoiceLine.objects.filter(unseen, invoice__status=InvoiceStatus.GATHERING, deleted_at__isnull=True)

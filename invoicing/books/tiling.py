@@ -25,7 +25,7 @@ ASK = "Find out which change made it, and restore the window from a backup."
 
 def windows_tile(exam: Examination) -> Iterator[Finding]:
     """Every period of every item up to what is due is settled exactly once, waits, or is parked."""
-    yield from _overlaps(exam)
+    yield from _overlaps()
     yield from _windows_without_their_line()
     yield from _lines_without_their_window()
     yield from _uncredited_rests()
@@ -108,7 +108,7 @@ def _stray(exam: Examination, history: History, left: dict[tuple[uuid.UUID, date
         )
 
 
-def _overlaps(exam: Examination) -> Iterator[Finding]:
+def _overlaps() -> Iterator[Finding]:
     rows = BilledWindow.objects.raw(
         """
         SELECT w.* FROM (

@@ -11,7 +11,7 @@ from invoicing.business import open_invoices_of
 
 
 @transaction.atomic
-def delete_profile(*, profile: BillingProfile, reason: str = "") -> None:
+def delete_profile(*, profile: BillingProfile) -> None:
     """Delete softly: paid invoices keep naming it. Deleting again changes nothing.
 
     Raises `DefaultProfile`, and `ProfileInUse` while customers are pinned to it or open invoices need it (billing
@@ -34,4 +34,4 @@ def delete_profile(*, profile: BillingProfile, reason: str = "") -> None:
     profile.deleted_at, profile.archived_at = now, profile.archived_at or now
     profile.save(update_fields=["deleted_at", "archived_at", "updated_at"])
     CustomerOverride.objects.filter(billing_profile=profile).update(billing_profile=None, updated_at=now)
-    record(verb="billingprofile.deleted", target=profile, did=f"deleted billing profile {profile}", reason=reason)
+    record(verb="billingprofile.deleted", target=profile, did=f"deleted billing profile {profile}")

@@ -13,14 +13,12 @@ from invoicing.services.start_run import start_run
 from invoicing.services.work_shard import Progress, work_shard
 
 
-def close_now(
-    *, as_of: datetime, trigger: str, started_by: str = "", progress: Progress | None = None
-) -> BillingRun | None:
+def close_now(*, as_of: datetime, trigger: str) -> BillingRun | None:
     """Start a run up to `as_of` and work it off in this process; None when nothing was due."""
-    run = start_run(as_of=as_of, trigger=trigger, started_by=started_by)
+    run = start_run(as_of=as_of, trigger=trigger)
     if run is None:
         return None
-    work_off(run, progress=progress)
+    work_off(run)
     run.refresh_from_db()
     return run
 
@@ -31,12 +29,12 @@ def work_off(run: BillingRun, *, progress: Progress | None = None) -> None:
         work_shard(shard_id, progress=progress)
 
 
-def run_due(*, as_of: datetime, trigger: str = RunTrigger.CLOCK) -> int:
+def run_due(*, as_of: datetime) -> int:
     """Everything that is due by `as_of`, in the order of an invoice's life; returns how many things were done."""
     done = 0
     for unfinished in BillingRun.objects.exclude(status=RunStatus.DONE).order_by("created_at"):
         work_off(unfinished)
-    run = close_now(as_of=as_of, trigger=trigger)
+    run = close_now(as_of=as_of, trigger=RunTrigger.CLOCK)
     done += run.customer_count if run is not None else 0
     done += advance_due(as_of=as_of)
     done += collect_due(as_of=as_of)

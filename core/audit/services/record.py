@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import models
 
-from core.audit.actors import Actor, current_actor
+from core.audit.actors import current_actor
 from core.audit.models import AuditEntry
 from core.audit.reasons import current_reason
 
@@ -19,15 +19,14 @@ def record(
     reason: str = "",
     changes: Mapping[str, Any] | None = None,
     customer_id: uuid.UUID | None = None,
-    actor: Actor | None = None,
 ) -> AuditEntry:
-    """Record that the actor (by default the current one) `did` something to `target`.
+    """Record that the current actor `did` something to `target`.
 
     `did` continues the actor's name: "pinned Acme to Enterprise" becomes "Ada Byron pinned Acme to Enterprise."
     `reason` is the one given here, else that of `because`. `changes` maps a field to `[before, after]`, in JSON
     values. Call it in the transaction of the act itself.
     """
-    actor = actor or current_actor()
+    actor = current_actor()
     return AuditEntry.objects.create(
         actor_kind=actor.kind,
         actor_id=actor.id,

@@ -14,6 +14,7 @@ from core.outbox.models import OutboxMessage
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 10
+AT_ONCE = 100
 
 type_handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {}
 
@@ -23,10 +24,10 @@ def register(topic: str, handler: Callable[[Mapping[str, Any]], None]) -> None:
     type_handlers[topic] = handler
 
 
-def deliver_due(*, limit: int = 100) -> int:
-    """Deliver up to `limit` due messages and return how many went out. Safe to run in many workers at once."""
+def deliver_due() -> int:
+    """Deliver up to `AT_ONCE` due messages and return how many went out. Safe to run in many workers at once."""
     delivered = 0
-    for _ in range(limit):
+    for _ in range(AT_ONCE):
         outcome = _deliver_next()
         if outcome is None:
             break
@@ -46,7 +47,7 @@ def _deliver_next() -> bool | None:
         message.attempts += 1
         try:
             type_handlers[message.topic](message.payload)
-        except Exception as error:
+        except Exception as error:  # whatever stopped it, the message is kept and tried again
             logger.warning("outbox message %s failed", message.id, exc_info=True)
             message.last_error = f"{type(error).__name__}: {error}"
             gave_up = message.attempts >= MAX_ATTEMPTS

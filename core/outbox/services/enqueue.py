@@ -1,9 +1,8 @@
 """Puts messages into the outbox."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from core.outbox.models import OutboxMessage
 
@@ -19,19 +18,11 @@ class Email:
     dedupe_key: str | None = None
 
 
-def enqueue(
-    *, topic: str, payload: Mapping[str, Any], customer_id: uuid.UUID | None = None, dedupe_key: str | None = None
-) -> None:
-    """Store a message with the change that causes it: call it in the same transaction.
-
-    A second message with the same `dedupe_key` is dropped silently: repeating a service says nothing twice.
-    """
-    message = OutboxMessage(topic=topic, payload=dict(payload), customer_id=customer_id, dedupe_key=dedupe_key)
-    OutboxMessage.objects.bulk_create([message], ignore_conflicts=dedupe_key is not None)
-
-
 def enqueue_emails(emails: Sequence[Email]) -> None:
-    """Store e-mail notices in one query. Without an address there is nobody to tell, and nothing is stored."""
+    """Store e-mail notices with the change that causes them: call it in the same transaction. One query.
+
+    Without an address there is nobody to tell, and nothing is stored.
+    """
     OutboxMessage.objects.bulk_create(
         [
             OutboxMessage(
