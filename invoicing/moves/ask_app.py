@@ -41,6 +41,6 @@ def ask_app(customer_ids: Collection[uuid.UUID], *, app: BillingApp) -> Mapping[
 def _ask(check: Check, app: BillingApp, known: KnownAs) -> PaymentMethodCheck:
     try:
         return check(known)
-    except Exception as error:
+    except Exception as error:  # no answer, whatever the reason: the customer is blocked, the others are not
         logger.warning("%s could not be asked about %s", app, known.external_id, exc_info=True)
         return PaymentMethodCheck(CheckProblem.UNREACHABLE, f"{app} gave no answer ({type(error).__name__}).")

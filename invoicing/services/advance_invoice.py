@@ -1,15 +1,16 @@
 """Moves drafts on to the next step of their life that is due (billing rules 6)."""
 
-import logging
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from core import clock
 from core.locks import lock_customers
+from core.together import together_or_alone
 from customers.choices import CollectionMethod
 from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
 from invoicing.engine.close import as_cause
@@ -19,8 +20,6 @@ from invoicing.errors import WrongInvoiceState
 from invoicing.models import Invoice
 from invoicing.services.collect import collect_invoices
 from invoicing.services.notify import notify_issued_rows
-
-logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 250
 
@@ -53,7 +52,7 @@ def advance_due(*, as_of: datetime) -> int:
         ids = list(drafts_due(as_of).order_by("id").values_list("id", flat=True)[:BATCH_SIZE])
         if not ids:
             return moved
-        _advance_or_fail(ids, as_of=as_of)
+        together_or_alone(ids, act=partial(_advance, as_of=as_of), fail=_fail)
         moved += len(ids)
 
 
@@ -66,22 +65,6 @@ def advance_invoice(*, invoice: Invoice) -> Invoice:
     _advance([invoice.pk], as_of=as_of, again=True)
     invoice.refresh_from_db()
     return invoice
-
-
-def _advance_or_fail(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime) -> None:
-    """Advance these drafts; where that fails, each alone, so that the one at fault says why and the others move on."""
-    try:
-        _advance(invoice_ids, as_of=as_of)
-    except (OperationalError, InterfaceError):
-        # The database is away or overloaded: no draft is at fault, and the next round tries again.
-        raise
-    except Exception as error:
-        if len(invoice_ids) == 1:
-            _fail(invoice_ids[0], error)
-            return
-        logger.warning("a batch of %s drafts failed and is advanced one by one", len(invoice_ids), exc_info=True)
-        for invoice_id in invoice_ids:
-            _advance_or_fail([invoice_id], as_of=as_of)
 
 
 @transaction.atomic

@@ -4,7 +4,7 @@ import logging
 import uuid
 from collections.abc import Sequence
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from core import clock
 from core.audit.services.record import record
@@ -13,6 +13,7 @@ from core.errors import InvalidInput
 from core.ids import new_id
 from core.jsontext import canonical_json
 from core.locks import customer_group
+from core.together import together_or_alone
 from customers.effective import terms_of
 from customers.models import BillingProfile
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict, ShardKind
@@ -78,18 +79,8 @@ def check_batch(*, migration: ProfileMigration, customer_ids: Sequence[uuid.UUID
 
     Should the look itself fail, each is looked at alone, so that only the one at fault is blocked.
     """
-    try:
-        causes = look_at(migration, customer_ids)
-    except (OperationalError, InterfaceError):
-        raise  # the database is away: whoever holds the shard next looks again
-    except Exception as error:
-        if len(customer_ids) > 1:
-            for customer_id in customer_ids:
-                check_batch(migration=migration, customer_ids=[customer_id])
-            return
-        logger.warning("customer %s could not be checked", customer_ids[0], exc_info=True)
-        failed = f"The check failed ({type(error).__name__}): see the log, then check again."
-        causes = {customer_ids[0]: (Cause(CauseCode.CHECK_FAILED, failed),)}
+    found = together_or_alone(customer_ids, act=lambda ids: look_at(migration, ids), fail=_not_checked)
+    causes = {customer_id: why for each in found for customer_id, why in each.items()}
     with transaction.atomic():
         rows = migration.items.select_for_update().filter(customer_id__in=customer_ids, outcome=MoveOutcome.PENDING)
         now = clock.now()
@@ -101,6 +92,12 @@ def check_batch(*, migration: ProfileMigration, customer_ids: Sequence[uuid.UUID
                 for item_id, customer_id in rows.values_list("id", "customer_id")
             ],
         )
+
+
+def _not_checked(customer_id: uuid.UUID, error: Exception) -> dict[uuid.UUID, tuple[Cause, ...]]:
+    logger.warning("customer %s could not be checked", customer_id, exc_info=True)
+    failed = f"The check failed ({type(error).__name__}): see the log, then check again."
+    return {customer_id: (Cause(CauseCode.CHECK_FAILED, failed),)}
 
 
 def look_at(migration: ProfileMigration, customer_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[Cause, ...]]:

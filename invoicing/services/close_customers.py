@@ -1,15 +1,15 @@
 """Closes customers: bills everything due, in one transaction for the whole group."""
 
-import logging
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from core.among import among
 from core.locks import lock_customers
+from core.together import together_or_alone
 from invoicing.choices import CustomerOutcome
 from invoicing.engine.close import Computed, Taken, as_cause, compute, due_by, store
 from invoicing.engine.documents import CustomerClose
@@ -17,8 +17,6 @@ from invoicing.errors import CustomerParked
 from invoicing.models import ParkedCustomer
 from invoicing.services.notify import notify_issued
 from invoicing.services.park_customer import park_customers
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +40,12 @@ def close_customers(
     customer is tried alone, so that the one at fault is parked and the others are billed. Call it outside of a
     transaction, or inside one that already holds the locks.
     """
-    try:
-        return _close_together(customer_ids, as_of=as_of, run_id=run_id)
-    except (OperationalError, InterfaceError):
-        # The database is away or overloaded: nobody's facts are at fault, and whoever holds the shard next tries again.
-        raise
-    except Exception as error:
-        if len(customer_ids) == 1:
-            return [_park(customer_ids[0], error, run_id)]
-        logger.warning("a batch of %s customers failed and is closed one by one", len(customer_ids), exc_info=True)
-        return [
-            outcome
-            for customer_id in customer_ids
-            for outcome in close_customers([customer_id], as_of=as_of, run_id=run_id)
-        ]
+    groups = together_or_alone(
+        customer_ids,
+        act=lambda ids: _close_together(ids, as_of=as_of, run_id=run_id),
+        fail=lambda customer_id, error: [_park(customer_id, error, run_id)],
+    )
+    return [outcome for group in groups for outcome in group]
 
 
 def bill_customer(customer_id: uuid.UUID, *, as_of: datetime, take: Taken) -> CustomerClose:
@@ -67,9 +57,7 @@ def bill_customer(customer_id: uuid.UUID, *, as_of: datetime, take: Taken) -> Cu
     parked = parked_customer(customer_id)
     if parked is not None:
         raise CustomerParked(customer=str(parked.customer), cause=parked.cause)
-    computed = compute([customer_id], as_of=as_of, take=take)
-    for error in computed.failures.values():
-        raise error
+    computed = compute([customer_id], as_of=as_of, take=take).or_refuse()
     _store(computed, as_of=as_of, run_id=None)
     return computed.closes[0]
 

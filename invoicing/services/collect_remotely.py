@@ -12,13 +12,14 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Exists, Max, OuterRef
 
 from core import clock
 from core.errors import BillingError
 from core.ids import to_text
 from core.outbox.services.enqueue import enqueue_emails
+from core.together import DATABASE_AWAY
 from customers.choices import AppStatus
 from customers.models import BillingApp, CustomerAppData
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus, PaymentStatus
@@ -100,9 +101,9 @@ def book_each(started: Sequence[Started], outcomes: Sequence[ChargeOutcome], *, 
     for charge, outcome in zip(started, outcomes, strict=True):
         try:
             book_outcome(payment_id=charge.payment_id, outcome=outcome, as_of=as_of)
-        except (OperationalError, InterfaceError):
-            raise  # the database is away
-        except Exception:
+        except DATABASE_AWAY:
+            raise
+        except Exception:  # one answer that can't be booked must not hold up the others
             logger.exception("the outcome of charge %s could not be booked", to_text(charge.payment_id))
 
 
@@ -122,7 +123,7 @@ def call(started: Sequence[Started], ask: Callable[[Connection, Started], Charge
         def ask_one(charge: Started) -> ChargeOutcome:
             try:
                 return unreachable.get(charge.app.pk) or ask(links[charge.app.pk], charge)
-            except Exception as error:
+            except Exception as error:  # what became of the charge is unknown then, whatever the reason
                 logger.exception("%s could not be asked about charge %s", charge.app, to_text(charge.payment_id))
                 said = f"The answer could not be read ({type(error).__name__}): see the log."
                 return ChargeOutcome(PaymentStatus.UNKNOWN, charge.external_id, "no_answer", said)

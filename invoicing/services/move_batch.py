@@ -3,8 +3,9 @@
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from core import clock
 from core.audit.services.record_many import Act, record_many
@@ -12,6 +13,7 @@ from core.bulk import update_rows
 from core.errors import BillingError
 from core.jsontext import canonical_json
 from core.locks import lock_customers
+from core.together import together_or_alone
 from customers.errors import ProfileArchived
 from customers.models import BillingProfile, CustomerOverride
 from invoicing.choices import MigrationStatus, MoveOutcome
@@ -37,27 +39,13 @@ def move_batch(
     """
     target = BillingProfile.objects.select_related("supplier", "app").get(pk=migration.to_profile_id)
     answers = ask_app(customer_ids, app=target.app)
-    return _move(migration, customer_ids, answers, only_while_running)
-
-
-def _move(
-    migration: ProfileMigration,
-    customer_ids: Sequence[uuid.UUID],
-    answers: Mapping[uuid.UUID, PaymentMethodCheck],
-    only_while_running: bool,
-) -> bool:
-    try:
-        return _move_together(migration.pk, customer_ids, answers, only_while_running)
-    except (OperationalError, InterfaceError):
-        # The database is away or overloaded: nobody is at fault, and whoever holds the shard next tries again.
-        raise
-    except Exception as error:
-        if len(customer_ids) == 1:
-            logger.warning("customer %s could not be moved", customer_ids[0], exc_info=True)
-            _fail(migration, customer_ids[0], error)
-            return True
-        # Each alone: the one at fault fails, the others move.
-        return all(_move(migration, [customer_id], answers, only_while_running) for customer_id in customer_ids)
+    return all(
+        together_or_alone(
+            customer_ids,
+            act=lambda ids: _move_together(migration.pk, ids, answers, only_while_running),
+            fail=partial(_fail, migration),
+        )
+    )
 
 
 @transaction.atomic
@@ -136,8 +124,9 @@ def _row(
 
 
 @transaction.atomic
-def _fail(migration: ProfileMigration, customer_id: uuid.UUID, error: Exception) -> None:
-    """Keep what went wrong with one customer."""
+def _fail(migration: ProfileMigration, customer_id: uuid.UUID, error: Exception) -> bool:
+    """Keep what went wrong with one customer; the migration runs on."""
+    logger.warning("customer %s could not be moved", customer_id, exc_info=True)
     known = error if isinstance(error, BillingError) else None
     message = known.message if known else f"Something unexpected went wrong ({type(error).__name__}): see the log."
     cause = {"code": known.code if known else "internal_error", "severity": "blocked", "message": message, "links": []}
@@ -154,3 +143,4 @@ def _fail(migration: ProfileMigration, customer_id: uuid.UUID, error: Exception)
             clock.now(),
         )
         item.save(update_fields=["outcome", "causes", "tries", "updated_at"])
+    return True
