@@ -26,6 +26,21 @@ class RateCardTerms:
     tax_config: Mapping[str, Any] | None = None
     entitlement_template: Mapping[str, Any] | None = None
 
+    def columns(self) -> dict[str, Any]:
+        """What a plan's rate card, an add-on's and a revision of an item all store of it."""
+        return {
+            "type": self.type,
+            "name": self.name,
+            "description": self.description,
+            "metadata": dict(self.metadata),
+            "feature_id": self.feature_id,
+            "billing_cadence": self.billing_cadence,
+            "price": self.price,
+            "discounts": self.discounts,
+            "tax_config": self.tax_config,
+            "entitlement_template": self.entitlement_template,
+        }
+
     @property
     def is_flat(self) -> bool:
         """Whether it is charged by quantity (seats): a flat price on either type of rate card."""

@@ -1,9 +1,7 @@
 """`/customers/{idOrKey}/balance` and its ledger; `/credit-notes`."""
 
-from typing import Any
-
 from django.db.models import F, QuerySet, Sum, Window
-from drf_spectacular.utils import extend_schema, extend_schema_field
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,10 +13,10 @@ from core.rest.lookups import find
 from core.rest.serializers import WireSerializer
 from core.rest.views import WireViewSet
 from customers.selectors import living_customer
+from invoicing.api.period_field import BilledPeriodField
 from invoicing.choices import BalanceKind, CreditReason
 from invoicing.models import BalanceEntry, CreditNote
 from invoicing.rating import readable
-from subscriptions.api.subscription_serializers import PeriodSerializer
 from subscriptions.errors import field_error
 
 
@@ -92,7 +90,7 @@ class CreditNoteLineSerializer(WireSerializer):
     id = ULIDField()
     line_id = ULIDField(source="invoice_line_id")
     name = TextField()
-    period = serializers.SerializerMethodField()
+    period = BilledPeriodField()
     amount = MoneyField()
     taxes_total = MoneyField()
     total = MoneyField()
@@ -102,10 +100,6 @@ class CreditNoteLineSerializer(WireSerializer):
     @extend_schema_field(serializers.ListField(child=TextField(), required=False))
     def get_readable(self, line: Any) -> list[str] | None:
         return None if line.explain is None else readable(line.explain)
-
-    @extend_schema_field(PeriodSerializer)
-    def get_period(self, line: Any) -> dict[str, Any]:
-        return PeriodSerializer({"start": line.period_start, "end": line.period_end}).data
 
 
 class CreditNoteTotalsSerializer(WireSerializer):

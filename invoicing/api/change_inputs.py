@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.periods import parse_duration
@@ -18,6 +17,7 @@ from core.rest.fields import (
     ULIDField,
 )
 from core.rest.serializers import WireSerializer, to_camel
+from invoicing.api.period_field import BilledPeriodField
 from invoicing.api.subscription_addons import SubscriptionAddOnCreateSerializer
 from invoicing.api.subscription_inputs import (
     AnchorField,
@@ -30,7 +30,6 @@ from invoicing.api.subscription_inputs import (
 from invoicing.choices import LineKind
 from subscriptions.api.plan_serializers import RateCardSerializer, rate_card_terms
 from subscriptions.api.subscription_serializers import (
-    PeriodSerializer,
     SubscriptionExpandedSerializer,
     SubscriptionSerializer,
 )
@@ -197,14 +196,10 @@ class ChangeLineSerializer(WireSerializer):
     kind = serializers.ChoiceField(choices=LineKind.values)
     subscription_id = ULIDField()
     running_number = serializers.IntegerField()
-    period = serializers.SerializerMethodField()
+    period = BilledPeriodField()
     amount = MoneyField()
     taxes_total = MoneyField()
     total = MoneyField()
-
-    @extend_schema_field(PeriodSerializer)
-    def get_period(self, line: Any) -> dict[str, Any]:
-        return PeriodSerializer({"start": line.period_start, "end": line.period_end}).data
 
 
 class CreditedLineSerializer(WireSerializer):
@@ -212,14 +207,10 @@ class CreditedLineSerializer(WireSerializer):
 
     name = TextField()
     over = TextField()
-    period = serializers.SerializerMethodField()
+    period = BilledPeriodField()
     amount = MoneyField()
     taxes_total = MoneyField()
     total = MoneyField()
-
-    @extend_schema_field(PeriodSerializer)
-    def get_period(self, line: Any) -> dict[str, Any]:
-        return PeriodSerializer({"start": line.period_start, "end": line.period_end}).data
 
 
 class ChangePreviewSerializer(WireSerializer):

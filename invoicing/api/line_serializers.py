@@ -22,6 +22,7 @@ from core.rest.fields import (
 )
 from core.rest.serializers import WireSerializer
 from core.rest.wire_json import number_text
+from invoicing.api.period_field import BilledPeriodField
 from invoicing.choices import LineManagedBy, LineStatus
 from invoicing.models import InvoiceDetailedLine, InvoiceLine
 from invoicing.rating import COMMITMENT, REGULAR
@@ -140,7 +141,7 @@ class LineSerializer(WireSerializer):
     amends_line_id = ULIDField(source="amends_id", required=False)
     invoice = serializers.SerializerMethodField()
     currency = CurrencyField()
-    period = serializers.SerializerMethodField()
+    period = BilledPeriodField()
     invoice_at = TimeField()
     feature_key = TextField(required=False)
     price = ObjectField(required=False)
@@ -162,10 +163,6 @@ class LineSerializer(WireSerializer):
     @extend_schema_field(InvoiceReferenceSerializer)
     def get_invoice(self, line: InvoiceLine) -> dict[str, Any]:
         return self.context["reference"]
-
-    @extend_schema_field(PeriodSerializer)
-    def get_period(self, line: InvoiceLine) -> dict[str, Any]:
-        return _period(line)
 
     @extend_schema_field(LineRateCardSerializer)
     def get_rate_card(self, line: InvoiceLine) -> dict[str, Any]:

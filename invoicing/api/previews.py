@@ -1,9 +1,8 @@
 """`/customers/{idOrKey}/preview-invoices`: what would be billed, without billing it."""
 
 from datetime import timedelta
-from typing import Any
 
-from drf_spectacular.utils import extend_schema, extend_schema_field
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,8 +14,8 @@ from core.rest.views import WireViewSet
 from customers.models import Customer
 from customers.selectors import living_customer
 from invoicing.api.line_serializers import TotalsSerializer
-from invoicing.services.preview import PreviewLine, preview_customer
-from subscriptions.api.subscription_serializers import PeriodSerializer
+from invoicing.api.period_field import BilledPeriodField
+from invoicing.services.preview import preview_customer
 from subscriptions.errors import field_error
 
 FURTHEST = timedelta(days=400)
@@ -33,14 +32,10 @@ class PreviewLineSerializer(WireSerializer):
     subscription_id = ULIDField()
     running_number = serializers.IntegerField()
     name = TextField()
-    period = serializers.SerializerMethodField()
+    period = BilledPeriodField()
     invoice_at = TimeField()
     quantity = DecimalStringField()
     totals = TotalsSerializer()
-
-    @extend_schema_field(PeriodSerializer)
-    def get_period(self, line: PreviewLine) -> dict[str, Any]:
-        return PeriodSerializer({"start": line.period_start, "end": line.period_end}).data
 
 
 class PreviewInvoiceSerializer(WireSerializer):

@@ -61,17 +61,8 @@ def _fill(addon: AddOn, terms: AddOnTerms, description: str | None, metadata: Ma
         AddOnRateCard(
             addon=addon,
             position=position,
-            type=card.type,
             key=card.key,
-            name=card.name,
-            description=card.description,
-            metadata=dict(card.metadata),
-            feature_id=card.feature_id,
-            billing_cadence=card.billing_cadence,
-            price=card.price,
-            discounts=card.discounts,
-            tax_config=card.tax_config,
-            entitlement_template=card.entitlement_template,
+            **card.columns(),
         )
         for position, card in enumerate(terms.rate_cards)
     )

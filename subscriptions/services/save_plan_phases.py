@@ -26,17 +26,8 @@ def save_plan_phases(*, plan: Plan, terms: PlanTerms) -> None:
         RateCard(
             phase=row,
             position=position,
-            type=card.type,
             key=card.key,
-            name=card.name,
-            description=card.description,
-            metadata=dict(card.metadata),
-            feature_id=card.feature_id,
-            billing_cadence=card.billing_cadence,
-            price=card.price,
-            discounts=card.discounts,
-            tax_config=card.tax_config,
-            entitlement_template=card.entitlement_template,
+            **card.columns(),
         )
         for row, phase in zip(phases, terms.phases, strict=True)
         for position, card in enumerate(phase.rate_cards)
