@@ -90,12 +90,16 @@ def fraction(part: Period, whole: Period) -> tuple[int, int]:
     In seconds where both are whole seconds, so that a reader can check it against the clock, else in microseconds.
     An extended period gives more than one. ValueError when `whole` is empty.
     """
-    numerator, denominator = part.microseconds, whole.microseconds
-    if not denominator:
+    if whole.is_empty:
         raise ValueError(f"Nothing can be a fraction of an empty period ({whole.start}).")
-    if numerator % 1_000_000 == 0 and denominator % 1_000_000 == 0:
-        return numerator // 1_000_000, denominator // 1_000_000
-    return numerator, denominator
+    return in_seconds(part.microseconds, whole.microseconds)
+
+
+def in_seconds(part: int, whole: int) -> tuple[int, int]:
+    """A fraction of microseconds, in seconds where both are whole ones."""
+    if part % 1_000_000 == 0 and whole % 1_000_000 == 0:
+        return part // 1_000_000, whole // 1_000_000
+    return part, whole
 
 
 def parse_cadence(text: str | None, *, field: str = "billingCadence") -> Cadence | None:

@@ -37,6 +37,12 @@ class Computed:
     closes: list[CustomerClose] = field(default_factory=list)
     failures: dict[uuid.UUID, BillingError] = field(default_factory=dict)
 
+    def or_refuse(self) -> "Computed":
+        """The same, where everybody can be billed; raises why one can't."""
+        for error in self.failures.values():
+            raise error
+        return self
+
 
 def compute(
     customer_ids: Collection[uuid.UUID],

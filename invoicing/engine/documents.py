@@ -1,7 +1,7 @@
 """Owns the documents of a close before they are stored: rated lines, invoices, credit notes. No I/O."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -33,6 +33,10 @@ class RatedDocumentLine:
     tax: LineTax | None = None
 
     @property
+    def subscription_id(self) -> uuid.UUID:
+        return self.planned.obligation.subscription.id
+
+    @property
     def net(self) -> Decimal:
         return self.rated.net
 
@@ -49,6 +53,10 @@ class CreditLine:
     amount: Decimal
     id: uuid.UUID = field(default_factory=new_id)
     tax: LineTax | None = None
+
+    @property
+    def subscription_id(self) -> uuid.UUID:
+        return self.unused.subscription.id
 
     @property
     def net(self) -> Decimal:
@@ -160,6 +168,11 @@ class CustomerClose:
     redrafted: list[RatedDocumentLine] = field(default_factory=list)
     dropped: list[PlannedLine] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def gross_of(self, subscription_ids: Container[uuid.UUID]) -> Decimal:
+        """What these subscriptions come to on the invoices, tax included, less what comes back there."""
+        entries = [entry for document in self.invoices for entry in document.entries]
+        return sum((entry.totals()["total"] for entry in entries if entry.subscription_id in subscription_ids), ZERO)
 
     def schedule(self, as_of: datetime) -> dict[uuid.UUID, tuple[datetime | None, datetime]]:
         """By subscription: when it next bills, and from when its lines may differ from what this close has settled."""

@@ -150,14 +150,7 @@ def _next_billing(customer_id: uuid.UUID, changed: Collection[uuid.UUID]) -> tup
     for error in computed.failures.values():
         if parked_customer(customer_id) is None:
             raise error
-    entries = [entry for close in computed.closes for document in close.invoices for entry in document.entries]
-    return at, sum((entry.totals()["total"] for entry in entries if _subscription_of(entry) in changed), ZERO)
-
-
-def _subscription_of(entry: RatedDocumentLine | CreditLine) -> uuid.UUID:
-    if isinstance(entry, CreditLine):
-        return entry.unused.subscription.id
-    return entry.planned.obligation.subscription.id
+    return at, sum((close.gross_of(changed) for close in computed.closes), ZERO)
 
 
 def _line(entry: RatedDocumentLine | CreditLine) -> ChangeLine:
@@ -174,7 +167,7 @@ def _line(entry: RatedDocumentLine | CreditLine) -> ChangeLine:
     return ChangeLine(
         name=name,
         kind=kind.value,
-        subscription_id=_subscription_of(entry),
+        subscription_id=entry.subscription_id,
         running_number=item.running_number,
         period_start=start,
         period_end=end,

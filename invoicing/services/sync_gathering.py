@@ -18,7 +18,5 @@ def sync_customers(customer_ids: Collection[uuid.UUID], *, as_of: datetime) -> N
     BillingError when a customer's facts can't be billed: the whole change is undone.
     """
     lock_customers(customer_ids)
-    computed = compute(customer_ids, as_of=as_of, take=nothing, give_back=False)
-    for error in computed.failures.values():
-        raise error
+    computed = compute(customer_ids, as_of=as_of, take=nothing, give_back=False).or_refuse()
     store(computed, as_of=as_of, run_id=None)

@@ -12,7 +12,7 @@ from core.locks import lock_customers
 from core.money import ZERO, round_money, trimmed
 from core.outbox.services.enqueue import enqueue_email
 from invoicing.engine.close import Taken, compute, due_by
-from invoicing.engine.documents import CreditLine, CustomerClose, RatedDocumentLine
+from invoicing.engine.documents import CustomerClose
 from invoicing.errors import FiguresMoved, NegativeAmount
 from invoicing.models import BilledWindow
 from invoicing.services.close_customers import bill_customer
@@ -149,7 +149,7 @@ def _bill_difference(subscription: Subscription, now: datetime) -> tuple[Decimal
         take=lambda line: line.invoice_at <= now and line.obligation.subscription.id == subscription.id,
     )
     _refuse_negative(close, subscription.id)
-    return _amount_of(close, subscription.id), [document.id for document in close.invoices]
+    return close.gross_of({subscription.id}), [document.id for document in close.invoices]
 
 
 def _report(item: SubscriptionItem, update: ItemUpdate) -> bool:
@@ -188,12 +188,9 @@ def _due_or_amending(now: datetime) -> Taken:
     return lambda line: line.invoice_at <= now or line.amends is not None
 
 
-def _computed(customer_id: uuid.UUID, as_of: datetime, *, take: Taken | None = None) -> CustomerClose:
-    """What a close of the customer as of `as_of` would do, unless it would park them; by default of all that is due."""
-    computed = compute([customer_id], as_of=as_of, take=take or due_by(as_of))
-    for error in computed.failures.values():
-        raise error
-    return computed.closes[0]
+def _computed(customer_id: uuid.UUID, as_of: datetime, *, take: Taken) -> CustomerClose:
+    """What a close of the customer as of `as_of` would do, unless it would park them."""
+    return compute([customer_id], as_of=as_of, take=take).or_refuse().closes[0]
 
 
 def _next_billing(subscription: Subscription) -> tuple[datetime | None, Decimal]:
@@ -202,26 +199,7 @@ def _next_billing(subscription: Subscription) -> tuple[datetime | None, Decimal]
     at = subscription.next_billing_at
     if at is None:
         return None, ZERO
-    return at, _amount_of(_computed(subscription.customer_id, at), subscription.id)
-
-
-def _amount_of(close: CustomerClose, subscription_id: uuid.UUID) -> Decimal:
-    """What one subscription comes to on the invoices of a close, gross, less what comes back there."""
-    entries: list[RatedDocumentLine | CreditLine] = [
-        *(
-            line
-            for document in close.invoices
-            for line in document.lines
-            if line.planned.obligation.subscription.id == subscription_id
-        ),
-        *(
-            line
-            for document in close.invoices
-            for line in document.credits
-            if line.unused.subscription.id == subscription_id
-        ),
-    ]
-    return sum((entry.totals()["total"] for entry in entries), ZERO)
+    return at, _computed(subscription.customer_id, at, take=due_by(at)).gross_of({subscription.id})
 
 
 def _notify(item: SubscriptionItem, update: ItemUpdate) -> None:

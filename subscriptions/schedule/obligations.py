@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from core.periods import Period, fraction
+from core.periods import Period, fraction, in_seconds
 from subscriptions.pricing import IN_ADVANCE, FlatPrice
 from subscriptions.schedule.facts import CouponFacts, EarlierUse, ItemFacts, RevisionFacts, Span, SubscriptionFacts
 from subscriptions.schedule.grid import ServicePeriod, service_period_at, service_periods
@@ -195,7 +195,7 @@ def _usage_window(window: Obligation, period: ServicePeriod, spans: list[tuple[R
         elif start >= window.end:
             closes = False
     active = sum((Period(use.start, use.end).microseconds for use in earlier), _length(window))
-    share = _reduced(active, period.nominal.microseconds) if window.subscription.prorate else WHOLE
+    share = in_seconds(active, period.nominal.microseconds) if window.subscription.prorate else WHOLE
     return window._replace(earlier=tuple(earlier), closes=closes, share=share)
 
 
@@ -208,13 +208,6 @@ def goes_on(revision: RevisionFacts, counted: RevisionFacts) -> bool:
 
 def _length(window: Obligation) -> int:
     return Period(window.start, window.end).microseconds
-
-
-def _reduced(part: int, whole: int) -> tuple[int, int]:
-    """A fraction of microseconds, in seconds where it can be, so that a reader can check it against the clock."""
-    if part % 1_000_000 == 0 and whole % 1_000_000 == 0:
-        return part // 1_000_000, whole // 1_000_000
-    return part, whole
 
 
 def _one_time(
