@@ -42,15 +42,15 @@ def override_billing(
     check_workflow(workflow or {})
     if profile is not None and profile.archived_at is not None:
         raise ProfileArchived(f"The profile “{profile}” is archived. {customer} stays where it is: choose another one.")
-    asked, answers = profile or default_profile(), _ask(customer, profile, known_as)
+    target = profile or default_profile()
+    answers = _ask(customer, target, known_as)
     with transaction.atomic():
         lock_customers([customer.pk])
-        _hold(asked, as_default=profile is None)
-        _refuse_blocked(customer, profile, answers)
+        _hold(target, as_default=profile is None)
+        _refuse_blocked(customer, target, answers)
         if known_as:
-            app = (profile or default_profile()).app
             keep_stripe_customer(
-                customer=customer, app=app, stripe_customer_id=known_as, payment_method=None, reason=reason
+                customer=customer, app=target.app, stripe_customer_id=known_as, payment_method=None, reason=reason
             )
         if profile is not None:
             pin_customer(customer=customer, profile=profile, reason=reason)
@@ -79,14 +79,15 @@ def remove_override(*, customer: Customer, reason: str = "") -> None:
 
     Raises `MoveBlocked`, and NotFound where there is nothing to remove.
     """
-    asked, answers = default_profile(), _ask(customer, None)
+    target = default_profile()
+    answers = _ask(customer, target)
     with transaction.atomic():
         lock_customers([customer.pk])
-        _hold(asked, as_default=True)
+        _hold(target, as_default=True)
         override = CustomerOverride.objects.select_for_update().filter(customer=customer).first()
         if override is None:
             raise NotFound(f"{customer} has no override: the default profile applies.", code="override_not_found")
-        _refuse_blocked(customer, None, answers)
+        _refuse_blocked(customer, target, answers)
         unpin_customer(customer=customer, reason=reason)
         CustomerOverride.objects.filter(customer=customer).delete()
         record(
@@ -106,14 +107,12 @@ def causes_of_move(
     Nothing where they are billed by it already. For pages that show it before anybody confirms. With `known_as` it
     raises as `set_stripe_customer`.
     """
-    return _causes(customer, profile, _ask(customer, profile, known_as))
-
-
-def _ask(
-    customer: Customer, profile: BillingProfile | None, known_as: str | None = None
-) -> Mapping[Any, PaymentMethodCheck]:
-    """What the target's app says. Without a live subscription there is nothing yet that it would have to collect."""
     target = profile or default_profile()
+    return _causes(customer, target, _ask(customer, target, known_as))
+
+
+def _ask(customer: Customer, target: BillingProfile, known_as: str | None = None) -> Mapping[Any, PaymentMethodCheck]:
+    """What the target's app says. Without a live subscription there is nothing yet that it would have to collect."""
     if known_as:
         refuse_taken(customer=customer, app=target.app, stripe_customer_id=known_as)
         return {customer.pk: ask_stripe(app=target.app, stripe_customer_id=known_as, payment_method=None)}
@@ -135,21 +134,16 @@ def _hold(target: BillingProfile, *, as_default: bool) -> None:
         )
 
 
-def _causes(
-    customer: Customer, profile: BillingProfile | None, answers: Mapping[Any, PaymentMethodCheck]
-) -> tuple[Cause, ...]:
-    target = profile or default_profile()
+def _causes(customer: Customer, target: BillingProfile, answers: Mapping[Any, PaymentMethodCheck]) -> tuple[Cause, ...]:
     if terms_of([customer.pk])[customer.pk].profile == target:
         return ()
     return check_moves([customer.pk], target=target, answers=answers, now=clock.now())[customer.pk]
 
 
-def _refuse_blocked(
-    customer: Customer, profile: BillingProfile | None, answers: Mapping[Any, PaymentMethodCheck]
-) -> None:
-    blocks = [cause for cause in _causes(customer, profile, answers) if cause.severity == Severity.BLOCKED]
+def _refuse_blocked(customer: Customer, target: BillingProfile, answers: Mapping[Any, PaymentMethodCheck]) -> None:
+    blocks = [cause for cause in _causes(customer, target, answers) if cause.severity == Severity.BLOCKED]
     if blocks:
-        source, target = terms_of([customer.pk])[customer.pk].profile, profile or default_profile()
+        source = terms_of([customer.pk])[customer.pk].profile
         raise MoveBlocked(
             f"{customer} stays on “{source}” and was not moved to “{target}”. "
             + " ".join(cause.message for cause in blocks),
