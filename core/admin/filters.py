@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.contrib.admin import SimpleListFilter
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 
@@ -21,3 +22,16 @@ class ChoiceFilter(SimpleListFilter):
         first, *rest = choices
         yield {**first, "display": self.default_label}
         yield from rest
+
+
+class LivingFilter(ChoiceFilter):
+    """Without a choice, the rows whose moment `ended` has not come; else those where it has or, for "all", both."""
+
+    title = "State"
+    parameter_name = "state"
+    ended: ClassVar[str]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(**{f"{self.ended}__isnull": self.value() is None})

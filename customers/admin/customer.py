@@ -13,7 +13,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from core.admin.base import ChangeReasonForm, MasterDataAdmin
 from core.admin.display import EMPTY, badge, moment
-from core.admin.filters import ChoiceFilter
+from core.admin.filters import ChoiceFilter, LivingFilter
 from core.admin.refusals import explain
 from core.errors import BillingError
 from core.money import currencies
@@ -24,14 +24,10 @@ from customers.services.customer_input import ADDRESS_FIELDS, CustomerInput
 from customers.services.update_customer import update_customer
 
 
-class LivingCustomers(ChoiceFilter):
-    title = "State"
-    parameter_name = "state"
+class LivingCustomers(LivingFilter):
     choices_of = (("deleted", "Deleted"),)
     default_label = "Not deleted"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(deleted_at__isnull=self.value() != "deleted")
+    ended = "deleted_at"
 
 
 class PinnedTo(ChoiceFilter):

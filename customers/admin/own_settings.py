@@ -7,21 +7,15 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from core.admin.refusals import explain
-from core.errors import BillingError
-from core.money import currencies
 from core.periods import CADENCES
-from customers.admin.setting_fields import DaysField
+from customers.admin.setting_fields import ChecksWorkflow, DaysField
 from customers.choices import CollectionAlignment, CollectionMethod, TaxBehavior
 from customers.resolution import WORKFLOW_FIELDS
-from customers.services.workflow_input import WIRE_FIELDS, check_workflow
 from customers.settings_words import SETTING_LABELS, setting_words
 
 SAID_BY_PROFILE = "said_by_profile"
 _AS_PROFILE = ("", "As the profile")
 _WHETHER = (_AS_PROFILE, ("yes", "Yes"), ("no", "No"))
-_FIELD_OF = {wire: name for name, wire in WIRE_FIELDS.items()}
-_FIELD_OF["workflow.collection.alignment.recurringPeriod"] = "collection_alignment"
 
 
 def _whether(**options: Any) -> forms.Field:
@@ -44,7 +38,7 @@ def _text(**options: Any) -> forms.Field:
     return forms.CharField(required=False, empty_value=None, widget=UnfoldAdminTextInputWidget, **options)
 
 
-class OwnSettingsForm(forms.Form):
+class OwnSettingsForm(ChecksWorkflow, forms.Form):
     """Named as the workflow's fields. `initial` has the customer's own values (`initial_of`) and, under
     `said_by_profile`, what holds for the fields that are left empty."""
 
@@ -85,24 +79,6 @@ class OwnSettingsForm(forms.Form):
             field.label = SETTING_LABELS[name]
             words = "says nothing" if said.get(name) in (None, "") else f"says {setting_words(name, said[name])}"
             field.help_text = f"The profile {words}. {hints.get(name, '')}".strip()
-
-    def clean_progressive_threshold_currency(self) -> str | None:
-        currency = self.cleaned_data["progressive_threshold_currency"]
-        if currency and currency.upper() not in currencies():
-            raise forms.ValidationError("Not a currency of ISO 4217; use a code such as EUR.")
-        return currency.upper() if currency else None
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or self.cleaned_data
-        try:
-            check_workflow({name: cleaned.get(name) for name in WORKFLOW_FIELDS})
-        except BillingError as error:
-            for problem in error.problems:
-                name = _FIELD_OF.get(problem.field)
-                self.add_error(name if name in cleaned else None, problem.message)
-            if not error.problems:
-                self.add_error(None, explain(error))
-        return cleaned
 
 
 def initial_of(values: Mapping[str, Any], *, said_by_profile: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from core.admin.base import MasterDataAdmin
 from core.admin.display import badge, number
-from core.admin.filters import ChoiceFilter
+from core.admin.filters import LivingFilter
 from core.admin.verbs import Answers, Verb
 from core.admin.words import counted
 from core.periods import CADENCES
@@ -23,14 +23,10 @@ from customers.services.archive_profile import archive_profile, restore_profile
 from customers.settings_words import SETTING_LABELS, setting_words
 
 
-class UsableProfiles(ChoiceFilter):
-    title = "State"
-    parameter_name = "state"
+class UsableProfiles(LivingFilter):
     choices_of = (("archived", "Archived"),)
     default_label = "In use"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(archived_at__isnull=self.value() != "archived")
+    ended = "archived_at"
 
 
 class ProfileForm(SettingsForm):

@@ -8,14 +8,15 @@ from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from core.admin.base import ChangeReasonForm
-from core.admin.refusals import explain
-from core.errors import BillingError
+from core.errors import InvalidInput
 from core.money import currencies
-from core.periods import parse_duration
-from customers.choices import CollectionAlignment
+from customers.resolution import WORKFLOW_FIELDS
+from customers.services.workflow_input import WIRE_FIELDS, check_workflow
 from customers.settings_words import SETTING_LABELS
 
 DURATION_HELP = "An ISO 8601 duration: P30D is 30 days, P1M a month, PT0S none."
+_FIELD_OF = {wire: name for name, wire in WIRE_FIELDS.items()}
+_FIELD_OF["workflow.collection.alignment.recurringPeriod"] = "collection_alignment"
 
 
 class DaysField(forms.Field):
@@ -55,8 +56,29 @@ class DaysField(forms.Field):
             return True
 
 
-class SettingsForm(ChangeReasonForm):
-    """Checks the durations among its fields."""
+class ChecksWorkflow(forms.BaseForm):
+    """Says what the services would refuse of the workflow, each at the field that it is about."""
+
+    def clean_progressive_threshold_currency(self) -> str | None:
+        currency: str | None = self.cleaned_data["progressive_threshold_currency"]
+        if currency and currency.upper() not in currencies():
+            raise ValidationError("Not a currency of ISO 4217; use a code such as EUR.")
+        return currency.upper() if currency else currency
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        said = {name: None if (value := cleaned.get(name)) == "" else value for name in WORKFLOW_FIELDS}
+        try:
+            check_workflow(said)
+        except InvalidInput as error:
+            for problem in error.problems:
+                name = _FIELD_OF.get(problem.field)
+                self.add_error(name if name in cleaned else None, problem.message)
+        return cleaned
+
+
+class SettingsForm(ChecksWorkflow, ChangeReasonForm):
+    """A profile's settings, named as staff know them."""
 
     duration_fields: Iterable[str] = ("collection_interval", "draft_period", "due_after")
 
@@ -66,24 +88,3 @@ class SettingsForm(ChangeReasonForm):
             field.label = SETTING_LABELS.get(name, field.label)
             if name in self.duration_fields:
                 field.help_text = DURATION_HELP
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or self.cleaned_data
-        for name in self.duration_fields:
-            value = cleaned.get(name)
-            if not value:
-                continue
-            try:
-                parse_duration(value, field=str(self.fields[name].label))
-            except BillingError as error:
-                self.add_error(name, explain(error))
-        currency = (cleaned.get("progressive_threshold_currency") or "").upper()
-        if currency and currency not in currencies():
-            self.add_error("progressive_threshold_currency", "Not a currency of ISO 4217; use a code such as EUR.")
-        rhythm = cleaned.get("collection_cadence"), cleaned.get("collection_anchor")
-        if cleaned.get("collection_alignment") == CollectionAlignment.ANCHORED and not all(rhythm):
-            self.add_error("collection_alignment", "On a fixed rhythm: give the rhythm and from when it is counted.")
-        one_alone = (cleaned.get("progressive_threshold") is None) != (not currency)
-        if one_alone and "progressive_threshold" in self.fields:
-            self.add_error("progressive_threshold", "Give the threshold and its currency together, or neither.")
-        return cleaned

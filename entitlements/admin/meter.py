@@ -3,25 +3,20 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin.base import MasterDataAdmin
 from core.admin.display import badge, moment
-from core.admin.filters import ChoiceFilter
+from core.admin.filters import LivingFilter
 from entitlements.models import Meter
 
 
-class LivingMeters(ChoiceFilter):
-    title = "State"
-    parameter_name = "state"
+class LivingMeters(LivingFilter):
     choices_of = (("deleted", "Deleted"),)
     default_label = "In use"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(deleted_at__isnull=self.value() != "deleted")
+    ended = "deleted_at"
 
 
 @admin.register(Meter)

@@ -10,7 +10,7 @@ from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, link, moment
-from core.admin.filters import ChoiceFilter
+from core.admin.filters import LivingFilter
 from core.admin.verbs import Answers, Verb
 from invoicing.models import ParkedCustomer
 from invoicing.services.release_customer import release_customer
@@ -41,18 +41,12 @@ class Release(Verb[ParkedCustomer]):
         return f"{parked.customer} is released. The next run bills everything that is due."
 
 
-class StillParked(ChoiceFilter):
+class StillParked(LivingFilter):
     """Parked now by default: who was released is history."""
 
-    title = "State"
-    parameter_name = "state"
     choices_of = (("released", "Released"), ("all", "All"))
     default_label = "Parked now"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() == "all":
-            return queryset
-        return queryset.filter(released_at__isnull=self.value() != "released")
+    ended = "released_at"
 
 
 @admin.register(ParkedCustomer)

@@ -1,7 +1,9 @@
 """`/customers/{idOrKey}/balance` and its ledger; `/credit-notes`."""
 
+from typing import Any
+
 from django.db.models import F, QuerySet, Sum, Window
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response

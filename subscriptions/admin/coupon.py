@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from core import clock
 from core.admin.base import ChangeReasonForm, MasterDataAdmin
 from core.admin.display import badge, moment
-from core.admin.filters import ChoiceFilter
+from core.admin.filters import LivingFilter
 from core.admin.verbs import Answers, Verb
 from core.admin.words import amount_text, counted, quantity_text
 from core.money import currencies
@@ -25,16 +25,10 @@ from subscriptions.services.archive_coupon import archive_coupon
 from subscriptions.services.save_coupon import CouponFacts, create_coupon, replace_coupon
 
 
-class UsableCoupons(ChoiceFilter):
-    title = "State"
-    parameter_name = "state"
+class UsableCoupons(LivingFilter):
     choices_of = (("archived", "Archived"), ("all", "All"))
     default_label = "Not archived"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() == "all":
-            return queryset
-        return queryset.filter(archived_at__isnull=self.value() != "archived")
+    ended = "archived_at"
 
 
 class KeysField(forms.Field):

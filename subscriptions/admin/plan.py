@@ -4,62 +4,29 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Model, Prefetch, Q, QuerySet
+from django.db.models import Count, Model, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from core import clock
-from core.admin.base import ReadOnlyAdmin
-from core.admin.display import admin_url, badge, moment, number
-from core.admin.filters import ChoiceFilter
+from core.admin.display import admin_url, number
 from core.admin.refusals import explain
 from core.admin.verbs import Button, buttons_of
 from core.admin.words import rhythm_words
 from core.audit.reasons import because
 from core.errors import BillingError
+from subscriptions.admin.catalog import LATEST_SUBSCRIPTIONS, CatalogAdmin, in_words
 from subscriptions.admin.plan_forms import NewPlanForm
 from subscriptions.admin.plan_verbs import OF_A_PART, PLAN_VERBS
-from subscriptions.choices import PlanStatus
 from subscriptions.models import Plan, PlanPhase, RateCard, Subscription
 from subscriptions.plan_terms import PhaseTerms, PlanTerms
-from subscriptions.price_words import discount_words, price_words, tier_words
 from subscriptions.services.create_plan import create_plan
-
-PLAN_TONES = {
-    PlanStatus.DRAFT: "grey",
-    PlanStatus.SCHEDULED: "blue",
-    PlanStatus.ACTIVE: "green",
-    PlanStatus.ARCHIVED: "grey",
-}
-LATEST_SUBSCRIPTIONS = 10
-
-
-class PlanState(ChoiceFilter):
-    title = "State"
-    parameter_name = "state"
-    choices_of = (("draft", "Draft"), ("archived", "Archived"), ("all", "All versions"))
-    default_label = "Active and drafts"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        now = clock.now()
-        living = queryset.filter(deleted_at__isnull=True)
-        if self.value() == "all":
-            return living
-        if self.value() == "draft":
-            return living.filter(effective_from__isnull=True)
-        if self.value() == "archived":
-            return living.filter(effective_to__lte=now)
-        return living.filter(Q(effective_to__isnull=True) | Q(effective_to__gt=now))
 
 
 @admin.register(Plan)
-class PlanAdmin(ReadOnlyAdmin):
+class PlanAdmin(CatalogAdmin):
     list_display = ("name", "key", "version_number", "state", "currency", "rhythm", "rate_cards", "effective")
-    list_filter = (PlanState,)
-    search_prefix = ("key", "name")
-    search_within = ("name", "key")
     page_template = "backoffice/plan.html"
     verbs = PLAN_VERBS
 
@@ -98,15 +65,6 @@ class PlanAdmin(ReadOnlyAdmin):
         """Those of the whole plan; the others stand at its phases and rate cards."""
         return buttons_of(request, obj, [verb for verb in self.verbs if verb.slug not in OF_A_PART])
 
-    @display(description="Version", ordering="version")
-    def version_number(self, plan: Plan) -> SafeString:
-        return number(plan.version)
-
-    @display(description="Status")
-    def state(self, plan: Plan) -> SafeString:
-        status = plan.status_at(clock.now())
-        return badge(status.label, PLAN_TONES[status])
-
     @display(description="Billed")
     def rhythm(self, plan: Plan) -> str:
         return rhythm_words(plan.billing_cadence)
@@ -115,34 +73,21 @@ class PlanAdmin(ReadOnlyAdmin):
     def rate_cards(self, plan: Any) -> SafeString:
         return number(plan.cards)
 
-    @display(description="Effective from", ordering="effective_from")
-    def effective(self, plan: Plan) -> SafeString:
-        return moment(plan.effective_from)
-
     def page_context(self, request: HttpRequest, obj: Plan) -> dict[str, Any]:
         cards = RateCard.objects.select_related("feature__meter").order_by("position")
         phases = list(
             PlanPhase.objects.filter(plan=obj).order_by("position").prefetch_related(Prefetch("rate_cards", cards))
         )
         for phase in phases:
-            cards_shown: Any = phase.rate_cards.all()
-            for card in cards_shown:
-                card.words = price_words(card.price, obj.currency, card.billing_cadence)
-                card.discount = discount_words(card.discounts)
-                card.tiers = tier_words(card.price, obj.currency)
+            in_words(phase.rate_cards.all(), obj.currency)
         subscriptions = Subscription.objects.filter(plan=obj)
-        versions = Plan.objects.filter(key=obj.key, deleted_at__isnull=True).order_by("-version")
-        now = clock.now()
         may_write = PLAN_VERBS[0].allowed(request) and obj.effective_from is None and obj.deleted_at is None
         return {
             "plan": obj,
             "may_write": may_write,
             "state": self.state(obj),
             "phases": phases,
-            "versions": [
-                (version, badge(version.status_at(now).label, PLAN_TONES[version.status_at(now)]))
-                for version in versions
-            ],
+            "versions": self.versions_of(obj),
             "subscription_count": subscriptions.count(),
             "subscriptions": subscriptions.select_related("customer").order_by("-active_from")[:LATEST_SUBSCRIPTIONS],
             "timeline": self.timeline(obj),

@@ -67,7 +67,7 @@ def test_a_change_is_told_with_the_values_before_and_after(billing_admin):
         ("due_after", "30 days", "ISO 8601"),
         ("dunning_days", "3, 1", "must be at least 1 and rise"),
         ("dunning_days", "soon", "whole days"),
-        ("progressive_threshold", "100", "together, or neither"),
+        ("progressive_threshold", "100", "Give the amount and its currency together."),
     ],
 )
 def test_settings_that_can_not_be_read_are_refused(billing_admin, field, value, message):

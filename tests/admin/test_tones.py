@@ -5,7 +5,7 @@ from invoicing.admin.payment_rows import PAYMENT_TONES, REFUND_TONES
 from invoicing.admin.run import RUN_TONES
 from invoicing.choices import CustomerOutcome, InvoiceStatus, PaymentStatus, RefundStatus, RunStatus
 from invoicing.run_progress import OUTCOME_TONES
-from subscriptions.admin.plan import PLAN_TONES
+from subscriptions.admin.catalog import PLAN_TONES
 from subscriptions.admin.subscription import SUBSCRIPTION_TONES
 from subscriptions.choices import PlanStatus, SubscriptionStatus
 
