@@ -44,6 +44,11 @@ class InvalidInput(BillingError):
     """The request itself is wrong: 400."""
 
 
+def field_error(field: str, code: str, message: str) -> InvalidInput:
+    """One field of a request is wrong; `field` is its name on the wire, dotted for nested ones."""
+    return InvalidInput(message, code=code, problems=[FieldProblem(field, code, message)])
+
+
 class NotFound(BillingError):
     """The thing addressed is not there: 404."""
 

@@ -17,7 +17,7 @@ from decimal import (
 )
 from typing import Final
 
-from core.errors import FieldProblem, InvalidInput
+from core.errors import InvalidInput, field_error
 
 MAX_PLACES: Final = 12
 MAX_INTEGER_DIGITS: Final = 18
@@ -150,22 +150,22 @@ def parse_decimal(value: object, *, places: int = MAX_PLACES, field: str) -> Dec
     minus, spaces, more than `places` decimal places or more than 18 digits before the point.
     """
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise bad_field(field, "not_a_decimal", f'{field} must be a decimal string such as "12.50".')
+        raise field_error(field, "not_a_decimal", f'{field} must be a decimal string such as "12.50".')
     if isinstance(value, int):
         # Compared before it is written out: Python refuses to write integers of thousands of digits.
         value = str(value) if abs(value) < _INTEGER_LIMIT else "9" * (MAX_INTEGER_DIGITS + 1)
     match = _DECIMAL_TEXT.fullmatch(value)
     if match is None:
-        raise bad_field(
+        raise field_error(
             field, "not_a_decimal", f'{field} must be a decimal string such as "12.50", not {_shown(value)}.'
         )
     digits, decimals = match[2], match[3] or ""
     if len(decimals) > places:
-        raise bad_field(
+        raise field_error(
             field, "too_many_places", f"{field} has {len(decimals)} decimal places; at most {places} are allowed."
         )
     if len(digits.lstrip("0")) > MAX_INTEGER_DIGITS:
-        raise bad_field(
+        raise field_error(
             field, "too_large", f"{field} has more than {MAX_INTEGER_DIGITS} digits before the decimal point."
         )
     # Not the text as given: "-0" would carry its sign into every total.
@@ -184,11 +184,6 @@ def trimmed(value: Decimal) -> str:
     if "E" in text:
         text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def bad_field(field: str, code: str, message: str) -> InvalidInput:
-    """The error that says what is wrong with one field of a request."""
-    return InvalidInput(message, problems=[FieldProblem(field, code, message)])
 
 
 def _minor_units(amount: Decimal, currency: str) -> int:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from core.money import bad_field
+from core.errors import field_error
 
 _DURATION_TEXT: Final = re.compile(
     r"P(?=.)(?:([0-9]{1,4})Y)?(?:([0-9]{1,4})M)?(?:([0-9]{1,4})W)?(?:([0-9]{1,5})D)?"
@@ -108,7 +108,7 @@ def parse_cadence(text: str | None, *, field: str = "billingCadence") -> Cadence
         return None
     cadence = CADENCES.get(text) if isinstance(text, str) else None
     if cadence is None:
-        raise bad_field(
+        raise field_error(
             field, "unknown_cadence", f"{field} must be one of {', '.join(CADENCES)}, or null for one-time."
         )
     return cadence
@@ -121,7 +121,7 @@ def parse_duration(text: object, *, field: str = "duration") -> Duration:
     """
     duration = _duration(text) if isinstance(text, str) else None
     if duration is None:
-        raise bad_field(field, "not_a_duration", f'{field} must be an ISO 8601 duration such as "P1M" or "PT1H".')
+        raise field_error(field, "not_a_duration", f'{field} must be an ISO 8601 duration such as "P1M" or "PT1H".')
     return duration
 
 
@@ -146,7 +146,7 @@ def zone_info(zone: str) -> ZoneInfo:
     try:
         return ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise bad_field(
+        raise field_error(
             "timezone", "unknown_zone", f'{zone!r} is not a time zone; use an IANA name such as "Europe/Berlin".'
         ) from None
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from core.errors import field_error
 from core.periods import Duration, zone_info
 from subscriptions.billing_calendar import period_at
 from subscriptions.edits import AddItem, AddPhase, Edit, RemoveItem, RemovePhase, StretchPhase, UnscheduleEdit
-from subscriptions.errors import field_error
 from subscriptions.facts import calendar_of
 from subscriptions.models import ItemRevision, Subscription, SubscriptionItem, SubscriptionPhase
 from subscriptions.services.place_subscription import revision_of

@@ -3,12 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from core.errors import Conflict, FieldProblem, InvalidInput, NotFound, PreconditionFailed
-
-
-def field_error(field: str, code: str, message: str) -> InvalidInput:
-    """One field of a request is wrong; `field` is its name on the wire."""
-    return InvalidInput(message, code=code, problems=[FieldProblem(field, code, message)])
+from core.errors import Conflict, NotFound, PreconditionFailed
 
 
 class CurrencyMismatch(Conflict):

@@ -7,10 +7,11 @@ from uuid import UUID
 
 from django.db.models import F, Prefetch, Q, QuerySet
 
+from core.errors import field_error
 from core.periods import Period, parse_cadence
 from subscriptions.billing_calendar import period_at
 from subscriptions.choices import PlanStatus, SubscriptionStatus
-from subscriptions.errors import UnknownItem, field_error
+from subscriptions.errors import UnknownItem
 from subscriptions.facts import calendar_of
 from subscriptions.models import (
     AddOnRateCard,

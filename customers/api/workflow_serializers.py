@@ -8,7 +8,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from core.money import bad_field
+from core.errors import field_error
 from core.rest.fields import (
     CadenceField,
     CurrencyField,
@@ -110,7 +110,7 @@ def read_workflow(body: Mapping[str, Any]) -> dict[str, Any]:
     collection, invoicing = body.get("collection", {}), body.get("invoicing", {})
     payment, tax = body.get("payment", {}), body.get("tax", {})
     if invoicing.get("subscription_end_proration_mode") == "bill_full_period":
-        raise bad_field(
+        raise field_error(
             "workflow.invoicing.subscriptionEndProrationMode",
             "not_offered",
             "A period that a subscription's end cuts short is billed for what it was: use bill_actual_period.",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.money import bad_field
+from core.errors import field_error
 from customers.choices import CollectionAlignment, CollectionMethod
 from customers.models import BillingApp, BillingProfile
 from customers.models.profile import default_dunning_days
@@ -71,10 +71,10 @@ def whole_workflow(said: Mapping[str, Any], *, before: BillingProfile | None = N
 def the_app(ids: tuple[uuid.UUID, ...] | None) -> BillingApp:
     """The one app that a profile names; `InvalidInput` where it names several, or none that there is."""
     if not ids or len(set(ids)) != 1:
-        raise bad_field(
+        raise field_error(
             "apps", "several_apps", "A profile has one app: give the same id for tax, invoicing and payment."
         )
     app = BillingApp.objects.filter(pk=ids[0], deleted_at=None).first()
     if app is None:
-        raise bad_field("apps.invoicing", "unknown_app", "There is no such app. Nothing was saved.")
+        raise field_error("apps.invoicing", "unknown_app", "There is no such app. Nothing was saved.")
     return app

@@ -12,8 +12,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.errors import field_error
 from core.ids import to_text
-from core.money import bad_field
 from core.rest.fields import TextField, TextMapField, ULIDField
 from core.rest.filters import WireFilterSet
 from core.rest.lookups import find, missing
@@ -267,7 +267,7 @@ def _app_data(customer: Customer, body: dict[str, Any]) -> AppData:
     app = BillingApp.objects.filter(pk=body["id"], deleted_at=None).first() if "id" in body else None
     if "id" in body and (app is None or app.type != body["type"]):
         wrong = f"There is no app of type {body['type']} with this id. Nothing was changed."
-        raise bad_field("id", "unknown_app", wrong)
+        raise field_error("id", "unknown_app", wrong)
     return AppData(
         app or the_app_of_type(customer, body["type"]),
         stripe_customer_id=body.get("stripe_customer_id"),

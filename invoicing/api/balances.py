@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.errors import field_error
 from core.money import ZERO, round_money
 from core.rest.fields import CurrencyField, MoneyField, ObjectField, TextField, TimeField, ULIDField
 from core.rest.filters import AnyIdFilter, WireFilterSet
@@ -19,7 +20,6 @@ from invoicing.api.period_field import BilledPeriodField
 from invoicing.choices import BalanceKind, CreditReason
 from invoicing.models import BalanceEntry, CreditNote
 from invoicing.rating import readable
-from subscriptions.errors import field_error
 
 
 class BalanceQuerySerializer(WireSerializer):

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.audit.actors import current_actor
-from core.money import bad_field
+from core.errors import field_error
 from core.rest.fields import CurrencyField, MoneyField, TextField, TimeField, ULIDField
 from core.rest.filters import WireFilterSet
 from core.rest.lookups import find, missing
@@ -122,7 +122,7 @@ class BankStatementViewSet(WireViewSet):
         body = self.read_body(StatementInputSerializer)
         app = BillingApp.objects.filter(pk=body["app_id"], deleted_at=None).first()
         if app is None:
-            raise bad_field("appId", "unknown_app", "There is no such app. Nothing was imported.")
+            raise field_error("appId", "unknown_app", "There is no such app. Nothing was imported.")
         statement = import_statement(
             app=app,
             file_name=body["file_name"],

@@ -10,6 +10,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.errors import field_error
 from core.ids import to_text
 from core.rest.lookups import find, missing
 from core.rest.views import WireViewSet
@@ -34,7 +35,6 @@ from invoicing.services.delete_draft import delete_draft
 from invoicing.services.invoice_pending_lines import invoice_pending_lines
 from invoicing.services.simulate_invoice import simulate_invoice
 from invoicing.services.snapshot_quantities import snapshot_quantities
-from subscriptions.errors import field_error
 
 SCOPES = {"GET": "billing:read"} | dict.fromkeys(("POST", "PUT", "DELETE"), "billing:write")
 _EXPAND = OpenApiParameter("expand", enum=EXPANDS, many=True)

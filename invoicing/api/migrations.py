@@ -11,8 +11,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core.errors import field_error
 from core.ids import to_text
-from core.money import bad_field
 from core.rest.filters import AnyIdFilter, WireFilterSet
 from core.rest.lookups import find
 from core.rest.serializers import WireSerializer
@@ -250,7 +250,7 @@ class MigrationItemViewSet(_MigrationView):
 def _profile(identity: Any, field: str) -> BillingProfile:
     profile = BillingProfile.objects.select_related("supplier", "app").filter(pk=identity, deleted_at=None).first()
     if profile is None:
-        raise bad_field(field, "unknown_profile", "There is no such billing profile. Nothing was saved.")
+        raise field_error(field, "unknown_profile", "There is no such billing profile. Nothing was saved.")
     return profile
 
 

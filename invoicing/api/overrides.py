@@ -9,7 +9,7 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core.money import bad_field
+from core.errors import field_error
 from core.rest.filters import AnyIdFilter, BooleanFilter, WireFilterSet
 from core.rest.lookups import find
 from core.rest.serializers import WireSerializer
@@ -128,5 +128,7 @@ def _profile(body: dict[str, Any]) -> BillingProfile | None:
         return None
     profile = BillingProfile.objects.filter(pk=identity, deleted_at=None).first()
     if profile is None:
-        raise bad_field("billingProfileId", "unknown_profile", "There is no such billing profile. Nothing was changed.")
+        raise field_error(
+            "billingProfileId", "unknown_profile", "There is no such billing profile. Nothing was changed."
+        )
     return profile

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import clock
+from core.errors import field_error
 from core.rest.fields import CurrencyField, DecimalStringField, TextField, TimeField, ULIDField
 from core.rest.serializers import WireSerializer
 from core.rest.views import WireViewSet
@@ -16,7 +17,6 @@ from customers.selectors import living_customer
 from invoicing.api.line_serializers import TotalsSerializer
 from invoicing.api.period_field import BilledPeriodField
 from invoicing.services.preview import preview_customer
-from subscriptions.errors import field_error
 
 FURTHEST = timedelta(days=400)
 

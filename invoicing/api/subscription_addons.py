@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import clock
+from core.errors import field_error
 from core.ids import to_text
 from core.rest.fields import KeyField, TextField, TextMapField, TimeField, ULIDField
 from core.rest.lookups import find
@@ -22,7 +23,6 @@ from invoicing.services.change_addon import add_addon, change_addon_quantity
 from subscriptions.addon_selectors import purchases_for_display
 from subscriptions.api.plan_serializers import RateCardSerializer, rate_card_shown
 from subscriptions.choices import InstanceType
-from subscriptions.errors import field_error
 from subscriptions.models import AddOn, Subscription, SubscriptionAddOn
 from subscriptions.selectors import subscriptions_shown
 from subscriptions.services.describe_purchase import describe_purchase

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import clock
-from core.errors import Forbidden
+from core.errors import Forbidden, field_error
 from core.money import to_wire
 from core.rest.filters import AnyIdFilter, WireFilterSet
 from core.rest.lookups import find
@@ -34,7 +34,6 @@ from invoicing.services.use_coupon import use_coupon
 from subscriptions.api.plan_serializers import plan_terms
 from subscriptions.api.subscription_serializers import SubscriptionExpandedSerializer, SubscriptionSerializer
 from subscriptions.choices import SubscriptionStatus
-from subscriptions.errors import field_error
 from subscriptions.models import CouponRedemption, Subscription
 from subscriptions.selectors import plan_named, subscriptions_expanded, subscriptions_shown, with_status
 from subscriptions.timing import IMMEDIATE, NEXT_BILLING_CYCLE

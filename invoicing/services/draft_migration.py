@@ -7,8 +7,8 @@ from django.db import transaction
 
 from core.audit.actors import current_actor
 from core.audit.services.record import record
+from core.errors import field_error
 from core.ids import from_text
-from core.money import bad_field
 from customers.errors import ProfileArchived
 from customers.models import BillingProfile, Customer
 from invoicing.models import ProfileMigration
@@ -23,14 +23,14 @@ def draft_migration(
     Raises `InvalidInput` for a move to the same profile and for customers that there are not, `ProfileArchived`.
     """
     if from_profile.pk == to_profile.pk:
-        raise bad_field("toProfileId", "same_profile", "A move must lead to another profile. Nothing was saved.")
+        raise field_error("toProfileId", "same_profile", "A move must lead to another profile. Nothing was saved.")
     if to_profile.archived_at is not None:
         raise ProfileArchived(f"The profile “{to_profile}” is archived, so nobody can move there. Nothing was saved.")
     wanted = {known for text in criteria.get("customerId", ()) if (known := from_text(text)) is not None}
     found = Customer.objects.filter(pk__in=wanted, deleted_at=None).count()
     if found != len(set(criteria.get("customerId", ()))):
         unknown = "Some of these customers don't exist. Nothing was saved."
-        raise bad_field("customers.customerId", "unknown_customer", unknown)
+        raise field_error("customers.customerId", "unknown_customer", unknown)
     actor = current_actor()
     migration = ProfileMigration.objects.create(
         from_profile=from_profile,

@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from core import clock
+from core.errors import field_error
 from invoicing.services.change_result import ChangeResult
 from invoicing.services.change_subscription import change_subscription
-from subscriptions.errors import NotChangeable, field_error
+from subscriptions.errors import NotChangeable
 from subscriptions.models import Plan, Subscription
 from subscriptions.selectors import plan_named
 from subscriptions.timing import Timing, moment_of

@@ -4,8 +4,8 @@ from django.db import transaction
 
 from core import clock
 from core.audit.services.record import record
+from core.errors import field_error
 from core.locks import customer_group
-from core.money import bad_field
 from customers.errors import ProfileArchived
 from invoicing.choices import MigrationStatus, MoveOutcome, RunStatus, ShardKind
 from invoicing.errors import WrongMigrationState
@@ -23,7 +23,7 @@ def run_migration(*, migration: ProfileMigration, limit: int | None = None) -> P
     shard. Running it while it runs changes nothing. Raises `WrongMigrationState`, `ProfileArchived`, InvalidInput.
     """
     if limit is not None and limit < 1:
-        raise bad_field("limit", "not_positive", "A batch has at least one customer. Nothing was changed.")
+        raise field_error("limit", "not_positive", "A batch has at least one customer. Nothing was changed.")
     migration = hold_migration(migration.pk)
     if migration.status == MigrationStatus.RUNNING:
         return migration

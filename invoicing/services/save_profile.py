@@ -2,8 +2,7 @@
 
 from django.db import transaction
 
-from core.errors import Conflict
-from core.money import bad_field
+from core.errors import Conflict, field_error
 from customers.errors import DefaultProfile
 from customers.models import BillingProfile, Supplier
 from customers.services.create_profile import create_profile
@@ -56,7 +55,7 @@ def _supplier_of(profile: BillingProfile, replacement: ProfileInput) -> Supplier
     said, present = replacement.supplier, profile.supplier
     found = find_supplier(said)
     if found is None and said.id is not None:
-        raise bad_field("supplier.id", "unknown_supplier", "There is no such supplier. Nothing was changed.")
+        raise field_error("supplier.id", "unknown_supplier", "There is no such supplier. Nothing was changed.")
     if found is None and (said.key is None or present.key is None):
         found = present
     if found == present:

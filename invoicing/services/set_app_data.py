@@ -8,9 +8,8 @@ from django.db.models import Q
 
 from core import clock
 from core.audit.services.record import record
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, NotFound, field_error
 from core.locks import lock_customers
-from core.money import bad_field
 from customers.choices import AppType
 from customers.effective import terms_of
 from customers.models import BillingApp, Customer, CustomerAppData
@@ -38,7 +37,7 @@ def the_app_of_type(customer: Customer, type: str) -> BillingApp:
     if len(apps) == 1:
         return apps[0]
     what = "several apps of this type: give the id of one" if apps else "no app of this type"
-    raise bad_field("id", "which_app", f"There is {what}. Nothing was changed.")
+    raise field_error("id", "which_app", f"There is {what}. Nothing was changed.")
 
 
 def set_app_data(*, customer: Customer, items: Sequence[AppData]) -> list[CustomerAppData]:
@@ -48,7 +47,7 @@ def set_app_data(*, customer: Customer, items: Sequence[AppData]) -> list[Custom
     Stripe is asked.
     """
     if len({item.app.pk for item in items}) != len(items):
-        raise bad_field("id", "app_twice", "An app is named twice. Nothing was changed.")
+        raise field_error("id", "app_twice", "An app is named twice. Nothing was changed.")
     for item in items:
         if item.app.type == AppType.STRIPE:
             assert item.stripe_customer_id is not None

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from core import clock
-from core.errors import InvalidInput
+from core.errors import InvalidInput, field_error
 from core.ids import new_id
 from core.jsontext import canonical_json
 from core.money import ONE, ZERO, exponent
@@ -24,7 +24,6 @@ from invoicing.live import apply_terms, set_columns
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
 from invoicing.rating import RatedLine, RatingInput, rate
 from invoicing.tax import TaxTerms, tax_lines
-from subscriptions.errors import field_error
 from subscriptions.pricing import DimensionalPrice, parse_discounts, parse_price
 
 

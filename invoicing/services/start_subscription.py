@@ -8,6 +8,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from core import clock
+from core.errors import field_error
 from core.ids import to_text
 from core.outbox.services.enqueue import enqueue_email
 from core.periods import month_start, zone_info
@@ -15,7 +16,6 @@ from customers.models import Customer
 from invoicing.services.sync_gathering import sync_customers
 from invoicing.tasks import close_customers
 from subscriptions.choices import SubscriptionStatus
-from subscriptions.errors import field_error
 from subscriptions.models import Plan, Subscription
 from subscriptions.plan_terms import PlanTerms
 from subscriptions.selectors import current_period, with_status

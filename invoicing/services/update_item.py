@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from core import clock
-from core.errors import FieldProblem, InvalidInput
+from core.errors import field_error
 from core.locks import lock_customers
 from core.money import ZERO, round_money, trimmed
 from core.outbox.services.enqueue import enqueue_email
@@ -41,9 +41,11 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
     with transaction.atomic():
         item = find_item(subscription_id=subscription_id, running_number=running_number)
         if update.product_id != item.key:
-            raise _bad("productId", "wrong_product", f"Item {running_number} is {item.key}, not {update.product_id}.")
+            raise field_error(
+                "productId", "wrong_product", f"Item {running_number} is {item.key}, not {update.product_id}."
+            )
         if update.extend and not update.align:
-            raise _bad(
+            raise field_error(
                 "alignment.extendInterval", "needs_alignment", "extendInterval goes with alignToCurrentInterval only."
             )
         customer_id = item.subscription.customer_id
@@ -89,7 +91,7 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
 def _is_flat(item: SubscriptionItem, at: datetime) -> bool:
     revision = revision_at(item, at)
     if revision is None:
-        raise _bad(
+        raise field_error(
             "effectiveAt",
             "item_not_active",
             f"Item {item.running_number} ({item.key}) is not active at {at:%Y-%m-%d %H:%M} UTC; nothing was changed.",
@@ -100,14 +102,14 @@ def _is_flat(item: SubscriptionItem, at: datetime) -> bool:
 
 def _change_flat(item: SubscriptionItem, update: ItemUpdate, now: datetime) -> None:
     if item.purchase is not None:
-        raise _bad(
+        raise field_error(
             "productId",
             "addon_item",
             f"Item {item.running_number} ({item.key}) belongs to the add-on {item.purchase.name}: change the quantity "
             "of that purchase instead. Nothing was changed.",
         )
     if update.usage_period_start is not None:
-        raise _bad(
+        raise field_error(
             "usagePeriodStart",
             "not_a_usage_item",
             f"Item {item.running_number} ({item.key}) is not billed by usage: give effectiveAt instead.",
@@ -116,7 +118,9 @@ def _change_flat(item: SubscriptionItem, update: ItemUpdate, now: datetime) -> N
     if effective_at is None:
         effective_at = (update.as_of or now) if update.align else _next_start(item, now)
     elif update.align:
-        raise _bad("effectiveAt", "not_with_alignment", "An aligned update takes effect now: leave effectiveAt out.")
+        raise field_error(
+            "effectiveAt", "not_with_alignment", "An aligned update takes effect now: leave effectiveAt out."
+        )
     change_quantity(
         item=item, quantity=update.quantity, effective_at=effective_at, action=update.action, as_of=update.as_of
     )
@@ -155,7 +159,7 @@ def _bill_difference(subscription: Subscription, now: datetime) -> tuple[Decimal
 def _report(item: SubscriptionItem, update: ItemUpdate) -> bool:
     """Take the quantity as the report for its period; True when that period's snapshot has been taken already."""
     if update.effective_at is not None:
-        raise _bad(
+        raise field_error(
             "effectiveAt",
             "not_a_flat_item",
             f"Item {item.running_number} ({item.key}) is reported by usagePeriodStart.",
@@ -214,7 +218,3 @@ def _notify(item: SubscriptionItem, update: ItemUpdate) -> None:
         ),
         customer_id=customer.id,
     )
-
-
-def _bad(field: str, code: str, message: str) -> InvalidInput:
-    return InvalidInput(message, code=code, problems=[FieldProblem(field, code, message)])

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import clock
+from core.errors import field_error
 from core.ids import from_text
 from core.rest.filters import AnyIdFilter, AnyOfFilter, BooleanFilter, WireFilterSet
 from core.rest.lookups import missing
@@ -27,7 +28,6 @@ from subscriptions.api.addon_serializers import (
     addon_terms,
 )
 from subscriptions.api.plan_filters import PlanFilterSet, key_versions
-from subscriptions.errors import field_error
 from subscriptions.models import AddOn, Plan, PlanAddOn
 from subscriptions.plan_selectors import plan_addressed, with_plan_status
 from subscriptions.services.offer_addon import change_offer, offer_addon, withdraw_offer

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from core.money import bad_field, to_wire
+from core.errors import field_error
+from core.money import to_wire
 from subscriptions.pricing.base import Price
 from subscriptions.pricing.reading import Reader, percentage_to_wire
 
@@ -43,7 +44,7 @@ def parse_discounts(
     if wire is None:
         return NO_DISCOUNTS
     if not isinstance(wire, Mapping):
-        raise bad_field(field, "not_an_object", f"{field} must be an object or null.")
+        raise field_error(field, "not_an_object", f"{field} must be an object or null.")
     reader = Reader(wire, field)
     percentage = quantity = None
     if (part := reader.child("percentage")) is not None:

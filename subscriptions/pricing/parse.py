@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from core.money import bad_field
+from core.errors import field_error
 from subscriptions.pricing import dimensional, dynamic, flat, package, percentage, tiered, unit
 from subscriptions.pricing.base import Price
 from subscriptions.pricing.reading import Reader
@@ -27,7 +27,7 @@ def parse_price(wire: Mapping[str, Any] | None, field: str = "price") -> Price |
     if wire is None:
         return None
     if not isinstance(wire, Mapping):
-        raise bad_field(field, "not_an_object", f"{field} must be an object or null.")
+        raise field_error(field, "not_an_object", f"{field} must be an object or null.")
     reader = Reader(wire, field)
     kind = reader.choice("type", tuple(_READERS))
     if kind is None:

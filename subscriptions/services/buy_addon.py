@@ -9,9 +9,10 @@ from django.db.models import Max
 
 from core import clock
 from core.audit.services.record import record
+from core.errors import field_error
 from subscriptions.addon_selectors import terms_of_addon
 from subscriptions.choices import InstanceType, PlanStatus
-from subscriptions.errors import AddOnNotBuyable, field_error
+from subscriptions.errors import AddOnNotBuyable
 from subscriptions.models import AddOn, PlanAddOn, Subscription, SubscriptionAddOn, SubscriptionItem
 from subscriptions.plan_terms import RateCardTerms
 from subscriptions.selectors import overlapping_features

@@ -7,10 +7,10 @@ from django.db import transaction
 
 from core import clock
 from core.audit.services.record import record
+from core.errors import field_error
 from core.locks import lock_customers
 from core.money import trimmed
 from subscriptions.choices import UpdateAction
-from subscriptions.errors import field_error
 from subscriptions.models import ItemRevision, QuantityChange, SubscriptionItem
 from subscriptions.pricing import parse_price
 from subscriptions.selectors import item_period, quantity_at, revision_at

@@ -7,9 +7,9 @@ from decimal import Decimal
 from django.db import transaction
 
 from core.audit.services.record import record
+from core.errors import field_error
 from core.locks import lock_customers
 from customers.models import Customer
-from subscriptions.errors import field_error
 from subscriptions.models import Plan, Subscription
 from subscriptions.plan_terms import PlanTerms
 from subscriptions.services.place_subscription import place_subscription

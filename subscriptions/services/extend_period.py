@@ -5,10 +5,11 @@ from datetime import datetime
 from django.db import transaction
 
 from core.audit.services.record import record
+from core.errors import field_error
 from core.locks import lock_customers
 from core.periods import Period, parse_cadence
 from subscriptions.billing_calendar import extension, shift_to_json
-from subscriptions.errors import PeriodExtendedBefore, field_error
+from subscriptions.errors import PeriodExtendedBefore
 from subscriptions.facts import calendar_of
 from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.selectors import item_period, revision_at

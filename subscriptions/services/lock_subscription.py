@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from core import clock
+from core.errors import field_error
 from core.locks import lock_customers
-from subscriptions.errors import NotChangeable, SuccessorScheduled, field_error
+from subscriptions.errors import NotChangeable, SuccessorScheduled
 from subscriptions.models import Subscription
 
 

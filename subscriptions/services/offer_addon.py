@@ -6,8 +6,9 @@ from django.db import transaction
 
 from core import clock
 from core.audit.services.record import record
+from core.errors import field_error
 from subscriptions.choices import InstanceType, PlanStatus
-from subscriptions.errors import AddOnOfferedBefore, field_error
+from subscriptions.errors import AddOnOfferedBefore
 from subscriptions.models import AddOn, Plan, PlanAddOn
 
 

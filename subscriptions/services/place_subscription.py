@@ -7,12 +7,13 @@ from itertools import count
 from typing import Any
 
 from core import clock
+from core.errors import field_error
 from core.ids import to_text
 from core.periods import parse_cadence
 from customers.models import Customer
 from subscriptions.billing_calendar import normalized_anchor
 from subscriptions.choices import PlanStatus
-from subscriptions.errors import CurrencyMismatch, FeatureAlreadySubscribed, field_error
+from subscriptions.errors import CurrencyMismatch, FeatureAlreadySubscribed
 from subscriptions.models import (
     ItemRevision,
     Plan,

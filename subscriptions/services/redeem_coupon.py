@@ -6,10 +6,11 @@ from django.db import transaction
 
 from core import clock
 from core.audit.services.record import record
+from core.errors import field_error
 from core.locks import lock_customers
 from core.periods import parse_cadence
 from subscriptions.billing_calendar import end_of_periods
-from subscriptions.errors import CouponNotRedeemable, field_error
+from subscriptions.errors import CouponNotRedeemable
 from subscriptions.facts import calendar_of
 from subscriptions.models import Coupon, CouponRedemption, ItemRevision, Subscription, SubscriptionItem
 from subscriptions.pricing import IN_ADVANCE, FlatPrice, parse_price

@@ -7,11 +7,11 @@ from django.db import transaction
 
 from core import clock
 from core.audit.services.record import record
+from core.errors import field_error
 from core.locks import lock_customers
 from core.money import trimmed
 from core.periods import Period
 from subscriptions.choices import UpdateAction
-from subscriptions.errors import field_error
 from subscriptions.models import ItemRevision, QuantityReport, SubscriptionItem
 from subscriptions.pricing import parse_price
 from subscriptions.selectors import item_period, revision_at

@@ -6,7 +6,8 @@ from django.db import transaction
 
 from core import clock
 from core.audit.services.record import record
-from subscriptions.errors import NotChangeable, field_error
+from core.errors import field_error
+from subscriptions.errors import NotChangeable
 from subscriptions.models import Subscription
 from subscriptions.services.lock_subscription import lock_subscription
 from subscriptions.services.mark_for_billing import mark_for_billing

@@ -8,9 +8,8 @@ from decimal import Decimal
 from django.db import transaction
 
 from core.audit.services.record import record
-from core.errors import Conflict
+from core.errors import Conflict, field_error
 from core.money import exponent
-from subscriptions.errors import field_error
 from subscriptions.models import Coupon
 
 # What past redemptions were promised; once there is one, these stay.

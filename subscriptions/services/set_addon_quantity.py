@@ -7,9 +7,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from core.audit.services.record import record
+from core.errors import field_error
 from core.money import trimmed
 from subscriptions.addon_selectors import terms_of_addon
-from subscriptions.errors import field_error
 from subscriptions.models import AddOnQuantity, ItemRevision, Subscription, SubscriptionAddOn
 from subscriptions.selectors import item_period, revision_at
 from subscriptions.services.change_quantity import change_quantity
