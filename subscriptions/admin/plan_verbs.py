@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from core import clock
-from core.admin.verbs import Answers, OptionalReasonForm, Review, Verb
+from core.admin.verbs import Answers, OptionalReasonForm, ReasonForm, Review, Verb
 from core.errors import InvalidInput
 from subscriptions.admin.card_review import card_review
 from subscriptions.admin.plan_forms import CardOfPlanForm, PlanFactsForm, PlanPartForm, PlanPhaseForm, phase_of
@@ -77,9 +77,13 @@ class Delete(OnDraft):
     label = "Delete draft"
     permission = "subscriptions.delete_plan"
     tone = "danger"
+    form = ReasonForm
 
     def asks(self, plan: Plan) -> str:
         return f"Is the draft {plan} to be deleted?"
+
+    def why_not(self, request: HttpRequest, plan: Plan) -> str:
+        return "" if self.shows(plan) else "It was published. Archive it instead: its subscriptions go on."
 
     def perform(self, request: HttpRequest, plan: Plan, answers: Answers) -> str:
         delete_plan(plan=plan)
