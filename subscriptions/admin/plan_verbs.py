@@ -1,8 +1,9 @@
 """What staff can do to a plan: put it on sale and off, make its next version, and write its draft, part by part."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
+from django.forms import Form
 from django.http import HttpRequest
 
 from core import clock
@@ -23,7 +24,7 @@ from subscriptions.services.revise_draft import revise_draft
 
 class OnDraft(Verb[Plan]):
     permission = "subscriptions.change_plan"
-    form = OptionalReasonForm
+    form: ClassVar[type[Form]] = OptionalReasonForm
 
     def shows(self, plan: Plan) -> bool:
         return plan.effective_from is None
