@@ -73,9 +73,9 @@ def test_each_change_of_quantity_is_a_detailed_line_of_its_own_rounded_once(amou
 
 
 def test_detailed_lines_say_what_changed():
-    parts = tuple(FlatComponent(Decimal(quantity), 1, 1) for quantity in ("5", "3", "-2"))
+    parts = tuple(FlatComponent(Decimal(quantity), 1, 1) for quantity in ("5", "3", "-2", "-0.5", "0.5"))
     names = [part.name for part in rated(flat("1"), "6", components=parts).detailed]
-    assert names == ["Flat fee", "Quantity increase", "Quantity decrease"]
+    assert names == ["Flat fee", "Quantity increase", "Quantity decrease", "Quantity decrease", "Quantity increase"]
 
 
 def test_a_percentage_discount_is_rounded_on_each_detailed_line():

@@ -82,6 +82,7 @@ def test_a_minimum_reads_as_arithmetic():
 def test_a_prorated_fee_reads_as_arithmetic():
     line = rated({"type": "flat", "amount": "9.00"}, "1", "EUR", fraction=(31 * DAY, 91 * DAY))
     assert readable(line.explain) == ["Flat fee: 1 × 9.00 × 31/91 days = 3.07", "Net: 3.07 EUR"]
+    assert recompute(line.explain) == replay(line.explain).net == Decimal("3.07")
 
 
 def test_a_minimum_of_a_short_period_shows_how_it_was_prorated():
@@ -210,6 +211,14 @@ def test_an_account_is_enough_to_compute_the_line_again():
     account = json.loads(line.account)
     assert recompute(account) == line.net
     assert replay(account) == line
+
+
+def test_a_part_of_a_period_that_does_not_close_it_is_computed_again_without_the_minimum():
+    price = {"type": "unit", "amount": "1", "minimumAmount": "100"}
+    line = rated(price, "40", is_last_split=False)
+    assert line.explain["split"] == {"first": True, "last": False}
+    assert replay(line.explain) == line
+    assert str(line.net) == "40.00"
 
 
 def test_a_changed_figure_does_not_recompute_to_the_same_net():
