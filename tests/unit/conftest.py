@@ -1,4 +1,4 @@
-"""Settings of the pure tests: many examples, the same on every run, and no time limit that a busy machine could miss."""
+"""Settings of the pure tests: many examples, the same ones on every run, and no time limit for busy machines."""
 
 from hypothesis import settings
 

@@ -278,3 +278,29 @@ def test_usage_in_an_extended_period_is_one_window():
         ("2026-04-01 00:00", "2026-05-16 00:00", "2026-05-16 00:00"),
         ("2026-05-16 00:00", "2026-06-16 00:00", "2026-06-16 00:00"),
     ]
+
+
+def test_the_rest_of_an_extended_period_costs_the_same_when_it_is_looked_at_alone():
+    shift = AnchorShift(
+        boundary=at("2026-05-01"), anchor=at("2026-05-16"), at=at("2026-04-16"), cadence=CADENCES["P1M"]
+    )
+    rest, following = obligations(subscription(shifts=(shift,)), since=at("2026-05-05"), as_of=at("2026-05-05"))
+    assert (rest.start, rest.end, rest.invoice_at) == (at("2026-05-01"), at("2026-05-16"), at("2026-04-16"))
+    assert [tuple(part[1:3]) for part in rest.components] == [(15 * 86400, 30 * 86400)]
+    assert (following.start, following.end) == (at("2026-05-16"), at("2026-06-16"))
+
+
+def test_an_extended_month_leaves_weeks_as_they_were():
+    shift = AnchorShift(
+        boundary=at("2026-05-01"), anchor=at("2026-05-16"), at=at("2026-04-16"), cadence=CADENCES["P1M"]
+    )
+    weekly = item(revision(cadence="P1W"))
+    assert [start for start, _, _ in windows(subscription(weekly, shifts=(shift,)), "2026-05-06")] == [
+        "2026-04-01 00:00",
+        "2026-04-08 00:00",
+        "2026-04-15 00:00",
+        "2026-04-22 00:00",
+        "2026-04-29 00:00",
+        "2026-05-06 00:00",
+        "2026-05-13 00:00",
+    ]
