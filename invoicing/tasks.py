@@ -9,7 +9,8 @@ from core import clock
 from core.ids import from_text, to_text
 from core.testclock.models import ClockSetting
 from invoicing.choices import RunStatus, RunTrigger
-from invoicing.models import BillingRun, RunShard
+from invoicing.migration_totals import add_up_all
+from invoicing.models import BillingRun, ProfileMigration, RunShard
 from invoicing.services import advance_clock as clock_service
 from invoicing.services.advance_invoice import advance_due
 from invoicing.services.collect import collect_due
@@ -99,6 +100,14 @@ def work_migration_shard(shard_id: str) -> None:
     known = from_text(shard_id)
     if known is not None:
         work_migration_shard_service(known)
+
+
+@shared_task
+def work_out_impact(migration_id: str) -> None:
+    """Add up the next invoices of everybody in a profile migration who can move, if nobody else does."""
+    known = from_text(migration_id)
+    if known is not None and ProfileMigration.objects.filter(pk=known).exists():
+        add_up_all(known)
 
 
 def hand_out_shards() -> None:

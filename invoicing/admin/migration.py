@@ -1,14 +1,16 @@
 """Profile migrations in the admin: the list, the guided page with its live progress, the outcome of every customer."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -16,23 +18,26 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from core.admin.display import badge, moment, number
+from core.admin.display import admin_url, badge, moment, number
 from core.admin.export import csv_response
 from core.admin.filters import ChoiceFilter
 from core.admin.paginator import CappedPaginator
 from core.admin.progress import progress_bar
 from core.admin.verbs import buttons_of
+from core.ids import to_text
 from invoicing.admin.causes import VERDICT_TONES
 from invoicing.admin.migration_draft import DraftsMigrations
 from invoicing.admin.migration_guide import criteria_words, guide, is_live
-from invoicing.admin.migration_impact import impact_totals, shown_impacts
+from invoicing.admin.migration_impact import shown_impacts
 from invoicing.admin.migration_item import OUTCOME_TONES, dress
 from invoicing.admin.migration_verbs import MIGRATION_VERBS, Cancel, Pause, progress, steps
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
 from invoicing.migration_cohort import unpinned_customers, with_way_back
 from invoicing.migration_progress import causes_in, progress_of
+from invoicing.migration_totals import announce_totals, totals_of
 from invoicing.models import MigrationItem, ProfileMigration
 from invoicing.moves import CauseCode
+from invoicing.tasks import work_out_impact
 
 STATUS_TONES = {
     MigrationStatus.DRAFT: "grey",
@@ -45,6 +50,7 @@ STATUS_TONES = {
 }
 _CAUSES = {code.value: str(code.label) for code in CauseCode}
 PER_PAGE, COUNTED_SECONDS = 50, 60
+_MAY_ADD_UP = "invoicing.check_profilemigration"
 _COLUMNS = ("Customer", "Key", "E-mail", "Check", "Outcome", "Causes", "Messages", "Before", "Tries", "Moved at")
 _OPEN = ("draft", "checked", "approved", "running", "paused")
 
@@ -74,7 +80,12 @@ class ProfileMigrationAdmin(DraftsMigrations):
         return super().get_queryset(request).select_related(*profiles)
 
     def get_urls(self) -> list[URLPattern]:
-        views = {"live": self.live_view, "impact": self.impact_view, "customers": self.customers_view}
+        views = {
+            "live": self.live_view,
+            "impact": self.impact_view,
+            "add-up": self.add_up_view,
+            "customers": self.customers_view,
+        }
         wrap, prefix = self.admin_site.admin_view, "invoicing_profilemigration"
         own = [path(f"<path:object_id>/{name}/", wrap(view), name=f"{prefix}_{name}") for name, view in views.items()]
         return [*own, *super().get_urls()]
@@ -191,13 +202,28 @@ class ProfileMigrationAdmin(DraftsMigrations):
         Asked for with `totals`, only the part that the migration's page shows.
         """
         migration = self.readable(request, object_id)
-        context = {"migration": migration, "totals": impact_totals(migration)}
+        context = {
+            "migration": migration,
+            "totals": totals_of(migration),
+            "may_add_up": request.user.has_perm(_MAY_ADD_UP),
+        }
         if "totals" in request.GET:
             return TemplateResponse(request, "backoffice/migration_impact_totals.html", context)
         page = CappedPaginator(migration.items.select_related("customer").order_by("id"), PER_PAGE)
         rows = page.get_page(request.GET.get("p"))
         context |= {"title": f"Money impact: {migration}", "page": rows, "impacts": shown_impacts(migration, rows)}
         return self._page(request, "backoffice/migration_impact.html", context)
+
+    def add_up_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Have a worker add up the next invoices of everybody who can move. It writes nothing but its progress."""
+        migration = self.readable(request, object_id)
+        if not request.user.has_perm(_MAY_ADD_UP):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if announce_totals(migration):
+            transaction.on_commit(partial(work_out_impact.delay, to_text(migration.pk)), robust=True)
+        return HttpResponseRedirect(f"{admin_url(migration)}#money")
 
     def customers_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         """The outcome grid as CSV, with the filters of the address."""
