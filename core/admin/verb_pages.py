@@ -184,9 +184,9 @@ def _typed(form: forms.Form) -> dict[str, Any]:
     """What was typed into a bound form, right or wrong, as the initial values of a new one."""
     anew = getattr(form, "asked_anew", ())
     return {
-        name: field.widget.value_from_datadict(form.data, form.files, form.add_prefix(name))
+        name: field.widget.value_from_datadict(form.data, form.files, name)
         for name, field in form.fields.items()
-        if name not in anew
+        if name not in anew and not field.widget.value_omitted_from_data(form.data, form.files, name)
     }
 
 

@@ -40,6 +40,7 @@ def change_review(result: ChangeResult, *, notes: Sequence[str] = (), why_not: s
         "sums": _sums(result),
         "notes": said,
         "bills_nothing": not result.lines and not result.credit_note_total,
+        "next_lines": result.next_lines,
     }
     return Review(TEMPLATE, context, why_not, seen=_seen(result))
 

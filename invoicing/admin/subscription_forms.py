@@ -72,6 +72,8 @@ class WhenForm(AsOfForm, SubscriptionForm):
         super().__init__(*args, **kwargs)
         cycle = moment_of(NEXT_BILLING_CYCLE, subscription=self.subscription, now=clock.now())
         zone = self.subscription.time_zone
+        moment: Any = self.fields["moment"]
+        moment.shown_for, moment.needed = f"timing {AT_A_TIME}", True
         self.fields["timing"].choices = (  # type: ignore[attr-defined]
             (IMMEDIATE, "now"),
             (NEXT_BILLING_CYCLE, f"at the next billing cycle: {moment_text(cycle, zone)} {local_time(cycle, zone):%Z}"),

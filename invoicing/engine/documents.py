@@ -169,10 +169,14 @@ class CustomerClose:
     dropped: list[PlannedLine] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    def entries_of(self, subscription_ids: Container[uuid.UUID]) -> list[RatedDocumentLine | CreditLine]:
+        """The lines of these subscriptions on the invoices, and what comes back there."""
+        entries = [entry for document in self.invoices for entry in document.entries]
+        return [entry for entry in entries if entry.subscription_id in subscription_ids]
+
     def gross_of(self, subscription_ids: Container[uuid.UUID]) -> Decimal:
         """What these subscriptions come to on the invoices, tax included, less what comes back there."""
-        entries = [entry for document in self.invoices for entry in document.entries]
-        return sum((entry.totals()["total"] for entry in entries if entry.subscription_id in subscription_ids), ZERO)
+        return sum((entry.totals()["total"] for entry in self.entries_of(subscription_ids)), ZERO)
 
     def schedule(self, as_of: datetime) -> dict[uuid.UUID, tuple[datetime | None, datetime]]:
         """By subscription: when it next bills, and from when its lines may differ from what this close has settled."""

@@ -52,7 +52,7 @@ class ChangeResult:
     to pay on the invoice, gross and after the customer's balance; `credit_note_total` (gross) what its charges could
     not take. `due_before` is what is left to pay of what was due without the change; it is billed apart. `next_amount`
     is the gross total at the next billing, with what is known now. `lines` are those of the invoice, `credited` those
-    of credit notes.
+    of credit notes, `next_lines` those of the next billing.
     """
 
     subscription: Subscription
@@ -68,6 +68,7 @@ class ChangeResult:
     lines: tuple[ChangeLine, ...] = ()
     credited: tuple[CreditedLine, ...] = ()
     invoice_ids: tuple[uuid.UUID, ...] = ()
+    next_lines: tuple[ChangeLine, ...] = ()
 
 
 def change_result(
@@ -94,7 +95,7 @@ def change_result(
     back += [part.amount for note in notes for part in note.parts]
     charges = [entry for entry in entries if isinstance(entry, RatedDocumentLine)]
     credited = CreditNote.objects.filter(pk__in=[note.id for note in notes]).values_list("total", flat=True)
-    next_at, next_amount = _next_billing(subscription.customer_id, changed)
+    next_at, upcoming = _next_billing(subscription.customer_id, changed)
     return ChangeResult(
         subscription=Subscription.objects.select_related("plan").get(pk=subscription.pk),
         successor=successor,
@@ -104,11 +105,12 @@ def change_result(
         due_now=_due(documents, currency),
         credit_note_total=round_money(sum(credited, ZERO), currency),
         next_billing_at=next_at,
-        next_amount=round_money(next_amount, currency),
+        next_amount=round_money(sum((entry.totals()["total"] for entry in upcoming), ZERO), currency),
         due_before=_due(earlier.invoices if earlier is not None else [], currency),
         lines=tuple(_line(entry) for entry in entries),
         credited=_credited(notes),
         invoice_ids=tuple(document.id for document in documents),
+        next_lines=tuple(_line(entry) for entry in upcoming),
     )
 
 
@@ -135,8 +137,10 @@ def _credited(notes: Sequence[CreditNoteDocument]) -> tuple[CreditedLine, ...]:
     )
 
 
-def _next_billing(customer_id: uuid.UUID, changed: Collection[uuid.UUID]) -> tuple[datetime | None, Decimal]:
-    """When these subscriptions bill next, and how much, tax included.
+def _next_billing(
+    customer_id: uuid.UUID, changed: Collection[uuid.UUID]
+) -> tuple[datetime | None, list[RatedDocumentLine | CreditLine]]:
+    """When these subscriptions bill next, and what.
 
     What a parked customer owes falls due with their release, at the earliest now; nothing is known of it while the
     cause stands.
@@ -144,13 +148,13 @@ def _next_billing(customer_id: uuid.UUID, changed: Collection[uuid.UUID]) -> tup
     upcoming = Subscription.objects.filter(pk__in=changed, next_billing_at__isnull=False)
     at = upcoming.order_by("next_billing_at").values_list("next_billing_at", flat=True).first()
     if at is None:
-        return None, ZERO
+        return None, []
     at = max(at, clock.now())
     computed = compute([customer_id], as_of=at, take=due_by(at))
     for error in computed.failures.values():
         if parked_customer(customer_id) is None:
             raise error
-    return at, sum((close.gross_of(changed) for close in computed.closes), ZERO)
+    return at, [entry for close in computed.closes for entry in close.entries_of(changed)]
 
 
 def _line(entry: RatedDocumentLine | CreditLine) -> ChangeLine:

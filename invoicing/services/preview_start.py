@@ -10,7 +10,7 @@ from core import clock
 from core.locks import lock_customers
 from customers.models import Customer
 from invoicing.services.change_result import ChangeResult, change_result
-from invoicing.services.close_customers import bill_customer
+from invoicing.services.close_customers import bill_customer, parked_customer
 from invoicing.services.sync_gathering import sync_customers
 from subscriptions.models import Plan
 from subscriptions.plan_terms import PlanTerms
@@ -28,7 +28,7 @@ def preview_start(
     quantities: Mapping[str, Decimal] | None = None,
 ) -> ChangeResult:
     """What `start_subscription` with the same values bills first: the lines that are due now, of this subscription
-    alone. Refuses what that refuses."""
+    alone. Refuses what that refuses. A parked customer can subscribe; nothing is billed before the release."""
     with transaction.atomic():
         lock_customers([customer.id])
         subscription = create_subscription(
@@ -42,11 +42,13 @@ def preview_start(
         )
         now = clock.now()
         sync_customers([customer.id], as_of=now)
-        close = bill_customer(
-            customer.id,
-            as_of=now,
-            take=lambda line: line.invoice_at <= now and line.obligation.subscription.id == subscription.id,
-        )
+        close = None
+        if parked_customer(customer.id) is None:
+            close = bill_customer(
+                customer.id,
+                as_of=now,
+                take=lambda line: line.invoice_at <= now and line.obligation.subscription.id == subscription.id,
+            )
         sync_customers([customer.id], as_of=now)
         result = change_result(subscription, close=close)
         transaction.set_rollback(True)

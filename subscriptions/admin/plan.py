@@ -42,7 +42,7 @@ class PlanAdmin(CatalogAdmin):
         """A new plan starts as a draft with one phase, to be filled with rate cards on its page."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = NewPlanForm(request.POST or None)
+        form = NewPlanForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             try:
                 with because(form.cleaned_data["reason"]):

@@ -30,6 +30,7 @@ from customers.effective import terms_of_loaded
 from customers.models import BillingApp, Customer
 from customers.settings_words import SETTING_LABELS, setting_words
 from invoicing.admin.invoice_states import state_badge
+from invoicing.admin.start_verb import StartSubscription
 from invoicing.choices import OPEN_STATUSES, CustomerOutcome, InvoiceStatus
 from invoicing.live import show_live
 from invoicing.models import ParkedCustomer, RunCustomer
@@ -74,7 +75,7 @@ admin.site.unregister(Customer)
 class CustomerPage(CustomerSettings):
     list_display = ("name", "standing", "key", "email", "currency", "billed_by", "time_zone", "since")
     page_template = "backoffice/customer.html"
-    verbs = (*MOVES, Delete(), *SETTINGS_VERBS)
+    verbs = (StartSubscription(), *MOVES, Delete(), *SETTINGS_VERBS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
         pinned = "billing_override__billing_profile"
@@ -82,7 +83,7 @@ class CustomerPage(CustomerSettings):
 
     def buttons(self, request: HttpRequest, obj: Model) -> list[Button]:
         """Those of every day; the others stand on the page of the settings."""
-        return buttons_of(request, obj, (*MOVES, Delete()))
+        return buttons_of(request, obj, (StartSubscription(), *MOVES, Delete()))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)

@@ -2,14 +2,20 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 
 from core import clock
 from core.admin.display import badge
 from core.admin.verbs import Button, buttons_of
+from customers.models import Customer
 from invoicing.admin.edit_verbs import EDIT_VERBS, OF_A_PART
+from invoicing.admin.start_verb import StartSubscription
 from invoicing.admin.subscription_verbs import SUBSCRIPTION_VERBS, next_of, open_pause, successor_of
 from subscriptions.admin.subscription import SubscriptionAdmin
 from subscriptions.models import Subscription, SubscriptionAddOn
@@ -17,9 +23,42 @@ from subscriptions.models import Subscription, SubscriptionAddOn
 admin.site.unregister(Subscription)
 
 
+class WhoseForm(forms.Form):
+    """Which customer, found as staff type."""
+
+    customer = forms.ModelChoiceField(
+        queryset=Customer.objects.filter(deleted_at=None),
+        widget=AutocompleteSelect(Subscription._meta.get_field("customer"), admin.site),
+    )
+
+
 @admin.register(Subscription)
 class SubscriptionPage(SubscriptionAdmin):
     verbs = (*SUBSCRIPTION_VERBS[:1], *EDIT_VERBS, *SUBSCRIPTION_VERBS[1:])
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return request.user.has_perm(StartSubscription.permission)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Whose subscription it is to be; the rest is asked on the page of the customer's verb."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = WhoseForm(request.POST if request.method == "POST" else None)
+        if request.method == "POST" and form.is_valid():
+            customer = form.cleaned_data["customer"]
+            return HttpResponseRedirect(
+                reverse("admin:customers_customer_verb", args=[customer.pk, StartSubscription.slug])
+            )
+        context = {
+            "title": StartSubscription.label,
+            "verb": {"label": "Next"},
+            "question": "Whose subscription is it to be?",
+            "form": form,
+            "back": reverse("admin:subscriptions_subscription_changelist"),
+        }
+        return self._page(request, "admin/confirm_verb.html", context)
 
     def buttons(self, request: HttpRequest, obj: Model) -> list[Button]:
         """Those of the whole subscription; the others stand at its items and phases."""
