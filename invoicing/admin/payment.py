@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
-from core.admin.display import EMPTY, link, moment, money
+from core.admin.display import EMPTY, day, link, money
 from core.admin.filters import ChoiceFilter
 from invoicing.admin.collection_verbs import AskProvider
 from invoicing.admin.payment_rows import payment_rows, state_of, way_of
@@ -46,9 +46,9 @@ class PaymentAdmin(ReadOnlyAdmin):
     sortable_by = ()
     page_template = "backoffice/payment.html"
 
-    @display(description="Made")
+    @display(description="Made (UTC)")
     def made(self, payment: Payment) -> SafeString:
-        return moment(payment.created_at)
+        return day(payment.created_at)
 
     @display(description="Invoice")
     def invoice_link(self, payment: Payment) -> SafeString:

@@ -89,7 +89,7 @@ def refund_outcome(refund: dict[str, Any]) -> RefundOutcome:
     external_id, state = str(refund["id"]), refund.get("status")
     if state in ("failed", "canceled"):
         reason = str(refund.get("failure_reason") or state)
-        return RefundOutcome(RefundStatus.FAILED, external_id, reason[:64], f"Stripe says: {reason}.")
+        return RefundOutcome(RefundStatus.FAILED, external_id, reason[:64], f"Stripe says: {reason.replace('_', ' ')}.")
     return RefundOutcome(RefundStatus.SUCCEEDED if state == "succeeded" else RefundStatus.PENDING, external_id)
 
 

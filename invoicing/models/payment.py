@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from core.db import AmountField, Record
+from core.money import round_money, to_wire
 from customers.models import BillingApp
 from invoicing.choices import PaymentStatus, RefundStatus
 from invoicing.models.invoice import Invoice
@@ -64,7 +65,7 @@ class Payment(Record):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.currency} for {self.invoice}"
+        return f"{to_wire(round_money(self.amount, self.currency))} {self.currency} for {self.invoice}"
 
 
 class Refund(Record):
@@ -110,4 +111,4 @@ class Refund(Record):
         ]
 
     def __str__(self) -> str:
-        return f"refund of {self.amount} {self.currency} for {self.invoice}"
+        return f"refund of {to_wire(round_money(self.amount, self.currency))} {self.currency} for {self.invoice}"

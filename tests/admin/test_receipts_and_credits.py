@@ -70,13 +70,16 @@ def test_a_refused_amount_leaves_what_else_was_typed(clerk):
 def test_a_receipt_on_an_invoice_that_an_app_charges_is_no_charge_of_that_app(clerk):
     invoice = make_issued(decline=True)
     with clock.frozen_at(START):
-        clerk.do(invoice, "record-payment", amount="20.00", **RECEIPT)
+        clerk.do(invoice, "record-payment", amount="20", **RECEIPT)
     receipt = invoice.payments.get(attempt=None)
     page = clerk.read(page_url(invoice))
     assert f'<a class="ch-link" href="{page_url(receipt)}">' in page
     assert '<td class="ch-nowrap">Receipt</td>' in page
     assert '<td class="ch-nowrap">Sandbox<small>attempt 1</small></td>' in page
-    assert "<dt>By</dt><dd>Receipt</dd>" in clerk.read(page_url(receipt))
+    page = clerk.read(page_url(receipt))
+    assert "<dt>By</dt><dd>Receipt</dd>" in page
+    assert "The money came in; it was recorded here." in page
+    assert "Payment of 20.00 EUR for INV-000001" in page
 
 
 @pytest.mark.parametrize(

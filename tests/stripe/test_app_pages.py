@@ -6,11 +6,11 @@ from core.audit.models import AuditEntry
 from core.crypto import decrypt
 from core.ids import to_text
 from customers.models import BillingApp
-from invoicing.models import StripeAccount
+from invoicing.models import Payment, StripeAccount
 from tests.admin.desk import Desk, list_url, page_url, said, verb_url
 from tests.admin.test_lists import queries
 from tests.make import make_default_profile
-from tests.stripe.desk import KEY, issued
+from tests.stripe.desk import KEY, collect, issued
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -153,3 +153,15 @@ def test_the_page_names_every_event_that_something_comes_of_and_what_is_unpaid(a
     unpaid = admin.read(page_url(app)).split("<dt>Unpaid</dt>")[1]
     assert '50.00 <span class="ch-currency">EUR</span></span>' in unpaid
     assert "on 1 invoice</span>" in unpaid
+
+
+def test_charges_without_an_outcome_are_linked_and_other_apps_say_how_they_work(admin, app, fake):
+    issued(app, fake, "drop")
+    collect()
+    page = admin.read(page_url(app))
+    assert f'<a class="ch-link" href="{list_url(Payment)}?state=open&amp;app__id__exact={app.pk}">1</a>' in page
+    assert "INV-000001" in admin.read(f"{list_url(Payment)}?state=open&app__id__exact={app.pk}")
+    bank = BillingApp.objects.create(type="bank_transfer", name="Bank")
+    assert "Customers pay by themselves" in admin.read(page_url(bank))
+    sandbox = BillingApp.objects.create(type="sandbox", name="Sandbox")
+    assert "It moves no money" in admin.read(page_url(sandbox))

@@ -397,4 +397,4 @@ def test_our_own_refund_that_fails_later_is_on_the_balance_again(invoice, fake, 
     assert books(invoice) == ("0.00", "50.00", "50.00", "failed")
     data(hear(succeeded))
     assert books(invoice) == ("0.00", "50.00", "50.00", "failed")
-    assert Refund.objects.get().failure_message == "Stripe says: lost_or_stolen_card."
+    assert Refund.objects.get().failure_message == "Stripe says: lost or stolen card."

@@ -9,6 +9,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.decorators import display
@@ -230,10 +231,16 @@ class AppPage(BillingAppAdmin):
         }
 
 
+_WORKS = {
+    AppType.SANDBOX: "It moves no money: a charge succeeds at once, unless the customer's app data say otherwise.",
+    AppType.BANK_TRANSFER: "Customers pay by themselves: receipts are recorded by hand, or booked from a bank statement.",
+}
+
+
 def _well(app: BillingApp, health: StripeHealth | None) -> list[tuple[SafeString, str]]:
     """How the app is, in sentences, each with a pill: what the doctor would say."""
     if health is None:
-        sentence = "Nothing needs to be set up." if app.status == AppStatus.READY else app.get_status_display()
+        sentence = _WORKS.get(app.type, "") if app.status == AppStatus.READY else app.get_status_display()
         return [(badge("OK", "green"), sentence)]
     rows = [(badge("Problem", "red"), problem) for problem in health.problems]
     if not rows:
@@ -244,7 +251,9 @@ def _well(app: BillingApp, health: StripeHealth | None) -> list[tuple[SafeString
     elif health.account is not None:
         rows.append((badge("Webhook", "blue"), f"{health.heard[:1].upper()}{health.heard[1:]}."))
     if health.unknown:
-        rows.append((badge("Note", "amber"), f"Charges without a known outcome: {health.unknown}. Stripe is asked."))
+        url = f"{reverse('admin:invoicing_payment_changelist')}?state=open&app__id__exact={app.pk}"
+        told = 'Charges without a known outcome: <a class="ch-link" href="{}">{}</a>. Stripe is asked by itself.'
+        rows.append((badge("Note", "amber"), format_html(told, url, health.unknown)))
     return rows
 
 
