@@ -233,7 +233,7 @@ class AppPage(BillingAppAdmin):
 
 _WORKS = {
     AppType.SANDBOX: "It moves no money: a charge succeeds at once, unless the customer's app data say otherwise.",
-    AppType.BANK_TRANSFER: "Customers pay by themselves: receipts are recorded by hand, or booked from a bank statement.",
+    AppType.BANK_TRANSFER: "Customers pay by themselves: receipts are recorded here, or booked from a bank statement.",
 }
 
 
