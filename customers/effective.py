@@ -30,6 +30,12 @@ def default_profile() -> BillingProfile:
     return profile
 
 
+def hold_default() -> None:
+    """Keep another profile from becoming the default until the transaction ends; any number hold it together. One
+    query."""
+    list(BillingProfile.objects.raw("SELECT id FROM customers_billingprofile WHERE is_default FOR KEY SHARE"))
+
+
 def terms_of(customer_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Terms]:
     """The terms of these customers (billing rules 5). Two queries."""
     default = default_profile()

@@ -21,7 +21,8 @@ class FakeStripe:
     """One account. `behaviour` by customer: decline, action, drop (charges, then drops the connection), away (drops
     the connection before it charges), silent (drops the connection when it is asked about the customer), processing,
     overtake (the webhook of a charge is sent before its answer), drop_429 and drop_401 (charges, drops the connection,
-    and answers the repeated request with that status); else a charge succeeds."""
+    and answers the repeated request with that status), stall (charges, and answers once `go_on` is set); else a charge
+    succeeds."""
 
     def __init__(self, *, account: str = "acct_fake", api_key: str = "") -> None:
         self.intents: dict[str, dict[str, Any]] = {}
@@ -38,6 +39,7 @@ class FakeStripe:
         self.events: list[bytes] = []  # to be sent by `send_events`
         self.webhook, self.webhook_secret = "", ""  # where events go to
         self.lock = threading.Lock()
+        self.stalled, self.go_on = threading.Event(), threading.Event()
 
     def add_customer(
         self,
@@ -166,6 +168,12 @@ class FakeStripe:
         if method == "POST" and self.behaviour.get(customer) == "overtake":
             intent = next(intent for intent in reversed(self.intents.values()) if intent["customer"] == customer)
             self.send(self.event("payment_intent.succeeded", intent))
+
+    def stall(self, method: str, form: dict[str, str]) -> None:
+        """Keep the answer about a charge back, where the customer is such a one."""
+        if method == "POST" and self.behaviour.get(form.get("customer", "")) == "stall":
+            self.stalled.set()
+            self.go_on.wait(timeout=30)
 
     def _found(self, thing: dict[str, Any] | None) -> Answer:
         if thing is None:
@@ -318,6 +326,7 @@ def running(*accounts: FakeStripe) -> Iterator[str]:
             fake = next((account for account in accounts if account.api_key == key), accounts[0])
             answer = fake.answer(self.command, path, form, self.headers.get("Idempotency-Key") or "")
             fake.overtake(self.command, form)
+            fake.stall(self.command, form)
             if answer is None:
                 self.close_connection = True
                 return

@@ -9,6 +9,7 @@ from django.db import transaction
 from core.audit.services.record import record
 from core.errors import field_error
 from core.locks import lock_customers
+from customers.effective import hold_default
 from customers.models import Customer
 from subscriptions.models import Plan, Subscription
 from subscriptions.plan_terms import PlanTerms
@@ -46,6 +47,8 @@ def create_subscription(
         raise field_error(
             "customerId", "customer_deleted", f"{customer.name} was deleted, and deleted customers can't subscribe."
         )
+    # From here on the customer has business: a switch of the default that comes now must see that, and pin them.
+    hold_default()
     subscription = place_subscription(
         customer=customer,
         plan=plan,

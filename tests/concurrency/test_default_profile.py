@@ -1,5 +1,7 @@
 """Exactly one default profile, whoever writes at the same time."""
 
+import threading
+import time
 from functools import partial
 
 import pytest
@@ -8,8 +10,9 @@ from django.db import IntegrityError, transaction
 from core import clock
 from customers.models import BillingApp, BillingProfile, CustomerOverride, Supplier
 from invoicing.services.make_default_profile import make_default_profile
+from invoicing.services.start_subscription import start_subscription
 from subscriptions.services.create_subscription import create_subscription
-from tests.concurrency.crowd import START, at_once
+from tests.concurrency.crowd import CLOSE, START, at_once
 from tests.make import make_customer, make_excess_plan
 from tests.make import make_default_profile as first_profile
 
@@ -54,3 +57,23 @@ def test_the_database_refuses_two_defaults_and_none():
         with pytest.raises(IntegrityError, match="There must be a default billing profile"), transaction.atomic():
             leave_none()
     assert BillingProfile.objects.get(is_default=True) == profile
+
+
+def test_a_switch_waits_for_a_purchase_under_way_and_pins_its_customer():
+    """Nobody who has subscribed is moved to another app, also when the switch comes before the purchase is kept."""
+    first, second = first_profile(), profile_on_its_own_app("Bank")
+    plan, customer = make_excess_plan(), make_customer()
+    subscribed = threading.Event()
+
+    def buy():
+        with transaction.atomic():
+            start_subscription(customer=customer, plan=plan, active_from=CLOSE)
+            subscribed.set()
+            time.sleep(1)
+
+    def switch():
+        subscribed.wait(timeout=30)
+        return make_default_profile(profile=second, reason="For new ones")
+
+    assert at_once(buy, switch)[1] == 1
+    assert CustomerOverride.objects.get().billing_profile == first
