@@ -312,7 +312,7 @@ def test_who_was_pinned_elsewhere_since_is_not_offered_it_either(clerk, approver
 def test_a_cause_names_its_rows_once_as_links(clerk, profiles):
     source, target = profiles
     with clock.frozen_at(MOVE):
-        run_due(as_of=MOVE, trigger="schedule")
+        run_due(as_of=MOVE)
     invoice = Invoice.objects.get(customer__key="c1", issued_at__isnull=False)
     Invoice.objects.filter(pk=invoice.pk).update(status="overdue", paid=0, due=invoice.total)
     grid = read(clerk, page_url(draft(clerk, source, target))).split('id="customers"')[1]
