@@ -50,6 +50,7 @@ def terms_review(
     blocks = [cause for cause in causes if cause.severity == Severity.BLOCKED]
     moves = before.profile != after.profile
     context = {
+        "customer": customer,
         "rows": [*parties, *settings],
         "differing": sum(1 for row in (*parties, *settings) if row.differs),
         "causes": causes_shown([cause.as_json() for cause in causes]),

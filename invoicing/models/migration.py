@@ -105,6 +105,8 @@ class MigrationItem(models.Model):
 
     class Meta:
         ordering = ["migration", "id"]
+        verbose_name = "customer in a migration"
+        verbose_name_plural = "customers in migrations"
         constraints = [
             models.UniqueConstraint(fields=["migration", "customer"], name="customer_once_per_migration"),
             models.CheckConstraint(
@@ -118,4 +120,4 @@ class MigrationItem(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.customer} in {self.migration}"
+        return f"{self.customer} in {self.migration.in_words}"

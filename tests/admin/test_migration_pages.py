@@ -277,6 +277,8 @@ def test_taking_back_shows_first_what_it_changes(clerk, approver, profiles):
     item = item_of("Customer 0002")
     with clock.frozen_at(MOVE):
         shown = clerk.post(verb_url(item, "take-back"), {"reason": "Asked for it"}).content.decode()
+    # The profile and the days that it gives.
+    assert "2 settings of Customer 0002 change from the next invoice on" in shown
     due = re.search(r"<td>Due after</td>(.*?)</tr>", shown)
     assert re.findall(r"<td.*?>(?:<span.*?>)?(.*?)<", due[1]) == ["45 days", "30 days", "default profile"]
     assert "Next invoice, old and new" in shown
