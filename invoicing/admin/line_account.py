@@ -245,7 +245,7 @@ def _reason(discount: Mapping[str, str]) -> str:
     if discount["reason"] == PERCENTAGE_REASON:
         return f"{quantity_text(discount['percentage'])} % discount"
     if discount["reason"] == COUPON_REASON:
-        share = f", {quantity_text(discount['percentage'])} %" if "percentage" in discount else ""
+        share = f", {quantity_text(discount['percentage'])}\N{NO-BREAK SPACE}%" if "percentage" in discount else ""
         return f"Coupon {discount['code']}{share}"
     return "Over the maximum spend" if discount["reason"] == MAXIMUM_REASON else discount["reason"]
 
