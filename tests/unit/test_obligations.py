@@ -280,11 +280,12 @@ def test_usage_in_an_extended_period_is_one_window():
     ]
 
 
-def test_the_rest_of_an_extended_period_costs_the_same_when_it_is_looked_at_alone():
+@pytest.mark.parametrize("since", ["2026-05-01", "2026-05-05", "2026-05-15T23:59:59"])
+def test_the_rest_of_an_extended_period_costs_the_same_when_it_is_looked_at_alone(since):
     shift = AnchorShift(
         boundary=at("2026-05-01"), anchor=at("2026-05-16"), at=at("2026-04-16"), cadence=CADENCES["P1M"]
     )
-    rest, following = obligations(subscription(shifts=(shift,)), since=at("2026-05-05"), as_of=at("2026-05-05"))
+    rest, following = obligations(subscription(shifts=(shift,)), since=at(since), as_of=at("2026-05-15"))
     assert (rest.start, rest.end, rest.invoice_at) == (at("2026-05-01"), at("2026-05-16"), at("2026-04-16"))
     assert [tuple(part[1:3]) for part in rest.components] == [(15 * 86400, 30 * 86400)]
     assert (following.start, following.end) == (at("2026-05-16"), at("2026-06-16"))
