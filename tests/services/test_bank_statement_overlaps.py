@@ -10,6 +10,7 @@ from django.db import transaction
 from core import clock
 from core.errors import BillingError, InvalidInput
 from customers.models import BillingApp
+from invoicing.errors import AlreadyRecorded
 from invoicing.models import BalanceEntry, BankStatement, BankStatementRow, Invoice, Payment
 from invoicing.services import review_statement as review
 from invoicing.services.import_statement import import_statement
@@ -43,6 +44,10 @@ def load(bank, *rows, name="march.csv"):
 
 def matches(statement):
     return [(row.match, row.decision, row.note) for row in statement.rows.order_by("position")]
+
+
+def pay(invoice):
+    record_payment(invoice=invoice, amount=invoice.due, received_at=TODAY, reference="cash")
 
 
 def check_books():
@@ -123,6 +128,50 @@ def test_two_banks_may_number_their_transactions_alike(bank):
         "INV-000002",
     ]
     check_books()
+
+
+def test_two_rows_of_a_file_that_pay_one_invoice_are_not_both_booked_by_themselves(bank):
+    statement = load(bank, *(f"2026-03-1{n},50.00,EUR,INV-000001,Acme,T{n}" for n in (7, 8)))
+    assert matches(statement) == [
+        ("exact", "book", ""),
+        ("ambiguous", "open", "Another row of this file pays it already."),
+    ]
+
+
+def test_a_statement_with_booked_rows_is_not_put_away(bank):
+    statement = load(bank, "2026-03-18,50.00,EUR,INV-000001,Acme,T1", "2026-03-18,9.00,EUR,Who,knows,T2")
+    confirm_statement(statement=statement)
+    with pytest.raises(BillingError, match="are booked"):
+        discard_statement(statement=statement, reason="Wrong account")
+    statement.refresh_from_db()
+    assert statement.status == "review"
+
+
+def test_of_people_who_import_one_file_at_once_one_does(bank):
+    def bring():
+        try:
+            return load(bank, "2026-03-18,50.00,EUR,INV-000001,Acme,T1").status
+        except AlreadyRecorded:
+            return "imported before"
+
+    assert sorted(at_once(bring, bring, bring)) == ["imported before", "imported before", "review"]
+    assert BankStatementRow.objects.count() == 1
+
+
+def test_an_amount_alone_never_points_at_another_accounts_invoice(bank):
+    other = BillingApp.objects.create(type="bank_transfer", name="Other bank")
+    make_default_profile(app=other)
+    make_many(1, Plan.objects.get(), first=4)
+    for number in range(1, 4):
+        pay(Invoice.objects.get(number=f"INV-00000{number}"))
+    statement = load(bank, "2026-03-18,50.00,EUR,March,Acme,T9")
+    row = statement.rows.get()
+    assert (row.match, str(row.invoice)) == ("amount_only", "INV-000004")
+
+
+def test_what_is_booked_tomorrow_by_the_banks_clock_is_received_now(bank):
+    confirm_statement(statement=load(bank, "2026-03-21,50.00,EUR,INV-000001,Acme,T1"))
+    assert Payment.objects.get().received_at == TODAY
 
 
 def test_two_people_who_confirm_at_once_book_each_row_once(bank):

@@ -12,14 +12,16 @@ from invoicing.errors import WrongMigrationState
 from invoicing.gateways import GATEWAYS
 from invoicing.migration_progress import progress_of
 from invoicing.models import MigrationItem
+from invoicing.services.make_default_profile import make_default_profile as switch_default
 from invoicing.services.move_batch import move_batch
 from invoicing.services.override_billing import pin_billed_customer
 from invoicing.services.retry_move import retry_failed
+from invoicing.services.run_due import run_due
 from invoicing.services.run_migration import run_migration
 from invoicing.services.take_back import take_back
 from invoicing.services.work_migration_shard import work_off_migration
-from subscriptions.models import Plan
-from tests.make import make_default_profile, make_plan
+from subscriptions.models import Plan, Subscription
+from tests.make import at, make_default_profile, make_plan
 from tests.moving import MOVE, CardApp, approved, billed_by, make_card_profile, make_customers
 
 pytestmark = pytest.mark.django_db
@@ -106,6 +108,27 @@ def test_what_was_settled_is_never_moved_by_a_worker_that_comes_late(old, new, c
         move_batch(migration=migration, customer_ids=[customers[0].pk], only_while_running=False)
     assert outcomes(migration) == {"moved": 5, "taken_back": 1}
     assert billed_by(customers[:1]) == {"None": 1}
+
+
+def test_nobody_is_taken_back_who_was_billed_in_the_moment_of_the_move(old, new, customers):
+    new.collection_method = "send_invoice"
+    new.save()
+    moment = at("2026-04-01")
+    migration = run_migration(migration=approved(old, new, now=moment))
+    with clock.frozen_at(moment):
+        work_off_migration(migration)
+        run_due(as_of=moment)
+        with pytest.raises(WrongMigrationState, match="their next invoice exists"):
+            take_back(migration=migration, customer=customers[0])
+
+
+def test_a_switch_of_the_default_pins_who_has_cancelled_and_is_still_served(old, new, customers):
+    Subscription.objects.filter(customer=customers[0]).update(active_to=at("2026-04-01"))
+    Subscription.objects.filter(customer=customers[1]).update(active_to=at("2026-03-15"))
+    with clock.frozen_at(MOVE):
+        assert switch_default(profile=new, reason="For new ones") == 5
+    assert billed_by(customers) == {"Default": 5}
+    assert not CustomerOverride.objects.filter(customer=customers[1]).exists()
 
 
 def test_nobody_is_taken_back_once_somebody_has_changed_their_profile_since(old, new, customers):

@@ -130,6 +130,16 @@ class TestChecking:
         migration = check(old, new)
         assert causes(migration, customers[0]) == ("warning", ["open_drafts"])
 
+    def test_what_the_target_s_own_supplier_billed_in_advance_is_no_block(self, old, new, customers):
+        """Back at the supplier that billed the period, nothing of it is lost."""
+        new.supplier = Supplier.objects.create(name="Other", invoice_prefix="OTH", credit_note_prefix="OTHCN")
+        new.save()
+        with clock.frozen_at(START):
+            run_due(as_of=START)
+        CustomerOverride.objects.create(customer=customers[0], billing_profile=new)
+        migration = check(new, old)
+        assert causes(migration, customers[0]) == ("ready", [])
+
     def test_across_suppliers_a_balance_and_unused_periods_block(self, old, new, customers):
         new.supplier = Supplier.objects.create(name="Other", invoice_prefix="OTH", credit_note_prefix="OTHCN")
         new.save()

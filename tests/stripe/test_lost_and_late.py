@@ -14,6 +14,7 @@ from core.errors import BillingError
 from core.locks import lock_customers
 from customers.models import CustomerAppData
 from invoicing.choices import PaymentStatus
+from invoicing.errors import WrongInvoiceState
 from invoicing.gateways import ChargeOutcome
 from invoicing.models import BalanceEntry, Invoice, Payment
 from invoicing.services.book_outcome import book_outcome
@@ -24,7 +25,7 @@ from invoicing.services.mark_overdue import mark_overdue
 from invoicing.services.reconcile_payments import reconcile_payments
 from invoicing.services.record_payment import record_payment
 from invoicing.services.refund import refund_invoice
-from invoicing.services.write_off import mark_uncollectible
+from invoicing.services.write_off import mark_uncollectible, write_off
 from tests.admin.billed import START, make_many
 from tests.concurrency.crowd import at_once
 from tests.make import at, make_default_profile
@@ -287,6 +288,15 @@ def test_a_charge_in_another_currency_is_none_of_ours(app, fake, hear):
     assert state(invoice)[0] == "payment_processing.pending"
     reconcile()
     assert state(invoice) == ("paid", "50.00", "0.00")
+
+
+def test_nobody_gives_up_what_may_be_paid_already(app, fake):
+    invoice = issued(app, fake, "drop")
+    collect()
+    for act in (write_off, mark_uncollectible):
+        with pytest.raises(WrongInvoiceState, match="wait for its outcome"):
+            act(invoice=invoice, reason="Gone")
+    assert state(invoice) == ("payment_processing.pending", "0", "50.00")
 
 
 def test_while_one_asks_about_a_charge_nobody_else_does(app, fake):
