@@ -45,6 +45,11 @@ def amount_text(amount: Decimal | str | int, currency: str) -> str:
     return f"{value:,.{max(places, len(decimals))}f}"
 
 
+def money_text(amount: Decimal | str | int, currency: str) -> str:
+    """An amount in a sentence: "1,250.00 EUR"."""
+    return f"{amount_text(amount, currency)} {currency}"
+
+
 def quantity_text(quantity: Decimal | str | int | None) -> str:
     """A quantity with thousands separators, without trailing zeros; empty for none."""
     if quantity is None:

@@ -3,6 +3,7 @@
 from django.db import transaction
 
 from core import clock
+from core.admin.words import money_text
 from core.audit.actors import current_actor
 from core.audit.services.record import record
 from core.locks import lock_customers
@@ -44,7 +45,7 @@ def approve_invoice(*, invoice: Invoice) -> Invoice:
         record(
             verb="approve_invoice",
             target=locked,
-            did=f"approved {locked} of {locked.customer} over {locked.total} {locked.currency}",
+            did=f"approved {locked} of {locked.customer} over {money_text(locked.total, locked.currency)}",
             customer_id=locked.customer_id,
         )
     collect_invoices([invoice.pk], as_of=as_of)

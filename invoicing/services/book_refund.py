@@ -8,9 +8,10 @@ from django.db import transaction
 from django.db.models import Sum
 
 from core import clock
+from core.admin.words import money_text
 from core.audit.services.record import record
 from core.locks import lock_customers
-from core.money import ZERO, to_wire
+from core.money import ZERO
 from customers.models import BillingApp
 from invoicing.choices import BalanceKind, InvoiceStatus, PaymentStatus, RefundStatus
 from invoicing.gateways import ChargeOutcome
@@ -120,12 +121,12 @@ def _book_foreign(payment_id: uuid.UUID, news: RefundNews, as_of: datetime) -> R
     if again and invoice.status != InvoiceStatus.VOIDED:
         how = "was disputed by the customer" if news.disputed else "was given back"
         _owe_again(invoice, again, f"{how} at {payment.app}", as_of)
-        rest = f"; {to_wire(again)} {invoice.currency} is due again"
+        rest = f"; {money_text(again, invoice.currency)} is due again"
     taken = f"taken back by the bank of {invoice.customer}" if news.disputed else f"given back to {invoice.customer}"
     record(
         verb="refund",
         target=invoice,
-        did=f"learnt that {to_wire(news.amount)} {invoice.currency} of {invoice} was {taken} at {payment.app}{rest}",
+        did=f"learnt that {money_text(news.amount, invoice.currency)} of {invoice} was {taken} at {payment.app}{rest}",
         customer_id=invoice.customer_id,
     )
     return refund
@@ -139,7 +140,7 @@ def _owe_again(invoice: Invoice, amount: Decimal, how: str, as_of: datetime) -> 
         invoice.status = InvoiceStatus.OVERDUE if late else InvoiceStatus.ISSUED
     invoice.next_collection_at = None
     invoice.status_note = (
-        f"{to_wire(amount)} {invoice.currency} {how}: {to_wire(invoice.due)} {invoice.currency} is "
+        f"{money_text(amount, invoice.currency)} {how}: {money_text(invoice.due, invoice.currency)} is "
         "due again. It is not charged by itself: charge it again, record what comes in, or write it off."
     )
     invoice.save(update_fields=["refunded", "due", "status", "status_note", "next_collection_at", "updated_at"])

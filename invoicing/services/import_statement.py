@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.db import transaction
 
 from core import clock
-from core.admin.words import amount_text
+from core.admin.words import money_text
 from core.audit.services.record import record
 from core.errors import FieldProblem, InvalidInput
 from customers.choices import AppType, CollectionMethod
@@ -182,7 +182,7 @@ def _against(line: StatementLine, invoice: Invoice) -> _Match:
     if line.amount == invoice.due:
         return _Match(MatchStatus.EXACT, invoice)
     status = MatchStatus.PARTIAL if line.amount < invoice.due else MatchStatus.OVER
-    return _Match(status, invoice, f"{amount_text(invoice.due, invoice.currency)} {invoice.currency} is due.")
+    return _Match(status, invoice, f"{money_text(invoice.due, invoice.currency)} is due.")
 
 
 def _prefixes() -> list[str]:

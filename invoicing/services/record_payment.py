@@ -6,6 +6,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from core import clock
+from core.admin.words import money_text
 from core.audit.services.record import record
 from core.errors import FieldProblem, InvalidInput
 from core.locks import lock_customers
@@ -54,8 +55,8 @@ def record_payment(
         received_at=received_at,
     )
     rest = book_receipt(invoice=locked, payment=payment)
-    to_balance = f"; {to_wire(rest)} {locked.currency} of it went to the balance" if rest else ""
-    worth = f"{to_wire(round_money(amount, locked.currency))} {locked.currency}"
+    to_balance = f"; {money_text(rest, locked.currency)} of it went to the balance" if rest else ""
+    worth = money_text(amount, locked.currency)
     record(
         verb="record_payment",
         target=locked,

@@ -7,11 +7,12 @@ from decimal import Decimal
 from django.db import connection, transaction
 
 from core import clock
+from core.admin.words import money_text
 from core.audit.services.record import record
 from core.errors import BillingError, FieldProblem, InvalidInput, PreconditionFailed
 from core.ids import to_text
 from core.locks import lock_customers
-from core.money import round_money, to_wire
+from core.money import round_money
 from invoicing.choices import RefundStatus
 from invoicing.gateways import REMOTE_GATEWAYS
 from invoicing.gateways.base import RefundOutcome, RefundRequest
@@ -48,7 +49,7 @@ def refund_invoice(*, invoice: Invoice, amount: Decimal, reason: str) -> Refund:
         next_check_at=clock.real_now() if remote else None,
     )
     take_from_balance(locked, refund, amount, reason)
-    worth = f"{to_wire(round_money(amount, locked.currency))} {locked.currency}"
+    worth = money_text(amount, locked.currency)
     asked = f"asked {payment.app} to refund" if remote else "recorded a refund of"
     record(
         verb="refund",
@@ -95,7 +96,7 @@ def _source(invoice: Invoice, amount: Decimal) -> Payment:
     left = on_balance(invoice)
     if amount > left:
         raise PreconditionFailed(
-            f"Only {to_wire(left)} {invoice.currency} of {invoice} is on the customer's balance and can be "
+            f"Only {money_text(left, invoice.currency)} of {invoice} is on the customer's balance and can be "
             "refunded. Nothing was changed.",
             code="not_refundable",
         )
@@ -103,7 +104,7 @@ def _source(invoice: Invoice, amount: Decimal) -> Payment:
     if payment is not None:
         return payment
     raise PreconditionFailed(
-        f"No payment of {invoice} has {to_wire(amount)} {invoice.currency} left to refund: refund less at a time. "
+        f"No payment of {invoice} has {money_text(amount, invoice.currency)} left to refund: refund less at a time. "
         "Nothing was changed.",
         code="not_refundable",
     )

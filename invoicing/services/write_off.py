@@ -2,10 +2,11 @@
 
 from django.db import transaction
 
+from core.admin.words import money_text
 from core.audit.services.record import record
 from core.errors import FieldProblem, InvalidInput
 from core.locks import lock_customers
-from core.money import ZERO, to_wire
+from core.money import ZERO
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus
 from invoicing.errors import WrongInvoiceState
 from invoicing.models import Invoice, WriteOff
@@ -29,7 +30,7 @@ def give_up(locked: Invoice, reason: str) -> Invoice:
     record(
         verb="mark_uncollectible",
         target=locked,
-        did=f"marked {locked} of {locked.customer} uncollectible, with {to_wire(locked.due)} {locked.currency} due",
+        did=f"marked {locked} of {locked.customer} uncollectible, with {money_text(locked.due, locked.currency)} due",
         reason=reason,
         customer_id=locked.customer_id,
     )
@@ -52,7 +53,7 @@ def write_off(*, invoice: Invoice, reason: str) -> Invoice:
     record(
         verb="write_off",
         target=locked,
-        did=f"wrote off {to_wire(amount)} {locked.currency} of {locked} of {locked.customer}",
+        did=f"wrote off {money_text(amount, locked.currency)} of {locked} of {locked.customer}",
         reason=reason,
         customer_id=locked.customer_id,
     )

@@ -162,10 +162,11 @@ def test_many_invoices_are_written_off_with_the_result_of_each(approver):
     asked = _text(">" + approver.post(list_url(Invoice), chosen).content.decode())
     assert "Write off: 1 of 1 invoices?" in asked
     assert "Due on them in all: 50.00 EUR." in asked
-    assert "INV-000001: status Issued → Uncollectible; due 50.00 EUR → 0.00 EUR" in asked
+    assert "INV-000001 of Acme: status Issued → Uncollectible; due 50.00 EUR → 0.00 EUR" in asked
     assert money(unpaid)["written_off"] == "0.00"
     done = approver.post(list_url(Invoice), chosen | {"confirmed": "yes", "reason": "Closed down"}).content.decode()
     assert "1 of 1 done" in done
+    assert "INV-000001</a> of Acme</td>" in done
     assert money(unpaid)["written_off"] == "50.00"
 
 
