@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from core import clock
 from core.admin.verbs import Answers, OptionalReasonForm, ReasonForm, Review, Verb
+from core.admin.words import rhythm_words
 from core.errors import InvalidInput
 from subscriptions.admin.card_review import card_review
 from subscriptions.admin.plan_forms import CardOfPlanForm, PlanFactsForm, PlanPartForm, PlanPhaseForm, phase_of
@@ -15,6 +16,7 @@ from subscriptions.choices import PlanStatus
 from subscriptions.models import Plan
 from subscriptions.plan_selectors import checked_terms
 from subscriptions.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
+from subscriptions.price_words import price_words
 from subscriptions.selectors import terms_of_plan
 from subscriptions.services.create_plan import create_next_version
 from subscriptions.services.delete_plan import delete_plan
@@ -132,7 +134,12 @@ class EditFacts(OnDraft):
     def perform(self, request: HttpRequest, plan: Plan, answers: Answers) -> str:
         names = ("name", "billing_cadence", "pro_rating_enabled")
         facts = {name: answers[name] for name in names}
-        revise_draft(plan=plan, change=lambda terms: replace(terms, **facts), description=answers["description"])
+        revise_draft(
+            plan=plan,
+            change=lambda terms: replace(terms, **facts),
+            description=answers["description"],
+            did=f"set name, billing cycle ({rhythm_words(answers['billing_cadence'])}) and description",
+        )
         return "The draft is changed."
 
 
@@ -145,8 +152,10 @@ class AddPhase(OnDraft):
         return f"Which phase is {plan} to have?"
 
     def perform(self, request: HttpRequest, plan: Plan, answers: Answers) -> str:
-        revise_draft(plan=plan, change=lambda terms: _with_phase(terms, answers))
-        return f"The phase {answers['name']} is {'changed' if answers['was'] else 'added'}."
+        done = "changed" if answers["was"] else "added"
+        named = f"phase {answers['name']}"
+        revise_draft(plan=plan, change=lambda terms: _with_phase(terms, answers), did=f"{done} the {named}")
+        return f"The {named} is {done}."
 
 
 class ChangePhase(AddPhase):
@@ -171,7 +180,11 @@ class RemovePhase(OnDraft):
         return refusal or ("" if plan.phases.count() > 1 else "It is the only phase, and a plan needs one.")
 
     def perform(self, request: HttpRequest, plan: Plan, answers: Answers) -> str:
-        revise_draft(plan=plan, change=lambda terms: _without_phase(terms, answers["phase"]))
+        revise_draft(
+            plan=plan,
+            change=lambda terms: _without_phase(terms, answers["phase"]),
+            did=f"removed the phase {answers['phase']}",
+        )
         return "The phase is removed."
 
 
@@ -191,8 +204,14 @@ class AddCard(OnDraft):
         return card_review(card, plan.currency, before=before or None)
 
     def perform(self, request: HttpRequest, plan: Plan, answers: Answers) -> str:
-        revise_draft(plan=plan, change=lambda terms: _with_card(terms, answers))
-        return f"The rate card {answers['card'].name} is {'changed' if answers['was'] else 'added'}."
+        card, done = answers["card"], "changed" if answers["was"] else "added"
+        priced = price_words(card.price, plan.currency, card.billing_cadence)
+        revise_draft(
+            plan=plan,
+            change=lambda terms: _with_card(terms, answers),
+            did=f"{done} the rate card {card.name} ({priced})",
+        )
+        return f"The rate card {card.name} is {done}."
 
 
 class ChangeCard(AddCard):
@@ -213,7 +232,11 @@ class RemoveCard(OnDraft):
         return f"Is this rate card to be removed from {plan}?"
 
     def perform(self, request: HttpRequest, plan: Plan, answers: Answers) -> str:
-        revise_draft(plan=plan, change=lambda terms: _without_card(terms, answers["phase"], answers["was"]))
+        revise_draft(
+            plan=plan,
+            change=lambda terms: _without_card(terms, answers["phase"], answers["was"]),
+            did=f"removed the rate card {answers['was']}",
+        )
         return "The rate card is removed."
 
 

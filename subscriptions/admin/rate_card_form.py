@@ -18,7 +18,7 @@ from core.admin.fields import DecimalTextInput, KeyField
 from core.admin.words import rhythm_words
 from core.periods import CADENCES
 from entitlements.models import Feature
-from subscriptions.admin.price_form import PRICE_FIELDS, PriceForm, initial_price
+from subscriptions.admin.price_form import FREE, PRICE_FIELDS, PriceForm, initial_price
 from subscriptions.choices import RateCardType
 from subscriptions.plan_terms import RateCardTerms
 
@@ -134,6 +134,12 @@ class RateCardForm(PriceForm):
 
     def clean(self) -> dict[str, Any]:
         answers = super().clean()
+        if answers.get("model") not in (None, "flat", FREE):
+            # Nobody can be billed for units of nothing; better said here than by a parked customer.
+            if not answers.get("feature") and "feature" not in self.errors:
+                self.add_error("feature", "A usage price needs a feature, which says what to count.")
+            if not answers.get("cadence"):
+                self.add_error("cadence", "What is billed by usage needs a billing cadence.")
         if not self.errors:
             answers["card"] = self._card(answers)
         return answers

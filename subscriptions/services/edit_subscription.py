@@ -9,13 +9,15 @@ from django.db import transaction
 from django.db.models import F
 
 from core import clock
+from core.admin.words import duration_words
 from core.audit.services.record import record
 from core.errors import InvalidInput
 from subscriptions.edit_timeline import Timeline
-from subscriptions.edits import AddItem, Edit
+from subscriptions.edits import AddItem, AddPhase, Edit, RemoveItem, RemovePhase, StretchPhase
 from subscriptions.models import ItemRevision, QuantityChange, Subscription, SubscriptionPhase
 from subscriptions.plan_selectors import checked_terms
 from subscriptions.plan_terms import PhaseTerms, PlanTerms
+from subscriptions.price_words import discount_words, price_words
 from subscriptions.services.lock_subscription import lock_subscription
 from subscriptions.services.mark_for_billing import mark_for_billing
 from subscriptions.services.place_subscription import check_features
@@ -48,14 +50,32 @@ def edit_subscription(*, subscription: Subscription, at: datetime, edits: Sequen
     )
     _save(timeline, before)
     mark_for_billing(subscription=subscription, changed_from=periods_touched(subscription, at), due_at=max(now, at))
-    names = ", ".join(type(edit).__name__ for edit in edits)
+    said = "; ".join(_words(edit, subscription.currency) for edit in edits)
     record(
         verb="subscription.edited",
         target=subscription,
-        did=f"edited {subscription} with effect from {at:%Y-%m-%d %H:%M} UTC ({names})",
+        did=f"edited {subscription} with effect from {at:%Y-%m-%d %H:%M} UTC: {said}",
         customer_id=subscription.customer_id,
     )
     return subscription
+
+
+def _words(edit: Edit, currency: str) -> str:
+    """The edit as a part of a sentence in the audit trail."""
+    match edit:
+        case AddItem(phase, card):
+            priced = price_words(card.price, currency, card.billing_cadence)
+            less = discount_words(card.discounts)
+            return f"{card.key} in {phase} at {priced}{f', {less}' if less else ''}"
+        case RemoveItem(phase, key):
+            return f"{phase} without {key}"
+        case AddPhase(key=key):
+            return f"phase {key} added"
+        case RemovePhase(phase):
+            return f"phase {phase} removed"
+        case StretchPhase(phase, length):
+            return f"phase {phase} longer by {duration_words(length.text)}"
+    return "planned edits of the current phase taken back"
 
 
 def _checked(edit: AddItem, subscription: Subscription, field: str) -> AddItem:

@@ -11,12 +11,14 @@ from subscriptions.services.update_plan import update_plan
 
 
 @transaction.atomic
-def revise_draft(*, plan: Plan, change: Callable[[PlanTerms], PlanTerms], description: str | None = None) -> Plan:
+def revise_draft(
+    *, plan: Plan, change: Callable[[PlanTerms], PlanTerms], description: str | None = None, did: str
+) -> Plan:
     """Replace the draft's terms by what `change` makes of those of now, read behind its lock; and its description,
     where one is given.
 
-    As `update_plan`: `NotADraft` for a version that was published, InvalidInput where a rule is broken. What `change`
-    raises leaves the draft as it was.
+    As `update_plan`, which says what `did` is: `NotADraft` for a version that was published, InvalidInput where a rule
+    is broken. What `change` raises leaves the draft as it was.
     """
     plan = Plan.objects.select_for_update().get(pk=plan.pk)
     terms = change(terms_of_plan(plan))
@@ -25,4 +27,5 @@ def revise_draft(*, plan: Plan, change: Callable[[PlanTerms], PlanTerms], descri
         terms=terms,
         description=plan.description if description is None else description or None,
         metadata=plan.metadata,
+        did=did,
     )

@@ -15,9 +15,16 @@ from subscriptions.services.save_plan_phases import save_plan_phases
 
 @transaction.atomic
 def update_plan(
-    *, plan: Plan, terms: PlanTerms, description: str | None = None, metadata: Mapping[str, str] | None = None
+    *,
+    plan: Plan,
+    terms: PlanTerms,
+    description: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    did: str = "changed the draft",
 ) -> Plan:
     """Replace everything but the key and the currency. InvalidInput lists every rule that is broken.
+
+    `did` begins the sentence in the audit trail.
 
     `NotADraft` (PreconditionFailed) for a version that was published.
     """
@@ -31,5 +38,5 @@ def update_plan(
     plan.settlement_mode = terms.settlement_mode
     plan.save()
     save_plan_phases(plan=plan, terms=terms)
-    record(verb="plan.updated", target=plan, did=f"changed the draft of the plan {plan}")
+    record(verb="plan.updated", target=plan, did=f"{did} of the plan {plan}")
     return plan

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from core.audit.models import AuditEntry
+from entitlements.models import Feature
 from subscriptions.models import Plan, PlanPhase, RateCard
 from tests.admin.desk import list_url, page_url, said, verb_url
 from tests.make import flat_card, make_feature, make_meter, make_plan
@@ -44,8 +45,16 @@ def hidden(page):
 
 def asked(desk, plan, **answers):
     """The page after a rate card was filled in: its review, or the form with what is wrong."""
-    card = {"phase": "standard", "name": "Calls", "key": "calls", "cadence": "P1M", "payment_term": "in_advance"}
-    response = desk.post(verb_url(plan, "add-rate-card"), card | answers)
+    calls = Feature.objects.filter(key="calls").values_list("pk", flat=True).first() or ""
+    card = {
+        "feature": str(calls),
+        "phase": "standard",
+        "name": "Calls",
+        "key": "calls",
+        "cadence": "P1M",
+        "payment_term": "in_advance",
+    }
+    response = desk.post(verb_url(plan, "add-rate-card"), card | {"feature": str(calls)} | answers)
     assert response.status_code == 200
     return response.content.decode()
 
@@ -71,6 +80,7 @@ def test_a_plan_is_drafted_filled_and_published(billing_admin, db):
     shown = text_of(billing_admin.read(page_url(plan)))
     assert "Base fee base 49.00 EUR a month, in advance" in shown
     assert said(billing_admin.do(plan, "publish", reason="")) == ["Team v1 is on sale."]
+    assert "added the rate card Base fee (49.00 EUR a month, in advance) of the plan Team v1" in shown
     drafted = AuditEntry.objects.get(verb="plan.created")
     assert (drafted.reason, drafted.actor_label) == ("New offer", "Admin")
 
@@ -195,6 +205,7 @@ def test_a_changed_card_shows_what_it_was_and_keeps_what_is_not_asked_for(billin
         ({"model": "flat", "amount": "1", "key": "Base Fee"}, "Use lower-case letters and digits"),
         ({"model": "flat", "amount": "1", "key": "base"}, "There is another rate card base before it."),
         ({"model": "unit", "amount": "1", "cadence": ""}, "What is billed by usage needs a billing cadence"),
+        ({"model": "unit", "amount": "1"}, "A usage price needs a feature, which says what to count."),
         ({"model": "flat", "amount": "1", "entitlement": "boolean"}, "An entitlement is to a feature"),
         ({"model": "flat", "amount": "1", "entitlement": "metered", "allowance": "x"}, "Give a number of at least 0."),
         ({"model": "barter", "amount": "1"}, "Select a valid choice."),

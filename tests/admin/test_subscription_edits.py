@@ -77,6 +77,7 @@ def test_a_price_of_the_customers_own_is_seen_before_and_after_and_billed(clerk,
     assert invoices()[-1][1] == "21.42"
     entry = AuditEntry.objects.get(verb="subscription.edited")
     assert (entry.actor_label, entry.reason) == ("Clerk", "Agreed by phone")
+    assert "base in phase_1 at 20.00 EUR a month, in advance, 10 % off" in entry.sentence
     with clock.frozen_at(ON + timedelta(days=1)):
         assert "this customer's own" in text_of(clerk.read(page_url(basic)))
 

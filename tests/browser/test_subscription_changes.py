@@ -7,7 +7,7 @@ from core.testclock.models import ClockSetting
 from invoicing.models import Invoice
 from subscriptions.models import Plan, Subscription
 from tests.admin.desk import page_url
-from tests.make import at, flat_card, make_default_profile, make_plan
+from tests.make import at, flat_card, make_default_profile, make_feature, make_plan
 from tests.services.changes import fee, flat_plan, invoices, lines, notes, run, subscribe, vat_customer
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -79,6 +79,7 @@ def test_a_clerk_starts_a_subscription_and_edits_its_price_to_the_figure_on_the_
 
 def test_a_billing_admin_writes_a_plan_of_tiers_without_a_manual(page, log_in):
     log_in("Billing admin")
+    make_feature(key="calls", name="Calls")
     page.goto("/admin/subscriptions/plan/add/")
     page.get_by_label("Name", exact=True).fill("Team")
     page.get_by_label("Key").fill("team")
@@ -86,6 +87,8 @@ def test_a_billing_admin_writes_a_plan_of_tiers_without_a_manual(page, log_in):
     page.get_by_role("link", name="Add rate card").last.click()
     page.get_by_label("Name", exact=True).fill("Calls")
     page.get_by_label("Key").fill("calls")
+    page.locator(".select2-selection").click()
+    page.get_by_role("option", name="Calls (calls), reported quantities").click()
     page.get_by_label("Price model").select_option("graduated")
     expect(page.get_by_label("Amount")).to_be_hidden()
     page.get_by_label("Up to and including, 1").fill("5")
