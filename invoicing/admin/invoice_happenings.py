@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString
 from core.admin.display import link
 from core.admin.happenings import Happening
 from core.admin.words import amount_text, moment_text
-from invoicing.choices import InvoiceStatus, PaymentStatus
-from invoicing.models import BillingRun, CreditNote, Invoice, Payment
+from invoicing.choices import InvoiceStatus, PaymentStatus, RefundStatus
+from invoicing.models import BillingRun, CreditNote, Invoice, Payment, Refund
 
 # What was issued so soon after it was made never waited as a draft.
 _AT_ONCE = timedelta(minutes=1)
@@ -27,7 +27,8 @@ _BECAME = {
 
 
 def happenings_of(invoice: Invoice, payments: Iterable[Payment], notes: Iterable[CreditNote]) -> list[Happening]:
-    """How it was made, issued, sent, charged and credited, the newest first. `payments` with their apps. No query."""
+    """How it was made, issued, sent, charged and credited, the newest first. `payments` with their apps and refunds.
+    No query."""
     if invoice.status == InvoiceStatus.GATHERING:
         return []
     found = _made(invoice)
@@ -36,6 +37,12 @@ def happenings_of(invoice: Invoice, payments: Iterable[Payment], notes: Iterable
     # What staff recorded by hand is in the audit trail, with who did.
     charges = [payment for payment in payments if payment.attempt is not None]
     found += [_charge(payment) for payment in sorted(charges, key=lambda payment: (payment.created_at, payment.id))]
+    found += [
+        _failed_refund(refund, payment.app.name)
+        for payment in charges
+        for refund in payment.refunds.all()
+        if refund.status == RefundStatus.FAILED
+    ]
     found += [
         Happening(note.issued_at, format_html("{} credited {}.", link(note), _worth(note.total, note.currency)))
         for note in notes
@@ -74,6 +81,13 @@ def _charge(payment: Payment) -> Happening:
     said = f": {payment.failure_message.rstrip('.')}" if payment.failure_message else ""
     became = _BECAME[PaymentStatus(payment.status)]
     return Happening(payment.created_at, format_html("A charge of {} through {} {}{}.", worth, app, became, said))
+
+
+def _failed_refund(refund: Refund, app: str) -> Happening:
+    """Who asked for it is in the audit trail; that it failed came later."""
+    said = f": {refund.failure_message.rstrip('.')}" if refund.failure_message else ""
+    worth = _worth(refund.amount, refund.currency)
+    return Happening(refund.updated_at, format_html("The refund of {} through {} failed{}.", worth, app, said))
 
 
 def _worth(amount: Decimal, currency: str) -> str:

@@ -83,6 +83,19 @@ def test_what_stripe_refuses_is_on_the_balance_again(invoice, fake):
     assert books(invoice) == ("0.00", "50.00", "50.00", "failed")
 
 
+def test_the_invoice_tells_of_a_refund_from_its_request_to_its_failure(invoice, fake):
+    give_back(invoice)
+    auditor = Desk("Auditor")
+    page = auditor.read(page_url(invoice))
+    assert "asked Stripe EU to refund 20.00 EUR of INV-000001 to Acme." in page
+    assert "The provider is at work on it. The money has left the customer&#x27;s balance." in page
+    fake.refund_behaviour = "refuse"
+    send()
+    page = auditor.read(page_url(invoice))
+    assert "The refund of 20.00 EUR through Stripe EU failed: The card is gone." in page
+    assert '<tr class="ch-under ch-void">' in page
+
+
 def test_no_more_is_refunded_than_is_on_the_balance(invoice):
     with pytest.raises(PreconditionFailed, match=r"Only 50\.00 EUR"):
         give_back(invoice, "50.01")

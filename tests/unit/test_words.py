@@ -12,6 +12,7 @@ from core.admin.words import (
     duration_words,
     joined,
     moment_text,
+    money_text,
     quantity_text,
     rhythm_words,
 )
@@ -43,6 +44,11 @@ def test_cadences(text, after_a_price, after_billed):
 )  # fmt: skip
 def test_amounts_have_the_places_of_their_currency_and_more_where_needed(amount, currency, text):
     assert amount_text(Decimal(amount), currency) == text
+
+
+def test_an_amount_in_a_sentence_names_its_currency():
+    assert money_text("1250", "EUR") == "1,250.00 EUR"
+    assert money_text("75600", "JPY") == "75,600 JPY"
 
 
 @pytest.mark.parametrize(("quantity", "text"), [("200", "200"), ("1234.500", "1,234.5"), ("0", "0"), (None, "")])

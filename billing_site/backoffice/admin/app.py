@@ -240,7 +240,7 @@ _WORKS = {
 def _well(app: BillingApp, health: StripeHealth | None) -> list[tuple[SafeString, str]]:
     """How the app is, in sentences, each with a pill: what the doctor would say."""
     if health is None:
-        sentence = _WORKS.get(app.type, "") if app.status == AppStatus.READY else app.get_status_display()
+        sentence = _WORKS.get(AppType(app.type), "") if app.status == AppStatus.READY else app.get_status_display()
         return [(badge("OK", "green"), sentence)]
     rows = [(badge("Problem", "red"), problem) for problem in health.problems]
     if not rows:
