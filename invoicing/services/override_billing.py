@@ -18,7 +18,7 @@ from customers.services.pin_customer import pin_customer
 from customers.services.unpin_customer import unpin_customer
 from customers.services.workflow_input import check_workflow
 from invoicing.errors import MoveBlocked
-from invoicing.gateways import PaymentMethodCheck
+from invoicing.gateways import GATEWAYS, PaymentMethodCheck
 from invoicing.moves import Cause, Severity, ask_app, check_moves
 from invoicing.services.set_stripe_customer import ask_stripe, keep_stripe_customer, refuse_taken
 from subscriptions.models import Subscription
@@ -116,11 +116,13 @@ def _ask(customer: Customer, target: BillingProfile, known_as: str | None = None
     if known_as:
         refuse_taken(customer=customer, app=target.app, stripe_customer_id=known_as)
         return {customer.pk: ask_stripe(app=target.app, stripe_customer_id=known_as, payment_method=None)}
-    source = terms_of([customer.pk])[customer.pk].profile
+    return ask_app([customer.pk], app=target.app) if _would_begin_to_collect(customer, target) else {}
+
+
+def _would_begin_to_collect(customer: Customer, target: BillingProfile) -> bool:
     live = Q(active_to__isnull=True) | Q(active_to__gt=clock.now())
-    if target == source or not Subscription.objects.filter(live, customer=customer).exists():
-        return {}
-    return ask_app([customer.pk], app=target.app)
+    moves = terms_of([customer.pk])[customer.pk].profile != target
+    return moves and Subscription.objects.filter(live, customer=customer).exists()
 
 
 def _hold(target: BillingProfile, *, as_default: bool) -> None:
@@ -141,6 +143,12 @@ def _causes(customer: Customer, target: BillingProfile, answers: Mapping[Any, Pa
 
 
 def _refuse_blocked(customer: Customer, target: BillingProfile, answers: Mapping[Any, PaymentMethodCheck]) -> None:
+    if not answers and target.app.type in GATEWAYS and _would_begin_to_collect(customer, target):
+        raise Conflict(
+            f"{customer} was moved or subscribed a moment ago, and “{target.app}” was not asked about them. Nothing "
+            "was changed: try again.",
+            code="changed_meanwhile",
+        )
     blocks = [cause for cause in _causes(customer, target, answers) if cause.severity == Severity.BLOCKED]
     if blocks:
         source = terms_of([customer.pk])[customer.pk].profile

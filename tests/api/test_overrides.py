@@ -219,6 +219,44 @@ class TestMoves:
         monkeypatch.setattr(override_billing, "_ask", ask)
         assert "No customer id at “Cards” is known" in refused(api.delete(url(customer)), 412)["detail"]
 
+    def test_a_profile_that_is_archived_meanwhile_takes_nobody(self, api, acme, monkeypatch):
+        profile, ask = enterprise(), override_billing._ask
+
+        def ask_and_be_overtaken(*args):
+            archive_profile(profile=profile, reason="Old")
+            return ask(*args)
+
+        monkeypatch.setattr(override_billing, "_ask", ask_and_be_overtaken)
+        problem = refused(api.put(url(acme), {"billingProfileId": to_text(profile.pk)}), 412)
+        assert "is archived. Acme stays where it is" in problem["detail"]
+        assert not CustomerOverride.objects.exists()
+
+    def test_who_is_moved_away_while_they_are_pinned_to_where_they_are_is_not_taken_back_unasked(
+        self, api, cards, monkeypatch
+    ):
+        """Nothing was to be asked, since they were there already; a moment later they are not, and have lost their
+        card."""
+        customer = subscribe(make_excess_plan())
+        customer.app_data.create(app=cards.app, external_id="cus_1")
+        pin(api, customer, cards)
+        ask = override_billing._ask
+
+        def ask_and_be_overtaken(*args):
+            answers = ask(*args)
+            CustomerOverride.objects.update(billing_profile=enterprise())
+            customer.app_data.update(external_id="cus_cardless")
+            return answers
+
+        monkeypatch.setattr(override_billing, "_ask", ask_and_be_overtaken)
+        problem = refused(api.put(url(customer), {"billingProfileId": to_text(cards.pk)}), 409)
+        assert problem["detail"] == (
+            "Acme was moved or subscribed a moment ago, and “Cards” was not asked about them. Nothing was changed: try "
+            "again."
+        )
+        assert CustomerOverride.objects.get().billing_profile.name == "Enterprise"
+        monkeypatch.setattr(override_billing, "_ask", ask)
+        refused(api.put(url(customer), {"billingProfileId": to_text(cards.pk)}), 412)
+
 
 class TestListing:
     @pytest.fixture
