@@ -293,7 +293,7 @@ def test_who_was_billed_since_is_not_offered_the_way_back_and_it_says_why(clerk,
     item = item_of("Customer 0002")
     assert f"{verb_url(item, 'take-back')}" in read(clerk, page_url(migration))
     with clock.frozen_at(at("2026-04-18")):
-        run_due(as_of=at("2026-04-18"), trigger="schedule")
+        run_due(as_of=at("2026-04-18"))
     since = Invoice.objects.filter(customer=item.customer, issued_at__isnull=False).latest("issued_at").number
     page = read(clerk, page_url(migration))
     assert verb_url(item, "take-back") not in page
