@@ -37,7 +37,7 @@ class VerbAdmin(ModelAdmin):
 
     def buttons(self, request: HttpRequest, obj: models.Model) -> list[Button]:
         """The action bar of `obj` for this user: verbs that their role lacks are not shown."""
-        return buttons_of(request, obj, self.verbs)
+        return buttons_of(request, obj, [verb for verb in self.verbs if verb.in_bar])
 
     def verb_url(self, request: HttpRequest, obj: models.Model, verb: Verb[Any]) -> str:
         """Where the page of `verb` is, for a link elsewhere on the page; empty where it can't be used now."""

@@ -69,7 +69,8 @@ class Verb(ABC, Generic[Subject]):
     """One thing to do to an object, and all that its page says: a subclass a verb.
 
     The slug stands in its address, the permission says who may. Tones: primary, plain, danger. `bulk` also offers it
-    for many rows at once; `form_many` then asks in place of `form`.
+    for many rows at once; `form_many` then asks in place of `form`. Not `in_bar`, its button stands elsewhere: at the
+    part of the object that it is about.
     """
 
     slug: ClassVar[str]
@@ -79,6 +80,7 @@ class Verb(ABC, Generic[Subject]):
     form: ClassVar[type[forms.Form]] = ReasonForm
     form_many: ClassVar[type[forms.Form] | None] = None
     bulk: ClassVar[bool] = False
+    in_bar: ClassVar[bool] = True
 
     @abstractmethod
     def asks(self, obj: Subject, /) -> str:

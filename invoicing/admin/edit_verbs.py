@@ -29,6 +29,7 @@ class Edit(DatedChange):
 
     permission = "subscriptions.change_subscription"
     before_begin = True
+    in_bar = False
     question: ClassVar[str]
     said: ClassVar[str]
 
@@ -73,6 +74,7 @@ class EditPrice(Edit):
 
 class AddItemToIt(Edit):
     slug = "add-item"
+    in_bar = True
     label = "Add item"
     form = AddItemForm
     question = "What else is {} to have?"
@@ -137,5 +139,3 @@ EDIT_VERBS = (
     RemovePhaseOfIt(),
     TakeBackEdits(),
 )
-# These stand at the item or the phase that they are about, not in the action bar.
-OF_A_PART = tuple(verb.slug for verb in EDIT_VERBS if verb.slug != "add-item")

@@ -23,14 +23,13 @@ from core.admin.export import csv_response
 from core.admin.filters import ChoiceFilter
 from core.admin.paginator import CappedPaginator
 from core.admin.progress import progress_bar
-from core.admin.verbs import buttons_of
 from core.ids import to_text
 from invoicing.admin.causes import VERDICT_TONES
 from invoicing.admin.migration_draft import DraftsMigrations
 from invoicing.admin.migration_guide import criteria_words, guide, is_live
 from invoicing.admin.migration_impact import shown_impacts
 from invoicing.admin.migration_item import OUTCOME_TONES, dress
-from invoicing.admin.migration_verbs import MIGRATION_VERBS, Cancel, Pause, progress, steps
+from invoicing.admin.migration_verbs import MIGRATION_VERBS, progress, steps
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
 from invoicing.migration_cohort import unpinned_customers, with_way_back
 from invoicing.migration_progress import causes_in, progress_of
@@ -141,7 +140,6 @@ class ProfileMigrationAdmin(DraftsMigrations):
             dress(request, row, obj)
         return {
             **self.live_context(request, obj),
-            "buttons": buttons_of(request, obj, (Pause(), Cancel())),
             "whom": criteria_words(obj),
             "causes": causes_in(obj),
             "page": rows,

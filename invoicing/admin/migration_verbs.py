@@ -73,7 +73,13 @@ def needs_second_person(migration: ProfileMigration) -> bool:
     return migration.customer_count > settings.MIGRATION_TWO_PERSON_ABOVE
 
 
-class Check(Verb[ProfileMigration]):
+class StepVerb(Verb[ProfileMigration]):
+    """Stands at its step of the guide."""
+
+    in_bar = False
+
+
+class Check(StepVerb):
     slug = "check"
     label = "Check everybody"
     permission = "invoicing.check_profilemigration"
@@ -98,7 +104,7 @@ class Check(Verb[ProfileMigration]):
         return start_check(migration)
 
 
-class Approve(Verb[ProfileMigration]):
+class Approve(StepVerb):
     slug = "approve"
     label = "Approve"
     permission = "invoicing.approve_profilemigration"
@@ -137,7 +143,7 @@ class Approve(Verb[ProfileMigration]):
         return f"Approved for {movable}. Nobody moves yet: run it."
 
 
-class Run(Verb[ProfileMigration]):
+class Run(StepVerb):
     slug = "run"
     label = "Move customers"
     permission = "invoicing.run_profilemigration"
@@ -229,7 +235,7 @@ class Cancel(Verb[ProfileMigration]):
         return "Cancelled. Who was moved stays moved; nobody else moves."
 
 
-class RetryFailed(Verb[ProfileMigration]):
+class RetryFailed(StepVerb):
     slug = "retry-failed"
     label = "Retry failed"
     permission = "invoicing.retry_profilemigration"
@@ -255,7 +261,7 @@ class RetryFailed(Verb[ProfileMigration]):
         return f"{counted(count, 'customer is', 'customers are')} tried again."
 
 
-class PinUnpinned(Verb[ProfileMigration]):
+class PinUnpinned(StepVerb):
     slug = "pin-unpinned"
     label = "Pin them"
     permission = "invoicing.pin_unpinned_profilemigration"
@@ -286,7 +292,7 @@ class PinUnpinned(Verb[ProfileMigration]):
         return f"{counted(pinned, 'customer is', 'customers are')} pinned to “{migration.from_profile}”."
 
 
-class SwitchDefault(Verb[ProfileMigration]):
+class SwitchDefault(StepVerb):
     slug = "switch-default"
     label = "Make it the default"
     permission = "customers.make_default_billingprofile"

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Model, Prefetch, QuerySet
+from django.db.models import Count, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -12,13 +12,12 @@ from unfold.decorators import display
 
 from core.admin.display import admin_url, number
 from core.admin.refusals import explain
-from core.admin.verbs import Button, buttons_of
 from core.admin.words import rhythm_words
 from core.audit.reasons import because
 from core.errors import BillingError
 from subscriptions.admin.catalog import LATEST_SUBSCRIPTIONS, CatalogAdmin, in_words
 from subscriptions.admin.plan_forms import NewPlanForm
-from subscriptions.admin.plan_verbs import OF_A_PART, PLAN_VERBS
+from subscriptions.admin.plan_verbs import PLAN_VERBS
 from subscriptions.models import Plan, PlanPhase, RateCard, Subscription
 from subscriptions.plan_terms import PhaseTerms, PlanTerms
 from subscriptions.services.create_plan import create_plan
@@ -60,10 +59,6 @@ class PlanAdmin(CatalogAdmin):
             "back": reverse("admin:subscriptions_plan_changelist"),
         }
         return self._page(request, "admin/confirm_verb.html", context)
-
-    def buttons(self, request: HttpRequest, obj: Model) -> list[Button]:
-        """Those of the whole plan; the others stand at its phases and rate cards."""
-        return buttons_of(request, obj, [verb for verb in self.verbs if verb.slug not in OF_A_PART])
 
     @display(description="Billed")
     def rhythm(self, plan: Plan) -> str:

@@ -161,6 +161,7 @@ class AddPhase(OnDraft):
 class ChangePhase(AddPhase):
     slug = "change-phase"
     label = "Change phase"
+    in_bar = False
 
     def asks(self, plan: Plan) -> str:
         return f"What is this phase of {plan} to be?"
@@ -171,6 +172,7 @@ class RemovePhase(OnDraft):
     label = "Remove phase"
     form = PlanPartForm
     tone = "danger"
+    in_bar = False
 
     def asks(self, plan: Plan) -> str:
         return f"Is this phase to be removed from {plan}, with its rate cards?"
@@ -217,6 +219,7 @@ class AddCard(OnDraft):
 class ChangeCard(AddCard):
     slug = "change-rate-card"
     label = "Change rate card"
+    in_bar = False
 
     def asks(self, plan: Plan) -> str:
         return f"What is this rate card of {plan} to say?"
@@ -227,6 +230,7 @@ class RemoveCard(OnDraft):
     label = "Remove rate card"
     form = PlanPartForm
     tone = "danger"
+    in_bar = False
 
     def asks(self, plan: Plan) -> str:
         return f"Is this rate card to be removed from {plan}?"
@@ -313,5 +317,3 @@ PLAN_VERBS = (
     ChangePhase(),
     RemovePhase(),
 )
-# These stand at what they are about, not in the action bar.
-OF_A_PART = ("change-rate-card", "remove-rate-card", "change-phase", "remove-phase")

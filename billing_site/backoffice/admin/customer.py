@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -23,7 +23,7 @@ from billing_site.backoffice.admin.customer_standing import (
 )
 from core import clock
 from core.admin.display import EMPTY, badge
-from core.admin.verbs import Answers, Button, Verb, buttons_of
+from core.admin.verbs import Answers, Verb
 from core.audit.models import AuditEntry
 from customers.choices import AppType
 from customers.effective import terms_of_loaded
@@ -80,10 +80,6 @@ class CustomerPage(CustomerSettings):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
         pinned = "billing_override__billing_profile"
         return super().get_queryset(request).select_related(f"{pinned}__supplier", f"{pinned}__app")
-
-    def buttons(self, request: HttpRequest, obj: Model) -> list[Button]:
-        """Those of every day; the others stand on the page of the settings."""
-        return buttons_of(request, obj, (StartSubscription(), *MOVES, Delete()))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)

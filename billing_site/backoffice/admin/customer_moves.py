@@ -228,6 +228,7 @@ class OwnSettings(Verb[Customer]):
     label = "Change own settings"
     permission = "customers.change_customeroverride"
     form = OwnSettingsForm
+    in_bar = False
 
     def asks(self, customer: Customer) -> str:
         return f"In which settings is {customer} to differ from their profile?"
@@ -260,6 +261,7 @@ class RemoveOverride(Verb[Customer]):
     label = "Remove override"
     permission = "customers.delete_customeroverride"
     tone = "danger"
+    in_bar = False
 
     def asks(self, customer: Customer) -> str:
         return f"Remove the pin and all settings that {customer} has of their own?"
@@ -284,6 +286,7 @@ class SetStripe(Verb[Customer]):
     label = "Set Stripe customer"
     permission = STRIPE_RIGHT
     form = StripeForm
+    in_bar = False
 
     def asks(self, customer: Customer) -> str:
         return f"Which customer of Stripe is {customer}?"

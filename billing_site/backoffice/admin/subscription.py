@@ -6,15 +6,13 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from core import clock
 from core.admin.display import badge
-from core.admin.verbs import Button, buttons_of
 from customers.models import Customer
-from invoicing.admin.edit_verbs import EDIT_VERBS, OF_A_PART
+from invoicing.admin.edit_verbs import EDIT_VERBS
 from invoicing.admin.start_verb import StartSubscription
 from invoicing.admin.subscription_verbs import SUBSCRIPTION_VERBS, next_of, open_pause, successor_of
 from subscriptions.admin.subscription import SubscriptionAdmin
@@ -59,10 +57,6 @@ class SubscriptionPage(SubscriptionAdmin):
             "back": reverse("admin:subscriptions_subscription_changelist"),
         }
         return self._page(request, "admin/confirm_verb.html", context)
-
-    def buttons(self, request: HttpRequest, obj: Model) -> list[Button]:
-        """Those of the whole subscription; the others stand at its items and phases."""
-        return buttons_of(request, obj, [verb for verb in self.verbs if verb.slug not in OF_A_PART])
 
     def page_context(self, request: HttpRequest, obj: Subscription) -> dict[str, Any]:
         now = clock.now()
