@@ -39,7 +39,11 @@ def decide_row(*, row: BankStatementRow, decision: RowDecision, invoice: Invoice
     record(
         verb="decide_row",
         target=locked.statement,
-        did=f"decided on the {locked}: {decision.label.lower()}{f', for {chosen}' if chosen else ''}",
+        did={
+            RowDecision.BOOK: f"decided to book {locked} on {chosen}",
+            RowDecision.SKIP: f"left out {locked}",
+            RowDecision.OPEN: f"put off the decision on {locked}",
+        }[decision],
         changes={"decision": [before[0], decision.value], "invoice": [before[1], str(chosen or "")]},
         customer_id=chosen.customer_id if chosen and decision == RowDecision.BOOK else None,
     )

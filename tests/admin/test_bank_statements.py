@@ -128,6 +128,7 @@ def test_a_row_is_given_its_invoice_and_booked(clerk, bank):
     assert "Due on INV-000004" in shown
     entry = AuditEntry.objects.get(verb="decide_row")
     assert (entry.changes["invoice"], entry.actor_label) == (["", "INV-000004"], "Clerk")
+    assert entry.sentence == f"Clerk decided to book row 1 of {statement} on INV-000004."
     clerk.post(page_of("book", statement), {"row": [str(row.pk)], "confirmed": "yes", "reason": ""})
     assert invoice(4).status == "paid"
     assert BankStatement.objects.get().status == "confirmed"

@@ -217,6 +217,7 @@ class TestSettings:
         customer = make_customer()
         CustomerOverride.objects.create(customer=customer, billing_profile=enterprise(), draft_period="P2D")
         page = auditor.read(settings_url(customer))
+        assert "arrow_back" in page
         assert cells(page, "Draft period")[:5] == ["Draft period", "2 days", "override", "2 days", "none"]
         assert cells(page, "Due after")[:5] == ["Due after", "45 days", "pin: Enterprise", "–", "45 days"]
         assert len(re.findall(r'<span class="ch-origin', page)) == 18  # 17 settings, and the profile

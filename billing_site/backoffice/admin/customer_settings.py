@@ -37,6 +37,7 @@ class CustomerSettings(CustomerAdmin):
         context = {
             "title": f"Effective settings of {customer}",
             "customer": customer,
+            "object": customer,
             "terms": terms,
             "pinned": pinned,
             "origin": f"pin: {terms.profile}" if pinned else "default profile",
