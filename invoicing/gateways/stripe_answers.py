@@ -44,6 +44,9 @@ def outcome_of(intent: dict[str, Any]) -> ChargeOutcome:
     code, message = str(error.get("code") or ""), str(error.get("message") or "")
     if state == "canceled":
         return ChargeOutcome(PaymentStatus.FAILED, external_id, CANCELED, "The charge was cancelled at Stripe.")
+    if state == "requires_confirmation":
+        # Stripe made it and then failed to confirm it. Only we could, and nobody will: it never takes money.
+        return ChargeOutcome(PaymentStatus.FAILED, external_id, NOT_SENT, "Stripe did not go through with the charge.")
     if state == "requires_action" or code == "authentication_required":
         words = message or "The customer must confirm the payment."
         return ChargeOutcome(PaymentStatus.ACTION_REQUIRED, external_id, "authentication_required", words)

@@ -104,6 +104,21 @@ def test_the_charge_of_a_customer_who_was_deleted_at_stripe_meanwhile_is_found(a
     check_books()
 
 
+def test_a_charge_that_stripe_began_and_left_is_made_anew_once_that_is_sure(app, fake):
+    invoice = issued(app, fake, "drop")
+    collect()
+    fake.intents["pi_1"]["status"] = "requires_confirmation"
+    reconcile()
+    assert Payment.objects.get().status == "unknown"  # Stripe may still be at it
+    reconcile(later=timedelta(minutes=16))
+    assert Payment.objects.values_list("status", "failure_code").get() == ("failed", "not_sent")
+    fake.behaviour["cus_1"] = ""
+    collect(START + timedelta(minutes=1))
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    assert fake.charged("cus_1") == [5000]
+    check_books()
+
+
 def test_what_is_booked_is_what_came_in(app, fake):
     """The amount of a charge that waits can be changed at Stripe before the customer confirms it."""
     invoice = issued(app, fake, "action")
