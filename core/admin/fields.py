@@ -125,7 +125,9 @@ class RowsWidget(forms.Widget):
         return not self.value_from_datadict(data, files, name)
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
-        rows = [*(value or []), *({} for _ in range(self.spare))]
+        # An address may have answered with a text, which is no row.
+        typed = [row for row in value or () if isinstance(row, Mapping)]
+        rows: list[Mapping[str, Any]] = [*typed, *({} for _ in range(self.spare))]
         head = format_html_join("", "<th>{}</th>", ((label,) for _, label in self.columns))
         body = format_html_join("", "<tr>{}</tr>", ((self._cells(name, index, row),) for index, row in enumerate(rows)))
         table = '<table class="ch-rows" data-rows="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>'

@@ -57,7 +57,8 @@ class VerbAdmin(ModelAdmin):
             messages.error(request, refusal)
             return HttpResponseRedirect(self.url_after(obj))
         # A link may answer beforehand ("clear this field"); nothing happens before somebody confirms.
-        initial = verb.initial(obj) | {name: value for name, value in request.GET.items() if name != "effects"}
+        initial = verb.initial(obj)
+        initial |= {name: value for name, value in request.GET.items() if _answers(verb, name, initial)}
         if "effects" in request.GET:
             effects = verb.effects(obj, _so_far(verb.form(request.GET, initial=initial), initial))
             return TemplateResponse(request, "admin/verb_effects.html", {"effects": effects})
@@ -157,6 +158,11 @@ class VerbAdmin(ModelAdmin):
             template,
             {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media} | context,
         )
+
+
+def _answers(verb: Verb[Any], name: str, initial: Mapping[str, Any]) -> bool:
+    """Whether an address may answer `name` beforehand: a question, and not what the verb itself says to its form."""
+    return name != "effects" and (name in verb.form.base_fields or name not in initial)
 
 
 def _changes(verb: Verb[Any], obj: Any) -> list[Effect]:

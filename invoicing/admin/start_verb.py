@@ -21,7 +21,6 @@ class StartSubscription(Verb[Customer]):
     slug = "start-subscription"
     label = "Start a subscription"
     permission = "subscriptions.add_subscription"
-    tone = "primary"
     form = StartForm
 
     def asks(self, customer: Customer) -> str:

@@ -163,7 +163,7 @@ class CardOfPlanForm(RateCardForm, OfPlanForm):
         if card is not None:
             self.initial = {**initial_card(card), **self.initial}
         self.fields["phase"].choices = [(phase.key, phase.name) for phase in phases]  # type: ignore[attr-defined]
-        self.initial["phase"] = phase.key
+        self.initial = {**self.initial, "phase": phase.key, "card": card}
         if card is not None or len(phases) == 1:
             self.fields["phase"].widget = forms.HiddenInput()
 

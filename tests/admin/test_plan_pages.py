@@ -359,3 +359,10 @@ def test_what_a_copy_says_is_what_its_version_said(billing_admin, draft, calls):
     page = billing_admin.post(url, form).content.decode()
     billing_admin.post(url, hidden(page))
     assert RateCard.objects.filter(key="calls").values("price", "discounts", "type", "billing_cadence").get() == before
+
+
+@pytest.mark.parametrize("query", ["?plan=x", "?phase=x&was=x", "?card=x&tiers=x", "?duration=x&before=x"])
+def test_an_address_that_says_nonsense_asks_all_the_same(billing_admin, draft, query):
+    for verb in ("add-rate-card", "change-rate-card", "add-phase", "change-phase", "edit-facts"):
+        assert billing_admin.get(verb_url(draft, verb) + query).status_code == 200, verb
+        assert billing_admin.post(verb_url(draft, verb) + query, {"again": "yes"}).status_code == 200, verb

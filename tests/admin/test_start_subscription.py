@@ -271,3 +271,10 @@ def test_the_question_has_a_fixed_number_of_queries(clerk, acme, team):
     for number in range(4):
         flat_plan(f"other{number}", str(Decimal(number + 1)))
     assert count(url) == before
+
+
+@pytest.mark.parametrize("query", ["?customer=x", "?plan=x&starting_phase=x", "?starts=x&anchor=x&as_of=x"])
+def test_an_address_that_says_nonsense_asks_all_the_same(clerk, acme, team, query):
+    with clock.frozen_at(ON):
+        assert clerk.get(verb_url(acme, VERB) + query).status_code == 200
+        assert clerk.post(verb_url(acme, VERB) + query, {"again": "yes"}).status_code == 200

@@ -305,3 +305,13 @@ def test_an_edit_has_a_fixed_number_of_queries(clerk, basic):
         )
     assert [count(url) for url in urls] == before
     assert Subscription.objects.count() == 5
+
+
+@pytest.mark.parametrize(
+    "query", ["?subscription=x", "?item=x&phase=x", "?card=x&copied=x&copy_of=x", "?tiers=x&as_of=x"]
+)
+def test_an_address_that_says_nonsense_asks_all_the_same(clerk, basic, query):
+    for verb in EDITS:
+        with clock.frozen_at(ON):
+            assert clerk.get(verb_url(basic, verb) + query).status_code == 200, verb
+            assert clerk.post(verb_url(basic, verb) + query, {"again": "yes"}).status_code == 200, verb

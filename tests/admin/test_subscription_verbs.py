@@ -14,7 +14,17 @@ from invoicing.models import CreditNote, Invoice, TaxRate
 from subscriptions.models import Coupon, CouponRedemption, QuantityChange, Subscription, SubscriptionAddOn
 from tests.admin.desk import Desk, page_url, said, verb_url
 from tests.make import at, flat_card, make_plan
-from tests.services.changes import change, fee, flat_plan, invoices, notes, run, subscribe, vat_customer
+from tests.services.changes import (
+    assert_books_are_clean,
+    change,
+    fee,
+    flat_plan,
+    invoices,
+    notes,
+    run,
+    subscribe,
+    vat_customer,
+)
 from tests.services.test_addons import offered
 
 pytestmark = pytest.mark.django_db
@@ -167,6 +177,9 @@ def test_a_quantity_that_is_confirmed_later_costs_what_was_shown(clerk, seats):
     assert messages == ["Item 1 counts 1,005 times from now on. Next billing: 1 May 2026 00:00."]
     assert [total for _, total, _ in invoices()] == ["50.00", "5000.00"]
     assert QuantityChange.objects.get(quantity=1005).effective_at == at(ON)
+    run("2026-05-01")
+    assert invoices()[-1][1] == "10050.00"
+    assert_books_are_clean("2026-05-02")
 
 
 def test_a_quantity_that_somebody_changed_meanwhile_is_looked_at_again(clerk, approver, seats):

@@ -75,7 +75,7 @@ admin.site.unregister(Customer)
 class CustomerPage(CustomerSettings):
     list_display = ("name", "standing", "key", "email", "currency", "billed_by", "time_zone", "since")
     page_template = "backoffice/customer.html"
-    verbs = (StartSubscription(), *MOVES, Delete(), *SETTINGS_VERBS)
+    verbs = (*MOVES, StartSubscription(), Delete(), *SETTINGS_VERBS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
         pinned = "billing_override__billing_profile"
