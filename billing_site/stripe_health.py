@@ -30,7 +30,7 @@ def health_of(app: BillingApp) -> StripeHealth:
         return StripeHealth(app, None, (f"{app} has no API key.",), "", 0)
     problems = []
     if app.status == AppStatus.UNAUTHORIZED:
-        problems.append(f"{app}: Stripe refused its API key.")
+        problems.append(f"{app}: Stripe refused its API key. Nothing is charged by it until the key is replaced.")
     if account.livemode != (settings.STRIPE_MODE == "live"):
         problems.append(f"{app} has a key of the other mode than this site's, {settings.STRIPE_MODE}.")
     if not _readable(account.api_key):
