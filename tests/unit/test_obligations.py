@@ -11,7 +11,7 @@ import pytest
 from core.ids import new_id
 from core.periods import CADENCES
 from subscriptions.pricing import NO_DISCOUNTS, parse_price
-from subscriptions.schedule import AnchorShift, ItemFacts, RevisionFacts, SubscriptionFacts, obligations
+from subscriptions.schedule import AnchorShift, CouponFacts, ItemFacts, RevisionFacts, SubscriptionFacts, obligations
 from subscriptions.schedule.facts import EarlierUse, QuantityAt, Span
 
 ADVANCE = parse_price({"type": "flat", "amount": "10.00", "paymentTerm": "in_advance"})
@@ -305,3 +305,95 @@ def test_an_extended_month_leaves_weeks_as_they_were():
         "2026-05-06 00:00",
         "2026-05-13 00:00",
     ]
+
+
+def test_only_the_next_window_of_an_item_waits_also_where_other_terms_follow():
+    ramp = item(
+        revision(end="2026-05-16"), revision(start="2026-05-16", end="2026-06-16"), revision(start="2026-06-16")
+    )
+    assert [start for start, _, _ in windows(subscription(ramp), "2026-04-10")] == [
+        "2026-04-01 00:00",
+        "2026-05-01 00:00",
+    ]
+
+
+def test_a_coupon_reduces_what_starts_in_its_time_and_the_oldest_one_wins():
+    def coupon(code, start, end):
+        return CouponFacts(code, Decimal(50), None, at(start), at(end) if end else None)
+
+    april, later = coupon("APRIL", "2026-04-01", "2026-05-01"), coupon("LATER", "2026-04-15", None)
+    discounted = item(coupons=(april, later))
+    found = obligations(subscription(discounted), since=at("2026-04-01"), as_of=at("2026-05-01"))
+    assert [window.coupon.code for window in found] == ["APRIL", "LATER", "LATER"]
+    late = item(coupons=(coupon("MAY", "2026-05-01", None),))
+    found = obligations(subscription(late), since=at("2026-04-01"), as_of=at("2026-05-01"))
+    assert [window.coupon and window.coupon.code for window in found] == [None, "MAY", "MAY"]
+
+
+def seats(*changes, **facts):
+    quantities = tuple(QuantityAt(at(moment), Decimal(quantity)) for moment, quantity in changes)
+    return subscription(item(quantities=quantities), **facts)
+
+
+@pytest.mark.parametrize(
+    ("changes", "facts", "expected"),
+    [
+        ([("2026-04-01", 5), ("2026-04-16", 8), ("2026-04-21", 9)], {}, [(5, 30, 30), (3, 15, 30), (1, 10, 30)]),
+        # The same said again changes nothing, and what counts from the next period on is none of this one's.
+        ([("2026-04-01", 5), ("2026-04-10", 5), ("2026-05-01", 8)], {}, [(5, 30, 30)]),
+    ],
+)
+def test_each_change_of_seats_counts_from_where_the_one_before_left_off(changes, facts, expected):
+    april = next(obligations(seats(*changes, **facts), since=at("2026-04-01"), as_of=at("2026-04-20")))
+    assert [(part[0], part[1] // 86400, part[2] // 86400) for part in april.components] == expected
+
+
+def test_without_proration_seats_that_come_later_cost_a_whole_period():
+    sub = seats(("2026-04-01", 5), ("2026-04-16", 8), prorate=False)
+    april = next(obligations(sub, since=at("2026-04-01"), as_of=at("2026-04-20")))
+    assert [tuple(part[:3]) for part in april.components] == [(Decimal(5), 1, 1), (Decimal(3), 1, 1)]
+
+
+def test_terms_from_before_the_subscription_count_from_its_start_on():
+    assert windows(subscription(item(revision(start="2026-03-01"))), "2026-04-10")[0][0] == "2026-04-01 00:00"
+
+
+def test_no_pause_divides_a_fee_that_is_charged_once():
+    sub = subscription(item(revision(cadence=None)), pauses=(Span(at("2026-04-11"), at("2026-04-21")),))
+    assert windows(sub, "2026-06-01") == [("2026-04-01 00:00", "2026-05-01 00:00", "2026-04-01 00:00")]
+
+
+def test_a_one_time_fee_in_arrears_falls_due_when_its_terms_end_and_is_shown_until_then_at_most():
+    def once(end):
+        return windows(subscription(item(revision(ARREARS, cadence=None, end=end))), "2026-06-01")
+
+    assert once("2026-05-20") == [("2026-04-01 00:00", "2026-05-01 00:00", "2026-05-20 00:00")]
+    assert once("2026-04-16") == [("2026-04-01 00:00", "2026-04-16 00:00", "2026-04-16 00:00")]
+    assert once(None) == []
+
+
+def test_what_was_taken_over_counts_in_its_own_period_only():
+    taken_over = (EarlierUse(BEFORE, at("2026-04-01"), at("2026-04-16")),)
+    new = item(revision(UNIT, start="2026-04-16"), earlier=taken_over)
+    sub = subscription(new, start="2026-04-16", end="2026-05-11", anchor="2026-04-01")
+    april, may = obligations(sub, since=sub.start, as_of=at("2026-05-11"))
+    assert (april.earlier, may.earlier) == (taken_over, ())
+    assert may.share == (10 * 86400, 31 * 86400)
+
+
+def test_a_fee_that_becomes_a_price_of_usage_has_used_nothing():
+    changed = item(revision(ADVANCE, end="2026-04-16"), revision(UNIT, start="2026-04-16"))
+    _, usage, *_ = obligations(subscription(changed), since=at("2026-04-01"), as_of=at("2026-05-01"))
+    assert (usage.earlier, usage.closes, usage.share) == ((), True, (15 * 86400, 30 * 86400))
+
+
+def test_without_proration_a_minimum_of_a_short_period_is_a_whole_one():
+    sub = subscription(item(revision(UNIT)), end="2026-04-16", prorate=False)
+    [only] = obligations(sub, since=sub.start, as_of=at("2026-04-16"))
+    assert only.share == (1, 1)
+
+
+def test_a_share_that_ends_within_a_second_is_counted_in_microseconds():
+    sub = subscription(item(revision(UNIT)), end="2026-04-16T00:00:00.500000")
+    [only] = obligations(sub, since=sub.start, as_of=at("2026-04-17"))
+    assert only.share == (1_296_000_500_000, 2_592_000_000_000)
