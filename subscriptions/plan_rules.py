@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from core.errors import FieldProblem, InvalidInput
+from core.jsontext import json_number
 from core.money import exponent
 from core.periods import parse_cadence, parse_duration
 from subscriptions.choices import InstanceType, RateCardType
@@ -182,7 +183,8 @@ class _Rules:
             self.static_config(f"{at}.config", template.get("config"))
         if kind == "metered":
             self.metered(at, template, feature)
-        return {name: _json_number(value) for name, value in template.items()}
+        # A JSON column takes no Decimal.
+        return {name: json_number(value) if isinstance(value, Decimal) else value for name, value in template.items()}
 
     def static_config(self, at: str, config: Any) -> None:
         try:
@@ -228,10 +230,3 @@ class _Rules:
 def feature_keys(cards: Iterable[RateCardTerms]) -> Iterator[str]:
     """The keys of all features that the rate cards name."""
     return (card.feature_key for card in cards if card.feature_key)
-
-
-def _json_number(value: Any) -> Any:
-    # A JSON column takes no Decimal. The amounts of entitlements are JSON numbers on the wire, too.
-    if not isinstance(value, Decimal):
-        return value
-    return int(value) if value == value.to_integral_value() else float(value)

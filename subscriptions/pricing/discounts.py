@@ -6,9 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from core.errors import field_error
+from core.jsontext import json_number
 from core.money import to_wire
 from subscriptions.pricing.base import Price
-from subscriptions.pricing.reading import Reader, percentage_to_wire
+from subscriptions.pricing.reading import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Discounts:
         """The discounts as the REST API writes them."""
         wire: dict[str, Any] = {}
         if self.percentage is not None:
-            wire["percentage"] = {"percentage": percentage_to_wire(self.percentage)}
+            wire["percentage"] = {"percentage": json_number(self.percentage)}
         if self.usage is not None:
             wire["usage"] = {"quantity": to_wire(self.usage)}
         return wire

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from core.jsontext import json_number
 from core.money import EXACT, to_wire
 from subscriptions.pricing.base import Charge, Price, Usage, single
-from subscriptions.pricing.reading import Reader, percent_text, percentage_to_wire
+from subscriptions.pricing.reading import Reader, percent_text
 
 _HUNDREDTH = Decimal("0.01")
 
@@ -32,7 +33,7 @@ class PercentagePrice(Price):
         return share + single("event_fee", "Fee per event", Decimal(usage.events), self.fee_per_event)
 
     def _own_wire(self) -> dict[str, Any]:
-        wire: dict[str, Any] = {"percentage": percentage_to_wire(self.percentage)}
+        wire: dict[str, Any] = {"percentage": json_number(self.percentage)}
         if self.fee_per_event is not None:
             wire["fixedFeePerEvent"] = to_wire(self.fee_per_event)
         return wire

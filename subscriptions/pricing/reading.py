@@ -123,11 +123,6 @@ class Reader:
         return number
 
 
-def percentage_to_wire(value: Decimal) -> int | float:
-    """A percentage as the JSON number that the clients' types ask for; six places survive the trip exactly."""
-    return int(value) if value == value.to_integral_value() else float(value)
-
-
 def percent_text(value: Decimal) -> str:
     """A percentage for people: 12.5 %."""
     return f"{trimmed(value)} %"
