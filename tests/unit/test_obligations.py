@@ -355,7 +355,8 @@ def test_without_proration_seats_that_come_later_cost_a_whole_period():
 
 
 def test_terms_from_before_the_subscription_count_from_its_start_on():
-    assert windows(subscription(item(revision(start="2026-03-01"))), "2026-04-10")[0][0] == "2026-04-01 00:00"
+    sub = subscription(item(revision(start="2026-03-01")), start="2026-04-16", anchor="2026-04-01")
+    assert windows(sub, "2026-04-20")[0] == ("2026-04-16 00:00", "2026-05-01 00:00", "2026-04-16 00:00")
 
 
 def test_no_pause_divides_a_fee_that_is_charged_once():
