@@ -4,8 +4,10 @@ import pytest
 
 from core.ids import to_text
 from customers.models import BillingApp, CustomerAppData, CustomerOverride
+from customers.services.archive_profile import archive_profile
 from invoicing.gateways import PaymentMethodCheck
 from invoicing.moves import ask_app
+from invoicing.services.make_default_profile import make_default_profile as make_another_default
 from tests.admin.billed import enterprise, make_issued
 from tests.api.client import Api, data, fields_at_fault, refused
 from tests.make import make_customer, make_default_profile
@@ -173,3 +175,13 @@ class TestWhatIsAskedBeforeAMove:
         answer = look(behaviour="silent")
         assert answer.problem == "unreachable"
         assert answer.message.startswith("Stripe could not be asked: ")
+
+
+def test_an_app_stays_while_an_unpaid_invoice_is_collected_through_it(api):
+    """Its profile is archived, so nothing new comes to it."""
+    invoice = make_issued(collection_method="send_invoice")
+    other = enterprise(app=BillingApp.objects.create(type="bank_transfer", name="Bank"))
+    make_another_default(profile=other, reason="New ones")
+    archive_profile(profile=invoice.profile, reason="Old")
+    problem = refused(api.delete(f"/apps/{to_text(invoice.app_id)}"), 409)
+    assert "needed by 0 profiles, 0 drafts and 1 unpaid invoices" in problem["detail"]
