@@ -164,6 +164,8 @@ class _Rules:
             self.wrong(f"{at}.featureKey", "feature_not_found", f"There is no feature {card.feature_key} in use.")
         if price is not None and price.type == "dimensional" and not (feature and feature.has_meter):
             self.wrong(f"{at}.price", "no_meter", "A dimensional price needs a feature with a meter.")
+        elif card.type == RateCardType.USAGE_BASED and price is not None and not (price.is_flat or card.feature_key):
+            self.wrong(f"{at}.featureKey", "no_feature", "A usage price needs a feature, which says what to count.")
         return feature
 
     def template(self, at: str, card: RateCardTerms, feature: FeatureFacts | None) -> dict[str, Any] | None:

@@ -93,7 +93,7 @@ def test_the_list_is_narrowed_by_key_version_status_and_currency(api):
         ({"currency": "XXX"}, None),
         (
             {"rateCards": [SUPPORT_CARD | {"type": "usage_based", "price": {"type": "unit", "amount": "1"}}]},
-            {"rateCards.0.price.type": "not_flat"},
+            {"rateCards.0.featureKey": "no_feature", "rateCards.0.price.type": "not_flat"},
         ),
         ({"rateCards": [SUPPORT_CARD | {"featureKey": "none"}]}, {"rateCards.0.featureKey": "feature_not_found"}),
         ({"rateCards": [SUPPORT_CARD, SUPPORT_CARD]}, {"rateCards.1.key": "duplicate"}),

@@ -29,6 +29,7 @@ USAGE = {
     "entitlementTemplate": {"type": "metered", "issueAfterReset": 100, "isSoftLimit": True},
     "taxConfig": {"behavior": "exclusive", "stripe": {"code": "txcd_10000000"}},
 }
+FEATURELESS = {name: value for name, value in USAGE.items() if name not in ("featureKey", "entitlementTemplate")}
 GOLD = {
     "key": "gold",
     "name": "Gold",
@@ -173,7 +174,8 @@ class TestCreate:
                 "phases.1.rateCards.1.discounts.percentage.percentage",
             ),
             (changed(*METERED, "featureKey", "storage"), "phases.1.rateCards.1.entitlementTemplate"),
-            (changed(*METERED, "featureKey", ...), "phases.1.rateCards.1.entitlementTemplate"),
+            (changed(*CARD, "entitlementTemplate", {"type": "boolean"}), "phases.1.rateCards.0.entitlementTemplate"),
+            (changed(*METERED, FEATURELESS), "phases.1.rateCards.1.featureKey"),
             (
                 changed(*METERED, "entitlementTemplate", {"type": "static", "config": "[]"}),
                 "phases.1.rateCards.1.entitlementTemplate.config",
@@ -191,7 +193,7 @@ class TestCreate:
                 "phases.1.rateCards.1.taxConfig.stripe.code",
             ),
         ],
-        ids=range(42),
+        ids=range(43),
     )
     def test_a_broken_rule_is_400_at_its_path_and_stores_nothing(self, api, plan, field):
         assert list(fields_at_fault(api.post("/plans", plan))) == [field]
