@@ -262,14 +262,16 @@ class TestRemoving:
     def test_one_that_an_unpaid_invoice_needs_is_not(self, api):
         make_issued(decline=True)
         old = BillingProfile.objects.get()
-        data(api.post("/billing/profiles", body(default=True)), 201)
+        supplier = data(api.get(f"/billing/profiles/{shown_id(old)}"))["supplier"]
+        data(api.post("/billing/profiles", body(default=True, supplier=supplier)), 201)
         problem = refused(api.delete(f"/billing/profiles/{shown_id(old)}"), 409)
         assert problem["detail"] == "“Default” was not deleted: 1 open invoice needs it. Archive it instead."
 
     def test_one_with_paid_invoices_only_is_deleted_and_they_keep_it(self, api):
         invoice = make_issued()
         old = BillingProfile.objects.get()
-        data(api.post("/billing/profiles", body(default=True)), 201)
+        supplier = data(api.get(f"/billing/profiles/{shown_id(old)}"))["supplier"]
+        data(api.post("/billing/profiles", body(default=True, supplier=supplier)), 201)
         data(api.delete(f"/billing/profiles/{shown_id(old)}"), 204)
         assert data(api.get(f"/billing/invoices/{shown_id(invoice)}"))["workflow"][
             "sourceBillingProfileId"
