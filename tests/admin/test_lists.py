@@ -138,3 +138,11 @@ def test_no_form_has_a_dropdown_of_customers(billing_admin):
     page = billing_admin.read("/admin/customers/customerappdata/add/")
     assert "admin-autocomplete" in page
     assert "Northwest Trading" not in page
+
+
+def test_an_empty_list_says_that_there_is_nothing_yet_or_that_nothing_matches(clerk):
+    page = clerk.get("/admin/invoicing/creditnote/").content.decode()
+    assert "There are no credit notes yet." in page
+    page = clerk.get("/admin/invoicing/creditnote/?q=BWC-000009").content.decode()
+    assert "No credit notes match." in page
+    assert 'href="?">Show all' in page
