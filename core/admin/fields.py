@@ -1,4 +1,4 @@
-"""Form fields that several pages ask with: keys, lengths of time, rows of a table."""
+"""Form fields that several pages ask with: keys, lengths of time, rows of a table, groups."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -171,3 +171,16 @@ class RowsField(forms.Field):
 
     def to_python(self, value: Any) -> list[dict[str, str]]:
         return list(value or [])
+
+
+class GroupedForm(forms.Form):
+    """A form whose fields stand under headings: `groups` are the headings with the names of their fields."""
+
+    groups: tuple[tuple[str, Sequence[str]], ...]
+
+    def grouped(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """The visible fields under their headings, those without a heading of their own first."""
+        named = {name for _, names in self.groups for name in names}
+        groups = [("", tuple(name for name in self.fields if name not in named)), *self.groups]
+        shown = [(title, [self[name] for name in names if name in self.fields]) for title, names in groups]
+        return [(title, kept) for title, fields in shown if (kept := [f for f in fields if not f.is_hidden])]

@@ -13,7 +13,7 @@ from unfold.widgets import (
 )
 
 from core import clock
-from core.admin.fields import DurationField, KeyField
+from core.admin.fields import DurationField, GroupedForm, KeyField
 from core.admin.words import local_time, moment_text
 from core.periods import parse_duration
 from invoicing.admin.subscription_forms import WhenForm
@@ -96,6 +96,11 @@ class OfItemForm(EditForm):
             self.initial.setdefault("phase", self.row.phase.key)
         self.offer_phases([phase for phase in self.phases if phase.pk in having])
 
+    @property
+    def title(self) -> str:
+        """The item as the subscription's page names it."""
+        return "" if self.row is None else f"{self.row.item.running_number}. {self.row.name}"
+
     def clean_item(self) -> int:
         if self.row is None:
             raise forms.ValidationError("The subscription has no such item any more. Nothing was changed.")
@@ -116,11 +121,9 @@ class EditPriceForm(PriceForm, OfItemForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        title = "Price"
         if self.row is not None:
-            title = f"{self.row.item.running_number}. {self.row.name}"
             self.initial = {**initial_price(self.row.price, self.row.discounts), **self.initial}
-        self.groups = ((title, PRICE_FIELDS), ("", _WHEN))
+        self.groups = ((self.title, PRICE_FIELDS), ("", _WHEN))
 
     def edits(self) -> list[Edit]:
         return [AddItem(row.phase.key, self._card(row)) for row in self.meant()]
@@ -187,11 +190,12 @@ class AddItemForm(RateCardForm, EditForm):
         return [AddItem(key, self.cleaned_data["card"]) for key in self._phases_meant()]
 
 
-class RemoveItemForm(OfItemForm):
+class RemoveItemForm(GroupedForm, OfItemForm):
     field_order = ("phase", *_WHEN)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.groups = ((self.title, self.field_order),)
         if any(value == ALL for value, _ in self.fields["phase"].choices):  # type: ignore[attr-defined]
             self.initial["phase"] = ALL
 

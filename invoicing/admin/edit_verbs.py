@@ -21,6 +21,7 @@ from invoicing.services.revise_subscription import revise_subscription
 from subscriptions.admin.card_review import card_effects
 from subscriptions.edits import AddItem, UnscheduleEdit
 from subscriptions.models import ItemRevision, Subscription
+from subscriptions.price_words import price_words
 from subscriptions.selectors import terms_of_revision
 
 
@@ -65,11 +66,17 @@ class EditPrice(Edit):
 
     def terms(self, subscription: Subscription, answers: Answers) -> list[Effect]:
         card = answers["edits"][0].card
-        rows = ItemRevision.objects.filter(item__subscription=subscription, item__running_number=answers["item"])
-        row = rows.filter(phase__key=answers["edits"][0].phase_key).order_by("active_from").last()
+        row = _last_row(subscription, answers)
         before = terms_of_revision(row) if row is not None else None
         effects = card_effects(card, subscription.currency, before=before)
         return [effect for effect in effects if effect.changes or effect.label == "Name"]
+
+
+def _last_row(subscription: Subscription, answers: Answers) -> ItemRevision | None:
+    """What the item that is meant is charged by last, in the (first) phase that is meant."""
+    rows = ItemRevision.objects.filter(item__subscription=subscription, item__running_number=answers["item"])
+    rows = rows.filter(phase__key=answers["edits"][0].phase_key).select_related("item")
+    return rows.order_by("active_from").last()
 
 
 class AddItemToIt(Edit):
@@ -92,6 +99,13 @@ class RemoveItemOfIt(Edit):
     question = "From when is {} to go without this item?"
     said = "The item is removed."
     tone = "danger"
+
+    def terms(self, subscription: Subscription, answers: Answers) -> list[Effect]:
+        row = _last_row(subscription, answers)
+        if row is None:
+            return []
+        named = f"{row.item.running_number}. {row.name}"
+        return [Effect(named, price_words(row.price, subscription.currency, row.billing_cadence), "removed")]
 
 
 class AddPhaseToIt(Edit):

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django import forms
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from core.admin.fields import DecimalTextInput, RowsField
+from core.admin.fields import DecimalTextInput, GroupedForm, RowsField
 from core.errors import FieldProblem, InvalidInput
 from subscriptions.pricing import IN_ADVANCE, IN_ARREARS, parse_discounts, parse_price
 
@@ -67,13 +67,8 @@ def _figure(label: str, help_text: str = "") -> forms.CharField:
     )
 
 
-class PriceForm(forms.Form):
-    """Adds `price` and `discounts`, as on the wire, to the cleaned data. `initial["by_dimension"]` offers that model.
-
-    `groups` are the fields under their headings.
-    """
-
-    groups: tuple[tuple[str, tuple[str, ...]], ...]
+class PriceForm(GroupedForm):
+    """Adds `price` and `discounts`, as on the wire, to the answers; `initial["by_dimension"]` offers that model."""
 
     model = forms.ChoiceField(label="Price model", choices=MODELS, widget=UnfoldAdminSelectWidget)
     amount = _figure("Amount", "For a period, a unit or a package.")
@@ -108,13 +103,6 @@ class PriceForm(forms.Form):
 
         for name in NEEDED:
             self.fields[name].needed = True  # type: ignore[attr-defined]
-
-    def grouped(self) -> list[tuple[str, list[forms.BoundField]]]:
-        """The visible fields under their headings, those without a heading of their own first."""
-        named = {name for _, names in self.groups for name in names}
-        groups = [("", tuple(name for name in self.fields if name not in named)), *self.groups]
-        shown = [(title, [self[name] for name in names if name in self.fields]) for title, names in groups]
-        return [(title, kept) for title, fields in shown if (kept := [f for f in fields if not f.is_hidden])]
 
     def clean(self) -> dict[str, Any]:
         answers = super().clean() or {}

@@ -179,7 +179,12 @@ def test_an_item_is_added_for_a_feature(clerk, basic):
 
 
 def test_an_item_is_removed_and_its_rest_comes_back(clerk, basic):
+    name = f"1. {ItemRevision.objects.get().name}"
+    asked = clerk.get(f"{verb_url(basic, 'remove-item')}?item=1").content.decode()
+    assert f"<legend>{name}</legend>" in asked
     messages, page = edited(clerk, basic, "remove-item", "?item=1", timing="immediate")
+    assert name in page
+    assert "removed" in page
     assert "17.85 EUR comes back by credit note" in page
     assert messages == ["The item is removed."]
     assert [gross for _, _, gross, _, _ in notes()] == ["17.85"]
