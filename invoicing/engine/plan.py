@@ -142,7 +142,8 @@ def _against_settled(
     if not settled.is_charge or not settled.lines or not obligation.is_flat:
         return None
     billed = [part for line in settled.lines for part in line.components] if settled.on_draft else settled.components
-    missing = missing_components(obligation.components, billed, one_time=not obligation.is_recurring)
+    whole = not obligation.is_recurring or not obligation.subscription.prorate
+    missing = missing_components(obligation.components, billed, whole=whole)
     if not missing:
         return None
     if settled.on_draft:
@@ -159,18 +160,19 @@ def _against_settled(
 
 
 def missing_components(
-    wanted: Sequence[Component], billed: Sequence[Component], *, one_time: bool = False
+    wanted: Sequence[Component], billed: Sequence[Component], *, whole: bool = False
 ) -> tuple[Component, ...]:
     """What must be added to `billed` to make it `wanted`: parts to charge, then parts to take back (negative).
 
-    Parts are the same when quantity and time are: what they are a fraction of follows. Of a one-time fee only the start
-    counts, since its end is the end of the period in which it happens to be shown. Each part rounds as it did when it
-    was billed, so the sum comes to the cent. Parts of no quantity cost nothing: there is nothing to add or take back.
+    Parts are the same when quantity and time are: what they are a fraction of follows. Of what is charged `whole`,
+    however long it lasts, only the start counts: a one-time fee ends with the period in which it happens to be shown,
+    and one that is not prorated costs the same where it ends early. Each part rounds as it did when it was billed, so
+    the sum comes to the cent. Parts of no quantity cost nothing: there is nothing to add or take back.
     """
     wanted, billed = [part for part in wanted if part.quantity], [part for part in billed if part.quantity]
-    known = {_identity(part, one_time): part for part in (*billed, *wanted)}
-    want = Counter(_identity(part, one_time) for part in wanted)
-    have = Counter(_identity(part, one_time) for part in billed)
+    known = {_identity(part, whole): part for part in (*billed, *wanted)}
+    want = Counter(_identity(part, whole) for part in wanted)
+    have = Counter(_identity(part, whole) for part in billed)
     for identity in list(have):
         # What one amendment charged and a later one took back is as if it had never been billed.
         opposite = (-identity[0], *identity[1:])
@@ -179,8 +181,10 @@ def missing_components(
         have[opposite] -= both
     charge = [known[identity] for identity in (want - have).elements()]
     take_back = [known[identity]._replace(quantity=-identity[0]) for identity in (have - want).elements()]
-    return tuple(charge + take_back)
+    parts = charge + take_back
+    # The same quantity from another moment on costs the same where time plays no part.
+    return () if whole and not sum(part.quantity for part in parts) else tuple(parts)
 
 
-def _identity(part: Component, one_time: bool) -> tuple[Decimal, datetime, datetime | None]:
-    return (part.quantity, part.start, None if one_time else part.end)
+def _identity(part: Component, whole: bool) -> tuple[Decimal, datetime, datetime | None]:
+    return (part.quantity, part.start, None if whole else part.end)

@@ -17,6 +17,7 @@ from invoicing.services.run_due import run_due
 from invoicing.services.update_item import update_item
 from subscriptions.item_update import ItemUpdate
 from subscriptions.models import Subscription
+from subscriptions.services.change_quantity import change_quantity
 from tests.books.command import run_check
 from tests.make import at, flat_card
 from tests.services.changes import (
@@ -156,10 +157,50 @@ def test_an_immediate_cancelation_gives_back_what_was_not_used():
 
 
 def test_a_plan_without_proration_gives_nothing_back():
+    """Nothing owed, nothing back: no document."""
     subscription = subscribe(flat_plan("basic", "30.00", pro_rating_enabled=False))
-    assert figures(cancel(subscription, "2026-04-16")) == ("0.00", "0.00", "0.00", "0.00")
-    assert (notes(), balance()) == ([], "0.00")
+    result = cancel(subscription, "2026-04-16")
+    assert (figures(result), result.invoice_ids) == (("0.00", "0.00", "0.00", "0.00"), ())
+    run("2026-06-01")
+    assert (invoices(), notes(), balance()) == ([("INV-000001", "30.00", "0.00")], [], "0.00")
+    assert_books_are_clean("2026-06-01T00:30")
+
+
+def test_an_end_that_comes_and_goes_makes_no_document_where_whole_periods_are_billed():
+    """May is billed while its end on 16 May is known, then that end is taken back: it stays the 30.00 that it was."""
+    subscription = subscribe(flat_plan("basic", "30.00", pro_rating_enabled=False))
+    cancel(subscription, "2026-04-20", timing=at("2026-05-16"))
+    run("2026-05-01")
+    with clock.frozen_at(at("2026-05-10")):
+        continue_subscription(subscription=Subscription.objects.get(pk=subscription.pk))
+    run("2026-05-20")
+    assert [total for _, total, _ in invoices()] == ["30.00", "30.00"]
+    assert_books_are_clean("2026-05-20T00:30")
+
+
+def test_a_change_of_plan_shows_no_line_for_the_period_that_is_not_prorated():
+    """The old plan's whole April was billed: the invoice of the change is that of the new plan alone."""
+    subscription = subscribe(flat_plan("basic", "30.00", pro_rating_enabled=False))
+    result = change(subscription, flat_plan("pro", "90.00"), "2026-04-16")
+    assert lines(result.invoice_ids[0]) == [("Pro fee", "45.00")]
     assert_books_are_clean("2026-04-16T00:30")
+
+
+def test_seats_planned_for_another_day_make_no_document_where_whole_periods_are_billed():
+    """Seven seats from the 10th are billed on the 1st, five and two, 70.00; on the 5th they are put off to the 20th,
+    which costs the same."""
+    plan = flat_plan("basic", "10.00", pro_rating_enabled=False)
+    subscription = subscribe(plan, quantities={"base": Decimal(5)}, bill=False)
+    item = subscription.items.get()
+    with clock.frozen_at(at("2026-04-01")):
+        change_quantity(item=item, quantity=Decimal(7), effective_at=at("2026-04-10"))
+    run("2026-04-01")
+    with clock.frozen_at(at("2026-04-05")):
+        change_quantity(item=item, quantity=Decimal(5), effective_at=at("2026-04-05"))
+        change_quantity(item=item, quantity=Decimal(7), effective_at=at("2026-04-20"))
+    run("2026-04-25")
+    assert [total for _, total, _ in invoices()] == ["70.00"]
+    assert_books_are_clean("2026-04-25T00:30")
 
 
 def test_a_cancelation_on_a_day_in_the_middle_of_the_period_gives_back_when_that_day_comes():
