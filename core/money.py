@@ -111,6 +111,13 @@ def round_share(amount: Decimal, numerator: int, denominator: int, currency: str
     return EXACT.multiply(Decimal(minor if top >= 0 else -minor), unit)
 
 
+def is_in_minor_units(amount: Decimal, currency: str) -> bool:
+    """Whether `amount`, of any size, has no more places than `currency` has. InvalidInput for an unknown code."""
+    places = exponent(currency)
+    top, bottom = amount.as_integer_ratio()
+    return top * 10**places % bottom == 0
+
+
 def allocate(total: Decimal, weights: Sequence[Decimal], currency: str) -> tuple[Decimal, ...]:
     """Split `total` in proportion to `weights`, so that the parts add up to it exactly (billing rules 1).
 

@@ -1,13 +1,21 @@
 """Owns invariant 6: the customers' balances are the sums of their ledgers, and documents say what the ledgers say."""
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Q, Sum
 
 from core.money import ZERO, trimmed
 from customers.models import Customer
-from invoicing.books.examination import INVOICES_AT_ONCE, Examination, Finding, batches, name_customer, name_invoice
+from invoicing.books.examination import (
+    INVOICES_AT_ONCE,
+    Examination,
+    Finding,
+    name_customer,
+    name_invoice,
+    piece_by_piece,
+)
 from invoicing.choices import BalanceKind, InvoiceStatus
 from invoicing.models import BalanceEntry, CreditNote, Invoice
 
@@ -22,10 +30,9 @@ _APPLIED = Q(balance_entries__kind=BalanceKind.APPLIED)
 def balances_are_their_ledgers(exam: Examination) -> Iterator[Finding]:
     """No balance is overdrawn; what credit notes moved to one, and invoices took from one, is in its ledger."""
     yield from _overdrawn(exam)
-    for ids in batches(Invoice.objects.exclude(status=InvoiceStatus.GATHERING), INVOICES_AT_ONCE):
-        yield from _invoices(Invoice.objects.filter(pk__in=ids))
-    for ids in batches(CreditNote.objects.all(), INVOICES_AT_ONCE):
-        yield from _notes(CreditNote.objects.filter(pk__in=ids))
+    standard = Invoice.objects.exclude(status=InvoiceStatus.GATHERING)
+    yield from piece_by_piece(exam, standard, INVOICES_AT_ONCE, _invoices)
+    yield from piece_by_piece(exam, CreditNote.objects.all(), INVOICES_AT_ONCE, _notes)
 
 
 def _overdrawn(exam: Examination) -> Iterator[Finding]:
@@ -41,8 +48,8 @@ def _overdrawn(exam: Examination) -> Iterator[Finding]:
             )
 
 
-def _invoices(invoices: QuerySet[Invoice]) -> Iterator[Finding]:
-    rows: Any = invoices.select_related("customer").order_by("pk")
+def _invoices(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
+    rows: Any = Invoice.objects.filter(pk__in=ids).select_related("customer").order_by("pk")
     for invoice in rows.annotate(applied=Sum("balance_entries__amount", filter=_APPLIED, default=ZERO)):
         if invoice.applied_from_balance != -invoice.applied:
             customer = invoice.customer
@@ -54,8 +61,9 @@ def _invoices(invoices: QuerySet[Invoice]) -> Iterator[Finding]:
             )
 
 
-def _notes(notes: QuerySet[CreditNote]) -> Iterator[Finding]:
-    rows: Any = notes.order_by("pk").annotate(into=Sum("balance_entries__amount", filter=_NOTED, default=ZERO))
+def _notes(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
+    rows: Any = CreditNote.objects.filter(pk__in=ids).order_by("pk")
+    rows = rows.annotate(into=Sum("balance_entries__amount", filter=_NOTED, default=ZERO))
     for note in rows:
         if note.moved_to_balance != note.into:
             yield Finding(

@@ -1,5 +1,6 @@
 """Runs the checks of the books one after the other, on one snapshot of the database, reading only."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,8 +9,10 @@ from functools import partial
 
 from django.db import connection, transaction
 
+from core.money import exact_arithmetic
+from core.together import DATABASE_AWAY
 from invoicing.books.balances import balances_are_their_ledgers
-from invoicing.books.examination import Examination, Finding
+from invoicing.books.examination import UNREADABLE, Examination, Finding, said
 from invoicing.books.frozen import issued_invoices_are_unchanged
 from invoicing.books.past_due import nothing_is_past_due
 from invoicing.books.payments import money_is_accounted_for
@@ -18,6 +21,8 @@ from invoicing.books.series import series_are_gapless
 from invoicing.books.tiling import windows_tile
 from invoicing.books.totals import parts_add_up
 from invoicing.books.usage import billed_usage_is_backed_by_events
+
+logger = logging.getLogger(__name__)
 
 Check = Callable[[Examination], Iterator[Finding]]
 
@@ -74,16 +79,34 @@ def check_books(
     inform: Callable[[str], None],
     progress: Callable[[Invariant, int], None],
 ) -> list[Report]:
-    """Check every invariant (or those `numbers`) as of `as_of`, in UTC; each finding is handed to `found` at once."""
+    """Check every invariant (or those `numbers`) as of `as_of`, in UTC; each finding is handed to `found` at once.
+
+    There is a report on each, whatever is stored: amounts of any size are exact, and a check that raises is a finding,
+    which leaves the other checks to go on. Only an error of `DATABASE_AWAY` is raised.
+    """
     reports = []
-    with one_snapshot():
+    with one_snapshot(), exact_arithmetic():
         for invariant in INVARIANTS:
             if numbers is not None and invariant.number not in numbers:
                 continue
             exam = Examination(as_of, grace, inform, partial(progress, invariant))
             broken = 0
-            for finding in invariant.check(exam):
+            for finding in _findings(invariant, exam):
                 broken += 1
                 found(invariant, finding)
             reports.append(Report(invariant, exam.checked, broken))
     return reports
+
+
+def _findings(invariant: Invariant, exam: Examination) -> Iterator[Finding]:
+    """What the invariant's check finds; that it could not go on is a finding, too."""
+    try:
+        with transaction.atomic():
+            yield from invariant.check(exam)
+    except DATABASE_AWAY:
+        raise
+    except Exception as error:  # whatever it is, the other invariants are still to be proved
+        logger.error("check %s of the books stopped", invariant.number, exc_info=error)
+        yield Finding(
+            "The check itself", f"it stopped, and proves no more than it had looked at ({said(error)}).", UNREADABLE
+        )

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Sequence
 from django.db.models import Q, Sum
 
 from core.money import ZERO, trimmed
-from invoicing.books.examination import INVOICES_AT_ONCE, Examination, Finding, batches, name_customer, name_invoice
+from invoicing.books.examination import (
+    INVOICES_AT_ONCE,
+    Examination,
+    Finding,
+    name_customer,
+    name_invoice,
+    piece_by_piece,
+)
 from invoicing.choices import LineKind
 from invoicing.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
 
@@ -16,17 +23,14 @@ TOO_MUCH = "Find out which credit came twice, and charge it again."
 
 def credit_notes_add_up(exam: Examination) -> Iterator[Finding]:
     """The lines of a note add up to it, and no line gives back more than the line that it names had charged."""
-    for ids in batches(CreditNote.objects.all(), INVOICES_AT_ONCE):
-        yield from _lines_of_notes(ids)
-        exam.count(len(ids))
+    yield from piece_by_piece(exam, CreditNote.objects.all(), INVOICES_AT_ONCE, _lines_of_notes)
     credited = InvoiceLine.objects.filter(
         Q(credit_note_lines__isnull=False) | Q(amendments__kind=LineKind.CREDIT, amendments__deleted_at__isnull=True)
     )
-    for ids in batches(credited.distinct(), INVOICES_AT_ONCE):
-        yield from _too_much(ids)
+    yield from piece_by_piece(exam, credited.distinct(), INVOICES_AT_ONCE, _too_much)
 
 
-def _lines_of_notes(ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
+def _lines_of_notes(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
     sums = CreditNoteLine.objects.filter(credit_note_id__in=ids).order_by().values_list("credit_note_id")
     by_note = {row[0]: row[1:] for row in sums.annotate(a=Sum("amount"), t=Sum("taxes_total"), g=Sum("total"))}
     for note in CreditNote.objects.filter(pk__in=ids).order_by("pk"):
@@ -38,9 +42,10 @@ def _lines_of_notes(ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
                     f"its {word} is {trimmed(here)}, but its lines add up to {trimmed(there)}.",
                     RESTORE,
                 )
+    exam.count(len(ids))
 
 
-def _too_much(ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
+def _too_much(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
     notes = CreditNoteLine.objects.filter(invoice_line_id__in=ids).order_by().values_list("invoice_line_id")
     by_note = dict(notes.annotate(amount=Sum("amount")))
     lines = InvoiceLine.objects.filter(amends_id__in=ids, kind=LineKind.CREDIT, deleted_at__isnull=True)

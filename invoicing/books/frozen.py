@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from core.jsontext import canonical_json
 from core.money import trimmed
-from invoicing.books.documents import Document, Row, by_line, documents
+from invoicing.books.documents import Document, Row, by_line, check_documents
 from invoicing.books.examination import Examination, Finding
 from invoicing.choices import LineKind
 from invoicing.engine.fingerprint import fingerprint
@@ -22,18 +22,19 @@ _PART = (("quantity", "quantity"), ("unit_amount", "unit_amount"), ("amount", "a
 
 def issued_invoices_are_unchanged(exam: Examination) -> Iterator[Finding]:
     """The fingerprint taken at issue is that of the rows now, and rating each line again gives its money."""
-    for batch in documents(Q(issued_at__isnull=False)):
-        for document in batch:
-            found = fingerprint(document.invoice, document.lines, document.details)
-            if found != document.invoice["content_hash"]:
-                yield Finding(
-                    document.name,
-                    f"it is not what was issued: expected the fingerprint {document.invoice['content_hash'][:12]}…, "
-                    f"found {found[:12]}….",
-                    RESTORE,
-                )
-            yield from _recomputed(document)
-        exam.count(len(batch))
+    yield from check_documents(exam, Q(issued_at__isnull=False), _unchanged)
+
+
+def _unchanged(document: Document) -> Iterator[Finding]:
+    found = fingerprint(document.invoice, document.lines, document.details)
+    if found != document.invoice["content_hash"]:
+        yield Finding(
+            document.name,
+            f"it is not what was issued: expected the fingerprint {document.invoice['content_hash'][:12]}…, "
+            f"found {found[:12]}….",
+            RESTORE,
+        )
+    yield from _recomputed(document)
 
 
 def _recomputed(document: Document) -> Iterator[Finding]:

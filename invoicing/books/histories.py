@@ -1,14 +1,19 @@
-"""Loads customers with their whole billing history, batch by batch, for the checks that need it."""
+"""Loads customers with their whole billing history, a batch at a time, for the checks that need it."""
 
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
+from django.db.models import QuerySet
+
 from core.errors import BillingError
+from core.together import together_or_alone
 from customers.models import Customer
-from invoicing.books.examination import CUSTOMERS_AT_ONCE, Examination, batches, name_customer
+from invoicing.books.examination import Examination, name_customer
 from invoicing.choices import CustomerOutcome, RunStatus
+from invoicing.engine.close import as_cause
 from invoicing.engine.load import LoadedCustomer, load_batch
 from invoicing.models import ParkedCustomer, RunCustomer
 from subscriptions.models import Subscription
@@ -32,41 +37,44 @@ class History:
     reconciled: dict[uuid.UUID, datetime]
 
 
-def histories(exam: Examination) -> Iterator[History]:
-    """Every customer with subscriptions, in the order of their ids."""
-    owners = Customer.objects.filter(pk__in=Subscription.objects.values("customer_id"))
-    for ids in batches(owners, CUSTOMERS_AT_ONCE):
-        names = {
-            customer_id: name_customer(name, key, customer_id)
-            for customer_id, name, key in Customer.objects.filter(pk__in=ids).values_list("id", "name", "key")
-        }
-        loaded, errors = _load(ids)
-        parked = set(
-            ParkedCustomer.objects.filter(customer_id__in=ids, released_at=None).values_list("customer_id", flat=True)
+def subscribers() -> QuerySet[Customer]:
+    """Every customer with subscriptions."""
+    return Customer.objects.filter(pk__in=Subscription.objects.values("customer_id"))
+
+
+def histories(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[History]:
+    """The histories of these customers."""
+    names = {
+        customer_id: name_customer(name, key, customer_id)
+        for customer_id, name, key in Customer.objects.filter(pk__in=ids).values_list("id", "name", "key")
+    }
+    loaded, errors = _load(ids)
+    parked = set(
+        ParkedCustomer.objects.filter(customer_id__in=ids, released_at=None).values_list("customer_id", flat=True)
+    )
+    busy = set(
+        RunCustomer.objects.filter(customer_id__in=ids, outcome=CustomerOutcome.PENDING)
+        .exclude(run__status=RunStatus.DONE)
+        .values_list("customer_id", flat=True)
+    )
+    reconciled: dict[uuid.UUID, dict[uuid.UUID, datetime]] = {}
+    subscriptions = Subscription.objects.filter(customer_id__in=ids)
+    for pk, customer_id, reconcile_from, next_billing_at in subscriptions.values_list(
+        "id", "customer_id", "reconcile_from", "next_billing_at"
+    ):
+        reconciled.setdefault(customer_id, {})[pk] = reconcile_from
+        if next_billing_at is not None and next_billing_at <= exam.as_of:
+            busy.add(customer_id)
+    for customer_id in ids:
+        yield History(
+            customer_id=customer_id,
+            name=names[customer_id],
+            loaded=loaded.get(customer_id),
+            error=errors.get(customer_id),
+            parked=customer_id in parked,
+            at_rest=customer_id not in parked and customer_id not in busy,
+            reconciled=reconciled.get(customer_id, {}),
         )
-        busy = set(
-            RunCustomer.objects.filter(customer_id__in=ids, outcome=CustomerOutcome.PENDING)
-            .exclude(run__status=RunStatus.DONE)
-            .values_list("customer_id", flat=True)
-        )
-        reconciled: dict[uuid.UUID, dict[uuid.UUID, datetime]] = {}
-        subscriptions = Subscription.objects.filter(customer_id__in=ids)
-        for pk, customer_id, reconcile_from, next_billing_at in subscriptions.values_list(
-            "id", "customer_id", "reconcile_from", "next_billing_at"
-        ):
-            reconciled.setdefault(customer_id, {})[pk] = reconcile_from
-            if next_billing_at is not None and next_billing_at <= exam.as_of:
-                busy.add(customer_id)
-        for customer_id in ids:
-            yield History(
-                customer_id=customer_id,
-                name=names[customer_id],
-                loaded=loaded.get(customer_id),
-                error=errors.get(customer_id),
-                parked=customer_id in parked,
-                at_rest=customer_id not in parked and customer_id not in busy,
-                reconciled=reconciled.get(customer_id, {}),
-            )
 
 
 def name_item(obligation: Obligation, customer: str) -> str:
@@ -74,17 +82,17 @@ def name_item(obligation: Obligation, customer: str) -> str:
     return f"Item {obligation.item.running_number} ({obligation.item.key}) of {customer}"
 
 
-def _load(ids: Collection[uuid.UUID]) -> tuple[dict[uuid.UUID, LoadedCustomer], dict[uuid.UUID, BillingError]]:
+def _load(ids: Sequence[uuid.UUID]) -> tuple[dict[uuid.UUID, LoadedCustomer], dict[uuid.UUID, BillingError]]:
     """Load together; where that fails, each alone, so that the one whose facts can't be read is known."""
-    try:
-        return {loaded.id: loaded for loaded in load_batch(ids, whole_history=True).customers}, {}
-    except BillingError as error:
-        if len(ids) == 1:
-            return {}, dict.fromkeys(ids, error)
-    found: dict[uuid.UUID, LoadedCustomer] = {}
     errors: dict[uuid.UUID, BillingError] = {}
-    for customer_id in ids:
-        one, failed = _load([customer_id])
-        found |= one
-        errors |= failed
-    return found, errors
+
+    def act(ids: Collection[uuid.UUID]) -> list[LoadedCustomer]:
+        with transaction.atomic():
+            return load_batch(ids, whole_history=True).customers
+
+    def fail(customer_id: uuid.UUID, error: Exception) -> list[LoadedCustomer]:
+        errors[customer_id] = as_cause(error, customer_id)
+        return []
+
+    found = together_or_alone(ids, act=act, fail=fail)
+    return {loaded.id: loaded for customers in found for loaded in customers}, errors

@@ -1,7 +1,7 @@
 """Owns invariant 7: the money of every invoice is accounted for (billing rules 11)."""
 
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -9,7 +9,14 @@ from typing import Any
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from core.money import ZERO, trimmed
-from invoicing.books.examination import INVOICES_AT_ONCE, Examination, Finding, batches, name_customer, name_invoice
+from invoicing.books.examination import (
+    INVOICES_AT_ONCE,
+    Examination,
+    Finding,
+    name_customer,
+    name_invoice,
+    piece_by_piece,
+)
 from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES, BalanceKind, InvoiceStatus, PaymentStatus, RefundStatus
 from invoicing.models import BalanceEntry, CreditNote, Invoice, Payment, Refund, WriteOff
 
@@ -19,15 +26,18 @@ RESTORE = "Compare the invoice with its payments and the payment provider's reco
 def money_is_accounted_for(exam: Examination) -> Iterator[Finding]:
     """total - credited = paid - refunded - moved to balance + from balance + written off + due, with what moved it."""
     standard = Invoice.objects.exclude(status=InvoiceStatus.GATHERING)
-    for ids in batches(standard, INVOICES_AT_ONCE):
-        moved = _Movements.of(ids)
-        for invoice in Invoice.objects.filter(pk__in=ids).select_related("customer").order_by("pk"):
-            problem = _problem(invoice, moved)
-            if problem:
-                customer = invoice.customer
-                name = name_customer(customer.name, customer.key, customer.id)
-                yield Finding(name_invoice(invoice.number, invoice.id, name), problem, RESTORE)
-        exam.count(len(ids))
+    yield from piece_by_piece(exam, standard, INVOICES_AT_ONCE, _invoices)
+
+
+def _invoices(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
+    moved = _Movements.of(ids)
+    for invoice in Invoice.objects.filter(pk__in=ids).select_related("customer").order_by("pk"):
+        problem = _problem(invoice, moved)
+        if problem:
+            customer = invoice.customer
+            name = name_customer(customer.name, customer.key, customer.id)
+            yield Finding(name_invoice(invoice.number, invoice.id, name), problem, RESTORE)
+    exam.count(len(ids))
 
 
 @dataclass(frozen=True, slots=True)

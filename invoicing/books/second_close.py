@@ -1,9 +1,10 @@
 """Owns invariant 2: a second close writes nothing."""
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
 
-from invoicing.books.examination import Examination, Finding
-from invoicing.books.histories import History, histories, name_item
+from invoicing.books.examination import CUSTOMERS_AT_ONCE, Examination, Finding, piece_by_piece
+from invoicing.books.histories import History, histories, name_item, subscribers
 from invoicing.engine.assemble import rate_line
 from invoicing.engine.close import as_cause
 from invoicing.engine.plan import PlannedLine, plan_customer
@@ -13,7 +14,11 @@ CHANGED = "A fact was changed past the services. Set reconcile_from back and nex
 
 def second_close_is_empty(exam: Examination) -> Iterator[Finding]:
     """For everyone who is neither parked nor due, what ought to stand is exactly what stands, from the first day on."""
-    for history in histories(exam):
+    yield from piece_by_piece(exam, subscribers(), CUSTOMERS_AT_ONCE, _of_customers)
+
+
+def _of_customers(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
+    for history in histories(exam, ids):
         if history.at_rest and history.loaded is not None:
             yield from _would_write(exam, history)
             exam.count(1)

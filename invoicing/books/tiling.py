@@ -1,7 +1,7 @@
 """Owns invariant 1: the settled windows of an item tile its active time, without gap or overlap."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from django.db.models import Exists, F, OuterRef, Q, Sum
@@ -9,8 +9,16 @@ from django.db.models.functions import Lower, Upper
 
 from core.ids import to_text
 from core.money import ZERO, quantum, round_share
-from invoicing.books.examination import Examination, Finding, name_customer, name_invoice
-from invoicing.books.histories import History, histories, name_item
+from invoicing.books.examination import (
+    CUSTOMERS_AT_ONCE,
+    INVOICES_AT_ONCE,
+    Examination,
+    Finding,
+    name_customer,
+    name_invoice,
+    piece_by_piece,
+)
+from invoicing.books.histories import History, histories, name_item, subscribers
 from invoicing.choices import InvoiceStatus, LineKind, LineStatus, WindowKind
 from invoicing.engine.cuts import cuts_of, unused_share
 from invoicing.engine.load import components_from_json
@@ -28,8 +36,12 @@ def windows_tile(exam: Examination) -> Iterator[Finding]:
     yield from _overlaps()
     yield from _windows_without_their_line()
     yield from _lines_without_their_window()
-    yield from _uncredited_rests()
-    for history in histories(exam):
+    yield from _uncredited_rests(exam)
+    yield from piece_by_piece(exam, subscribers(), CUSTOMERS_AT_ONCE, _of_customers)
+
+
+def _of_customers(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
+    for history in histories(exam, ids):
         yield from _of_customer(exam, history)
         exam.count(1)
 
@@ -150,7 +162,7 @@ def _windows_without_their_line() -> Iterator[Finding]:
         )
 
 
-def _uncredited_rests() -> Iterator[Finding]:
+def _uncredited_rests(exam: Examination) -> Iterator[Finding]:
     """Windows that ended before what their line had charged for, whose rest did not come back."""
     ended_early = BilledWindow.objects.filter(
         kind=WindowKind.CHARGE,
@@ -158,8 +170,13 @@ def _uncredited_rests() -> Iterator[Finding]:
         line__period_end__gt=Upper("span"),
         line__invoice__issued_at__isnull=False,
         line__subscription__pro_rating_enabled=True,
-    ).order_by("pk")
-    for window in ended_early.select_related("item__subscription__customer", "line__invoice").iterator(chunk_size=500):
+    )
+    yield from piece_by_piece(exam, ended_early, INVOICES_AT_ONCE, _uncredited)
+
+
+def _uncredited(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
+    windows = BilledWindow.objects.filter(pk__in=ids).order_by("pk")
+    for window in windows.select_related("item__subscription__customer", "line__invoice"):
         line = window.line
         assert line is not None
         unused = unused_share(components_from_json(line.components), window.span.upper, line.period_end)

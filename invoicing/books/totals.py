@@ -5,9 +5,9 @@ from decimal import Decimal
 
 from django.db.models import Q
 
-from core.money import ZERO, exponent, trimmed
+from core.money import ZERO, is_in_minor_units, trimmed
 from invoicing.books.credits import credit_notes_add_up
-from invoicing.books.documents import Document, Row, by_line, documents
+from invoicing.books.documents import Document, Row, by_line, check_documents
 from invoicing.books.examination import Examination, Finding
 from invoicing.choices import InvoiceStatus, LineStatus
 from invoicing.money_columns import TOTALS
@@ -21,10 +21,7 @@ def parts_add_up(exam: Examination) -> Iterator[Finding]:
     """Detailed lines add up to their line, lines to their invoice, and nothing is finer than the currency; so do the
     lines of credit notes, and none gives back more than was charged."""
     yield from credit_notes_add_up(exam)
-    for batch in documents(~Q(status=InvoiceStatus.DELETED)):
-        for document in batch:
-            yield from _of_document(document)
-        exam.count(len(batch))
+    yield from check_documents(exam, ~Q(status=InvoiceStatus.DELETED), _of_document)
 
 
 def _of_document(document: Document) -> Iterator[Finding]:
@@ -63,9 +60,8 @@ def _line_problem(line: Row, details: Sequence[Row]) -> str | None:
     problem = _difference(expected, line, "its details add up to")
     if problem:
         return problem
-    places = exponent(line["currency"])
     for column in TOTALS:
-        if line[column] != round(line[column], places):
+        if not is_in_minor_units(line[column], line["currency"]):
             return f"its {_words(column)} {trimmed(line[column])} is finer than {line['currency']} has digits."
     return None
 

@@ -19,7 +19,14 @@ from customers.models import UsageSubject
 from customers.selectors import attributions_of
 from entitlements.models import Feature, UsageEvent
 from entitlements.usage import UsageRequest, features_by_id, reading_of, usage_of
-from invoicing.books.examination import INVOICES_AT_ONCE, Examination, Finding, batches, name_customer, name_invoice
+from invoicing.books.examination import (
+    INVOICES_AT_ONCE,
+    Examination,
+    Finding,
+    name_customer,
+    name_invoice,
+    piece_by_piece,
+)
 from invoicing.choices import LineKind
 from invoicing.models import Invoice, InvoiceLine
 
@@ -41,10 +48,13 @@ def billed_usage_is_backed_by_events(exam: Examination) -> Iterator[Finding]:
     attributed to two customers."""
     yield from _attributed_twice()
     collected = Invoice.objects.filter(quantity_snapshoted_at__isnull=False, deleted_at__isnull=True)
-    for ids in batches(collected, INVOICES_AT_ONCE):
-        windows = _windows(ids)
-        yield from _compare(exam, windows)
-        exam.count(len(windows))
+    yield from piece_by_piece(exam, collected, INVOICES_AT_ONCE, _of_invoices)
+
+
+def _of_invoices(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
+    windows = _windows(ids)
+    yield from _compare(exam, windows)
+    exam.count(len(windows))
 
 
 def _attributed_twice() -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from core.audit.services.record import record
 from core.errors import Conflict, field_error
-from core.money import exponent
+from core.money import exponent, is_in_minor_units
 from subscriptions.models import Coupon
 
 # What past redemptions were promised; once there is one, these stay.
@@ -83,7 +83,7 @@ def _check(facts: CouponFacts) -> None:
         if not facts.currency:
             raise field_error("currency", "required", "A fixed amount needs its currency.")
         places = exponent(facts.currency)
-        if facts.amount != round(facts.amount, places):
+        if not is_in_minor_units(facts.amount, facts.currency):
             raise field_error("amount", "too_many_places", f"{facts.currency} has {places} decimal places.")
     elif facts.currency:
         raise field_error("currency", "not_for_percentage", "A percentage has no currency.")

@@ -1,5 +1,7 @@
 """`manage.py check_books` finds what is broken, each invariant broken on purpose by SQL (billing rules 13)."""
 
+from decimal import Decimal
+
 import pytest
 from django.db import DatabaseError, connection, transaction
 
@@ -282,3 +284,79 @@ def test_findings_beyond_the_limit_are_counted(company):
     assert code == 1
     assert said.count("Broken: 3.") == 1
     assert "More findings of 3 are only counted" in said
+
+
+ABSURD = "1" + "0" * 27
+# Far past the 28 digits of Python's default, and past the 150 that exact arithmetic keeps.
+GIANT = "7" + "0" * 160
+
+
+def issued_invoice_of(key):
+    return Invoice.objects.get(customer__key=key, issued_at__date="2026-02-01")
+
+
+def add_to_total(table, columns, more, pk):
+    changes = ", ".join(f"{column} = {column} + {more}" for column in columns)
+    break_by(f"UPDATE invoicing_{table} SET {changes} WHERE id = %s", pk)
+
+
+INVOICE_COLUMNS = ("amount", "total", "due")
+
+
+@pytest.mark.parametrize("more", [ABSURD, GIANT])
+def test_an_amount_of_any_size_is_a_finding_and_everybody_is_checked(company, more):
+    code, said = run_check("--only", "3", "4", "7", now=LAST_CLOSE)
+    checked = [line.removesuffix(" ok").rstrip() for line in said.splitlines() if line.endswith(" ok")]
+    assert (code, len(checked)) == (0, 3)
+    acme = issued_invoice_of("acme")
+    globex = Invoice.objects.filter(customer__key="globex", issued_at__isnull=False).first()
+    add_to_total("invoice", INVOICE_COLUMNS, more, acme.id)
+    add_to_total("invoice", INVOICE_COLUMNS, "1", globex.id)
+    code, said = run_check("--only", "3", "4", "7", now=LAST_CLOSE)
+    assert code == 1
+    assert said.count(f"Invoice {acme.number} of Acme (acme): ") == 3
+    assert said.count(f"Invoice {globex.number} of Globex (globex): ") == 3
+    assert "The books are broken: 6 findings." in said
+    # As many invoices were looked at as before.
+    assert all(line in said for line in checked)
+
+
+def test_amounts_of_thirty_digits_are_added_up_exactly(company):
+    """In the 28 digits of Python's default the line and the invoice would both be 10^27, and the cent not missed."""
+    invoice = issued_invoice_of("acme")
+    line = invoice.lines.filter(deleted_at=None, amount="49.95").get()
+    assert (invoice.amount, invoice.lines.count()) == (Decimal("54.94"), 3)
+    add_to_total("invoice", INVOICE_COLUMNS, f"{ABSURD}.01", invoice.id)
+    add_to_total("invoiceline", ("amount", "total"), ABSURD, line.id)
+    said = run_check("--only", "4", now=LAST_CLOSE)[1]
+    expected = "its amount is 1000000000000000000000000054.95, but its lines add up to 1000000000000000000000000054.94."
+    assert expected in said
+
+
+def test_a_check_that_raises_over_one_row_is_a_finding_and_the_others_go_on(company):
+    """An account that is no account, and a schedule that can't be worked out."""
+    invoice = issued_invoice_of("acme")
+    break_by("UPDATE invoicing_invoiceline SET components = '[[1]]' WHERE invoice_id = %s", invoice.id)
+    break_by(
+        "UPDATE subscriptions_subscription SET time_zone = 'Nowhere/Land' WHERE id = %s", subscription_of("globex")
+    )
+    code, said = run_check(now=LAST_CLOSE)
+    assert code == 1
+    assert "Customer Acme (acme): their subscriptions can't be read: Something unexpected went wrong" in said
+    assert "Customer Globex (globex): " in said
+    assert len([line for line in said.splitlines() if line.endswith(" ok")]) >= 5
+    assert "The books are broken" in said
+
+
+def test_a_check_that_stops_is_a_finding_and_the_other_checks_go_on(company):
+    """A time at the end of all times, which Python has no word for."""
+    break_by("UPDATE invoicing_invoice SET issued_at = 'infinity' WHERE id = %s", issued_invoice_of("acme").id)
+    code, said = run_check(now=LAST_CLOSE)
+    assert code == 1
+    assert "The check itself: it stopped, and proves no more than it had looked at (" in said
+    assert "  6. Balances are the sums of their ledgers" in said
+    assert "The books are broken" in said
+
+
+def subscription_of(key):
+    return Subscription.objects.get(customer__key=key).id

@@ -5,7 +5,17 @@ from decimal import Decimal
 import pytest
 
 from core.errors import InvalidInput
-from core.money import allocate, currencies, exponent, parse_decimal, round_money, round_share, to_wire, trimmed
+from core.money import (
+    allocate,
+    currencies,
+    exponent,
+    is_in_minor_units,
+    parse_decimal,
+    round_money,
+    round_share,
+    to_wire,
+    trimmed,
+)
 
 
 @pytest.mark.parametrize(("currency", "places"), [("JPY", 0), ("USD", 2), ("EUR", 2), ("KWD", 3), ("CLF", 4)])
@@ -197,3 +207,19 @@ def test_the_number_of_places_can_be_limited():
 def test_decimals_are_written_plainly(value, wire, short):
     assert to_wire(Decimal(value)) == wire
     assert trimmed(Decimal(value)) == short
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "whole"),
+    [
+        ("1.25", "EUR", True),
+        ("1.250", "EUR", True),
+        ("1.255", "EUR", False),
+        ("-0.001", "KWD", True),
+        ("1.5", "JPY", False),
+        ("1" + "0" * 40 + ".01", "EUR", True),
+        ("1" + "0" * 400 + ".001", "EUR", False),
+    ],
+)
+def test_whether_an_amount_of_any_size_is_in_minor_units(amount, currency, whole):
+    assert is_in_minor_units(Decimal(amount), currency) is whole

@@ -4,12 +4,13 @@ import sys
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core import clock
 from core.testclock.selectors import on_the_clock
+from core.together import DATABASE_AWAY
 from invoicing.books.check import INVARIANTS, Invariant, check_books
-from invoicing.books.examination import Finding
+from invoicing.books.examination import Finding, said
 
 REPORT_EVERY = 1000
 
@@ -35,14 +36,20 @@ class Command(BaseCommand):
         with on_the_clock():
             as_of = clock.now()
             self.stdout.write(f"Checking the books as of {as_of:%Y-%m-%d %H:%M} UTC.")
-            reports = check_books(
-                as_of=as_of,
-                grace=timedelta(minutes=options["grace"]),
-                numbers=None if only is None else frozenset(only),
-                found=self._found,
-                inform=self._inform,
-                progress=self._progress,
-            )
+            try:
+                reports = check_books(
+                    as_of=as_of,
+                    grace=timedelta(minutes=options["grace"]),
+                    numbers=None if only is None else frozenset(only),
+                    found=self._found,
+                    inform=self._inform,
+                    progress=self._progress,
+                )
+            except DATABASE_AWAY as error:
+                raise CommandError(
+                    f"The database could not be read to the end ({said(error)}): nothing is proved. Run this again "
+                    "once it answers."
+                ) from error
         self.stdout.write("")
         for report in reports:
             number, claim = report.invariant.number, report.invariant.claim
