@@ -1,7 +1,7 @@
-"""Loads what decides how customers are billed: their overrides, pins and the default profile."""
+"""Owns which setting wins for a customer, and loads what decides it: overrides, pins and the default profile."""
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,36 @@ class Terms:
 
     profile: BillingProfile
     settings: EffectiveSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Who may say something about one customer's terms. At least one of `pinned` and `default` is given."""
+
+    own: Mapping[str, Any] | None = None
+    pinned: BillingProfile | None = None
+    default: BillingProfile | None = None
+
+    @property
+    def profile(self) -> BillingProfile:
+        """The profile that bills the customer: the pinned one, or else the default."""
+        profile = self.pinned or self.default
+        assert profile is not None
+        return profile
+
+
+def _own(sources: Sources) -> Layer | None:
+    return None if sources.own is None else Layer("override", sources.own)
+
+
+def _profile(sources: Sources) -> Layer:
+    """A profile is whole: where the pinned one is silent, the default doesn't speak for it."""
+    origin = "default profile" if sources.pinned is None else f"pin: {sources.pinned.name}"
+    return Layer(origin, profile_values(sources.profile))
+
+
+# Strongest first (billing rules 5). Contracts, once they exist, come before all others.
+LAYERS: tuple[Callable[[Sources], Layer | None], ...] = (_own, _profile)
 
 
 def default_profile() -> BillingProfile:
@@ -39,30 +69,23 @@ def hold_default() -> None:
 def terms_of(customer_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Terms]:
     """The terms of these customers (billing rules 5). Two queries."""
     default = default_profile()
-    common = Terms(default, resolve([Layer("default profile", profile_values(default))]))
-    terms = dict.fromkeys(customer_ids, common)
+    terms = dict.fromkeys(customer_ids, resolve_terms(Sources(default=default)))
     overrides = CustomerOverride.objects.select_related("billing_profile__supplier", "billing_profile__app")
     for override in among(overrides, "customer_id", customer_ids):
-        terms[override.customer_id] = _terms_by(override, default)
+        terms[override.customer_id] = resolve_terms(_sources(override, default))
     return terms
 
 
 def terms_of_loaded(customer: Customer) -> Terms:
     """The terms of a customer whose override is loaded with its profile, supplier and app. One query."""
-    default = default_profile()
-    override = getattr(customer, "billing_override", None)
-    if override is None:
-        return Terms(default, resolve([Layer("default profile", profile_values(default))]))
-    return _terms_by(override, default)
+    return resolve_terms(_sources(getattr(customer, "billing_override", None), default_profile()))
 
 
 def terms_under(customer_ids: Collection[uuid.UUID], profile: BillingProfile) -> Mapping[uuid.UUID, Terms]:
     """The terms that these customers would have if they were pinned to `profile`. One query."""
-    layer = Layer(f"pin: {profile.name}", profile_values(profile))
-    terms = dict.fromkeys(customer_ids, Terms(profile, resolve([layer])))
+    terms = dict.fromkeys(customer_ids, resolve_terms(Sources(pinned=profile)))
     for override in CustomerOverride.objects.filter(customer_id__in=customer_ids):
-        settings = resolve([Layer("override", override_values(override)), layer])
-        terms[override.customer_id] = Terms(profile, settings)
+        terms[override.customer_id] = resolve_terms(Sources(own=override_values(override), pinned=profile))
     return terms
 
 
@@ -71,10 +94,14 @@ def terms_if(
 ) -> Terms:
     """The terms of the customer with this override if they were pinned to `profile` (None: not pinned) and had these
     settings of their `own` (None: those of the override). At most one query."""
-    target = profile or default_profile()
-    mine = own if own is not None else override_values(override) if override is not None else {}
-    origin = f"pin: {target.name}" if profile is not None else "default profile"
-    return Terms(target, resolve([Layer("override", mine), Layer(origin, profile_values(target))]))
+    mine = own if own is not None else override_values(override) if override is not None else None
+    return resolve_terms(Sources(own=mine, pinned=profile, default=None if profile else default_profile()))
+
+
+def resolve_terms(sources: Sources) -> Terms:
+    """The terms that come of these sources: the one place where `LAYERS` are laid over each other."""
+    found = (layer(sources) for layer in LAYERS)
+    return Terms(sources.profile, resolve([layer for layer in found if layer is not None]))
 
 
 def profile_values(profile: BillingProfile) -> dict[str, Any]:
@@ -87,11 +114,11 @@ def override_values(override: CustomerOverride) -> dict[str, Any]:
     return {field: _said(getattr(override, field, None)) for field in WORKFLOW_FIELDS}
 
 
-def _terms_by(override: CustomerOverride, default: BillingProfile) -> Terms:
-    layers, profile = [Layer("override", override_values(override))], override.billing_profile
-    origin = "default profile" if profile is None else f"pin: {profile.name}"
-    layers.append(Layer(origin, profile_values(profile or default)))
-    return Terms(profile or default, resolve(layers))
+def _sources(override: CustomerOverride | None, default: BillingProfile) -> Sources:
+    """What speaks for a customer with this override, its profile loaded; None: they have none."""
+    if override is None:
+        return Sources(default=default)
+    return Sources(own=override_values(override), pinned=override.billing_profile, default=default)
 
 
 def _said(value: Any) -> Any:

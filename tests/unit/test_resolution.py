@@ -2,6 +2,8 @@
 
 import pytest
 
+from customers.effective import Sources, resolve_terms
+from customers.models import BillingProfile
 from customers.resolution import WORKFLOW_FIELDS, Layer, resolve
 
 SAID = {
@@ -53,3 +55,30 @@ def test_each_field_is_decided_alone():
     assert (found.values["due_after"], found.origins["due_after"]) == ("P60D", "override")
     assert (found.values["auto_advance"], found.origins["auto_advance"]) == (False, "pin: Enterprise")
     assert (found.values["tax_code"], found.origins["tax_code"]) == (None, None)
+
+
+DEFAULT = BillingProfile(name="Default", due_after="P14D", tax_code="txcd_1")
+ENTERPRISE = BillingProfile(name="Enterprise", due_after="P30D", tax_code="")
+
+
+@pytest.mark.parametrize(
+    ("sources", "profile", "due_after", "origin"),
+    [
+        (Sources(default=DEFAULT), DEFAULT, "P14D", "default profile"),
+        (Sources(pinned=ENTERPRISE, default=DEFAULT), ENTERPRISE, "P30D", "pin: Enterprise"),
+        (Sources(own={"due_after": "P60D"}, default=DEFAULT), DEFAULT, "P60D", "override"),
+        (Sources(own={"due_after": "P60D"}, pinned=ENTERPRISE, default=DEFAULT), ENTERPRISE, "P60D", "override"),
+        (Sources(own={"due_after": None}, pinned=ENTERPRISE, default=DEFAULT), ENTERPRISE, "P30D", "pin: Enterprise"),
+    ],
+)
+def test_own_settings_come_before_the_pin_and_the_pin_before_the_default(sources, profile, due_after, origin):
+    terms = resolve_terms(sources)
+
+    assert terms.profile is profile
+    assert (terms.settings.values["due_after"], terms.settings.origins["due_after"]) == (due_after, origin)
+
+
+def test_a_pinned_profile_is_whole_the_default_does_not_speak_where_it_is_silent():
+    terms = resolve_terms(Sources(pinned=ENTERPRISE, default=DEFAULT))
+
+    assert (terms.settings.values["tax_code"], terms.settings.origins["tax_code"]) == (None, None)
