@@ -4,16 +4,17 @@ PYTHON ?= python3
 ARGS ?=
 RUN = .venv/bin/python -m billing_site.runtime
 
-.PHONY: help demo serve test bench lint stop requirements clean
+.PHONY: help demo serve test quick bench lint stop requirements clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo           the demo company: web, worker and beat, with months of invoices"
 	@echo "make serve          the same, empty"
 	@echo "make test           every test (some of them: make test ARGS='tests/unit -k money')"
+	@echo "make quick          some tests, on services that stay up: make quick ARGS='tests/services/test_guards.py -k touch'"
 	@echo "make bench          how many invoices a second a close issues (more: make bench ARGS='1000 --workers 2 --profile')"
 	@echo "make lint           format, style, types, layers, missing migrations"
-	@echo "make stop           stop what make demo or make serve runs in this folder"
+	@echo "make stop           stop what make demo, make serve or make quick runs in this folder"
 	@echo "make requirements   compile requirements*.in into pinned requirements*.txt"
 	@echo "make clean          remove what can be made again; the data folder stays"
 	@echo "Environment: PORT (8000), BILLING_DATA_DIR (.data), DATABASE_URL, REDIS_URL, BILLING_API_KEY, BILLING_TEST_CLOCK=1"
@@ -28,6 +29,10 @@ serve: .venv/for-running
 test: .venv/for-development
 	@$(RUN) run --throwaway -- .venv/bin/python -m pytest --numprocesses auto --maxprocesses 8 $(ARGS)
 
+# PostgreSQL, Redis and a migrated database are kept for the next time, beside the data folder (tests/quick.py).
+quick: .venv/for-development
+	@.venv/bin/python -m tests.quick $(ARGS)
+
 # On this folder's own services, or those of a demo that runs: real disk writes, and a database that is dropped again.
 bench: .venv/for-running
 	@$(RUN) run -- .venv/bin/python -m benchmarks.close $(ARGS)
@@ -41,7 +46,8 @@ lint: .venv/for-development
 		-W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 
 stop:
-	@if [ -x .venv/bin/python ]; then $(RUN) stop; else echo "Nothing runs: nothing is set up yet."; fi
+	@if [ -x .venv/bin/python ]; then $(RUN) stop && .venv/bin/python -m tests.quick --stop; \
+		else echo "Nothing runs: nothing is set up yet."; fi
 
 requirements: .venv/for-development
 	@for name in requirements requirements-dev; do \

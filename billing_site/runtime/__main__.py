@@ -1,4 +1,4 @@
-"""`python -m billing_site.runtime serve | demo | run -- COMMAND | stop`: what the Makefile calls."""
+"""`python -m billing_site.runtime serve | demo | run -- COMMAND | keep | stop`: what the Makefile calls."""
 
 import argparse
 import contextlib
@@ -35,11 +35,15 @@ def main(arguments: Sequence[str]) -> int:
     run = commands.add_parser("run", help="run COMMAND with PostgreSQL and Redis")
     run.add_argument("--throwaway", action="store_true", help="in a new folder, fast, gone afterwards (for tests)")
     run.add_argument("words", nargs="+", metavar="COMMAND")
+    keeping = commands.add_parser("keep", help="run PostgreSQL and Redis for others, until nobody uses them")
+    keeping.add_argument("--idle", type=float, required=True, metavar="SECONDS", help="stop when unused for so long")
     commands.add_parser("stop", help="stop what runs in this data folder")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "run":
             return run_command(chosen.words, throwaway=chosen.throwaway)
+        if chosen.command == "keep":
+            return keep(chosen.idle)
         if chosen.command == "stop":
             return stop()
         return serve(demo=chosen.command == "demo")
@@ -114,6 +118,25 @@ def run_command(words: Sequence[str], *, throwaway: bool) -> int:
         found = {"DATABASE_URL": state["database_url"], "REDIS_URL": state["redis_url"]}
         return foreground(words, {**os.environ, **found, "BILLING_DATA_DIR": str(layout.data)})
     return _run_with_own(layout, words, durable=True)
+
+
+def keep(idle: float) -> int:
+    """Run the services, fast rather than durable, until nobody has used them for `idle` seconds.
+
+    Whoever uses them holds the lock `in_use`, and touches it. It stays ours from the decision to stop until our end, so
+    that nobody begins with services that are about to go.
+    """
+    layout = Layout(data_dir())
+    with owned_services(layout, "keep", durable=False) as services, interruptible():
+        services.start()
+        services.write_down({})
+        used_at = time.time()
+        while time.time() - used_at < idle or not lock.take_use(layout):
+            time.sleep(min(idle, 2))
+            used_at = lock.used_at(layout, used_at)
+            if services.restart_dead():
+                services.write_down({})
+    return 0
 
 
 def stop() -> int:

@@ -48,6 +48,10 @@ class Layout:
         return self.data / "lock"
 
     @property
+    def in_use(self) -> Path:
+        return self.data / "in-use"
+
+    @property
     def state(self) -> Path:
         return self.data / "runtime.json"
 

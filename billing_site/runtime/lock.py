@@ -1,4 +1,4 @@
-"""One supervisor a data folder: the lock, who holds it, and the end of what a killed supervisor left behind."""
+"""One supervisor a data folder: the lock, who holds it, who uses kept services, and what a killed one left behind."""
 
 import contextlib
 import fcntl
@@ -48,6 +48,32 @@ def is_held(layout: Layout) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def take_use(layout: Layout) -> bool:
+    """Take the lock of those who use kept services, for the rest of our life; False while somebody has it."""
+    descriptor = os.open(layout.in_use, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return False
+    return True
+
+
+def used_at(layout: Layout, before: float) -> float:
+    """When the kept services were last used, as far as can be seen now; `before` is what was known of it."""
+    try:
+        descriptor = os.open(layout.in_use, os.O_RDONLY)
+    except FileNotFoundError:
+        return before
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return max(before, os.fstat(descriptor).st_mtime)
+    except BlockingIOError:
+        return time.time()
+    finally:
+        os.close(descriptor)
 
 
 def end_leftovers(layout: Layout) -> None:

@@ -13,6 +13,10 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", 
 # A thread of the test server must not keep its connection: the database could not be dropped at the end.
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 
+# A database that was made for the run already (tests/quick.py).
+if os.environ.get("BILLING_TEST_DATABASE"):
+    DATABASES["default"]["TEST"] = {"NAME": os.environ["BILLING_TEST_DATABASE"]}
+
 SECRET_KEY = "only-for-tests"
 ALLOWED_HOSTS = ["*"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

@@ -113,8 +113,12 @@ class House:
 
     def connect(self) -> psycopg.Connection[Any]:
         """A connection to this folder's database."""
+        return self.connect_to("countinghouse")
+
+    def connect_to(self, name: str) -> psycopg.Connection[Any]:
+        """A connection to another database of this folder's PostgreSQL."""
         return psycopg.connect(
-            host=str(self.layout.sockets), port=5432, user="countinghouse", dbname="countinghouse", autocommit=True
+            host=str(self.layout.sockets), port=5432, user="countinghouse", dbname=name, autocommit=True
         )
 
 
