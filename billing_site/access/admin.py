@@ -3,7 +3,6 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -19,6 +18,7 @@ from billing_site.access.services.create_api_key import create_api_key
 from billing_site.access.services.revoke_api_key import revoke_api_key
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, moment
+from core.admin.registry import page_of
 from core.admin.verbs import Answers, Verb
 from core.audit.services.record import record
 from core.clock import real_now
@@ -59,7 +59,7 @@ class Revoke(Verb[ApiKey]):
         return f"The API key {key} no longer works."
 
 
-@admin.register(ApiKey)
+@page_of(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
     list_display = ("name", "starts_with", "state", "may", "made", "last_used", "expires")
     search_prefix = ("name", "prefix")

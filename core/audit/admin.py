@@ -1,6 +1,5 @@
 """The audit trail in the admin: sentences, newest first. Nobody can change it."""
 
-from django.contrib import admin
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -8,13 +7,14 @@ from unfold.decorators import display
 from core.admin.base import ReadOnlyAdmin
 from core.admin.changes import change_rows
 from core.admin.display import EMPTY, badge, moment
+from core.admin.registry import page_of
 from core.audit.models import AuditEntry
 
 ACTOR_TONES = {"user": "blue", "api_key": "amber", "system": "grey"}
 ACTOR_KINDS = {"user": "Staff", "api_key": "API key", "system": "System"}
 
 
-@admin.register(AuditEntry)
+@page_of(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
     list_display = ("when", "sentence", "reason_given", "kind")
     list_display_links = ("sentence",)

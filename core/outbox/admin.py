@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -13,6 +12,7 @@ from unfold.decorators import display
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import EMPTY, badge, moment, number
 from core.admin.filters import ChoiceFilter
+from core.admin.registry import page_of
 from core.outbox.models import OutboxMessage
 
 
@@ -37,7 +37,7 @@ def subject_of(message: OutboxMessage) -> str:
     return str(payload.get("subject") or payload.get("type") or message.topic)
 
 
-@admin.register(OutboxMessage)
+@page_of(OutboxMessage)
 class OutboxMessageAdmin(ReadOnlyAdmin):
     list_display = ("made", "topic", "about", "receiver", "state", "tries", "delivered")
     list_display_links = ("about",)

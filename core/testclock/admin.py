@@ -1,16 +1,16 @@
 """The test clock in the admin: what time billing believes it is. It is set over REST."""
 
-from django.contrib import admin
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core import clock
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, moment
+from core.admin.registry import page_of
 from core.testclock.models import ClockSetting
 
 
-@admin.register(ClockSetting)
+@page_of(ClockSetting)
 class ClockSettingAdmin(ReadOnlyAdmin):
     list_display = ("billing_time", "state", "heading_to", "real_time")
     list_display_links = None

@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin.base import MasterDataAdmin
 from core.admin.display import badge
+from core.admin.registry import page_of
 from customers.choices import AppStatus, AppType
 from customers.models import BillingApp, CustomerAppData
 
 
-@admin.register(BillingApp)
+@page_of(BillingApp)
 class BillingAppAdmin(MasterDataAdmin):
     """The type is fixed once given: profiles are tied to the way of collecting. What needs the floors above (keys,
     uninstalling) is on the page that `billing_site.backoffice` puts over this one."""
@@ -41,7 +41,7 @@ class BillingAppAdmin(MasterDataAdmin):
         return ("type",) if obj else ()
 
 
-@admin.register(CustomerAppData)
+@page_of(CustomerAppData)
 class CustomerAppDataAdmin(MasterDataAdmin):
     """What a Stripe app knows is not typed in here: Stripe is asked first, by the verb on the customer's page."""
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -15,6 +14,7 @@ from core.admin.base import ChangeReasonForm, MasterDataAdmin
 from core.admin.display import EMPTY, badge, moment
 from core.admin.filters import ChoiceFilter, LivingFilter
 from core.admin.refusals import explain
+from core.admin.registry import page_of
 from core.errors import BillingError
 from core.money import currencies
 from core.periods import zone_info
@@ -110,7 +110,7 @@ class CustomerForm(ChangeReasonForm):
         )
 
 
-@admin.register(Customer)
+@page_of(Customer)
 class CustomerAdmin(MasterDataAdmin):
     list_display: tuple[str, ...] = ("name", "key", "email", "currency", "billed_by", "time_zone", "since")
     list_filter = (LivingCustomers, PinnedTo)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -11,6 +10,7 @@ from unfold.decorators import display
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import EMPTY, badge, link
 from core.admin.filters import ChoiceFilter
+from core.admin.registry import page_of
 from customers.models import CustomerOverride
 from customers.settings_words import SETTING_LABELS, setting_words
 
@@ -31,7 +31,7 @@ class WhatTheyHave(ChoiceFilter):
         return queryset.filter({"pin": _PINNED, "own": _DIFFERS}.get(self.value() or "", Q()))
 
 
-@admin.register(CustomerOverride)
+@page_of(CustomerOverride)
 class CustomerOverrideAdmin(ReadOnlyAdmin):
     """Pins and own settings are changed by the customer's verbs, which show the effect before they act."""
 

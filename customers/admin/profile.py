@@ -3,7 +3,6 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -13,6 +12,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from core.admin.base import MasterDataAdmin
 from core.admin.display import badge, number
 from core.admin.filters import LivingFilter
+from core.admin.registry import page_of
 from core.admin.verbs import Answers, Verb
 from core.admin.words import counted
 from core.periods import CADENCES
@@ -82,7 +82,7 @@ class Restore(Verb[BillingProfile]):
         return f"“{profile}” can be used again."
 
 
-@admin.register(BillingProfile)
+@page_of(BillingProfile)
 class BillingProfileAdmin(MasterDataAdmin):
     """The app is fixed once given (billing rules 5); the default is changed by its own verb."""
 

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.http import HttpRequest
 from unfold.decorators import display
 
 from core.admin.base import MasterDataAdmin
+from core.admin.registry import page_of
 from customers.models import Supplier
 
 
-@admin.register(Supplier)
+@page_of(Supplier)
 class SupplierAdmin(MasterDataAdmin):
     """The prefixes are fixed once given: numbers already issued carry them."""
 

@@ -2,17 +2,17 @@
 
 import json
 
-from django.contrib import admin
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import EMPTY, moment
+from core.admin.registry import page_of
 from entitlements.models import UsageEvent
 
 
-@admin.register(UsageEvent)
+@page_of(UsageEvent)
 class UsageEventAdmin(ReadOnlyAdmin):
     list_display = ("at", "subject", "type", "payload", "source", "external_id", "stored")
     search_exact = ("subject", "external_id")

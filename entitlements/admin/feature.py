@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -10,6 +9,7 @@ from unfold.decorators import display
 from core.admin.base import MasterDataAdmin
 from core.admin.display import badge, link, moment
 from core.admin.filters import LivingFilter
+from core.admin.registry import page_of
 from entitlements.models import Feature
 
 
@@ -19,7 +19,7 @@ class LivingFeatures(LivingFilter):
     ended = "archived_at"
 
 
-@admin.register(Feature)
+@page_of(Feature)
 class FeatureAdmin(MasterDataAdmin):
     list_display = ("name", "key", "measured_by", "narrowed_to", "since")
     list_filter = (LivingFeatures,)

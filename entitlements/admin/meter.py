@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -10,6 +9,7 @@ from unfold.decorators import display
 from core.admin.base import MasterDataAdmin
 from core.admin.display import badge, moment
 from core.admin.filters import LivingFilter
+from core.admin.registry import page_of
 from entitlements.models import Meter
 
 
@@ -19,7 +19,7 @@ class LivingMeters(LivingFilter):
     ended = "deleted_at"
 
 
-@admin.register(Meter)
+@page_of(Meter)
 class MeterAdmin(MasterDataAdmin):
     list_display = ("name", "key", "reads", "event_type", "dimensions", "since")
     list_filter = (LivingMeters, "aggregation")

@@ -1,15 +1,15 @@
 """The customer balance in the admin: a ledger that takes inserts only."""
 
-from django.contrib import admin
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import EMPTY, badge, link, moment, money
+from core.admin.registry import page_of
 from invoicing.models import BalanceEntry
 
 
-@admin.register(BalanceEntry)
+@page_of(BalanceEntry)
 class BalanceEntryAdmin(ReadOnlyAdmin):
     list_display = ("when", "customer_link", "what", "amount_moved", "invoice_link", "note_link", "reason_given")
     list_display_links = None

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -13,6 +12,7 @@ from core.admin.base import ReadOnlyAdmin
 from core.admin.display import EMPTY, badge, moment, number
 from core.admin.filters import ChoiceFilter
 from core.admin.paginator import CappedPaginator
+from core.admin.registry import page_of
 from core.admin.verbs import Answers, Button, Verb
 from core.admin.words import counted
 from invoicing.admin.statement_views import BOOK, DECIDE, IMPORT, ROWS_PER_PAGE, StatementViews
@@ -78,7 +78,7 @@ class Discard(Verb[BankStatement]):
         return f"{statement} is put away. The file can be imported again."
 
 
-@admin.register(BankStatement)
+@page_of(BankStatement)
 class BankStatementAdmin(StatementViews, ReadOnlyAdmin):
     list_display = ("file", "state", "app", "row_count", "open_count", "booked_count", "imported", "by")
     list_filter = (StatementState, "app")

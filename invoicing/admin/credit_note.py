@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -10,11 +9,12 @@ from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, day, link, money
+from core.admin.registry import page_of
 from invoicing.models import CreditNote
 from invoicing.rating import readable
 
 
-@admin.register(CreditNote)
+@page_of(CreditNote)
 class CreditNoteAdmin(ReadOnlyAdmin):
     list_display = ("number", "customer_link", "invoice_link", "issued", "why", "total_amount", "to_balance")
     list_filter = ("reason_code",)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -11,6 +10,7 @@ from unfold.decorators import display
 from core.admin.base import TIMELINE_LENGTH, ReadOnlyAdmin
 from core.admin.display import day, link, money
 from core.admin.happenings import Happening, woven
+from core.admin.registry import page_of
 from customers.choices import CollectionMethod
 from customers.settings_words import SETTING_LABELS, setting_words
 from invoicing.admin.collection_verbs import AskProvider
@@ -27,7 +27,7 @@ from subscriptions.price_words import discount_words, price_words
 HOW_PAID = {CollectionMethod.CHARGE_AUTOMATICALLY: "automatically", CollectionMethod.SEND_INVOICE: "by the customer"}
 
 
-@admin.register(Invoice)
+@page_of(Invoice)
 class InvoiceAdmin(ReadOnlyAdmin):
     list_display = (
         "document",

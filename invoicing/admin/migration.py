@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
@@ -23,6 +22,7 @@ from core.admin.export import csv_response
 from core.admin.filters import ChoiceFilter
 from core.admin.paginator import CappedPaginator
 from core.admin.progress import progress_bar
+from core.admin.registry import page_of
 from core.ids import to_text
 from invoicing.admin.causes import VERDICT_TONES
 from invoicing.admin.migration_draft import DraftsMigrations
@@ -65,6 +65,7 @@ class UnfinishedMigrations(ChoiceFilter):
         return queryset.filter(status__in=_OPEN if self.value() == "open" else [self.value()])
 
 
+@page_of(ProfileMigration)
 class ProfileMigrationAdmin(DraftsMigrations):
     list_display = ("what", "state", "whom", "customers", "how_far", "failed_moves", "by", "drafted")
     list_filter = (UnfinishedMigrations,)
@@ -261,6 +262,3 @@ def _unpinned_lately(migration: ProfileMigration) -> int | None:
         return None
     key = f"migration-unpinned:{migration.pk}"
     return cache.get_or_set(key, unpinned_customers().count, COUNTED_SECONDS)
-
-
-admin.site.register(ProfileMigration, ProfileMigrationAdmin)

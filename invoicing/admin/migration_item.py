@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -10,6 +9,7 @@ from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, link, moment
+from core.admin.registry import page_of
 from core.admin.verbs import buttons_of
 from core.audit.models import AuditEntry
 from invoicing.admin.causes import VERDICT_TONES, causes_shown
@@ -43,7 +43,7 @@ def dress(request: HttpRequest, row: Any, migration: ProfileMigration) -> None:
     row.buttons = [button for button in buttons_of(request, row, ITEM_VERBS) if not button.why_not]
 
 
-@admin.register(MigrationItem)
+@page_of(MigrationItem)
 class MigrationItemAdmin(ReadOnlyAdmin):
     """Reached from the migration's page: its list serves to try many again, or to take many back."""
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -11,6 +10,7 @@ from unfold.decorators import display
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, link, moment
 from core.admin.filters import LivingFilter
+from core.admin.registry import page_of
 from core.admin.verbs import Answers, Verb
 from invoicing.models import ParkedCustomer
 from invoicing.services.release_customer import release_customer
@@ -49,7 +49,7 @@ class StillParked(LivingFilter):
     ended = "released_at"
 
 
-@admin.register(ParkedCustomer)
+@page_of(ParkedCustomer)
 class ParkedCustomerAdmin(ReadOnlyAdmin):
     list_display = ("customer_name", "state", "cause", "since", "run_link", "released")
     list_filter = (StillParked, "cause_code")

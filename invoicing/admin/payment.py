@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -12,6 +11,7 @@ from unfold.decorators import display
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import EMPTY, day, link, money
 from core.admin.filters import ChoiceFilter
+from core.admin.registry import page_of
 from invoicing.admin.collection_verbs import AskProvider
 from invoicing.admin.payment_rows import payment_rows, state_of, way_of
 from invoicing.choices import IN_FLIGHT, PaymentStatus
@@ -34,7 +34,7 @@ class PaymentState(ChoiceFilter):
         return queryset.filter(status=self.value()) if self.value() else queryset
 
 
-@admin.register(Payment)
+@page_of(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
     list_display = ("made", "invoice_link", "customer_link", "amount_paid", "state", "way", "what_happened")
     list_display_links = ("made",)

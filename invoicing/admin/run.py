@@ -3,7 +3,6 @@
 import uuid
 from typing import Any
 
-from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,6 +15,7 @@ from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, moment, number
 from core.admin.paginator import CappedPaginator
 from core.admin.progress import progress_bar
+from core.admin.registry import page_of
 from invoicing.choices import CustomerOutcome, RunStatus
 from invoicing.models import BillingRun, Invoice
 from invoicing.run_progress import OUTCOME_TONES, progress_of
@@ -24,7 +24,7 @@ RUN_TONES = {RunStatus.PENDING: "grey", RunStatus.RUNNING: "blue", RunStatus.DON
 CUSTOMERS_PER_PAGE = 50
 
 
-@admin.register(BillingRun)
+@page_of(BillingRun)
 class BillingRunAdmin(ReadOnlyAdmin):
     list_display = ("up_to", "state", "progress", "customers", "parked", "trigger", "by", "started")
     list_filter = ("status", "trigger")

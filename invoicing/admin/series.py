@@ -1,16 +1,16 @@
 """Number series in the admin: read only, because numbers are allocated where invoices are issued."""
 
-from django.contrib import admin
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import moment
+from core.admin.registry import page_of
 from invoicing.models import NumberSeries
 from invoicing.models.series import format_number
 
 
-@admin.register(NumberSeries)
+@page_of(NumberSeries)
 class NumberSeriesAdmin(ReadOnlyAdmin):
     list_display = ("prefix", "kind", "supplier", "next_document", "last_issued")
     list_display_links = None

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -11,6 +10,7 @@ from unfold.decorators import display
 
 from core.admin.base import ChangeReasonForm, MasterDataAdmin
 from core.admin.display import day
+from core.admin.registry import page_of
 from core.admin.words import quantity_text
 from invoicing.models import TaxRate
 
@@ -34,7 +34,7 @@ class TaxRateForm(ChangeReasonForm):
         return country
 
 
-@admin.register(TaxRate)
+@page_of(TaxRate)
 class TaxRateAdmin(MasterDataAdmin):
     form = TaxRateForm
     list_display = ("name", "country", "region", "category", "percent", "begins", "ends")

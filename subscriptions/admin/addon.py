@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -10,11 +9,12 @@ from unfold.decorators import display
 
 from core import clock
 from core.admin.display import number
+from core.admin.registry import page_of
 from subscriptions.admin.catalog import LATEST_SUBSCRIPTIONS, CatalogAdmin, in_words
 from subscriptions.models import AddOn, AddOnRateCard, PlanAddOn, SubscriptionAddOn
 
 
-@admin.register(AddOn)
+@page_of(AddOn)
 class AddOnAdmin(CatalogAdmin):
     list_display = ("name", "key", "version_number", "state", "currency", "instance_type", "cards", "effective")
     page_template = "backoffice/addon.html"

@@ -4,7 +4,6 @@ from dataclasses import fields
 from typing import Any
 
 from django import forms
-from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
@@ -17,6 +16,7 @@ from core import clock
 from core.admin.base import ChangeReasonForm, MasterDataAdmin
 from core.admin.display import badge, moment
 from core.admin.filters import LivingFilter
+from core.admin.registry import page_of
 from core.admin.verbs import Answers, Verb
 from core.admin.words import amount_text, counted, quantity_text
 from core.money import currencies
@@ -97,7 +97,7 @@ class Archive(Verb[Coupon]):
         return f"{coupon} can't be redeemed any more."
 
 
-@admin.register(Coupon)
+@page_of(Coupon)
 class CouponAdmin(MasterDataAdmin):
     form = CouponForm
     list_display = ("code", "takes_off", "lasts", "state", "redeemed", "expires")

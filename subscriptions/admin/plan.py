@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -12,6 +12,7 @@ from unfold.decorators import display
 
 from core.admin.display import admin_url, number
 from core.admin.refusals import explain
+from core.admin.registry import page_of
 from core.admin.words import rhythm_words
 from core.audit.reasons import because
 from core.errors import BillingError
@@ -23,7 +24,7 @@ from subscriptions.plan_terms import PhaseTerms, PlanTerms
 from subscriptions.services.create_plan import create_plan
 
 
-@admin.register(Plan)
+@page_of(Plan)
 class PlanAdmin(CatalogAdmin):
     list_display = ("name", "key", "version_number", "state", "currency", "rhythm", "rate_cards", "effective")
     page_template = "backoffice/plan.html"

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from typing import Any
 
-from django.contrib import admin
 from django.db.models import F, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -13,6 +12,7 @@ from core import clock
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import EMPTY, badge, link, moment
 from core.admin.filters import ChoiceFilter
+from core.admin.registry import page_of
 from core.admin.words import rhythm_words
 from subscriptions.choices import SubscriptionStatus
 from subscriptions.models import (
@@ -57,7 +57,7 @@ class ClosesWhen(ChoiceFilter):
         return queryset.filter(next_billing_at__isnull=True) if self.value() == "never" else queryset
 
 
-@admin.register(Subscription)
+@page_of(Subscription)
 class SubscriptionAdmin(ReadOnlyAdmin):
     list_display = ("name", "customer_link", "plan_link", "state", "currency", "rhythm", "start", "end", "next_billing")
     list_filter = (SubscriptionState, ClosesWhen, "currency")

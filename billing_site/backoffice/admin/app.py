@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,6 +18,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget,
 from billing_site.stripe_health import StripeHealth, health_of
 from core.admin.display import EMPTY, admin_url, badge, number
 from core.admin.refusals import explain
+from core.admin.registry import page_of
 from core.admin.verbs import Answers, OptionalReasonForm, Verb
 from core.errors import BillingError
 from core.ids import to_text
@@ -141,10 +142,7 @@ class Uninstall(Verb[BillingApp]):
         return f"{app} is uninstalled."
 
 
-admin.site.unregister(BillingApp)
-
-
-@admin.register(BillingApp)
+@page_of(BillingApp)
 class AppPage(BillingAppAdmin):
     list_display = ("name", "type", "state", "account", "profiles_using", "description")
     list_select_related = ("stripe_account",)

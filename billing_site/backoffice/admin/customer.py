@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
@@ -23,6 +22,7 @@ from billing_site.backoffice.admin.customer_standing import (
 )
 from core import clock
 from core.admin.display import EMPTY, badge
+from core.admin.registry import page_of
 from core.admin.verbs import Answers, Verb
 from core.audit.models import AuditEntry
 from customers.choices import AppType
@@ -68,10 +68,7 @@ class Delete(Verb[Customer]):
         return f"{customer} is deleted. Their invoices stay."
 
 
-admin.site.unregister(Customer)
-
-
-@admin.register(Customer)
+@page_of(Customer)
 class CustomerPage(CustomerSettings):
     list_display = ("name", "standing", "key", "email", "currency", "billed_by", "time_zone", "since")
     page_template = "backoffice/customer.html"

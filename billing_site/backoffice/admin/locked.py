@@ -5,13 +5,13 @@ from typing import Any
 from axes.models import AccessAttempt
 from axes.utils import reset
 from django.conf import settings
-from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, moment, number
+from core.admin.registry import page_of
 from core.admin.verbs import Answers, Verb
 from core.audit.services.record import record
 from core.clock import real_now
@@ -31,7 +31,7 @@ class Unlock(Verb[AccessAttempt]):
         return f"{attempt.username} may try again."
 
 
-@admin.register(AccessAttempt)
+@page_of(AccessAttempt)
 class LockedLogInAdmin(ReadOnlyAdmin):
     list_display = ("username", "ip_address", "state", "failures", "last_try")
     search_prefix = ("username",)

@@ -2,18 +2,16 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
+from core.admin.registry import page_of
 from customers.admin.override import CustomerOverrideAdmin
 from customers.models import CustomerOverride
 
-admin.site.unregister(CustomerOverride)
 
-
-@admin.register(CustomerOverride)
+@page_of(CustomerOverride)
 class OverridesPage(CustomerOverrideAdmin):
     list_before_template = "backoffice/override_list.html"
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.http import HttpRequest
 
 from billing_site.backoffice.admin.profile_pages import ProfilePages
+from core.admin.registry import page_of
 from core.admin.verbs import Answers, Review, Verb
 from core.admin.words import counted
 from customers.admin.profile import BillingProfileAdmin
@@ -50,10 +50,7 @@ class MakeDefault(Verb[BillingProfile]):
         return f"“{profile}” is the default profile now.{kept}"
 
 
-admin.site.unregister(BillingProfile)
-
-
-@admin.register(BillingProfile)
+@page_of(BillingProfile)
 class ProfilePage(ProfilePages):
     verbs = (MakeDefault(), *BillingProfileAdmin.verbs)
 

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -14,6 +14,7 @@ from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextareaWi
 from core import clock
 from core.admin.display import admin_url
 from core.admin.refusals import show_refusal
+from core.admin.registry import page_of
 from core.admin.words import counted, moment_text
 from core.audit.reasons import because
 from core.errors import BillingError, InvalidInput
@@ -46,10 +47,7 @@ class StartForm(forms.Form):
         return as_of
 
 
-admin.site.unregister(BillingRun)
-
-
-@admin.register(BillingRun)
+@page_of(BillingRun)
 class RunPage(BillingRunAdmin):
     change_list_template = "backoffice/run_list.html"
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
@@ -13,13 +12,13 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from core.admin.base import BackOfficeAdmin
 from core.admin.changes import changes_of, sentence_of
 from core.admin.display import EMPTY, badge, moment
+from core.admin.registry import no_page_of, page_of
 from core.audit.services.record import record
 
-admin.site.unregister(User)
-admin.site.unregister(Group)
+no_page_of(Group)
 
 
-@admin.register(User)
+@page_of(User)
 class StaffAdmin(UserAdmin, BackOfficeAdmin):  # type: ignore[misc]
     """Rights come from the roles alone. Nobody is deleted: the audit trail names them; they are deactivated."""
 

@@ -11,14 +11,13 @@ from django.urls import reverse
 
 from core import clock
 from core.admin.display import badge
+from core.admin.registry import page_of
 from customers.models import Customer
 from invoicing.admin.edit_verbs import EDIT_VERBS
 from invoicing.admin.start_verb import StartSubscription
 from invoicing.admin.subscription_verbs import SUBSCRIPTION_VERBS, next_of, open_pause, successor_of
 from subscriptions.admin.subscription import SubscriptionAdmin
 from subscriptions.models import Subscription, SubscriptionAddOn
-
-admin.site.unregister(Subscription)
 
 
 class WhoseForm(forms.Form):
@@ -30,7 +29,7 @@ class WhoseForm(forms.Form):
     )
 
 
-@admin.register(Subscription)
+@page_of(Subscription)
 class SubscriptionPage(SubscriptionAdmin):
     verbs = (*SUBSCRIPTION_VERBS[:1], *EDIT_VERBS, *SUBSCRIPTION_VERBS[1:])
 
