@@ -15,6 +15,7 @@ _DURATION_TEXT: Final = re.compile(
     r"P(?=.)(?:([0-9]{1,4})Y)?(?:([0-9]{1,4})M)?(?:([0-9]{1,4})W)?(?:([0-9]{1,5})D)?"
     r"(?:T(?=.)(?:([0-9]{1,6})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,9})S)?)?"
 )
+_UNITS: Final = ("year", "month", "week", "day", "hour", "minute", "second")
 _DAYS_IN_MONTH: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -27,6 +28,8 @@ class Duration:
     months: int
     days: int
     seconds: int
+    parts: tuple[tuple[int, str], ...] = ()
+    """As it was written: how many of which unit, "year" to "second"; what is zero is left out."""
 
     def after(self, moment: datetime, zone: str = "UTC") -> datetime:
         """The moment (UTC) this long after `moment`: the wall time of `zone` is kept over months and days."""
@@ -119,24 +122,27 @@ def parse_duration(text: object, *, field: str = "duration") -> Duration:
 
     InvalidInput, naming `field`, for any other text.
     """
-    duration = _duration(text) if isinstance(text, str) else None
+    duration = read_duration(text) if isinstance(text, str) else None
     if duration is None:
         raise field_error(field, "not_a_duration", f'{field} must be an ISO 8601 duration such as "P1M" or "PT1H".')
     return duration
 
 
 @lru_cache(maxsize=1024)
-def _duration(text: str) -> Duration | None:
+def read_duration(text: str) -> Duration | None:
+    """As `parse_duration`; None where the text is none. The one parser of durations."""
     # Kept, because a close reads the same few texts for every invoice.
     match = _DURATION_TEXT.fullmatch(text)
     if match is None:
         return None
-    years, months, weeks, days, hours, minutes, seconds = (int(number or 0) for number in match.groups())
+    numbers = [int(number or 0) for number in match.groups()]
+    years, months, weeks, days, hours, minutes, seconds = numbers
     return Duration(
         text=match[0],
         months=12 * years + months,
         days=7 * weeks + days,
         seconds=3600 * hours + 60 * minutes + seconds,
+        parts=tuple((number, unit) for number, unit in zip(numbers, _UNITS, strict=True) if number),
     )
 
 

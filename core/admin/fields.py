@@ -12,12 +12,12 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from core.errors import InvalidInput
-from core.periods import parse_duration
+from core.periods import parse_duration, read_duration
 
 _KEY = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
 _ISO = "ISO"
 _UNITS = (("D", "days"), ("W", "weeks"), ("M", "months"), ("Y", "years"), (_ISO, "as ISO 8601"))
-_PLAIN = re.compile(r"P(\d+)([DWMY])")
+_LETTERS = {"day": "D", "week": "W", "month": "M", "year": "Y"}
 _INPUT = "ch-input"
 
 
@@ -46,8 +46,11 @@ class _Duration(forms.MultiWidget):
     def decompress(self, value: str | None) -> list[str]:
         if not value:
             return ["", "M"]
-        plain = _PLAIN.fullmatch(value)
-        return [plain[1], plain[2]] if plain else [value, _ISO]
+        duration = read_duration(value)
+        if duration is not None and len(duration.parts) == 1 and duration.parts[0][1] in _LETTERS:
+            count, unit = duration.parts[0]
+            return [str(count), _LETTERS[unit]]
+        return [value, _ISO]
 
 
 class DurationWidget(_Duration):

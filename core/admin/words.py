@@ -1,6 +1,5 @@
 """Owns the words for stored values: durations, cadences, amounts and quantities as staff read them. Pure."""
 
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,28 +8,27 @@ from zoneinfo import ZoneInfo
 
 from core.errors import BillingError
 from core.money import exponent, trimmed
+from core.periods import read_duration
 
-_DURATION = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 _RHYTHMS = {"P1D": "daily", "P1W": "weekly", "P1M": "monthly", "P1Y": "yearly"}
-_UNITS = ("year", "month", "week", "day", "hour", "minute", "second")
 
 
 def duration_words(text: str | None) -> str:
     """An ISO 8601 duration in words: "P30D" is "30 days", "PT0S" is "none". What can't be read stays as it is."""
-    parts = _duration_parts(text)
-    if parts is None:
+    duration = read_duration(text or "")
+    if duration is None:
         return text or ""
-    return " ".join(f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in parts) or "none"
+    return " ".join(f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in duration.parts) or "none"
 
 
 def cadence_words(text: str | None) -> str:
     """A billing cadence as it follows a price: "P1M" is "a month", "P3M" is "every 3 months", none is "once"."""
     if not text:
         return "once"
-    parts = _duration_parts(text)
-    if parts is None or len(parts) != 1:
+    duration = read_duration(text)
+    if duration is None or len(duration.parts) != 1:
         return f"every {text}"
-    count, unit = parts[0]
+    count, unit = duration.parts[0]
     return f"a {unit}" if count == 1 else f"every {count} {unit}s"
 
 
@@ -83,10 +81,3 @@ def joined(words: Iterable[Any]) -> str:
 def counted(count: int, noun: str, plural: str = "") -> str:
     """A count with its noun: "1 customer", "1,200 customers"."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
-
-
-def _duration_parts(text: str | None) -> list[tuple[int, str]] | None:
-    match = _DURATION.fullmatch(text or "")
-    if match is None or not any(match.groups()):
-        return None
-    return [(int(count), unit) for count, unit in zip(match.groups(), _UNITS, strict=True) if count and int(count)]

@@ -12,6 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.ids import from_text, to_text
+from core.periods import read_duration
 
 from .times import parse_rfc3339
 from .wire_json import number_text, utc_text
@@ -19,7 +20,6 @@ from .wire_json import number_text, utc_text
 KEY_PATTERN = r"^[a-z0-9]+(?:_[a-z0-9]+)*$"
 NUMERIC_PATTERN = r"^-?[0-9]+(\.[0-9]+)?$"
 ULID_PATTERN = r"^[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}$"
-DURATION_PATTERN = r"^P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?$"
 
 _numeric = re.compile(NUMERIC_PATTERN, re.ASCII)
 
@@ -187,7 +187,7 @@ class DurationField(TextField):
 
     def to_internal_value(self, data: Any) -> str:
         value = super().to_internal_value(data)
-        if not re.fullmatch(DURATION_PATTERN, value, re.ASCII):
+        if read_duration(value) is None:
             self.fail("bad_duration")
         return value
 
