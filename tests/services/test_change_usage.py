@@ -100,7 +100,7 @@ def test_with_reset_the_free_units_start_anew(calls):
     ],
 )
 def test_tiers_count_on_and_their_flat_parts_bill_once(calls, usage, after):
-    """The worked example of billing rules 3, 22 units in all: 12 before the change (160.00) and 10 after it."""
+    """The worked example of billing rules 3. 22 units in all: 12 before the change (160.00) and 10 after it."""
     subscription = subscribe(metered_plan("basic", calls, price=GRADUATED))
     use("2026-04-10", "12")
     use("2026-04-20", "10")

@@ -1,4 +1,4 @@
-"""Usage subjects that move from one customer to another in mid-period: each event counts once (billing rules 13, 8)."""
+"""Usage subjects that move to another customer in mid-period: each event counts once (billing rules 13, point 8)."""
 
 from decimal import Decimal
 
