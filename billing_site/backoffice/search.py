@@ -1,6 +1,6 @@
 """Find anything: by number, key, name, e-mail, exact amount, id or a payment provider's id."""
 
-from decimal import Decimal
+import re
 from typing import Any
 
 from django.db.models import Model, Q, QuerySet
@@ -8,14 +8,15 @@ from unfold.dataclasses import SearchResult
 
 from core import ids
 from core.admin.display import admin_url
+from core.admin.search import amount_of
 from core.admin.words import amount_text
-from core.errors import BillingError
-from core.money import parse_decimal
 from customers.models import Customer, CustomerAppData
 from invoicing.models import CreditNote, Invoice, Payment, Refund
+from invoicing.statement_matching import number_reader
 from subscriptions.models import AddOn, Coupon, Plan, Subscription
 
 PER_KIND = 10
+_PRINTED = re.compile(r"[A-Z0-9/-]+-[0-9]{6,}", re.ASCII)
 
 
 def find(user: Any, term: str) -> list[SearchResult]:
@@ -28,8 +29,8 @@ def find(user: Any, term: str) -> list[SearchResult]:
     if user.has_perm("invoicing.view_payment"):
         results += [_payment(payment) for payment in _payments(term)]
     if user.has_perm("invoicing.view_creditnote"):
-        notes = CreditNote.objects.filter(number=term.upper()).select_related("customer")
-        results += [_result(note, f"Credit note · {note.customer}", "undo") for note in notes[:PER_KIND]]
+        notes = _numbered(CreditNote.objects.select_related("customer"), term)
+        results += [_result(note, f"Credit note · {note.customer}", "undo") for note in notes]
     if user.has_perm("subscriptions.view_subscription"):
         results += [_result(found, "Subscription", "autorenew") for found in _by_id(Subscription, term, "customer")]
     if user.has_perm("subscriptions.view_plan"):
@@ -59,13 +60,22 @@ def _invoices(term: str) -> list[Invoice]:
     if known:
         return known
     invoices = Invoice.objects.select_related("customer")
-    found = list(invoices.filter(number=term.upper())[:PER_KIND])
-    try:
-        amount: Decimal = parse_decimal(term.replace(",", ""), field="amount")
-    except BillingError:
+    found = _numbered(invoices, term)
+    amount = amount_of(term)
+    if amount is None:
         return found
     by_amount = invoices.filter(total=amount, issued_at__isnull=False).order_by("-issued_at")
     return found + list(by_amount[:PER_KIND])
+
+
+def _numbered(documents: QuerySet[Any], term: str) -> list[Any]:
+    """Those with the number that the term is; else with one that it may be read as: `acme2 1`, `ACME2000001`."""
+    found = list(documents.filter(number=term.upper())[:PER_KIND])
+    readable = any(character.isdigit() for character in term) and amount_of(term) is None
+    if found or not readable or _PRINTED.fullmatch(term.upper()):
+        return found
+    numbers = [number for one in number_reader().read(term) for number in one.numbers]
+    return list(documents.filter(number__in=numbers)[:PER_KIND]) if numbers else []
 
 
 def _payments(term: str) -> list[Payment]:

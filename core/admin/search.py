@@ -1,11 +1,26 @@
 """Owns searching so that indexes can serve it: exact values, and starts of words in either case."""
 
+import re
+from decimal import Decimal
 from typing import Any
 
 from django.db import models
 from django.db.models import Q
 
+from core.errors import BillingError
+from core.money import parse_decimal
+
 MAX_FOUND = 1000
+_THOUSANDS = re.compile(r"[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?", re.ASCII)
+
+
+def amount_of(term: str) -> Decimal | None:
+    """The amount that `term` is, commas between its thousands or none; None for what is none: 1,50 is not 150."""
+    plain = term.replace(",", "") if _THOUSANDS.fullmatch(term) else term
+    try:
+        return parse_decimal(plain, field="amount")
+    except BillingError:
+        return None
 
 
 def matching(model: type[models.Model], fields: tuple[str, ...], lookup: str, term: str) -> tuple[Q, bool]:

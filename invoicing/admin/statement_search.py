@@ -2,12 +2,11 @@
 
 from django.db.models import Q, QuerySet
 
-from core.admin.search import matching
-from core.errors import BillingError
-from core.money import parse_decimal
+from core.admin.search import amount_of, matching
 from invoicing.choices import OPEN_STATUSES, SeriesKind
 from invoicing.models import BankStatementRow, Invoice, NumberSeries
 from invoicing.models.series import format_number
+from invoicing.statement_matching import number_reader
 
 _SHORTEST_START = 4
 _LONGEST_NUMBER = 17  # digits of what a sequence can hold
@@ -20,7 +19,8 @@ def payable_by(row: BankStatementRow) -> QuerySet[Invoice]:
 
 
 def search_payable(row: BankStatementRow, term: str) -> QuerySet[Invoice]:
-    """Those of them that `term` means: a number or its end, the start of a customer's name or key, an amount due.
+    """Those of them that `term` means: a number as people write it, or its end; the start of a customer's name or key;
+    an amount due.
 
     Without a term, the open ones with exactly the row's amount due.
     """
@@ -28,7 +28,7 @@ def search_payable(row: BankStatementRow, term: str) -> QuerySet[Invoice]:
     term = term.strip()
     if not term:
         return invoices.filter(status__in=OPEN_STATUSES, due=row.amount)
-    numbers = [term.upper()]
+    numbers = [term.upper(), *(number for one in number_reader().read(term) for number in one.numbers)]
     if term.isascii() and term.isdigit() and len(term) <= _LONGEST_NUMBER:
         prefixes = NumberSeries.objects.filter(kind=SeriesKind.INVOICE).values_list("prefix", flat=True)
         numbers += [format_number(prefix, int(term)) for prefix in prefixes]
@@ -38,9 +38,8 @@ def search_payable(row: BankStatementRow, term: str) -> QuerySet[Invoice]:
     found = invoices.filter(known)
     if found.exists():
         return found
-    try:
-        amount = parse_decimal(term.replace(",", ""), field="amount")
-    except BillingError:
+    amount = amount_of(term)
+    if amount is None:
         by_customer, _ = matching(Invoice, ("customer__name", "customer__key"), "istartswith", term)
         return invoices.filter(by_customer)
     return invoices.filter(status__in=OPEN_STATUSES, due=amount)

@@ -1,41 +1,24 @@
 """Imports a bank statement: reads it, matches its rows to invoices by number and amount, keeps them for review."""
 
 import hashlib
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from django.db import transaction
 
 from core import clock
-from core.admin.words import money_text
 from core.audit.services.record import record
 from core.errors import FieldProblem, InvalidInput
-from customers.choices import AppType, CollectionMethod
+from customers.choices import AppType
 from customers.models import BillingApp
-from invoicing.choices import (
-    OPEN_STATUSES,
-    InvoiceStatus,
-    MatchStatus,
-    RowDecision,
-    SeriesKind,
-    StatementStatus,
-)
+from invoicing.choices import MatchStatus, RowDecision, StatementStatus
 from invoicing.errors import AlreadyRecorded, AppNotUsable
-from invoicing.models import BankStatement, BankStatementRow, Invoice, NumberSeries, Payment
-from invoicing.models.series import format_number
+from invoicing.models import BankStatement, BankStatementRow, Payment
 from invoicing.statement_csv import StatementLine, read_statement
+from invoicing.statement_matching import Match, Matcher
 
 _NEVER_BOOKED = (MatchStatus.OUTGOING, MatchStatus.DUPLICATE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Match:
-    status: MatchStatus
-    invoice: Invoice | None = None
-    note: str = ""
 
 
 @transaction.atomic
@@ -91,7 +74,7 @@ def _refuse_days_to_come(lines: Sequence[StatementLine]) -> None:
         )
 
 
-def _first_decision(match: _Match) -> RowDecision:
+def _first_decision(match: Match) -> RowDecision:
     if match.status is MatchStatus.EXACT:
         return RowDecision.BOOK
     return RowDecision.SKIP if match.status in _NEVER_BOOKED else RowDecision.OPEN
@@ -119,80 +102,25 @@ def _in_other_files(app: BillingApp, lines: Sequence[StatementLine]) -> dict[tup
     return found
 
 
-def _matches(app: BillingApp, lines: Sequence[StatementLine]) -> list[_Match]:
-    numbers = [_numbers_in(line.reference, prefixes) for prefixes in [_prefixes()] for line in lines]
-    wanted = {number for found in numbers for number in found}
-    by_number = {str(i.number): i for i in Invoice.objects.filter(number__in=wanted).select_related("app")}
-    open_ones = Invoice.objects.filter(
-        status__in=OPEN_STATUSES,
-        collection_method=CollectionMethod.SEND_INVOICE,
-        due__in={line.amount for line in lines},
-        app=app,
-    )
-    by_amount: dict[tuple[object, str], list[Invoice]] = defaultdict(list)
-    for invoice in open_ones:
-        by_amount[invoice.due, invoice.currency].append(invoice)
+def _matches(app: BillingApp, lines: Sequence[StatementLine]) -> list[Match]:
+    matcher = Matcher(app, lines)
     ids = [line.transaction_id for line in lines if line.transaction_id]
     booked: set[str | None] = {*_recorded(app, ids)}
     elsewhere = _in_other_files(app, lines)
     taken: set[object] = set()
     matches = []
-    for line, found in zip(lines, numbers, strict=True):
-        match = _match(line, [by_number[n] for n in found if n in by_number], by_amount, booked)
+    for line in lines:
+        match = matcher.match(line)
+        if line.amount > 0 and line.transaction_id and line.transaction_id in booked:
+            match = Match(MatchStatus.DUPLICATE, note=f"The transaction {line.transaction_id} is there already.")
         if match.status is MatchStatus.EXACT and match.invoice is not None and match.invoice.pk in taken:
-            match = _Match(MatchStatus.AMBIGUOUS, match.invoice, "Another row of this file pays it already.")
+            match = Match(MatchStatus.AMBIGUOUS, match.invoice, "Another row of this file pays it already.")
         twin = next((file for id, file in elsewhere.get(_movement(line), []) if not (id and line.transaction_id)), "")
         if twin and match.status not in _NEVER_BOOKED:
-            match = _Match(MatchStatus.AMBIGUOUS, match.invoice, f"The same movement is in {twin}.")
+            match = Match(MatchStatus.AMBIGUOUS, match.invoice, f"The same movement is in {twin}.")
         if match.status is MatchStatus.EXACT and match.invoice is not None:
             taken.add(match.invoice.pk)
         if line.transaction_id:
             booked.add(line.transaction_id)
         matches.append(match)
     return matches
-
-
-def _match(
-    line: StatementLine,
-    numbered: Sequence[Invoice],
-    by_amount: Mapping[tuple[object, str], list[Invoice]],
-    booked: set[str | None],
-) -> _Match:
-    if line.amount <= 0:
-        return _Match(MatchStatus.OUTGOING)
-    if line.transaction_id and line.transaction_id in booked:
-        return _Match(MatchStatus.DUPLICATE, note=f"The transaction {line.transaction_id} is there already.")
-    if len(numbered) > 1:
-        return _Match(MatchStatus.AMBIGUOUS, note=f"It names {', '.join(str(i) for i in numbered)}.")
-    if numbered:
-        return _against(line, numbered[0])
-    fitting = by_amount.get((line.amount, line.currency), [])
-    if len(fitting) == 1:
-        return _Match(MatchStatus.AMOUNT_ONLY, fitting[0], "No number is named; only the amount fits.")
-    if fitting:
-        return _Match(MatchStatus.AMBIGUOUS, note=f"{len(fitting)} open invoices have this amount.")
-    return _Match(MatchStatus.UNMATCHED)
-
-
-def _against(line: StatementLine, invoice: Invoice) -> _Match:
-    if line.currency != invoice.currency:
-        return _Match(MatchStatus.UNMATCHED, note=f"{invoice} is in {invoice.currency}.")
-    if invoice.status not in (*OPEN_STATUSES, InvoiceStatus.UNCOLLECTIBLE) or invoice.due <= 0:
-        return _Match(MatchStatus.NOT_OPEN, invoice, f"{invoice} is {invoice.get_status_display().lower()}.")
-    if line.amount == invoice.due:
-        return _Match(MatchStatus.EXACT, invoice)
-    status = MatchStatus.PARTIAL if line.amount < invoice.due else MatchStatus.OVER
-    return _Match(status, invoice, f"{money_text(invoice.due, invoice.currency)} is due.")
-
-
-def _prefixes() -> list[str]:
-    return list(NumberSeries.objects.filter(kind=SeriesKind.INVOICE).values_list("prefix", flat=True))
-
-
-def _numbers_in(reference: str, prefixes: Iterable[str]) -> list[str]:
-    """Invoice numbers in what the payer wrote, as printed: `inv 42`, `INV000042` and `INV-000042` are one."""
-    found = []
-    for prefix in prefixes:
-        pattern = rf"(?<![A-Z0-9]){re.escape(prefix.upper())}[\s\-_/]*([0-9]{{1,18}})(?![0-9])"
-        found += [format_number(prefix, int(digits)) for digits in re.findall(pattern, reference.upper(), re.ASCII)]
-    return list(dict.fromkeys(found))

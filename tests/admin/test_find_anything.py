@@ -99,3 +99,15 @@ def test_payments_are_listed_by_what_came_of_them(clerk):
         assert clerk.get(f"{list_url(Payment)}?state={state}").context["cl"].result_count == count
     Payment.objects.filter(pk=declined.pk).update(status="unknown")
     assert clerk.get(f"{list_url(Payment)}?state=open").context["cl"].result_count == 1
+
+
+@pytest.mark.parametrize("term", ["inv 1", "INV000001", "inv-1", "INV 000001"])
+def test_a_number_is_found_however_it_is_written(clerk, payment, term):
+    assert page_url(payment.invoice) in clerk.read(SEARCH + term)
+
+
+def test_an_amount_with_a_comma_before_its_cents_is_not_a_hundred_times_as_much(clerk):
+    invoice = make_issued(collection_method="send_invoice")
+    assert page_url(invoice) in clerk.read(SEARCH + "50.00")
+    assert page_url(invoice) not in clerk.read(SEARCH + "0,50.00")
+    assert page_url(invoice) not in clerk.read(SEARCH + "5,0")
