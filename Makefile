@@ -4,7 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 RUN = .venv/bin/python -m billing_site.runtime
 
-.PHONY: help demo serve test quick bench lint stop requirements clean
+.PHONY: help demo serve test quick bench lint hooks stop requirements clean
 .DELETE_ON_ERROR:
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make quick          some tests, on services that stay up: make quick ARGS='tests/services/test_guards.py -k touch'"
 	@echo "make bench          how many invoices a second a close issues (more: make bench ARGS='1000 --workers 2 --profile')"
 	@echo "make lint           format, style, types, layers, missing migrations"
+	@echo "make hooks          have Git check each commit (style, format, layers, migrations), and each push its types, too"
 	@echo "make stop           stop what make demo, make serve or make quick runs in this folder"
 	@echo "make requirements   compile requirements*.in into pinned requirements*.txt"
 	@echo "make clean          remove what can be made again; the data folder stays"
@@ -44,6 +45,9 @@ lint: .venv/for-development
 	.venv/bin/mypy .
 	DJANGO_SETTINGS_MODULE=billing_site.settings.test .venv/bin/python -W error::DeprecationWarning \
 		-W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+
+hooks: .venv/for-development
+	@.venv/bin/pre-commit install
 
 stop:
 	@if [ -x .venv/bin/python ]; then $(RUN) stop && .venv/bin/python -m tests.quick --stop; \
