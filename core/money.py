@@ -27,9 +27,12 @@ ZERO: Final = Decimal(0)
 ONE: Final = Decimal(1)
 
 # The default context keeps 28 digits, too few for 10^15 times a price of 12 places. EXACT raises where a result
-# would lose a digit, so that a wrong amount can't pass in silence; ROUNDING is the only one that may drop digits.
+# would lose a digit, so that a wrong amount can't pass in silence; so does WIDE, though only for figures that nobody
+# means; ROUNDING is the only one that may drop digits.
 _TRAPS = [InvalidOperation, DivisionByZero, Overflow]
 EXACT: Final = Context(prec=150, traps=[*_TRAPS, Inexact])
+# Sums and differences of what events spell, digits from 10^99 down to 10^-99, and what was stored long ago.
+WIDE: Final = Context(prec=5000, traps=[*_TRAPS, Inexact])
 ROUNDING: Final = Context(prec=150, rounding=ROUND_HALF_UP, traps=_TRAPS)
 
 # ISO 4217, not CLDR: CLDR (and so babel) gives several currencies the digits of daily cash use.

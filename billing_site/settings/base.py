@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from billing_site.runtime.wiring import database_config, redis_url
+from core.limits import read_limits
 
 from .admin import UNFOLD as UNFOLD
 
@@ -155,6 +156,9 @@ SPECTACULAR_SETTINGS = {
 
 # A profile migration of more customers than this is approved by somebody else than its author.
 MIGRATION_TWO_PERSON_ABOVE = int(os.environ.get("MIGRATION_TWO_PERSON_ABOVE", 50))
+
+# The largest amount that is billed or booked, by currency, where it is not the usual one: core.limits.
+AMOUNT_LIMITS = read_limits(os.environ.get("AMOUNT_LIMITS", ""))
 
 # Credentials of payment providers are encrypted under the first of these; the others still read (decision page).
 CREDENTIALS_KEYS = [key for key in os.environ.get("CREDENTIALS_KEY", "").split(",") if key]

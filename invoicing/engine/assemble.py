@@ -12,6 +12,7 @@ from core.ids import new_id
 from core.money import ZERO, to_wire
 from core.periods import parse_duration, zone_info
 from invoicing.choices import InvoiceStatus
+from invoicing.engine.bounds import refuse_beyond
 from invoicing.engine.cuts import Cut, UnusedPart
 from invoicing.engine.documents import (
     CreditLine,
@@ -82,7 +83,26 @@ def close_customer(
         _give_back(close)
     for document in close.invoices:
         tax_document(document)
+    _refuse_beyond_limits(close)
     return close
+
+
+def _refuse_beyond_limits(close: CustomerClose) -> None:
+    """CannotBill where a document as a whole is too large to be right, though none of its lines is."""
+    for document in close.invoices:
+        refuse_beyond(
+            "The invoice",
+            document.totals().values(),
+            document.currency,
+            otherwise="correct the prices or quantities of the subscriptions, then release the customer.",
+        )
+    for note in close.credit_notes:
+        refuse_beyond(
+            "A credit note",
+            [sum((part.amount for part in note.parts), ZERO)],
+            note.currency,
+            otherwise="correct what it gives back, then release the customer.",
+        )
 
 
 def _can_still_be_reported(loaded: LoadedCustomer, line: PlannedLine, as_of: datetime) -> bool:
@@ -113,7 +133,23 @@ def rate_line(line: PlannedLine, quantity: Quantity | None) -> RatedDocumentLine
         rated = _rated(line, quantity)
     except BillingError as error:
         raise CannotBill(f"{revision.name}: {error.message}", code=error.code) from error
+    except ArithmeticError as error:
+        raise CannotBill(
+            f"The quantity of {revision.name} for {_span(line)} has more digits than can be reckoned with. Nothing was "
+            f"billed. {_another_price(line)}",
+            code="beyond_limit",
+        ) from error
+    refuse_beyond(
+        f"{revision.name} for {_span(line)}",
+        (rated.amount, rated.charges_total, rated.discounts_total),
+        line.obligation.subscription.currency,
+        otherwise=f"correct its price or its quantity. {_another_price(line)}",
+    )
     return RatedDocumentLine(line, line.waiting.id if line.waiting else new_id(), quantity, rated)
+
+
+def _another_price(line: PlannedLine) -> str:
+    return f"Edit the subscription with effect from {line.start:%Y-%m-%d %H:%M} UTC, then release the customer."
 
 
 def _rated(line: PlannedLine, quantity: Quantity | None) -> RatedLine:

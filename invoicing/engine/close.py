@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db import DataError
+
 from core import clock
 from core.errors import BillingError
 from core.money import exact_arithmetic
@@ -18,7 +20,7 @@ from customers.effective import Terms
 from entitlements.models import Feature
 from invoicing.engine.assemble import close_customer
 from invoicing.engine.documents import CustomerClose
-from invoicing.engine.load import LoadedCustomer, load_batch
+from invoicing.engine.load import Batch, LoadedCustomer, load_batch
 from invoicing.engine.plan import Plan, PlannedLine, plan_customer
 from invoicing.engine.quantities import Quantity, feature_of, quantities_of
 from invoicing.engine.redraft import redraft
@@ -58,6 +60,11 @@ def compute(
     failure; the others are not affected. `terms` are those of the customers to reckon with instead of their own.
     """
     batch = load_batch(customer_ids, terms=terms)
+    with exact_arithmetic():
+        return _computed(batch, as_of=as_of, take=take, give_back=give_back)
+
+
+def _computed(batch: Batch, *, as_of: datetime, take: Taken, give_back: bool) -> Computed:
     computed = Computed()
     plans: list[tuple[LoadedCustomer, Plan, list[PlannedLine]]] = []
     usage_lines: list[tuple[PlannedLine, Sequence[Attribution]]] = []
@@ -74,13 +81,12 @@ def compute(
         plans.append((loaded, plan, due))
         usage_lines.extend(usage)
     quantities = _quantities(usage_lines, batch.features, as_of)
-    with exact_arithmetic():
-        for loaded, plan, due in plans:
-            try:
-                lines = [(line, quantities.get(id(line))) for line in due]
-                computed.closes.append(close_customer(loaded, plan, lines, as_of=as_of, give_back=give_back))
-            except Exception as error:  # noqa: BLE001 - as above
-                computed.failures[loaded.id] = as_cause(error, loaded.id)
+    for loaded, plan, due in plans:
+        try:
+            lines = [(line, quantities.get(id(line))) for line in due]
+            computed.closes.append(close_customer(loaded, plan, lines, as_of=as_of, give_back=give_back))
+        except Exception as error:  # noqa: BLE001 - as above
+            computed.failures[loaded.id] = as_cause(error, loaded.id)
     return computed
 
 
@@ -108,6 +114,12 @@ def as_cause(error: Exception, customer_id: uuid.UUID) -> BillingError:
     if isinstance(error, BillingError):
         return error
     logger.error("customer %s can't be billed", customer_id, exc_info=error)
+    if isinstance(error, ArithmeticError | DataError):
+        return CannotBill(
+            "A quantity or an amount has more digits than can be reckoned with. Nothing was billed. Look for it among "
+            "the customer's usage and the prices of their subscriptions; correct it, then release the customer.",
+            code="beyond_limit",
+        )
     return CannotBill(
         f"Something unexpected went wrong while billing ({type(error).__name__}: {error}). Nothing was billed; "
         "the log holds the details.",

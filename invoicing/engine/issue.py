@@ -11,8 +11,10 @@ from core.periods import parse_duration
 from customers.choices import CollectionMethod
 from invoicing.choices import InvoiceStatus, SeriesKind
 from invoicing.engine.balance import Balances, applied_row
+from invoicing.engine.bounds import refuse_beyond
 from invoicing.engine.fingerprint import fingerprint
 from invoicing.engine.numbering import take_blocks
+from invoicing.engine.redraft import MEND_DRAFT
 from invoicing.models import BalanceEntry, Invoice, InvoiceDetailedLine, InvoiceLine
 
 _ISSUED_COLUMNS = (
@@ -34,7 +36,8 @@ _ISSUED_COLUMNS = (
 def issue_drafts(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> list[dict[str, Any]]:
     """Issue these drafts, in the caller's transaction, which holds their customers' locks; returns their columns.
 
-    A draft without lines is deleted, not issued. Six queries, whatever the number.
+    A draft without lines is deleted, not issued. CannotBill for one beyond the safety bound. Six queries, whatever the
+    number.
     """
     rows = Invoice.objects.filter(pk__in=invoice_ids, issued_at__isnull=True).order_by("id").values()
     drafts: list[dict[str, Any]] = [dict(row) for row in rows]
@@ -43,6 +46,8 @@ def issue_drafts(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> list
     if empty:
         Invoice.objects.filter(pk__in=empty).update(status=InvoiceStatus.DELETED, deleted_at=as_of, updated_at=as_of)
         drafts = [draft for draft in drafts if lines[draft["id"]]]
+    for draft in drafts:
+        refuse_beyond("The draft", [draft["amount"], draft["total"]], draft["currency"], otherwise=MEND_DRAFT)
     blocks = take_blocks(Counter(draft["supplier_id"] for draft in drafts), kind=SeriesKind.INVOICE, issue_at=as_of)
     balances = Balances.of({draft["customer_id"] for draft in drafts})
     entries: list[dict[str, Any]] = []

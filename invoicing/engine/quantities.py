@@ -4,10 +4,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import reduce
 from types import MappingProxyType
 from typing import NamedTuple
 
-from core.money import ZERO
+from core.money import WIDE, ZERO
 from customers.attribution import Attribution
 from entitlements.models import Feature
 from entitlements.usage import NO_USAGE, MeterReading, UsageRequest, reading_of, usage_of
@@ -110,7 +111,7 @@ def quantities_of(
             whole, before_it = usage[2 * index], usage.get(2 * index + 1, NO_USAGE)
             found.append(
                 Quantity(
-                    whole.quantity - before_it.quantity,
+                    WIDE.subtract(whole.quantity, before_it.quantity),
                     whole.events - before_it.events,
                     whole.unreadable,
                     reading=reading,
@@ -123,7 +124,7 @@ def quantities_of(
             window = line.obligation
             said = reports.get((window.item.id, window.start, window.end))
             before_said = (reports.get((use.item_id, use.start, use.end)) for use in window.earlier)
-            earlier = sum((report.quantity for report in before_said if report is not None), ZERO)
+            earlier = reduce(WIDE.add, (report.quantity for report in before_said if report is not None), ZERO)
             if said is None:
                 found.append(Quantity(None, earlier=earlier, earlier_nets=nets))
             else:

@@ -13,12 +13,15 @@ from core.bulk import copy_rows, update_rows
 from core.money import ZERO
 from customers.choices import TaxBehavior
 from invoicing.choices import InvoiceStatus, LineKind
+from invoicing.engine.bounds import refuse_beyond
 from invoicing.engine.credits_of_drafts import give_back_otherwise
 from invoicing.engine.documents import RatedDocumentLine
 from invoicing.engine.rows import RATED_COLUMNS, TERMS_COLUMNS, detail_rows, line_row, rated_columns
 from invoicing.errors import CannotBill
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
 from invoicing.tax import TaxTerms, tax_lines
+
+MEND_DRAFT = "correct the prices or quantities that it bills, or delete the draft; then do this again."
 
 _COLUMNS = ("updated_at", *TERMS_COLUMNS, *RATED_COLUMNS)
 
@@ -59,21 +62,24 @@ def drop_lines(line_ids: Sequence[uuid.UUID], *, now: datetime) -> set[uuid.UUID
 def retax(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
     """Work out the tax of drafts again, by the rates that their lines have, and add them up. One without lines goes.
 
-    Credits that a draft's charges can't take any more are given back by credit notes instead.
+    Credits that a draft's charges can't take any more are given back by credit notes instead. CannotBill where a draft
+    would come to more than the safety bound.
     """
     if not invoice_ids:
         return
     taxed = _taxed(invoice_ids)
-    overdrawn = [invoice_id for invoice_id, (total, _) in taxed.items() if total < 0]
+    overdrawn = [invoice_id for invoice_id, (_, total, _) in taxed.items() if total < 0]
     if overdrawn:
         give_back_otherwise(overdrawn, now=now)
         taxed = _taxed(invoice_ids)
-        if any(total < 0 for total, _ in taxed.values()):
+        if any(total < 0 for _, total, _ in taxed.values()):
             raise CannotBill(
                 "A draft of this customer would give back more than it charges. Nothing was changed. Issue the draft "
                 "first, then do this again.",
                 code="draft_gives_back",
             )
+    for currency, total, _ in taxed.values():
+        refuse_beyond("The draft", [total], currency, otherwise=MEND_DRAFT)
     empty = set(invoice_ids) - set(taxed)
     Invoice.objects.filter(pk__in=empty, issued_at__isnull=True).update(
         status=InvoiceStatus.DELETED, deleted_at=now, updated_at=now
@@ -81,13 +87,13 @@ def retax(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
     update_rows(
         InvoiceLine,
         ("taxes_inclusive_total", "taxes_exclusive_total", "taxes_total", "total"),
-        [row for _, rows in taxed.values() for row in rows],
+        [row for _, _, rows in taxed.values() for row in rows],
     )
     add_up(set(taxed), now=now)
 
 
-def _taxed(invoice_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[Decimal, list[tuple[Any, ...]]]]:
-    """What each of these drafts that has lines comes to, with the tax columns of its lines."""
+def _taxed(invoice_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[str, Decimal, list[tuple[Any, ...]]]]:
+    """The currency of each of these drafts that has lines, what it comes to, and the tax columns of its lines."""
     rows: dict[uuid.UUID, list[tuple[uuid.UUID, str, Decimal, TaxTerms | None]]] = {}
     kept = InvoiceLine.objects.filter(invoice_id__in=invoice_ids, deleted_at__isnull=True).order_by("position", "id")
     for line_id, invoice_id, currency, amount, charges, discounts, rate, behavior in kept.values_list(
@@ -109,7 +115,7 @@ def _taxed(invoice_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[Decimal,
             (line_id, tax.inclusive, tax.exclusive, tax.total, net + tax.exclusive)
             for (line_id, _, net, _), tax in zip(lines, taxes, strict=True)
         ]
-        found[invoice_id] = (sum((row[-1] for row in columns), ZERO), columns)
+        found[invoice_id] = (lines[0][1], sum((row[-1] for row in columns), ZERO), columns)
     return found
 
 

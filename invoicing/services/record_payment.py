@@ -12,6 +12,7 @@ from core.errors import FieldProblem, InvalidInput
 from core.locks import lock_customers
 from core.money import round_money, to_wire
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus, PaymentStatus
+from invoicing.engine.bounds import beyond_limit, limit_of
 from invoicing.errors import AlreadyRecorded, WrongInvoiceState
 from invoicing.models import Invoice, Payment
 from invoicing.services.book_receipt import book_receipt
@@ -31,7 +32,8 @@ def record_payment(
 
     With the whole amount due the invoice is paid; with a part it stays open for the rest; what is too much goes to
     the customer's balance. `transaction_id` is the bank's own: the same one is booked once. InvalidInput for an
-    amount that isn't above zero or has more places than the currency, or for a time to come; WrongInvoiceState where
+    amount that isn't above zero, has more places than the currency, or is beyond both what is due and the safety bound,
+    or for a time to come; WrongInvoiceState where
     nothing is expected, unless `settled_too`: then all of it goes to the balance; AlreadyRecorded for a transaction
     that is booked. None changes anything.
     """
@@ -78,6 +80,9 @@ def _check(invoice: Invoice, amount: Decimal, received_at: datetime) -> None:
     wrong = ""
     if amount <= 0:
         wrong = "A payment must be more than zero."
+    elif amount > invoice.due and beyond_limit([amount], invoice.currency) is not None:
+        limit = money_text(limit_of(invoice.currency), invoice.currency)
+        wrong = f"A payment beyond the safety limit of {limit} is booked only where as much is due."
     elif amount != round_money(amount, invoice.currency):
         wrong = f"{invoice.currency} amounts have no more places than those of {to_wire(invoice.total)}."
     if wrong:

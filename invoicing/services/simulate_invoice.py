@@ -1,6 +1,6 @@
 """Works out an invoice of made-up lines, without storing anything."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -8,14 +8,16 @@ from typing import Any
 from uuid import UUID
 
 from core import clock
+from core.admin.words import money_text
 from core.errors import InvalidInput, field_error
 from core.ids import new_id
 from core.jsontext import canonical_json
-from core.money import ONE, ZERO, exponent
+from core.money import ONE, ZERO, exact_arithmetic, exponent
 from customers.effective import terms_of
 from customers.models import Customer
 from customers.selectors import attributions_of
 from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy
+from invoicing.engine.bounds import beyond_limit, limit_of
 from invoicing.engine.documents import Totals, add_totals, line_totals
 from invoicing.engine.load import tax_rates
 from invoicing.engine.rows import tax_columns
@@ -58,6 +60,11 @@ def simulate_invoice(
     It has `shown_lines`, as stored ones have that were loaded for display. InvalidInput names each bad field;
     CannotBill where tax is enforced and no rate is known.
     """
+    with exact_arithmetic():
+        return _simulated(customer, currency, lines, number)
+
+
+def _simulated(customer: Customer, currency: str, lines: Sequence[SimulatedLine], number: str | None) -> Invoice:
     try:
         exponent(currency)
     except InvalidInput as error:
@@ -79,6 +86,7 @@ def simulate_invoice(
     rated, taxed_by = [], []
     for index, line in enumerate(lines):
         rated.append(_rate(line, currency, f"lines.{index}"))
+        _refuse_beyond([rated[-1].amount, rated[-1].discounts_total], currency, f"lines.{index}")
         config = None if line.tax_config is None else canonical_json(line.tax_config)
         # Billed in advance, it is taxed at its issue (billing rules 12).
         tax_point = min(line.invoice_at, line.end)
@@ -88,7 +96,9 @@ def simulate_invoice(
         line_totals(money.amount, money.charges_total, money.discounts_total, tax)
         for money, tax in zip(rated, taxes, strict=True)
     ]
-    set_columns(invoice, add_totals(totals, currency))
+    whole = add_totals(totals, currency)
+    _refuse_beyond(whole.values(), currency, "lines")
+    set_columns(invoice, whole)
     invoice.due = invoice.total
     invoice.period_start = min((line.start for line in lines), default=None)
     invoice.period_end = max((line.end for line in lines), default=None)
@@ -97,6 +107,19 @@ def simulate_invoice(
         for position, each in enumerate(zip(lines, rated, taxed_by, totals, strict=True), 1)
     ]
     return invoice
+
+
+def _refuse_beyond(amounts: Iterable[Decimal], currency: str, field: str) -> None:
+    """InvalidInput where one of `amounts`, of what `field` names, is too large to be billed."""
+    amount = beyond_limit(amounts, currency)
+    if amount is not None:
+        limit = money_text(limit_of(currency), currency)
+        raise field_error(
+            field,
+            "beyond_limit",
+            f"{field} comes to {money_text(amount, currency)}, beyond the safety limit of {limit}: an invoice of it "
+            "would not be made.",
+        )
 
 
 def _rate(line: SimulatedLine, currency: str, path: str) -> RatedLine:

@@ -162,3 +162,21 @@ def test_an_unknown_item_or_subscription_is_404(api, seats):
     refused(put(api, f"{seats}99", "2026-04-16", **body), 404)
     refused(put(api, "/subscriptions/01ARZ3NDEKTSV4RRFFQ69G5FAV/items/1", "2026-04-16", **body), 404)
     refused(put(api, seats.replace("items/1", "items/one"), "2026-04-16", **body), 404)
+
+
+@pytest.mark.parametrize("quantity", ["1e27", "1" + "0" * 27])
+@pytest.mark.parametrize("what", ["seats", "excess"])
+def test_an_absurd_quantity_is_refused_by_its_field(request, api, what, quantity):
+    path = request.getfixturevalue(what)
+    answer = put(api, path, "2026-04-16", productId="seats" if what == "seats" else "storage", quantity=quantity)
+    assert list(fields_at_fault(answer)) == ["quantity"]
+    assert not QuantityReport.objects.exists()
+
+
+@pytest.mark.parametrize("alignment", [{}, ALIGNED])
+def test_a_quantity_that_comes_to_an_absurd_amount_is_refused_with_its_limit(api, seats, alignment):
+    answer = put(api, seats, "2026-04-16", productId="seats", quantity="1" + "0" * 14, **alignment)
+    said = refused(answer, 412)
+    assert "beyond the safety limit of 1,000,000,000.00 EUR" in said["detail"]
+    assert QuantityChange.objects.count() == 1
+    assert Invoice.objects.filter(issued_at__isnull=False).count() == 1

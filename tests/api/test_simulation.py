@@ -183,3 +183,17 @@ def test_what_is_wrong_with_a_rate_card_is_named(api, price, discounts, field):
 def test_a_customer_that_is_not_there_and_an_unknown_currency_are_refused(api):
     refused(api.post("/billing/customers/nobody/invoices/simulate", {"currency": "EUR", "lines": []}), 404)
     assert set(fields_at_fault(simulate(api, line_of(TEN, "1"), currency="XXX"))) == {"currency"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "field"),
+    [
+        ([({"type": "unit", "amount": "1" + "0" * 17}, "1" + "0" * 14)], "lines.0"),
+        ([({"type": "flat", "amount": "600000000"}, "1")] * 2, "lines"),
+        ([({"type": "unit", "amount": "1"}, "1" + "0" * 27)], "lines.0.quantity"),
+        ([({"type": "unit", "amount": "1" + "0" * 30}, "1")], "lines.0.rateCard.price.amount"),
+    ],
+)
+def test_an_absurd_simulation_is_a_clear_error(api, lines, field):
+    answer = simulate(api, *(line_of(price, quantity) for price, quantity in lines))
+    assert field in fields_at_fault(answer)
