@@ -17,6 +17,8 @@ _DURATION_TEXT: Final = re.compile(
 )
 _UNITS: Final = ("year", "month", "week", "day", "hour", "minute", "second")
 _DAYS_IN_MONTH: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+# Names that the database of time zones has for no place: what the machine is set to, and placeholders.
+_NO_ZONES: Final = frozenset(["localtime", "Factory", "posixrules"])
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -150,6 +152,8 @@ def read_duration(text: str) -> Duration | None:
 def zone_info(zone: str) -> ZoneInfo:
     """The time zone that the IANA name `zone` stands for. InvalidInput for a name that is none."""
     try:
+        if zone in _NO_ZONES:
+            raise ZoneInfoNotFoundError(zone)
         return ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise field_error(

@@ -14,6 +14,8 @@ from core.money import currencies, exponent
 REQUIRED = ("date", "amount", "currency", "reference")
 OPTIONAL = ("payer", "transaction_id")
 MAX_ROWS = 5000
+# As wide as the columns that they are kept in: what is cut off may be what tells two payers or transactions apart.
+_LONGEST = {"payer": 255, "transaction_id": 255}
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,4})?", re.ASCII)
 _SHOWN = 5
 
@@ -86,6 +88,9 @@ def _line(row: Mapping[str, str]) -> StatementLine:
         booked_on = date.fromisoformat(cells["date"])
     except ValueError:
         raise ValueError(f"{cells['date']!r} is no date like 2026-03-17.") from None
+    for name, most in _LONGEST.items():
+        if len(cells.get(name, "")) > most:
+            raise ValueError(f"the {name.replace('_', ' ')} has more than {most} characters.")
     if cells["currency"] not in currencies():
         raise ValueError(f"{cells['currency']!r} is no currency like EUR.")
     if not _AMOUNT.fullmatch(cells["amount"]):
@@ -99,8 +104,8 @@ def _line(row: Mapping[str, str]) -> StatementLine:
         round(Decimal(cells["amount"]), places),
         cells["currency"],
         cells["reference"],
-        cells.get("payer", "")[:255],
-        cells.get("transaction_id", "")[:255],
+        cells.get("payer", ""),
+        cells.get("transaction_id", ""),
     )
 
 

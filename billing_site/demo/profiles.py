@@ -32,7 +32,7 @@ def create_profiles() -> Profiles:
     supplier.key, supplier.name = SUPPLIER_KEY, "Brightwater Data, Inc."
     supplier.country, supplier.state, supplier.city = "US", "NY", "New York"
     supplier.postal_code, supplier.line1 = "10010", "225 Park Avenue South"
-    supplier.email, supplier.tax_id = "billing@brightwater.example", "US 84-1234567"
+    supplier.email, supplier.tax_id = "billing@brightwater.example", "84-1234567"
     supplier.invoice_prefix, supplier.credit_note_prefix = "BW", "BWC"
     supplier.save()
     saas.name, saas.due_after = "SaaS", "P3D"

@@ -97,6 +97,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
 CELERY_TIMEZONE = "UTC"
 
 LANGUAGE_CODE = "en-gb"
+FORMAT_MODULE_PATH = ["billing_site.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

@@ -3,21 +3,18 @@
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from core.admin.base import ChangeReasonForm, MasterDataAdmin
+from core.admin.base import MasterDataAdmin
+from core.admin.choosers import CurrencyField, TimeZoneField
 from core.admin.display import EMPTY, badge, moment
 from core.admin.filters import ChoiceFilter, LivingFilter
-from core.admin.refusals import explain
 from core.admin.registry import page_of
-from core.errors import BillingError
-from core.money import currencies
-from core.periods import zone_info
+from customers.admin.party_form import PartyForm
 from customers.models import BillingProfile, Customer, UsageSubject
 from customers.services.create_customer import create_customer
 from customers.services.customer_input import ADDRESS_FIELDS, CustomerInput
@@ -48,8 +45,18 @@ class PinnedTo(ChoiceFilter):
         return queryset.filter(billing_override__billing_profile=self.value())
 
 
-class CustomerForm(ChangeReasonForm):
+class CustomerForm(PartyForm):
     """A customer with the subjects that count as its usage."""
+
+    currency = CurrencyField(
+        required=False,
+        none="None yet",
+        empty_value=None,
+        help_text="Once set, new subscriptions must be in it.",
+    )
+    time_zone = TimeZoneField(
+        label="Time zone", initial="UTC", help_text="Of new subscriptions; running ones keep theirs."
+    )
 
     subjects = forms.CharField(
         label="Usage subjects",
@@ -64,9 +71,6 @@ class CustomerForm(ChangeReasonForm):
         labels = {"primary_email": "E-mail", "tax_id": "Tax id", "line1": "Address line 1", "line2": "Address line 2"}
         help_texts = {
             "key": "The customer's name in your own systems.",
-            "currency": "Once set, new subscriptions must be in it; a code such as EUR.",
-            "time_zone": "Of new subscriptions, such as Europe/Berlin; running ones keep theirs.",
-            "country": "Two letters, such as DE.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -74,22 +78,6 @@ class CustomerForm(ChangeReasonForm):
         if self.instance.pk and not self.instance._state.adding:
             living = UsageSubject.objects.filter(customer=self.instance, deleted_at__isnull=True)
             self.initial["subjects"] = ", ".join(living.values_list("key", flat=True))
-
-    def clean_currency(self) -> str | None:
-        currency = (self.cleaned_data["currency"] or "").upper()
-        if currency and currency not in currencies():
-            raise ValidationError("Not a currency of ISO 4217; use a code such as EUR.")
-        return currency or None
-
-    def clean_country(self) -> str:
-        return self.cleaned_data["country"].upper()
-
-    def clean_time_zone(self) -> str:
-        try:
-            zone_info(self.cleaned_data["time_zone"])
-        except BillingError as error:
-            raise ValidationError(explain(error)) from error
-        return self.cleaned_data["time_zone"]
 
     def as_input(self) -> CustomerInput:
         """The form as the services take it. Metadata, which the form does not show, stays as it is."""

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from core.admin.choosers import CurrencyField
 from core.periods import CADENCES
 from customers.admin.setting_fields import ChecksWorkflow, DaysField
 from customers.choices import CollectionAlignment, CollectionMethod, TaxBehavior
@@ -58,7 +59,7 @@ class OwnSettingsForm(ChecksWorkflow, forms.Form):
     progressive_threshold = forms.DecimalField(
         max_digits=30, decimal_places=12, required=False, widget=UnfoldAdminTextInputWidget
     )
-    progressive_threshold_currency = _text(max_length=3)
+    progressive_threshold_currency = CurrencyField(required=False, none="As the profile", empty_value=None)
     tax_enabled = _whether()
     tax_enforced = _whether()
     tax_behavior = _choice(TaxBehavior.choices)

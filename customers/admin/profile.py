@@ -10,6 +10,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from core.admin.base import MasterDataAdmin
+from core.admin.choosers import CurrencyField
 from core.admin.display import badge, number
 from core.admin.filters import LivingFilter
 from core.admin.registry import page_of
@@ -31,6 +32,7 @@ class UsableProfiles(LivingFilter):
 
 class ProfileForm(SettingsForm):
     dunning_days = DaysField(label="Retries after a failed charge", empty=[], initial=default_dunning_days)
+    progressive_threshold_currency = CurrencyField(required=False, none="None")
     collection_cadence = forms.ChoiceField(
         choices=[("", "None"), *((cadence, setting_words("collection_cadence", cadence)) for cadence in CADENCES)],
         required=False,

@@ -9,7 +9,6 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from core.admin.base import ChangeReasonForm
 from core.errors import InvalidInput
-from core.money import currencies
 from customers.resolution import WORKFLOW_FIELDS
 from customers.services.workflow_input import WIRE_FIELDS, check_workflow
 from customers.settings_words import SETTING_LABELS
@@ -58,12 +57,6 @@ class DaysField(forms.Field):
 
 class ChecksWorkflow(forms.BaseForm):
     """Says what the services would refuse of the workflow, each at the field that it is about."""
-
-    def clean_progressive_threshold_currency(self) -> str | None:
-        currency: str | None = self.cleaned_data["progressive_threshold_currency"]
-        if currency and currency.upper() not in currencies():
-            raise ValidationError("Not a currency of ISO 4217; use a code such as EUR.")
-        return currency.upper() if currency else currency
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -1,8 +1,8 @@
 """What can be said of a customer when it is created or replaced, and the checks that need no other row."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -10,9 +10,18 @@ from django.core.validators import validate_email
 from core.errors import BillingError, FieldProblem, InvalidInput
 from core.money import exponent
 from core.periods import zone_info
+from core.places import country_names
+from customers.tax_ids import tax_id_problem, tidy_tax_id
 
 ADDRESS_FIELDS = ("country", "postal_code", "state", "city", "line1", "line2", "phone_number")
 _MAX_SUBJECTS = 1000
+
+
+class Party(Protocol):
+    """A stored customer or supplier, as far as the checks ask."""
+
+    country: str
+    tax_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +64,16 @@ class CustomerInput:
         if self.time_zone is not None:
             columns["time_zone"] = self.time_zone
         if self.tax_id is not None:
-            columns["tax_id"] = self.tax_id
+            columns["tax_id"] = tidy_tax_id(self.tax_id)
         return columns
 
 
-def check(customer: CustomerInput) -> None:
-    """Raise `InvalidInput` naming every field at fault."""
+def check(customer: CustomerInput, *, before: Party | None = None) -> None:
+    """Raise `InvalidInput` naming every field at fault.
+
+    `before` is the customer as stored: a country, zone or tax id that stays as it was is not held against whoever
+    changes something else, though it would be refused today.
+    """
     problems = []
     if customer.primary_email:
         try:
@@ -72,19 +85,36 @@ def check(customer: CustomerInput) -> None:
             exponent(customer.currency)
         except BillingError as error:
             problems.append(FieldProblem("currency", error.code, error.message))
-    if customer.time_zone:
+    if customer.time_zone and customer.time_zone != getattr(before, "time_zone", None):
         try:
             zone_info(customer.time_zone)
         except BillingError as error:
             problems.append(FieldProblem("timezone", "unknown_zone", error.message))
-    country = customer.address.get("country")
-    if country and not re.fullmatch(r"[A-Z]{2}", country):
-        message = "Not a country code of two capital letters, for example DE."
-        problems.append(FieldProblem("billingAddress.country", "bad_country", message))
+    problems += party_problems(
+        customer.address.get("country", ""),
+        customer.tax_id or "",
+        before=before,
+        country_field="billingAddress.country",
+        tax_id_field="taxId",
+    )
     problems += _subject_problems(customer.subjects or ())
     if problems:
         said = " ".join(f"{p.field}: {p.message}" for p in problems)
         raise InvalidInput(f"The customer was not saved. {said}", code="invalid_customer", problems=problems)
+
+
+def party_problems(
+    country: str, tax_id: str, *, before: Party | None, country_field: str, tax_id_field: str
+) -> list[FieldProblem]:
+    """What is wrong with the country and the tax id of a customer or supplier, where it differs from `before`."""
+    problems = []
+    if country and country not in country_names() and (before is None or country != before.country):
+        message = "Not a country of ISO 3166: give its code of two capital letters, for example DE."
+        problems.append(FieldProblem(country_field, "bad_country", message))
+    wrong = tax_id_problem(tax_id, country) if before is None or tax_id != before.tax_id else ""
+    if wrong:
+        problems.append(FieldProblem(tax_id_field, "bad_tax_id", wrong))
+    return problems
 
 
 def _subject_problems(subjects: tuple[str, ...]) -> list[FieldProblem]:

@@ -53,9 +53,9 @@ def update_supplier(*, supplier: Supplier, replacement: SupplierInput, where: st
     The prefixes stay: numbers already issued carry them. Saying the same again changes nothing. Raises
     `InvalidInput`, `SupplierKeyTaken`, and Conflict for another prefix.
     """
-    check_supplier(replacement, where=where)
     lock_alone(_SAVE_LOCK)
     supplier = Supplier.objects.select_for_update().get(pk=supplier.pk)
+    check_supplier(replacement, where=where, before=supplier)
     wanted: dict[str, Any] = dict(replacement.details())
     if replacement.key is not None:
         _check_key(replacement.key, supplier)
@@ -106,7 +106,12 @@ def find_supplier(supplier: SupplierInput) -> Supplier | None:
             return found
     if supplier.key is not None:
         return Supplier.objects.filter(key=supplier.key).first()
-    return Supplier.objects.filter(**supplier.details()).order_by("created_at").first() if supplier.name else None
+    if not supplier.name:
+        return None
+    details = supplier.details()
+    # Also the one whose tax id was stored as it was written.
+    details["tax_id__in"] = {details.pop("tax_id"), supplier.tax_id}
+    return Supplier.objects.filter(**details).order_by("created_at").first()
 
 
 @transaction.atomic

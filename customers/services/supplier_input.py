@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from core.errors import FieldProblem, InvalidInput
 from customers.models import Supplier
-from customers.services.customer_input import ADDRESS_FIELDS
+from customers.services.customer_input import ADDRESS_FIELDS, party_problems
+from customers.tax_ids import tidy_tax_id
 
 _PREFIX = re.compile(r"[A-Z0-9][A-Z0-9/-]{0,15}")
 
@@ -27,7 +28,7 @@ class SupplierInput:
 
     def details(self) -> dict[str, str]:
         """The columns of the legal entity itself, as an invoice prints it."""
-        columns = {"name": self.name or "", "tax_id": self.tax_id}
+        columns = {"name": self.name or "", "tax_id": tidy_tax_id(self.tax_id)}
         columns |= {name: self.address.get(name, "") for name in ADDRESS_FIELDS}
         if self.email is not None:
             columns["email"] = self.email
@@ -39,18 +40,25 @@ class SupplierInput:
 
     def describes(self, supplier: Supplier) -> bool:
         """Whether `supplier` is exactly as this says."""
-        return all(getattr(supplier, name) == value for name, value in self.details().items())
+        stored = {name: getattr(supplier, name) for name in self.details()}
+        return stored | {"tax_id": tidy_tax_id(supplier.tax_id)} == self.details()
 
 
-def check_supplier(supplier: SupplierInput, *, where: str = "") -> None:
-    """Raise `InvalidInput` naming every field at fault; `where` goes before their names."""
+def check_supplier(supplier: SupplierInput, *, where: str = "", before: Supplier | None = None) -> None:
+    """Raise `InvalidInput` naming every field at fault; `where` goes before their names.
+
+    A country or tax id that stays as in `before` is not checked anew.
+    """
     problems = []
     if not (supplier.name or "").strip():
         problems.append(FieldProblem(f"{where}name", "required", "A supplier needs its legal name."))
-    country = supplier.address.get("country")
-    if country and not re.fullmatch(r"[A-Z]{2}", country):
-        message = "Not a country code of two capital letters, for example DE."
-        problems.append(FieldProblem(f"{where}addresses.0.country", "bad_country", message))
+    problems += party_problems(
+        supplier.address.get("country", ""),
+        supplier.tax_id,
+        before=before,
+        country_field=f"{where}addresses.0.country",
+        tax_id_field=f"{where}taxId.code",
+    )
     for name, prefix in (
         ("invoicePrefix", supplier.invoice_prefix),
         ("creditNotePrefix", supplier.credit_note_prefix),

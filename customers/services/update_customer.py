@@ -20,9 +20,9 @@ def update_customer(*, customer: Customer, replacement: CustomerInput) -> Custom
     Existing drafts and issued invoices keep their copies. Raises `InvalidInput`, `KeyTaken`, `SubjectTaken`,
     `CustomerDeleted`.
     """
-    check(replacement)
     lock_customers([customer.pk])
     customer = Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
+    check(replacement, before=customer)
     if customer.deleted_at:
         raise CustomerDeleted(f"The customer {customer} was deleted and can't be changed. Create it anew.")
     changes: dict[str, list[Any]] = {}

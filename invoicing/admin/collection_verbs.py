@@ -12,7 +12,7 @@ from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidg
 from core import clock
 from core.admin.verbs import Answers, Effect, OptionalReasonForm, ReasonForm, Verb
 from core.admin.words import amount_text, counted, joined
-from core.money import ZERO
+from core.money import ZERO, exponent
 from customers.choices import AppStatus, CollectionMethod
 from invoicing.admin.money_effects import Booking, due_in_all, effects_of, worth
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus, PaymentStatus, RefundStatus
@@ -39,6 +39,17 @@ class AmountForm(forms.Form):
         decimal_places=12,
         widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal", "autofocus": True, "autocomplete": "off"}),
     )
+
+    def clean_amount(self) -> Decimal:
+        """No zeros behind the places that the currency has: to some, 1.000 is a thousand."""
+        amount: Decimal = self.cleaned_data["amount"]
+        most: int = self.initial["places"]
+        # Other digits there are the service's to refuse.
+        if -int(amount.as_tuple().exponent) > most and amount == round(amount, most):
+            raise forms.ValidationError(
+                f"Amounts of this currency have no more places than {most}, and nothing stands between thousands."
+            )
+        return amount
 
 
 class ReceiptForm(AmountForm, OptionalReasonForm):
@@ -180,6 +191,7 @@ class RecordPayment(OnIssued):
         return {
             "amount": Decimal(amount_text(invoice.due or invoice.written_off, invoice.currency).replace(",", "")),
             "received_on": clock.now().date(),
+            "places": exponent(invoice.currency),
         }
 
     def effects(self, invoice: Invoice, answers: Answers) -> list[Effect]:
@@ -247,6 +259,7 @@ class Refund(OnIssued):
     def initial(self, invoice: Invoice) -> dict[str, Any]:
         return {
             "amount": Decimal(amount_text(refundable(invoice), invoice.currency).replace(",", "")),
+            "places": exponent(invoice.currency),
         }
 
     def effects(self, invoice: Invoice, answers: Answers) -> list[Effect]:

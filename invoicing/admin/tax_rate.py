@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin.base import ChangeReasonForm, MasterDataAdmin
+from core.admin.choosers import CountryField
 from core.admin.display import day
 from core.admin.registry import page_of
 from core.admin.words import quantity_text
@@ -16,22 +16,17 @@ from invoicing.models import TaxRate
 
 
 class TaxRateForm(ChangeReasonForm):
+    country = CountryField(none="Choose a country")
+
     class Meta:
         model = TaxRate
         fields = ("name", "country", "region", "category", "rate", "valid_from", "valid_to")
         help_texts = {
-            "country": "Two letters, such as DE.",
             "region": "Empty: the whole country.",
             "category": "Empty: every kind of supply.",
             "rate": "In percent: 19 means 19 %.",
             "valid_to": "Empty: until another rate begins.",
         }
-
-    def clean_country(self) -> str:
-        country = self.cleaned_data["country"].upper()
-        if len(country) != 2 or not country.isalpha():
-            raise ValidationError("Give the country in two letters, such as DE.")
-        return country
 
 
 @page_of(TaxRate)

@@ -21,9 +21,10 @@ def update_billed_customer(*, customer: Customer, replacement: CustomerInput) ->
     `OpenBusiness` (Conflict), and nothing is changed. Subjects that are given up take no usage along, unless the
     customer never subscribed to anything: it would be billed to nobody.
     """
-    check(replacement)
     lock_customers([customer.pk])
-    bound = Customer.objects.get(pk=customer.pk).currency
+    stored = Customer.objects.get(pk=customer.pk)
+    check(replacement, before=stored)
+    bound = stored.currency
     if bound and replacement.currency != bound and (open_business := what_is_open(customer)):
         if replacement.currency is not None:
             message = f"{customer} is billed in {bound} and has {open_business}, so the currency can't change now."

@@ -4,7 +4,6 @@ from dataclasses import fields
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -14,12 +13,12 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from core import clock
 from core.admin.base import ChangeReasonForm, MasterDataAdmin
+from core.admin.choosers import CurrencyField
 from core.admin.display import badge, moment
 from core.admin.filters import LivingFilter
 from core.admin.registry import page_of
 from core.admin.verbs import Answers, Verb
 from core.admin.words import amount_text, counted, quantity_text
-from core.money import currencies
 from subscriptions.models import Coupon
 from subscriptions.services.archive_coupon import archive_coupon
 from subscriptions.services.save_coupon import CouponFacts, create_coupon, replace_coupon
@@ -49,6 +48,7 @@ class KeysField(forms.Field):
 
 
 class CouponForm(ChangeReasonForm):
+    currency = CurrencyField(required=False, none="None: a percentage")
     item_keys = KeysField(required=False, help_text="Item keys that it may be redeemed on; empty: any.")
     plan_keys = KeysField(required=False, help_text="Plan keys that it may be redeemed on; empty: any.")
 
@@ -64,12 +64,6 @@ class CouponForm(ChangeReasonForm):
 
     def clean_code(self) -> str:
         return self.cleaned_data["code"].strip()
-
-    def clean_currency(self) -> str:
-        currency = self.cleaned_data["currency"].upper()
-        if currency and currency not in currencies():
-            raise ValidationError("Not a currency of ISO 4217; use a code such as EUR.")
-        return currency
 
 
 class Archive(Verb[Coupon]):

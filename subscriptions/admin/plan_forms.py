@@ -10,9 +10,9 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from core.admin.choosers import CurrencyField
 from core.admin.fields import DurationField, KeyField
 from core.admin.verbs import OptionalReasonForm
-from core.money import currencies
 from subscriptions.admin.rate_card_form import GROUPS, RHYTHMS, RateCardForm, initial_card
 from subscriptions.models import Plan
 from subscriptions.plan_terms import PhaseTerms, PlanTerms
@@ -49,12 +49,7 @@ class PlanFactsForm(OptionalReasonForm):
 
 class NewPlanForm(PlanFactsForm):
     key = KeyField(help_text="What integrations call it. It stays the same in all versions.")
-    currency = forms.CharField(
-        max_length=3,
-        initial="EUR",
-        widget=UnfoldAdminTextInputWidget,
-        help_text="Of all its prices, such as EUR. It can't be changed afterwards.",
-    )
+    currency = CurrencyField(initial="EUR", help_text="Of all its prices. It can't be changed afterwards.")
     phase_name = forms.CharField(
         label="Name of its first phase",
         max_length=256,
@@ -72,12 +67,6 @@ class NewPlanForm(PlanFactsForm):
         "description",
         "reason",
     )
-
-    def clean_currency(self) -> str:
-        currency: str = self.cleaned_data["currency"].upper()
-        if currency not in currencies():
-            raise forms.ValidationError("Not a currency of ISO 4217; use a code such as EUR.")
-        return currency
 
 
 class OfPlanForm(OptionalReasonForm):

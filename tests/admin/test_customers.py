@@ -24,7 +24,7 @@ FORM = {
     "primary_email": "pay@acme.example",
     "currency": "eur",
     "time_zone": "Europe/Berlin",
-    "tax_id": "DE123",
+    "tax_id": "DE 136 695 976",
     "subjects": "acme, acme-eu",
     "line1": "Main Street 1",
     "line2": "",

@@ -1,6 +1,7 @@
 import pytest
 
 from core.audit.models import AuditEntry
+from core.ids import to_text
 from customers.models import Customer
 from tests.api.client import Api, data, fields_at_fault, refused
 from tests.make import make_customer
@@ -171,3 +172,29 @@ def test_reading_and_writing_need_their_scopes(db):
     refused(Api("customers:read").post("/customers", ACME), 403)
     refused(Api("customers:write").get("/customers"), 403)
     data(Api("customers:write").post("/customers", ACME), 201)
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ({"billingAddress": {"country": "XX"}}, "billingAddress.country"),
+        ({"billingAddress": {"country": "EU"}}, "billingAddress.country"),
+        ({"taxId": "DE12"}, "taxId"),
+        ({"taxId": "ATU13585627", "billingAddress": {"country": "AT"}, "timezone": "localtime"}, "timezone"),
+        ({"currency": "XXX"}, "currency"),
+    ],
+)
+def test_a_place_or_tax_id_that_is_none_is_refused(api, fields, where):
+    response = api.post("/customers", {"name": "Acme", "key": "acme"} | fields)
+    assert response.status_code == 400
+    assert [problem["field"] for problem in response.json()["extensions"]["validationErrors"]] == [where]
+    assert not Customer.objects.exists()
+
+
+def test_what_is_replaced_unchanged_is_not_checked_anew(api):
+    customer = make_customer(tax_id="DE12", country="XX", currency=None)
+    body = {"name": "Acme AG", "key": "acme", "taxId": "DE12", "billingAddress": {"country": "XX"}}
+    assert api.put(f"/customers/{to_text(customer.pk)}", body).status_code == 200
+    customer.refresh_from_db()
+    assert (customer.name, customer.tax_id) == ("Acme AG", "DE12")
+    assert api.put(f"/customers/{to_text(customer.pk)}", body | {"taxId": "DE13"}).status_code == 400

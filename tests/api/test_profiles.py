@@ -10,7 +10,11 @@ from tests.api.client import Api, data, fields_at_fault, refused
 from tests.make import make_customer, make_default_profile, make_excess_plan
 
 pytestmark = pytest.mark.django_db
-SUPPLIER = {"name": "Acme Billing GmbH", "taxId": {"code": "DE123"}, "addresses": [{"country": "DE", "city": "Berlin"}]}
+SUPPLIER = {
+    "name": "Acme Billing GmbH",
+    "taxId": {"code": "DE136695976"},
+    "addresses": [{"country": "DE", "city": "Berlin"}],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -322,3 +326,11 @@ class TestSuppliers:
         }
         problem = refused(api.delete("/suppliers/main"), 409)
         assert "has billing profiles or invoices, and was not deleted" in problem["detail"]
+
+
+def test_a_tax_id_or_country_that_is_none_is_refused_of_a_supplier_and_of_a_profiles_own(api):
+    wrong = {"name": "Acme", "key": "acme_x", "taxId": {"code": "DE12"}, "addresses": [{"country": "EU"}]}
+    answer = refused(api.post("/suppliers", wrong), 400)
+    named = [problem["field"] for problem in answer["extensions"]["validationErrors"]]
+    assert sorted(named) == ["addresses.0.country", "taxId.code"]
+    assert "DE12 is not a tax id" in answer["detail"]
