@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from core.money import ZERO
-from invoicing.choices import InvoiceStatus
+from invoicing.choices import InvoiceStatus, MatchStatus, RowDecision
 from invoicing.models import BankStatementRow, Invoice
 from invoicing.receipts import split_receipt
 
@@ -61,6 +61,8 @@ def why_not_book(row: BankStatementRow) -> str:
         return "It is booked already."
     if row.amount <= 0:
         return "No money came in by it."
+    if row.match == MatchStatus.DUPLICATE and row.decision != RowDecision.BOOK:
+        return "It seems to be booked already: open the row, and say why it is another payment."
     if row.invoice is None:
         return "Choose the invoice that it pays first."
     if row.invoice.issued_at is None:

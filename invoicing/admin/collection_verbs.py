@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest
-from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
 from core import clock
 from core.admin.verbs import Answers, Effect, OptionalReasonForm, ReasonForm, Verb
@@ -59,7 +59,17 @@ class ReceiptForm(AmountForm, OptionalReasonForm):
     reference = forms.CharField(
         max_length=255, widget=UnfoldAdminTextInputWidget, help_text="As on the bank statement."
     )
-    field_order = ("amount", "received_on", "reference", "reason")
+    another = forms.BooleanField(
+        label="It is another payment than those recorded, even if it looks the same",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+    )
+    field_order = ("amount", "received_on", "reference", "another", "reason")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "another" not in self.initial:
+            del self.fields["another"]
 
 
 class RefundForm(AmountForm, ReasonForm):
@@ -188,11 +198,13 @@ class RecordPayment(OnIssued):
         return "" if given_up or (invoice.status in OPEN_STATUSES and invoice.due > 0) else "Nothing is due on it."
 
     def initial(self, invoice: Invoice) -> dict[str, Any]:
-        return {
+        start: dict[str, Any] = {
             "amount": Decimal(amount_text(invoice.due or invoice.written_off, invoice.currency).replace(",", "")),
             "received_on": clock.now().date(),
             "places": exponent(invoice.currency),
         }
+        # Asked for only where there is a payment to mistake it for.
+        return start | ({"another": False} if invoice.payments.filter(attempt=None).exists() else {})
 
     def effects(self, invoice: Invoice, answers: Answers) -> list[Effect]:
         amount: Decimal = answers.get("amount") or ZERO
@@ -220,6 +232,7 @@ class RecordPayment(OnIssued):
             amount=answers["amount"],
             received_at=datetime(day.year, day.month, day.day, tzinfo=UTC),
             reference=answers["reference"],
+            unless_alike=not answers.get("another"),
         )
         left = f"{worth(invoice.due, invoice)} is still due" if invoice.due else "paid in full"
         if invoice.written_off:

@@ -7,12 +7,17 @@ from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.db.models import QuerySet
 from django.urls import reverse
-from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminRadioSelectWidget, UnfoldAdminSelectWidget
+from unfold.widgets import (
+    UnfoldAdminFileFieldWidget,
+    UnfoldAdminRadioSelectWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from core.admin.words import amount_text, counted
 from customers.choices import AppType
 from customers.models import BillingApp
-from invoicing.choices import RowDecision
+from invoicing.choices import MatchStatus, RowDecision
 from invoicing.models import BankStatementRow, Invoice
 
 MAX_BYTES = 5_000_000
@@ -87,9 +92,19 @@ class RowForm(forms.Form):
             widget=InvoiceWidget(row),
             help_text="Type a number, the start of a customer's name or key, or an amount that is due.",
         )
+        if row.match == MatchStatus.DUPLICATE:
+            self.fields["reason"] = forms.CharField(
+                label="Why it is another payment",
+                required=False,
+                max_length=1000,
+                widget=UnfoldAdminTextInputWidget,
+                help_text="It seems to be booked already. Asked for to book it all the same.",
+            )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("decision") == RowDecision.BOOK and not cleaned.get("invoice") and "invoice" not in self.errors:
             self.add_error("invoice", "Choose the invoice that the money is for.")
+        if cleaned.get("decision") == RowDecision.BOOK and "reason" in self.fields and not cleaned.get("reason"):
+            self.add_error("reason", "Say why it is another payment.")
         return cleaned

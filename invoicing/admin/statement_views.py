@@ -107,7 +107,12 @@ class StatementViews(VerbAdmin):
         if request.method == "POST" and form.is_valid():
             decision = RowDecision(form.cleaned_data["decision"])
             try:
-                decide_row(row=row, decision=decision, invoice=form.cleaned_data["invoice"])
+                decide_row(
+                    row=row,
+                    decision=decision,
+                    invoice=form.cleaned_data["invoice"],
+                    reason=form.cleaned_data.get("reason", ""),
+                )
             except BillingError as error:
                 form.add_error(None, explain(error))
             else:

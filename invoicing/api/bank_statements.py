@@ -67,10 +67,12 @@ class StatementRowSerializer(WireSerializer):
 
 
 class DecisionSerializer(WireSerializer):
-    """`invoiceId`: what the row is to be booked on, where it is not the invoice that was found."""
+    """`invoiceId`: what the row is to be booked on, where it is not the invoice that was found. `reason`: why a row
+    whose match is `duplicate` is another payment; without it such a row can't be booked."""
 
     decision = serializers.ChoiceField(choices=RowDecision.values)
     invoice_id = ULIDField(required=False)
+    reason = TextField(required=False, max_length=1000)
 
 
 class BookingSerializer(WireSerializer):
@@ -93,7 +95,8 @@ class StatementRowFilterSet(WireFilterSet):
 
 
 class BankStatementViewSet(WireViewSet):
-    """The newest first. Nothing is booked before it is confirmed, and no file or transaction twice."""
+    """The newest first. Nothing is booked before it is confirmed, no file twice, and no movement twice
+    unless somebody says so."""
 
     required_scopes = {"GET": "billing:read", "POST": "billing:write", "PUT": "billing:write"}
     serializer_class = StatementSerializer
@@ -142,7 +145,12 @@ class BankStatementViewSet(WireViewSet):
     def row(self, request: Request, **kwargs: str) -> Response:
         body = self.read_body(DecisionSerializer)
         found = find(BankStatementRow.objects.filter(statement=self.statement), kwargs["rowId"], what="row")
-        decided = decide_row(row=found, decision=body["decision"], invoice=_invoice(body.get("invoice_id")))
+        decided = decide_row(
+            row=found,
+            decision=body["decision"],
+            invoice=_invoice(body.get("invoice_id")),
+            reason=body.get("reason", ""),
+        )
         return self.show(decided, StatementRowSerializer)
 
     @extend_schema(operation_id="confirmBankStatement", request=BookingSerializer)

@@ -19,13 +19,15 @@ from invoicing.services.record_payment import record_payment
 
 
 class PaymentInputSerializer(WireSerializer):
-    """`currency` is the invoice's: it is asked for so that a mix-up is noticed."""
+    """`currency` is the invoice's: it is asked for so that a mix-up is noticed. A payment of the same amount, day and
+    reference as one that is recorded for the invoice is a 409, unless `another` says that it is another one."""
 
     invoice_id = ULIDField()
     amount = DecimalStringField(zero=False, negative=False)
     currency = CurrencyField()
     received_at = TimeField()
     reference = TextField(required=False, allow_blank=True, max_length=255)
+    another = serializers.BooleanField(required=False)
 
 
 class PaymentRecordSerializer(WireSerializer):
@@ -89,5 +91,6 @@ class PaymentViewSet(WireViewSet):
             amount=body["amount"],
             received_at=body["received_at"],
             reference=body.get("reference", ""),
+            unless_alike=not body.get("another", False),
         )
         return self.show(payment, status=status.HTTP_201_CREATED)

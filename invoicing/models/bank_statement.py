@@ -38,7 +38,8 @@ class BankStatement(Record):
 
 class BankStatementRow(models.Model):
     """One movement on the account. `match` says what the import found, `decision` what is to happen with it;
-    `payment` is set once it is booked."""
+    `payment` is set once it is booked. `told_booked`: whoever decides is told that it may be booked already, from
+    another file; a decision that was made without knowing so books nothing."""
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
     statement = models.ForeignKey(BankStatement, on_delete=models.CASCADE, related_name="rows")
@@ -53,6 +54,7 @@ class BankStatementRow(models.Model):
     note = models.TextField(blank=True)
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, null=True, blank=True, related_name="statement_rows")
     decision = models.CharField(max_length=16, choices=RowDecision.choices, default=RowDecision.OPEN)
+    told_booked = models.BooleanField(default=False)
     payment = models.OneToOneField(
         Payment, on_delete=models.PROTECT, null=True, blank=True, related_name="statement_row"
     )
@@ -64,6 +66,10 @@ class BankStatementRow(models.Model):
             models.CheckConstraint(
                 condition=Q(invoice__isnull=False) | ~Q(decision=RowDecision.BOOK), name="row_to_book_has_an_invoice"
             ),
+        ]
+        indexes = [
+            models.Index(fields=["booked_on", "amount"], name="row_by_day_and_amount"),
+            models.Index(fields=["transaction_id"], name="row_by_transaction", condition=~Q(transaction_id="")),
         ]
 
     def __str__(self) -> str:

@@ -41,10 +41,11 @@ class Payment(Record):
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(fields=["invoice", "attempt"], name="one_payment_per_attempt"),
+            # Charges only: banks give one id to all parts of a collective transfer.
             models.UniqueConstraint(
                 fields=["app", "external_id"],
-                name="external_payment_recorded_once",
-                condition=Q(external_id__isnull=False),
+                name="external_charge_recorded_once",
+                condition=Q(attempt__isnull=False, external_id__isnull=False),
             ),
             models.CheckConstraint(condition=Q(amount__gt=0), name="payment_is_positive"),
             models.CheckConstraint(

@@ -28,7 +28,7 @@ def book_refund_news(*, app: BillingApp, news: RefundNews, as_of: datetime) -> R
     there, is taken first; the rest is due again. It is not collected again until somebody says so: whoever gave the
     money back meant it (see the decision page). A dispute takes money back in the same way, and fails where it is won.
     """
-    payment = Payment.objects.filter(app=app, external_id=news.charge_id).first()
+    payment = Payment.objects.filter(app=app, external_id=news.charge_id, attempt__isnull=False).first()
     if payment is None:
         return None
     if payment.status != PaymentStatus.SUCCEEDED and news.outcome.status != RefundStatus.FAILED:

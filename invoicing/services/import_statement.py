@@ -1,8 +1,8 @@
 """Imports a bank statement: reads it, matches its rows to invoices by number and amount, keeps them for review."""
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
@@ -14,11 +14,17 @@ from customers.choices import AppType
 from customers.models import BillingApp
 from invoicing.choices import MatchStatus, RowDecision, StatementStatus
 from invoicing.errors import AlreadyRecorded, AppNotUsable
-from invoicing.models import BankStatement, BankStatementRow, Payment
+from invoicing.models import BankStatement, BankStatementRow
 from invoicing.statement_csv import StatementLine, read_statement
 from invoicing.statement_matching import Match, Matcher
+from invoicing.statement_movements import KnownMovements
 
-_NEVER_BOOKED = (MatchStatus.OUTGOING, MatchStatus.DUPLICATE)
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    match: Match
+    decision: RowDecision
+    told_booked: bool
 
 
 @transaction.atomic
@@ -27,8 +33,8 @@ def import_statement(*, app: BillingApp, file_name: str, content: bytes, importe
     staff say otherwise. InvalidInput for a file that can't be read, AlreadyRecorded for one that was imported before,
     AppNotUsable for an app that takes no bank transfers. None changes anything.
 
-    A row that another file of the account has too is never booked by itself: with the bank's transaction id it is a
-    duplicate, without one staff decide."""
+    A row that another file of the account has too is never booked by itself. Where it is booked there, and all of it
+    agrees, the bank's id too, it is a duplicate; else staff decide (see the decision page on collection)."""
     if app.type != AppType.BANK_TRANSFER:
         raise AppNotUsable(f"{app} takes no bank transfers. Nothing was imported.")
     lines = read_statement(content)
@@ -42,7 +48,7 @@ def import_statement(*, app: BillingApp, file_name: str, content: bytes, importe
         app=app, file_name=file_name[:255], content_hash=digest, imported_by=imported_by
     )
     rows = []
-    for position, (line, match) in enumerate(zip(lines, _matches(app, lines), strict=True), start=1):
+    for position, (line, found) in enumerate(zip(lines, _found(app, lines), strict=True), start=1):
         rows.append(
             BankStatementRow(
                 statement=statement,
@@ -53,10 +59,11 @@ def import_statement(*, app: BillingApp, file_name: str, content: bytes, importe
                 reference=line.reference,
                 payer=line.payer,
                 transaction_id=line.transaction_id,
-                match=match.status,
-                note=match.note,
-                invoice=match.invoice,
-                decision=_first_decision(match),
+                match=found.match.status,
+                note=found.match.note,
+                invoice=found.match.invoice,
+                decision=found.decision,
+                told_booked=found.told_booked,
             )
         )
     BankStatementRow.objects.bulk_create(rows)
@@ -74,53 +81,26 @@ def _refuse_days_to_come(lines: Sequence[StatementLine]) -> None:
         )
 
 
-def _first_decision(match: Match) -> RowDecision:
-    if match.status is MatchStatus.EXACT:
-        return RowDecision.BOOK
-    return RowDecision.SKIP if match.status in _NEVER_BOOKED else RowDecision.OPEN
-
-
-def _recorded(app: BillingApp, ids: Sequence[str]) -> Iterable[str | None]:
-    """Which of these transactions of the account are booked; the ids of other accounts may be the same."""
-    yield from Payment.objects.filter(app=app, external_id__in=ids).values_list("external_id", flat=True)
-    rows = BankStatementRow.objects.filter(statement__app=app, payment__isnull=False, transaction_id__in=ids)
-    yield from rows.values_list("transaction_id", flat=True)
-
-
-def _movement(row: StatementLine | BankStatementRow) -> tuple[object, ...]:
-    return row.booked_on, row.amount, row.currency, row.reference, row.payer
-
-
-def _in_other_files(app: BillingApp, lines: Sequence[StatementLine]) -> dict[tuple[object, ...], list[tuple[str, str]]]:
-    """Movements of these days in other files of the account, each with its transaction ids and files."""
-    days = {line.booked_on for line in lines}
-    rows = BankStatementRow.objects.filter(statement__app=app, booked_on__in=days, amount__gt=0)
-    rows = rows.select_related("statement")
-    found: dict[tuple[object, ...], list[tuple[str, str]]] = defaultdict(list)
-    for row in rows.exclude(statement__status=StatementStatus.DISCARDED).exclude(decision=RowDecision.SKIP):
-        found[_movement(row)].append((row.transaction_id, str(row.statement)))
-    return found
-
-
-def _matches(app: BillingApp, lines: Sequence[StatementLine]) -> list[Match]:
-    matcher = Matcher(app, lines)
-    ids = [line.transaction_id for line in lines if line.transaction_id]
-    booked: set[str | None] = {*_recorded(app, ids)}
-    elsewhere = _in_other_files(app, lines)
+def _found(app: BillingApp, lines: Sequence[StatementLine]) -> list[_Found]:
+    """What was found for each line. Only a first telling of a movement that pays exactly what is due is booked without
+    a look at it; a second one for the same invoice, or of what another file or row has too, is for staff."""
+    matcher, known = Matcher(app, lines), KnownMovements(app, lines)
     taken: set[object] = set()
-    matches = []
-    for line in lines:
-        match = matcher.match(line)
-        if line.amount > 0 and line.transaction_id and line.transaction_id in booked:
-            match = Match(MatchStatus.DUPLICATE, note=f"The transaction {line.transaction_id} is there already.")
-        if match.status is MatchStatus.EXACT and match.invoice is not None and match.invoice.pk in taken:
-            match = Match(MatchStatus.AMBIGUOUS, match.invoice, "Another row of this file pays it already.")
-        twin = next((file for id, file in elsewhere.get(_movement(line), []) if not (id and line.transaction_id)), "")
-        if twin and match.status not in _NEVER_BOOKED:
-            match = Match(MatchStatus.AMBIGUOUS, match.invoice, f"The same movement is in {twin}.")
-        if match.status is MatchStatus.EXACT and match.invoice is not None:
-            taken.add(match.invoice.pk)
-        if line.transaction_id:
-            booked.add(line.transaction_id)
-        matches.append(match)
-    return matches
+    found = []
+    for position, line in enumerate(lines, start=1):
+        match, decision = matcher.match(line), RowDecision.OPEN
+        doubt = known.doubt(line, position) if line.amount > 0 else None
+        if match.status is MatchStatus.OUTGOING:
+            decision = RowDecision.SKIP
+        elif doubt is not None and doubt.is_booked:
+            match, decision = Match(MatchStatus.DUPLICATE, match.invoice, doubt.words), RowDecision.SKIP
+        elif doubt is not None:
+            match = Match(MatchStatus.AMBIGUOUS, match.invoice, doubt.words)
+        elif match.status is MatchStatus.EXACT and match.invoice is not None:
+            if match.invoice.pk in taken:
+                match = Match(MatchStatus.AMBIGUOUS, match.invoice, "Another row of this file pays it already.")
+            else:
+                taken.add(match.invoice.pk)
+                decision = RowDecision.BOOK
+        found.append(_Found(match, decision, told_booked=doubt is not None and doubt.told_booked))
+    return found

@@ -1,6 +1,6 @@
 """Records money that a customer has paid by themselves: in full, in part, or more than is due."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from django.db import transaction
@@ -27,15 +27,18 @@ def record_payment(
     reference: str,
     transaction_id: str | None = None,
     settled_too: bool = False,
+    same_id_too: bool = False,
+    unless_alike: bool = False,
 ) -> Payment:
     """Book `amount`, in the invoice's currency, received at `received_at` (UTC), on `invoice` (billing rules 11).
 
     With the whole amount due the invoice is paid; with a part it stays open for the rest; what is too much goes to
-    the customer's balance. `transaction_id` is the bank's own: the same one is booked once. InvalidInput for an
-    amount that isn't above zero, has more places than the currency, or is beyond both what is due and the safety bound,
-    or for a time to come; WrongInvoiceState where
-    nothing is expected, unless `settled_too`: then all of it goes to the balance; AlreadyRecorded for a transaction
-    that is booked. None changes anything.
+    the customer's balance. `transaction_id` is the bank's own: the same one is booked once, unless `same_id_too` says
+    that somebody has looked at what has it. InvalidInput for an amount that isn't above zero, has more places than the
+    currency, or is beyond both what is due and the safety bound, or for a time to come; WrongInvoiceState where nothing
+    is expected, unless `settled_too`: then all of it goes to the balance; AlreadyRecorded for a transaction that is
+    booked and, with `unless_alike`, for a receipt of the same amount, day and reference as one that is recorded on the
+    invoice. None changes anything.
     """
     lock_customers([invoice.customer_id])
     locked = Invoice.objects.select_for_update(of=("self",)).select_related("app", "customer").get(pk=invoice.pk)
@@ -44,8 +47,14 @@ def record_payment(
             f"No payment is expected for {locked}: {locked.get_status_display()}. Nothing was recorded."
         )
     _check(locked, amount, received_at)
-    if transaction_id and Payment.objects.filter(app=locked.app, external_id=transaction_id).exists():
+    if (
+        transaction_id
+        and not same_id_too
+        and Payment.objects.filter(app=locked.app, external_id=transaction_id).exists()
+    ):
         raise AlreadyRecorded(f"The bank's transaction {transaction_id} is recorded already. Nothing was recorded.")
+    if unless_alike and reference:
+        _refuse_alike(locked, amount, received_at, reference)
     payment = Payment(
         invoice=locked,
         app=locked.app,
@@ -74,6 +83,16 @@ def _expects_money(invoice: Invoice) -> bool:
     given_up = invoice.status == InvoiceStatus.UNCOLLECTIBLE and invoice.written_off > 0
     owed = invoice.status in (*OPEN_STATUSES, InvoiceStatus.UNCOLLECTIBLE) and invoice.due > 0
     return owed or given_up
+
+
+def _refuse_alike(invoice: Invoice, amount: Decimal, received_at: datetime, reference: str) -> None:
+    receipts = Payment.objects.filter(invoice=invoice, attempt=None, amount=amount, reference=reference)
+    if receipts.filter(received_at__date=received_at.astimezone(UTC).date()).exists():
+        worth = money_text(amount, invoice.currency)
+        raise AlreadyRecorded(
+            f"A payment of {worth} on {received_at:%Y-%m-%d}, “{reference}”, is recorded for {invoice} already. "
+            "Nothing was recorded: if this is another one, say so."
+        )
 
 
 def _check(invoice: Invoice, amount: Decimal, received_at: datetime) -> None:

@@ -7,20 +7,24 @@ from datetime import UTC, datetime, time
 from django.db import transaction
 
 from core import clock
+from core.audit.reasons import current_reason
 from core.audit.services.record import record
-from core.errors import BillingError, InvalidInput, PreconditionFailed
+from core.errors import BillingError, FieldProblem, InvalidInput, PreconditionFailed
 from customers.models import BillingApp
-from invoicing.choices import RowDecision, StatementStatus
-from invoicing.errors import AlreadyRecorded
+from invoicing.choices import MatchStatus, RowDecision, StatementStatus
 from invoicing.models import BankStatement, BankStatementRow, Invoice
 from invoicing.services.record_payment import record_payment
+from invoicing.statement_movements import bank_id, booked_elsewhere
 
 
 @transaction.atomic
-def decide_row(*, row: BankStatementRow, decision: RowDecision, invoice: Invoice | None = None) -> BankStatementRow:
+def decide_row(
+    *, row: BankStatementRow, decision: RowDecision, invoice: Invoice | None = None, reason: str = ""
+) -> BankStatementRow:
     """Say what is to happen with a row; `invoice` (None: the matched one) is what it is to be booked on.
 
-    InvalidInput to book without an invoice, or on one of another currency; PreconditionFailed once it is booked.
+    A row that was found to be booked already is booked for a `reason` only. InvalidInput without one, to book without
+    an invoice, or on one of another currency; PreconditionFailed once it is booked. None changes anything.
     """
     _under_review(row.statement_id)
     decision = RowDecision(decision)
@@ -33,6 +37,11 @@ def decide_row(*, row: BankStatementRow, decision: RowDecision, invoice: Invoice
         raise InvalidInput(f"The {locked} needs an issued invoice to be booked on, and money that came in.")
     if chosen is not None and decision == RowDecision.BOOK and chosen.currency != locked.currency:
         raise InvalidInput(f"{chosen} is in {chosen.currency}, the {locked} in {locked.currency}.")
+    if decision == RowDecision.BOOK and locked.match == MatchStatus.DUPLICATE and not (reason or current_reason()):
+        raise InvalidInput(
+            f"The {locked} seems to be booked already: say why it is another payment. Nothing was changed.",
+            problems=[FieldProblem("reason", "reason_needed", "Say why it is another payment.")],
+        )
     before = [locked.decision, str(locked.invoice or "")]
     locked.decision, locked.invoice = decision, chosen
     locked.save()
@@ -46,13 +55,15 @@ def decide_row(*, row: BankStatementRow, decision: RowDecision, invoice: Invoice
         }[decision],
         changes={"decision": [before[0], decision.value], "invoice": [before[1], str(chosen or "")]},
         customer_id=chosen.customer_id if chosen and decision == RowDecision.BOOK else None,
+        reason=reason,
     )
     return locked
 
 
 def confirm_statement(*, statement: BankStatement, only: Collection[uuid.UUID] | None = None) -> BankStatement:
-    """Book every row that is to be booked, each by itself: one that fails keeps its cause in `note` and stays open.
-    With `only`, the rows with these ids of them.
+    """Book every row that is to be booked, each by itself: one that fails keeps its cause in `note` and stays open, and
+    so does one that turns out to be booked from another file since it was decided on. With `only`, the rows with these
+    ids of them.
 
     Money for what is paid already goes to the customer's balance. Once no row is left to decide or book, the statement
     is closed. Doing it again books nothing twice. PreconditionFailed for a statement that isn't under review.
@@ -95,34 +106,38 @@ def _book(row_id: uuid.UUID, statement: BankStatement) -> None:
             # One row of the account at a time: another file may have the same transaction, for another invoice.
             BillingApp.objects.select_for_update(no_key=True).get(pk=statement.app_id)
             _under_review(statement.pk)
-            row = BankStatementRow.objects.select_for_update(of=("self",)).select_related("invoice").get(pk=row_id)
+            row = (
+                BankStatementRow.objects.select_for_update(of=("self",))
+                .select_related("invoice", "statement")
+                .get(pk=row_id)
+            )
             if row.payment_id is not None or row.decision != RowDecision.BOOK or row.invoice is None:
                 return
-            _refuse_booked_elsewhere(row, statement)
+            if not row.told_booked and (twin := booked_elsewhere(row)):
+                _ask_again(row, twin)
+                return
+            # The id is the account's own: to another app it says nothing.
+            its_own = row.invoice.app_id == statement.app_id
             midnight = datetime.combine(row.booked_on, time(), UTC)
             row.payment = record_payment(
                 invoice=row.invoice,
                 amount=row.amount,
                 received_at=min(midnight, clock.now()),
                 reference=row.reference[:255],
-                # The id is the account's own: to another app it says nothing.
-                transaction_id=(row.transaction_id or None) if row.invoice.app_id == statement.app_id else None,
+                transaction_id=(bank_id(row.transaction_id) or None) if its_own else None,
                 settled_too=True,
+                same_id_too=True,
             )
             row.save(update_fields=["payment"])
     except BillingError as error:
         BankStatementRow.objects.filter(pk=row_id).update(note=error.message)
 
 
-def _refuse_booked_elsewhere(row: BankStatementRow, statement: BankStatement) -> None:
-    same = BankStatementRow.objects.filter(
-        statement__app=statement.app_id, transaction_id=row.transaction_id, payment__isnull=False
-    ).select_related("statement")
-    other = same.first() if row.transaction_id else None
-    if other is not None:
-        raise AlreadyRecorded(
-            f"The bank's transaction {row.transaction_id} is booked already: {other}. Nothing was recorded."
-        )
+def _ask_again(row: BankStatementRow, twin: str) -> None:
+    """Leave the decision to staff: it was made before this was known."""
+    row.told_booked, row.decision = True, RowDecision.OPEN
+    row.match, row.note = MatchStatus.DUPLICATE, f"{twin} Nothing was recorded: if this is another payment, say why."
+    row.save(update_fields=["told_booked", "decision", "match", "note"])
 
 
 def _under_review(statement_id: uuid.UUID, *, lock: bool = True) -> BankStatement:

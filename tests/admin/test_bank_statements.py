@@ -111,6 +111,26 @@ def test_one_row_that_fails_leaves_the_others_booked(clerk, bank):
     assert BankStatement.objects.get().status == "review"
 
 
+def test_a_duplicate_is_booked_once_staff_say_why(clerk, bank):
+    twin = "2026-03-18,50.00,EUR,INV-000001,Acme,T1"
+    first = imported(clerk, bank, twin)
+    clerk.post(page_of("book", first), {"row": list_of(first), "confirmed": "yes", "reason": ""})
+    upload(clerk, bank, twin, "2026-03-18,9.00,EUR,x,y,T2", name="later.csv")
+    second = BankStatement.objects.get(file_name="later.csv")
+    row = second.rows.get(position=1)
+    refused = clerk.post(page_of("book", second), {"row": [str(row.pk)]}).content.decode()
+    assert "It seems to be booked already: open the row, and say why it is another payment." in refused
+    url = page_of("row", second, row.pk)
+    answers = {"decision": "book", "invoice": str(row.invoice_id)}
+    assert "Say why it is another payment." in clerk.post(url, answers).content.decode()
+    clerk.post(url, answers | {"reason": "Acme paid twice"})
+    clerk.post(page_of("book", second), {"row": [str(row.pk)], "confirmed": "yes", "reason": ""})
+    assert Payment.objects.count() == 2
+    assert AuditEntry.objects.filter(verb="decide_row", reason="Acme paid twice").exists()
+    second.refresh_from_db()
+    assert second.status == "review"
+
+
 def list_of(statement):
     return [str(pk) for pk in statement.rows.values_list("pk", flat=True)]
 

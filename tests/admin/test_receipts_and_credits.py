@@ -56,6 +56,19 @@ def test_what_is_recorded_already_is_named_before_it_is_recorded_twice(clerk):
     assert "recorded a payment of 20.00 EUR for INV-000001 of Acme, “TRN-77”." in clerk.read(page_url(invoice))
 
 
+def test_a_payment_that_looks_like_a_recorded_one_is_recorded_once_staff_say_that_it_is_another(clerk):
+    invoice = make_issued(collection_method="send_invoice")
+    asks = verb_url(invoice, "record-payment")
+    with clock.frozen_at(START):
+        assert "It is another payment" not in clerk.read(asks)
+        clerk.do(invoice, "record-payment", amount="20.00", **RECEIPT)
+        refused = clerk.post(asks, RECEIPT | {"amount": "20.00"}).content.decode()
+        assert "is recorded for INV-000001 already. Nothing was recorded" in refused
+        assert "It is another payment than those recorded" in refused
+        clerk.do(invoice, "record-payment", amount="20.00", another="on", **RECEIPT)
+    assert [str(payment.amount) for payment in invoice.payments.all()] == ["20.00", "20.00"]
+
+
 def test_a_refused_amount_leaves_what_else_was_typed(clerk):
     invoice = make_issued(collection_method="send_invoice")
     with clock.frozen_at(START):

@@ -122,3 +122,29 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(api, bank, 
     statement = data(load(api, bank, HEADER + lines), 201)
     with django_assert_num_queries(3):
         assert len(rows_of(api, statement)) == count
+
+
+def test_a_duplicate_is_booked_for_a_reason(api, bank):
+    row = HEADER + "2026-03-18,50.00,EUR,INV-000001,Acme,T1\n"
+    path = f"/bank-statements/{data(load(api, bank, row), 201)['id']}"
+    data(api.post(f"{path}/confirm", {}))
+    second = data(load(api, bank, row + "2026-03-18,9.00,EUR,x,y,T2\n"), 201)
+    [twin, _] = rows_of(api, second)
+    assert (twin["match"], twin["decision"], twin["note"]) == ("duplicate", "skip", "It is booked: row 1 of march.csv.")
+    path = f"/bank-statements/{second['id']}"
+    assert fields_at_fault(api.put(f"{path}/rows/{twin['id']}", {"decision": "book"})) == {"reason": "reason_needed"}
+    data(api.put(f"{path}/rows/{twin['id']}", {"decision": "book", "reason": "Paid twice"}))
+    data(api.post(f"{path}/confirm", {}))
+    assert Payment.objects.count() == 2
+
+
+def test_rows_without_an_id_of_their_own_are_booked_each(api, bank):
+    rows = "2026-03-18,50.00,EUR,INV-000001,Acme,NONREF\n2026-03-18,70.00,EUR,INV-000002,Globex,NONREF\n"
+    statement = data(load(api, bank, HEADER + rows), 201)
+    path = f"/bank-statements/{statement['id']}"
+    assert data(api.post(f"{path}/confirm", {}))["status"] == "review"
+    [first, second] = rows_of(api, statement)
+    assert (bool(first.get("paymentId")), second["decision"]) == (True, "open")
+    data(api.put(f"{path}/rows/{second['id']}", {"decision": "book"}))
+    assert data(api.post(f"{path}/confirm", {}))["status"] == "confirmed"
+    assert sorted(str(payment.amount) for payment in Payment.objects.all()) == ["50.00", "70.00"]

@@ -55,3 +55,15 @@ def test_a_paid_invoice_takes_no_more(api, invoice):
     data(api.post("/payments", receipt(invoice)), 201)
     refused(api.post("/payments", receipt(invoice)), 412)
     assert Payment.objects.count() == 1
+
+
+def test_what_looks_like_a_receipt_that_is_recorded_is_asked_about(api, invoice):
+    body = receipt(invoice, amount="20.00")
+    data(api.post("/payments", body), 201)
+    said = refused(api.post("/payments", body), 409)["detail"]
+    assert said.startswith("A payment of 20.00 EUR on 2026-03-18, “Statement 12”, is recorded for INV-000001 already.")
+    assert Payment.objects.count() == 1
+    for other in ({"reference": "Statement 13"}, {"amount": "5.00"}, {"another": True}):
+        data(api.post("/payments", body | other), 201)
+    shown = data(api.get(f"/billing/invoices/{to_text(invoice.pk)}"))
+    assert (shown["amounts"]["paid"], shown["amounts"]["movedToBalance"]) == ("65.00", "15.00")

@@ -58,7 +58,7 @@ def test_rows_are_matched_by_number_and_amount(bank):
         ("unmatched", "open", ""),
         ("outgoing", "skip", ""),
         ("unmatched", "open", ""),
-        ("duplicate", "skip", ""),
+        ("ambiguous", "open", "INV-000001"),
     ]
     assert not Payment.objects.exists()
 
