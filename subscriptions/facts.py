@@ -84,6 +84,7 @@ class _RevisionRow(NamedTuple):
     running_number: int
     earlier_use: list[dict[str, str]]
     continued_at: datetime | None
+    fee_charged_before: bool
     addon_key: str | None
     addon_version: int | None
     id: uuid.UUID
@@ -116,6 +117,7 @@ def _build(
             coupons=coupons.get(item_id, ()),
             earlier=tuple(_earlier_use(use) for use in revisions[0].earlier_use),
             continued_at=revisions[0].continued_at,
+            fee_charged_before=revisions[0].fee_charged_before,
         )
         for item_id, revisions in items.items()
     )
@@ -177,6 +179,7 @@ def _revisions(subscription_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[
             "item__running_number",
             "item__earlier_use",
             "item__continued_at",
+            "item__fee_charged_before",
             "item__purchase__addon__key",
             "item__purchase__addon__version",
             "id",

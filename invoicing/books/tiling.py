@@ -170,6 +170,8 @@ def _uncredited_rests(exam: Examination) -> Iterator[Finding]:
         line__period_end__gt=Upper("span"),
         line__invoice__issued_at__isnull=False,
         line__subscription__pro_rating_enabled=True,
+        # A one-time fee is not for time: no part of it comes back.
+        line__revision__billing_cadence__isnull=False,
     )
     yield from piece_by_piece(exam, ended_early, INVOICES_AT_ONCE, _uncredited)
 

@@ -65,10 +65,11 @@ class Cut:
 
 
 def cuts_of(sub: SubscriptionFacts, billed: Mapping[tuple[UUID, datetime], Billed]) -> list[Cut]:
-    """The windows of this subscription's flat, recurring items that reach beyond the time in which they are active.
+    """The windows of this subscription's flat items that reach beyond the time in which they are active.
 
     So are waived ones, though nothing of them comes back: their time may be charged by other terms.
-    Without proration no part of a window comes back: only one of which nothing was used goes, whole.
+    Without proration no part of a window comes back: only one of which nothing was used goes, whole. So it is with a
+    one-time fee, which is owed once it is reached; its window makes room for what comes after it.
     """
     found = []
     for item in sub.items:
@@ -76,14 +77,45 @@ def cuts_of(sub: SubscriptionFacts, billed: Mapping[tuple[UUID, datetime], Bille
         if not revisions or (sub.end is None and not sub.pauses and revisions[-1].end is None and len(revisions) == 1):
             continue
         spans = active_spans(sub, item)
+        once = {revision.id for revision in revisions if revision.cadence is None}
         for (item_id, _), window in billed.items():
-            if item_id != item.id or window.end is None or not window.components:
+            if item_id != item.id or not window.components:
+                continue
+            if window.revision_id in once or window.end is None:
+                fee = _fee_cut(sub, item, revisions, window, spans)
+                if fee is not None:
+                    found.append(fee)
                 continue
             at = _active_until(window, spans)
             if at < window.end and (sub.prorate or at <= window.start):
                 due_at = at if at > window.start else _inactive_from(window, spans)
                 found.append(_cut(sub, item, revisions, window, at, due_at))
     return found
+
+
+def _fee_cut(
+    sub: SubscriptionFacts,
+    item: ItemFacts,
+    revisions: Sequence[RevisionFacts],
+    window: Billed,
+    spans: Sequence[tuple[RevisionFacts, Span]],
+) -> Cut | None:
+    """The end of a one-time fee's window: nothing comes back, unless the fee was never reached.
+
+    A window without end stays so, unless the item goes on by terms that have windows of their own.
+    """
+    for revision, span in spans:
+        if revision.cadence is None and span.start <= window.start and (span.end is None or window.start < span.end):
+            end = span.end
+            if end is None or (window.end is not None and window.end <= end):
+                return None
+            needed = window.end is not None or any(
+                later.cadence is not None and time.start >= end for later, time in spans
+            )
+            return Cut(sub, window, end, end) if needed else None
+    if item.continued_at is not None and item.continued_at <= window.start:
+        return None
+    return _cut(sub, item, revisions, window, window.start, window.start)
 
 
 def _active_until(window: Billed, spans: Sequence[tuple[RevisionFacts, Span]]) -> datetime:
@@ -119,19 +151,20 @@ def _cut(
     at: datetime,
     due_at: datetime,
 ) -> Cut:
-    assert window.end is not None
     if window.on_draft:
         return Cut(sub, window, at, due_at)
+    # A window for good was charged for the time that its line shows.
+    window_end = window.end or max(part.end for line in window.lines for part in line.components)
     billed_by = (known for known in revisions if known.id == window.revision_id)
     revision = next(billed_by, revisions[0])
-    shares = [unused_share(line.components, at, window.end) for line in window.lines]
+    shares = [unused_share(line.components, at, window_end) for line in window.lines]
     amounts, same_time = _amounts(sub, item, revision, window, at, shares)
     unused = []
     for line, share, amount in zip(window.lines, shares, amounts, strict=True):
         if amount > 0:
             start = max(at, min(part.start for part in line.components))
-            parts = _as_time(line, start, window.end, share)
-            unused.append(UnusedPart(sub, item, revision, line, start, window.end, parts, amount, same_time))
+            parts = _as_time(line, start, window_end, share)
+            unused.append(UnusedPart(sub, item, revision, line, start, window_end, parts, amount, same_time))
     return Cut(sub, window, at, due_at, tuple(unused))
 
 

@@ -24,7 +24,8 @@ class SubscriptionItem(Record):
     `purchase` is the add-on that it came with, if it did not come with the plan.
 
     After a change of plan that keeps the period's usage (billing rules 10), the item of the same key takes the period
-    over at the old one's `continued_at`; its `earlier_use` lists what it takes over, `[{"item", "from", "to"}]`.
+    over at the old one's `continued_at`; its `earlier_use` lists what it takes over, `[{"item", "from", "to"}]`. Where
+    an item of the same key and plan has charged its one-time fee, it owes none: `fee_charged_before`.
     """
 
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="items")
@@ -35,6 +36,7 @@ class SubscriptionItem(Record):
     )
     earlier_use = models.JSONField(default=list, blank=True)
     continued_at = models.DateTimeField(null=True, blank=True)
+    fee_charged_before = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["subscription", "running_number"]

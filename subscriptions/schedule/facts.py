@@ -75,7 +75,8 @@ class EarlierUse(NamedTuple):
 class ItemFacts:
     """One item: its revisions in order of time, and for flat fees its quantities, in order of time (none: always 1).
 
-    An item that takes over the period of an item of the same key, with its usage, knows it from `earlier`.
+    An item that takes over the period of an item of the same key, with its usage, knows it from `earlier`. One whose
+    one-time fee was charged by an item of the same key and plan owes none (`fee_charged_before`).
     """
 
     id: uuid.UUID
@@ -87,6 +88,7 @@ class ItemFacts:
     # What an item of another subscription used of the period that this one took over, and when another takes over.
     earlier: tuple[EarlierUse, ...] = ()
     continued_at: datetime | None = None
+    fee_charged_before: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Owns what ought to be billed: the windows of each item, when each falls due, and what a flat fee charges in it."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -86,7 +86,10 @@ def obligations(sub: SubscriptionFacts, *, since: datetime, as_of: datetime) -> 
     """
     for item in sub.items:
         spans = active_spans(sub, item)
+        fees = _fees_owed(item, spans)
         for revision, span in spans:
+            if revision.cadence is None and span.start not in fees:
+                continue
             upcoming = False
             for obligation in _windows(sub, item, revision, span, spans, since):
                 upcoming = obligation.invoice_at > as_of
@@ -98,7 +101,10 @@ def obligations(sub: SubscriptionFacts, *, since: datetime, as_of: datetime) -> 
 
 
 def active_spans(sub: SubscriptionFacts, item: ItemFacts) -> list[tuple[RevisionFacts, Span]]:
-    """When each priced revision of the item is in force: within the subscription, outside of its pauses; in order."""
+    """When each priced revision of the item is in force: within the subscription, outside of its pauses; in order.
+
+    A one-time fee that a successor relies on has been reached also where it has no time: its span is empty then.
+    """
     spans: list[tuple[RevisionFacts, Span]] = []
     for revision in item.revisions:
         if revision.price is None:
@@ -119,9 +125,37 @@ def active_spans(sub: SubscriptionFacts, item: ItemFacts) -> list[tuple[Revision
                 start = end = pause.start
                 break
             start = pause.end
-        if end is None or start < end:
+        relied_on = revision.cadence is None and start == end == item.continued_at != revision.end
+        if end is None or start < end or relied_on:
             spans.append((revision, Span(start, end)))
     return spans
+
+
+def _fees_owed(item: ItemFacts, spans: Sequence[tuple[RevisionFacts, Span]]) -> set[datetime]:
+    """The starts of the spans that owe the item's one-time fee: it is owed once, whatever edits and phases make of its
+    terms (billing rules 10). What a phase gives for nothing does not use it up.
+
+    One in arrears falls due with the last of its terms that follow on each other, at the price of that one.
+    """
+    owed: set[datetime] = set()
+    if item.fee_charged_before:
+        return owed
+    once = [(revision, span) for revision, span in spans if revision.cadence is None]
+    for index, (revision, span) in enumerate(once):
+        goes_over = index + 1 < len(once) and once[index + 1][1].start == span.end
+        if not in_advance(revision) and (goes_over or (span.end is not None and span.end == item.continued_at)):
+            continue
+        costs = not is_free(revision)
+        if costs or not owed:
+            owed.add(span.start)
+        if costs:
+            break
+    return owed
+
+
+def is_free(revision: RevisionFacts) -> bool:
+    """Whether it is a fee of nothing."""
+    return isinstance(revision.price, FlatPrice) and not revision.price.amount
 
 
 def _windows(
@@ -134,7 +168,10 @@ def _windows(
 ) -> Iterator[Obligation]:
     """The windows of one span from the one that holds `since` on; endless where the span is."""
     if revision.cadence is None:
-        if span.end is None or span.end > since:
+        if span.end == span.start:
+            # Reached on the very second on which the successor took over: charged for good.
+            yield from _one_time(sub, item, revision, span.start, None)
+        elif span.end is None or span.end > since:
             yield from _one_time(sub, item, revision, span.start, span.end)
         return
     limit = span.end or datetime.max.replace(tzinfo=span.start.tzinfo)
@@ -148,7 +185,7 @@ def _windows(
 
 def _cuts(revision: RevisionFacts, period: ServicePeriod) -> Iterator[tuple[datetime, datetime, datetime | None]]:
     """A period's windows: one, but for a fee in advance whose period was moved out after it had been charged."""
-    if period.moved_out_at is None or not _in_advance(revision):
+    if period.moved_out_at is None or not in_advance(revision):
         yield period.start, period.end, None
         return
     yield period.start, period.nominal_end, None
@@ -164,7 +201,7 @@ def _window(
     end: datetime,
     due_no_later_than: datetime | None,
 ) -> Obligation:
-    invoice_at = start if _in_advance(revision) else end
+    invoice_at = start if in_advance(revision) else end
     if due_no_later_than is not None:
         invoice_at = min(invoice_at, due_no_later_than)
     nominal = period.nominal
@@ -220,7 +257,7 @@ def _one_time(
     shown_end = service_period_at(sub, sub.cadence, start).end
     if end is not None:
         shown_end = min(shown_end, end)
-    if _in_advance(revision):
+    if in_advance(revision):
         invoice_at = start
     elif end is not None:
         invoice_at = end
@@ -257,5 +294,6 @@ def _components(
     return tuple(components)
 
 
-def _in_advance(revision: RevisionFacts) -> bool:
+def in_advance(revision: RevisionFacts) -> bool:
+    """Whether it is a fee that is charged at the start of what it is for."""
     return isinstance(revision.price, FlatPrice) and revision.price.payment_term == IN_ADVANCE

@@ -11,16 +11,15 @@ from core import clock
 from core.audit.services.record import record
 from subscriptions.choices import UsageOnChange
 from subscriptions.errors import CurrencyMismatch
-from subscriptions.facts import load_subscriptions
 from subscriptions.models import Plan, QuantityChange, Subscription
 from subscriptions.plan_terms import PlanTerms
 from subscriptions.selectors import flat_items_at, quantity_at
 from subscriptions.services.carry_coupons import carry_coupons
+from subscriptions.services.carry_periods import carry_periods
 from subscriptions.services.lock_subscription import lock_subscription
 from subscriptions.services.mark_for_billing import mark_for_billing
 from subscriptions.services.place_subscription import place_subscription
 from subscriptions.timing import periods_touched
-from subscriptions.usage_takeover import takeovers
 
 
 @transaction.atomic
@@ -42,8 +41,9 @@ def change_plan(
     """End `subscription` at `at` (UTC) and start its successor there: on `plan`, or on the terms in `custom_plan`.
 
     Zone, and without a `billing_anchor` the boundaries, stay. Seats carry over to flat items of the same key, also the
-    changes planned for later, unless `quantities` says otherwise; so do coupons that still run. With usage preserved,
-    items of the same key continue their period (billing rules 10). Touches no invoice. Answers the successor.
+    changes planned for later, unless `quantities` says otherwise; so do coupons that still run. With usage
+    preserved, items of the same key continue their period; a one-time fee is owed once for each item key and plan
+    (billing rules 10). Touches no invoice. Answers the successor.
 
     NotChangeable (PreconditionFailed) where the subscription does not run; SuccessorScheduled, CurrencyMismatch or
     FeatureAlreadySubscribed (Conflict); InvalidInput where a value is wrong.
@@ -75,8 +75,7 @@ def change_plan(
     )
     _carry_planned_quantities(old, new, at, given=quantities or {})
     carry_coupons(old=old, new=new, at=at)
-    if usage == UsageOnChange.PRESERVE:
-        _take_usage_over(old, new, at)
+    carry_periods(old=old, new=new, at=at, usage=usage == UsageOnChange.PRESERVE)
     mark_for_billing(subscription=old, changed_from=periods_touched(old, at), due_at=max(clock.now(), at))
     record(
         verb="subscription.changed",
@@ -104,13 +103,3 @@ def _carry_planned_quantities(
         )
         if key in targets
     )
-
-
-def _take_usage_over(old: Subscription, new: Subscription, at: datetime) -> None:
-    facts = {
-        loaded.facts.id: loaded.facts
-        for loaded in load_subscriptions(Subscription.objects.filter(pk__in=[old.pk, new.pk]))
-    }
-    for takeover in takeovers(facts[old.pk], facts[new.pk], at):
-        new.items.filter(pk=takeover.item_id).update(earlier_use=takeover.as_json())
-        old.items.filter(pk=takeover.from_item_id).update(continued_at=at)
