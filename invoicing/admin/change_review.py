@@ -8,6 +8,7 @@ from typing import Any
 from core import clock
 from core.admin.verbs import Review
 from core.admin.words import amount_text, local_time, moment_text
+from core.money import trimmed
 from invoicing.services.change_result import ChangeLine, ChangeResult, CreditedLine
 from subscriptions.item_update import ItemUpdateResult
 from subscriptions.models import Subscription
@@ -22,6 +23,9 @@ def change_review(result: ChangeResult, *, notes: Sequence[str] = (), why_not: s
     if result.successor is not None:
         when = time_words(result.successor.active_from, subscription)
         said.append(f"{subscription.name} ends on {when}; {result.successor.name} begins then.")
+    if result.successor is not None and result.ended_addons:
+        names = ", ".join(f"{trimmed(addon.quantity)} x {addon.name}" for addon in result.ended_addons)
+        said.append(f"{result.successor.name} does not sell these add-ons, which end then, too: {names}.")
     if result.due_before:
         said.append(
             f"{_worth(result.due_before, result)} was due without the change: it is billed first, on an invoice of its "

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from core.periods import parse_duration
 from core.rest.fields import (
     CurrencyField,
+    DecimalStringField,
     DurationField,
     KeyField,
     MoneyField,
@@ -213,6 +214,14 @@ class CreditedLineSerializer(WireSerializer):
     total = MoneyField()
 
 
+class EndedAddOnSerializer(WireSerializer):
+    """An add-on of the subscription that the new plan does not sell: it ends with the change."""
+
+    id = ULIDField()
+    name = TextField()
+    quantity = DecimalStringField()
+
+
 class ChangePreviewSerializer(WireSerializer):
     """Credit and charge are net; what is due now is gross, after the customer's balance; so is the next amount, before
     it. `dueBefore` is what is left to pay of what was due without the change: it is billed first, on an invoice of its
@@ -228,3 +237,4 @@ class ChangePreviewSerializer(WireSerializer):
     currency = CurrencyField()
     lines = ChangeLineSerializer(many=True)
     credited = CreditedLineSerializer(many=True)
+    ended_addons = EndedAddOnSerializer(many=True)

@@ -14,6 +14,7 @@ from invoicing.engine.documents import CreditLine, CreditNoteDocument, CustomerC
 from invoicing.models import CreditNote, Invoice
 from invoicing.services.close_customers import parked_customer
 from subscriptions.models import Subscription
+from subscriptions.services.carry_addons import quantities_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,16 @@ class CreditedLine:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedAddOn:
+    """An add-on that the subscription had and that the plan which it changes to does not sell: it ends with the change.
+    `quantity` is how many of it there were at that time, or were to be."""
+
+    id: uuid.UUID
+    name: str
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeResult:
     """What came of a change, or would.
 
@@ -52,7 +63,7 @@ class ChangeResult:
     to pay on the invoice, gross and after the customer's balance; `credit_note_total` (gross) what its charges could
     not take. `due_before` is what is left to pay of what was due without the change; it is billed apart. `next_amount`
     is the gross total at the next billing, with what is known now. `lines` are those of the invoice, `credited` those
-    of credit notes, `next_lines` those of the next billing.
+    of credit notes, `next_lines` those of the next billing. `ended_addons` do not go over to the successor.
     """
 
     subscription: Subscription
@@ -69,6 +80,7 @@ class ChangeResult:
     credited: tuple[CreditedLine, ...] = ()
     invoice_ids: tuple[uuid.UUID, ...] = ()
     next_lines: tuple[ChangeLine, ...] = ()
+    ended_addons: tuple[EndedAddOn, ...] = ()
 
 
 def change_result(
@@ -111,7 +123,19 @@ def change_result(
         credited=_credited(notes),
         invoice_ids=tuple(document.id for document in documents),
         next_lines=tuple(_line(entry) for entry in upcoming),
+        ended_addons=_ended_addons(subscription, successor) if successor is not None else (),
     )
+
+
+def _ended_addons(subscription: Subscription, successor: Subscription) -> tuple[EndedAddOn, ...]:
+    kept = set(successor.addons.values_list("addon__key", flat=True))
+    ended = subscription.addons.select_related("addon").exclude(addon__key__in=kept).prefetch_related("quantities")
+    found = []
+    for purchase in ended:
+        quantities = quantities_from(purchase, successor.active_from)
+        if quantities:
+            found.append(EndedAddOn(purchase.pk, purchase.name, quantities[0][1]))
+    return tuple(found)
 
 
 def _due(documents: Sequence[InvoiceDocument], currency: str) -> Decimal:

@@ -14,6 +14,7 @@ from subscriptions.errors import CurrencyMismatch
 from subscriptions.models import Plan, QuantityChange, Subscription
 from subscriptions.plan_terms import PlanTerms
 from subscriptions.selectors import flat_items_at, quantity_at
+from subscriptions.services.carry_addons import carry_addons
 from subscriptions.services.carry_coupons import carry_coupons
 from subscriptions.services.carry_periods import carry_periods
 from subscriptions.services.lock_subscription import lock_subscription
@@ -41,9 +42,9 @@ def change_plan(
     """End `subscription` at `at` (UTC) and start its successor there: on `plan`, or on the terms in `custom_plan`.
 
     Zone, and without a `billing_anchor` the boundaries, stay. Seats carry over to flat items of the same key, also the
-    changes planned for later, unless `quantities` says otherwise; so do coupons that still run. With usage
-    preserved, items of the same key continue their period; a one-time fee is owed once for each item key and plan
-    (billing rules 10). Touches no invoice. Answers the successor.
+    changes planned for later, unless `quantities` says otherwise; so do coupons that still run and the add-ons that
+    `plan` sells, too. With usage preserved, items of the same key continue their period; a one-time fee is owed once
+    for each item key and plan (billing rules 10). Touches no invoice. Answers the successor.
 
     NotChangeable (PreconditionFailed) where the subscription does not run; SuccessorScheduled, CurrencyMismatch or
     FeatureAlreadySubscribed (Conflict); InvalidInput where a value is wrong.
@@ -74,6 +75,7 @@ def change_plan(
         previous=old,
     )
     _carry_planned_quantities(old, new, at, given=quantities or {})
+    carry_addons(old=old, new=new, at=at)
     carry_coupons(old=old, new=new, at=at)
     carry_periods(old=old, new=new, at=at, usage=usage == UsageOnChange.PRESERVE)
     mark_for_billing(subscription=old, changed_from=periods_touched(old, at), due_at=max(clock.now(), at))
