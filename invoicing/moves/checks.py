@@ -4,15 +4,16 @@ Everything is read for a whole batch at once: the number of queries does not dep
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import Q, Sum
 
+from core.admin.words import joined
 from core.ids import to_text
-from core.money import to_wire
+from core.money import ZERO, to_wire
 from customers.choices import CollectionMethod
 from customers.effective import Terms, profile_values, terms_of
 from customers.models import BillingProfile, Customer, CustomerOverride
@@ -40,10 +41,13 @@ class _Facts:
     terms: Terms
     method: str
     currencies: set[str] = field(default_factory=set)
-    drafts: list[Link] = field(default_factory=list)
-    unpaid: list[Link] = field(default_factory=list)
+    # By the name of the profile, or of the app, that each has frozen: the customer may have another one by now.
+    drafts: dict[str, list[Link]] = field(default_factory=dict)
+    unpaid: dict[str, list[Link]] = field(default_factory=dict)
     balances: list[str] = field(default_factory=list)
+    owed_by: set[str] = field(default_factory=set)
     paid_until: datetime | None = None
+    paid_to: set[str] = field(default_factory=set)
     unused: list[Link] = field(default_factory=list)
 
 
@@ -57,7 +61,8 @@ def check_moves(
     """What stands in the way of moving each of these customers to `target`, as of `now`; blocks come first.
 
     `answers` are those of the target's app (`ask_app`); a customer without one is taken to be fine there. What only
-    matters between suppliers is looked at where the supplier changes. Eight queries.
+    matters between suppliers is looked at where the supplier changes. Of drafts and invoices it is said what they have
+    frozen, whatever bills the customer now. Eight queries.
     """
     facts = _facts_of(customer_ids, target)
     _add_currencies(facts, now)
@@ -98,20 +103,33 @@ def _add_currencies(facts: Mapping[uuid.UUID, _Facts], now: datetime) -> None:
 def _add_invoices(facts: Mapping[uuid.UUID, _Facts]) -> None:
     open_now = Q(status__in=_NOT_YET_ISSUED) | Q(status__in=OPEN_STATUSES, due__gt=0)
     rows = Invoice.objects.filter(open_now, customer_id__in=list(facts)).order_by("created_at", "id")
-    for invoice_id, customer_id, number in rows.values_list("id", "customer_id", "number"):
-        known = facts[customer_id]
+    found = rows.values_list("id", "customer_id", "number", "profile__name", "app__name")
+    for invoice_id, customer_id, number, profile, app in found:
+        known, text = facts[customer_id], to_text(invoice_id)
         if number is None:
-            known.drafts.append(Link("invoice", to_text(invoice_id), f"Draft {to_text(invoice_id)[-10:]}"))
+            known.drafts.setdefault(profile or "", []).append(Link("invoice", text, f"Draft {text[-10:]}"))
         else:
-            known.unpaid.append(Link("invoice", to_text(invoice_id), number))
+            known.unpaid.setdefault(app or "", []).append(Link("invoice", text, number))
 
 
 def _add_balances(facts: Mapping[uuid.UUID, _Facts], crossing: Collection[uuid.UUID]) -> None:
-    rows = BalanceEntry.objects.filter(customer_id__in=crossing).order_by("currency").values("customer_id", "currency")
-    for row in rows.annotate(left=Sum("amount")):
-        left: Decimal = row["left"]
-        if left:
-            facts[row["customer_id"]].balances.append(f"{to_wire(left)} {row['currency']}")
+    entries = BalanceEntry.objects.filter(customer_id__in=crossing).order_by("currency")
+    rows = entries.values_list("customer_id", "currency", "invoice__supplier_snapshot__name").annotate(
+        moved=Sum("amount"), came_in=Sum("amount", filter=Q(amount__gt=0))
+    )
+    left: dict[tuple[uuid.UUID, str], Decimal] = {}
+    owed_by: dict[tuple[uuid.UUID, str], set[str]] = {}
+    for customer_id, currency, supplier, moved, came_in in rows:
+        key = (customer_id, currency)
+        left[key] = left.get(key, ZERO) + moved
+        if came_in and supplier:
+            owed_by.setdefault(key, set()).add(supplier)
+    for (customer_id, currency), balance in left.items():
+        if balance:
+            known = facts[customer_id]
+            known.balances.append(f"{to_wire(balance)} {currency}")
+            # Whose invoices it came from: an entry of none is owed by whoever bills the customer now.
+            known.owed_by |= owed_by.get((customer_id, currency)) or {str(known.terms.profile.supplier)}
 
 
 def _add_unused_periods(
@@ -126,10 +144,15 @@ def _add_unused_periods(
         span__upper_inf=False,
     ).exclude(line__invoice__supplier=target.supplier_id)
     rows = windows.order_by("line__invoice__created_at", "line_id").values_list(
-        "item__subscription__customer_id", "span", "line__invoice_id", "line__invoice__number"
+        "item__subscription__customer_id",
+        "span",
+        "line__invoice_id",
+        "line__invoice__number",
+        "line__invoice__supplier_snapshot__name",
     )
-    for customer_id, span, invoice_id, number in rows:
+    for customer_id, span, invoice_id, number, supplier in rows:
         known = facts[customer_id]
+        known.paid_to.add(supplier or str(known.terms.profile.supplier))
         known.paid_until = max(known.paid_until or span.upper, span.upper)
         text = to_text(invoice_id)
         link = Link("invoice", text, number or f"Draft {text[-10:]}")
@@ -139,20 +162,12 @@ def _add_unused_periods(
 
 def _causes(known: _Facts, target: BillingProfile, answer: PaymentMethodCheck, *, crosses: bool) -> Iterable[Cause]:
     yield from _blocks(known, target, answer, crosses=crosses)
-    source = known.terms.profile
     if known.drafts:
-        count = len(known.drafts)
-        said = "1 draft stays" if count == 1 else f"{count} drafts stay"
-        yield Cause(CauseCode.OPEN_DRAFTS, f"{said} on “{source}”, with its terms.", tuple(known.drafts[:_SHOWN]))
+        said = " ".join(_staying(profile, links) for profile, links in known.drafts.items())
+        yield Cause(CauseCode.OPEN_DRAFTS, said, _first_of(known.drafts))
     if known.unpaid:
-        numbers = ", ".join(link.label for link in known.unpaid[:_SHOWN])
-        more = f" and {len(known.unpaid) - _SHOWN} more" if len(known.unpaid) > _SHOWN else ""
-        verb = "is" if len(known.unpaid) == 1 else "are"
-        yield Cause(
-            CauseCode.UNPAID_INVOICES,
-            f"{numbers}{more} {verb} unpaid and {verb} still collected through “{source.app}”.",
-            tuple(known.unpaid[:_SHOWN]),
-        )
+        said = " ".join(_still_collected(app, links) for app, links in known.unpaid.items())
+        yield Cause(CauseCode.UNPAID_INVOICES, said, _first_of(known.unpaid))
     threshold = target.progressive_threshold_currency if target.progressive_billing else ""
     if threshold and known.currencies and threshold not in known.currencies:
         theirs = ", ".join(sorted(known.currencies))
@@ -160,6 +175,22 @@ def _causes(known: _Facts, target: BillingProfile, answer: PaymentMethodCheck, *
             CauseCode.THRESHOLD_CURRENCY,
             f"The threshold of “{target}” is in {threshold}; it will not act on what is billed in {theirs}.",
         )
+
+
+def _staying(profile: str, drafts: Sequence[Link]) -> str:
+    said = "1 draft stays" if len(drafts) == 1 else f"{len(drafts)} drafts stay"
+    return f"{said} on “{profile}”, with its terms."
+
+
+def _still_collected(app: str, unpaid: Sequence[Link]) -> str:
+    numbers = ", ".join(link.label for link in unpaid[:_SHOWN])
+    more = f" and {len(unpaid) - _SHOWN} more" if len(unpaid) > _SHOWN else ""
+    verb = "is" if len(unpaid) == 1 else "are"
+    return f"{numbers}{more} {verb} unpaid and {verb} still collected through “{app}”."
+
+
+def _first_of(groups: Mapping[str, Sequence[Link]]) -> tuple[Link, ...]:
+    return tuple(link for links in groups.values() for link in links[:_SHOWN])
 
 
 def _blocks(known: _Facts, target: BillingProfile, answer: PaymentMethodCheck, *, crosses: bool) -> Iterable[Cause]:
@@ -181,14 +212,14 @@ def _blocks(known: _Facts, target: BillingProfile, answer: PaymentMethodCheck, *
     if known.balances:
         yield Cause(
             CauseCode.BALANCE,
-            f"A balance of {' and '.join(known.balances)} is owed by {known.terms.profile.supplier}: use it up or pay "
+            f"A balance of {' and '.join(known.balances)} is owed by {joined(sorted(known.owed_by))}: use it up or pay "
             "it out first.",
             (who,),
         )
     if known.paid_until is not None:
         yield Cause(
             CauseCode.UNUSED_PERIODS,
-            f"Billed in advance by {known.terms.profile.supplier} until {known.paid_until:%-d %B %Y %H:%M} UTC: wait "
+            f"Billed in advance by {joined(sorted(known.paid_to))} until {known.paid_until:%-d %B %Y %H:%M} UTC: wait "
             "until then, or credit what is unused.",
             tuple(known.unused[:_SHOWN]),
         )
