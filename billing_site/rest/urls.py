@@ -1,7 +1,8 @@
 """Where each endpoint is. Every app lists its own addresses in `api/urls.py`; this puts them together."""
 
 from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from .schema_views import DocsView, SchemaView
 
 v1: list[URLPattern | URLResolver] = [
     path("", include("entitlements.api.urls")),
@@ -11,6 +12,6 @@ v1: list[URLPattern | URLResolver] = [
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include(v1)),
-    path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("schema/", SchemaView.as_view(), name="schema"),
+    path("docs/", DocsView.as_view(url_name="schema"), name="docs"),
 ]

@@ -7,10 +7,13 @@ from typing import Any
 import django_filters
 from django import forms
 from django.http import QueryDict
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 
 from core.ids import from_text
 
+from .fields import ULID_PATTERN
 from .times import parse_rfc3339
 
 MAX_FILTER_LENGTH = 1024
@@ -24,10 +27,12 @@ class _TimeFormField(forms.CharField):
             return None
         moment = parse_rfc3339(text)
         if moment is None:
-            raise forms.ValidationError("Not an RFC 3339 time with an offset: for example 2026-03-17T00:00:00Z.")
+            wrong = "Not an RFC 3339 time with an offset: for example 2026-03-17T00:00:00Z."
+            raise forms.ValidationError(wrong, code="invalid")
         return moment
 
 
+@extend_schema_field(OpenApiTypes.DATETIME)
 class TimeFilter(django_filters.Filter):
     """A moment in RFC 3339."""
 
@@ -38,10 +43,11 @@ class _BooleanFormField(forms.CharField):
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
         if text not in ("", "true", "false"):
-            raise forms.ValidationError("Must be true or false.")
+            raise forms.ValidationError("Must be true or false.", code="invalid")
         return {"true": True, "false": False}.get(text)
 
 
+@extend_schema_field(OpenApiTypes.BOOL)
 class BooleanFilter(django_filters.Filter):
     """`true` or `false`, and nothing else."""
 
@@ -50,8 +56,7 @@ class BooleanFilter(django_filters.Filter):
 
 class _RepeatedWidget(forms.SelectMultiple):
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
-        values = data.getlist(name) if isinstance(data, QueryDict) else data.get(name, [])
-        return [value for value in values if value != ""]
+        return list(data.getlist(name) if isinstance(data, QueryDict) else data.get(name, []))
 
 
 class _RepeatedFormField(forms.Field):
@@ -77,6 +82,7 @@ class _RepeatedIdFormField(_RepeatedFormField):
         return from_text(text)
 
 
+@extend_schema_field({"type": "array", "items": {"type": "string"}})
 class AnyOfFilter(django_filters.Filter):
     """Repeated keys: any of the values."""
 
@@ -87,6 +93,7 @@ class AnyOfFilter(django_filters.Filter):
         super().__init__(*args, **kwargs)
 
 
+@extend_schema_field({"type": "array", "items": {"type": "string", "pattern": ULID_PATTERN}})
 class AnyIdFilter(AnyOfFilter):
     """Repeated keys: any of the ids."""
 

@@ -6,10 +6,13 @@ from django.core.exceptions import ImproperlyConfigured
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer
+from rest_framework.serializers import MultipleChoiceField, Serializer
 from rest_framework.viewsets import GenericViewSet
 
 from core.errors import NotFound
+
+from .operations import operation_of
+from .query_parameters import check_query
 
 
 class WireViewSet(GenericViewSet):
@@ -27,6 +30,9 @@ class WireViewSet(GenericViewSet):
         # No stored text holds NUL, and PostgreSQL refuses to compare with it.
         if any("\x00" in str(value) for value in kwargs.values()):
             raise NotFound("There is nothing at this address.")
+        if self.action in self.action_map.values():  # any other method ends as a 405
+            operation = operation_of(self, request.method or "")
+            check_query(request.query_params, operation.parameters)
 
     def scope_needed(self, method: str) -> str:
         """The scope that `method` needs. A view that declares none is a mistake of ours, not of the caller."""
@@ -40,20 +46,33 @@ class WireViewSet(GenericViewSet):
         """The id or key in the path."""
         return self.kwargs[self.lookup_url_kwarg or self.lookup_field]
 
-    def read_body(self, serializer_class: type[BaseSerializer]) -> dict[str, Any]:
+    def read_body(self, serializer_class: type[Serializer]) -> dict[str, Any]:
         """The validated body, in snake_case; a 400 with every field at fault otherwise."""
         serializer = serializer_class(data=self.request.data, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data
 
+    def read_query(self, serializer_class: type[Serializer]) -> dict[str, Any]:
+        """What the serializer knows of the query string, validated and in snake_case; a 400 otherwise."""
+        given = self.request.query_params
+        fields = serializer_class().fields
+        said = {
+            name: given.getlist(name) if isinstance(field, MultipleChoiceField) else given[name]
+            for name, field in fields.items()
+            if name in given
+        }
+        serializer = serializer_class(data=said)
+        serializer.is_valid(raise_exception=True)
+        return serializer.validated_data
+
     def show(
-        self, instance: Any, serializer_class: type[BaseSerializer] | None = None, status: int = status.HTTP_200_OK
+        self, instance: Any, serializer_class: type[Serializer] | None = None, status: int = status.HTTP_200_OK
     ) -> Response:
         """The answer that shows `instance`."""
         presenter = serializer_class or self.get_serializer_class()
         return Response(presenter(instance, context=self.get_serializer_context()).data, status=status)
 
-    def show_page(self, queryset: Any, serializer_class: type[BaseSerializer] | None = None) -> Response:
+    def show_page(self, queryset: Any, serializer_class: type[Serializer] | None = None) -> Response:
         """The page of `queryset` that was asked for, in the form that the view's pagination gives it."""
         items = self.paginate_queryset(queryset)
         presenter = serializer_class or self.get_serializer_class()

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from core.ids import to_text
 from core.periods import zone_info
+from core.rest.fields import ULID_PATTERN
 from core.rest.filters import deep_object
 from core.rest.lookups import find
 from core.rest.pagination import BareArrayPagination
@@ -46,7 +47,7 @@ _QUERY = [
     OpenApiParameter("windowSize", str, enum=list(WINDOWS)),
     OpenApiParameter("windowTimeZone", str, description="IANA name; UTC by default."),
     OpenApiParameter("subject", _REPEATED),
-    OpenApiParameter("filterCustomerId", _REPEATED),
+    OpenApiParameter("filterCustomerId", {"type": "array", "items": {"type": "string", "pattern": ULID_PATTERN}}),
     OpenApiParameter("groupBy", _REPEATED),
     OpenApiParameter("filterGroupBy", _DEEP, style="deepObject", explode=True),
 ]

@@ -60,9 +60,7 @@ class BalanceViewSet(WireViewSet):
         if getattr(self, "swagger_fake_view", False):
             return BalanceEntry.objects.none()
         customer = living_customer(self.addressed)
-        query = BalanceQuerySerializer(data=self.request.query_params.dict())
-        query.is_valid(raise_exception=True)
-        self.currency = query.validated_data.get("currency", customer.currency)
+        self.currency = self.read_query(BalanceQuerySerializer).get("currency", customer.currency)
         if self.currency is None:
             raise field_error("currency", "required", f"{customer.name} has no currency yet: name one.")
         return BalanceEntry.objects.filter(customer=customer, currency=self.currency)

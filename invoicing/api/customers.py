@@ -6,7 +6,6 @@ import django_filters
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -68,8 +67,6 @@ class BilledCustomerViewSet(CustomerViewSet):
         latest = running.order_by("-active_from", "-id").values("id")[:1]
         queryset = super().get_queryset().annotate(current_subscription_id=Subquery(latest))
         wanted = set(self.request.query_params.getlist("expand")) if self.request.method == "GET" else set()
-        if wanted - {"subscriptions"}:
-            raise ValidationError({"expand": ["Only subscriptions can be expanded."]})
         if wanted:
             shown = subscriptions_shown().order_by("-active_from", "-id")
             queryset = queryset.prefetch_related(Prefetch("subscriptions", shown, to_attr="shown_subscriptions"))

@@ -62,10 +62,8 @@ class PreviewViewSet(WireViewSet):
     )
     def list(self, request: Request, **kwargs: str) -> Response:
         customer = living_customer(self.addressed)
-        query = PreviewQuerySerializer(data=request.query_params.dict())
-        query.is_valid(raise_exception=True)
         now = clock.now()
-        until = query.validated_data.get("until", now)
+        until = self.read_query(PreviewQuerySerializer).get("until", now)
         if until > now + FURTHEST:
             raise field_error("until", "too_far_away", f"A preview reaches {FURTHEST.days} days ahead at most.")
         return Response(

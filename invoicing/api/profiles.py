@@ -86,8 +86,6 @@ class ProfileViewSet(WireViewSet):
 
     @extend_schema(operation_id="getBillingProfile", parameters=[ExpandSerializer])
     def retrieve(self, request: Request, **kwargs: str) -> Response:
-        query = ExpandSerializer(data={"expand": request.query_params.getlist("expand")})
-        query.is_valid(raise_exception=True)
         return self.show(self.found(self.get_queryset()))
 
     @extend_schema(operation_id="updateBillingProfile", request=ProfileReplaceSerializer)

@@ -49,8 +49,11 @@ urlpatterns = [
     path("subscriptions/<str:subscriptionId>/preview-change", SubscriptionPreviewViewSet.as_view({"post": "preview"})),
     *router.urls,
     path(f"{MIGRATION}/items", MigrationItemViewSet.as_view({"get": "list"})),
-    path(f"{MIGRATION}/impacts", MigrationItemViewSet.as_view({"get": "impacts"})),
-    path(f"{MIGRATION}/items/<str:customerId>/impact", MigrationItemViewSet.as_view({"get": "impact"})),
+    path(f"{MIGRATION}/impacts", MigrationItemViewSet.as_view({"get": "impacts"}, pagination_class=None)),
+    path(
+        f"{MIGRATION}/items/<str:customerId>/impact",
+        MigrationItemViewSet.as_view({"get": "impact"}, pagination_class=None),
+    ),
     path(f"{MIGRATION}/items/<str:customerId>/retry", MigrationItemViewSet.as_view({"post": "retry"})),
     path(f"{MIGRATION}/items/<str:customerId>/take-back", MigrationItemViewSet.as_view({"post": "take_back"})),
     *(

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -27,9 +27,9 @@ from subscriptions.api.addon_serializers import (
     PlanAddOnUpdateSerializer,
     addon_terms,
 )
-from subscriptions.api.plan_filters import PlanFilterSet, key_versions
+from subscriptions.api.plan_filters import KEY_VERSION, PlanFilterSet, key_versions
 from subscriptions.models import AddOn, Plan, PlanAddOn
-from subscriptions.plan_selectors import plan_addressed, with_plan_status
+from subscriptions.plan_selectors import plan_addressed
 from subscriptions.services.offer_addon import change_offer, offer_addon, withdraw_offer
 from subscriptions.services.publish_addon import archive_addon, delete_addon, publish_addon
 from subscriptions.services.save_addon import create_addon, update_addon
@@ -40,12 +40,7 @@ SCOPES = {"GET": "catalog:read"} | dict.fromkeys(("POST", "PUT", "DELETE"), "cat
 class AddOnFilterSet(PlanFilterSet):
     """As for plans; an add-on is never scheduled."""
 
-    def by_status(self, queryset: QuerySet[Any], name: str, value: list[str] | None) -> QuerySet[Any]:
-        if value is None:
-            return queryset
-        if not set(value) <= set(STATUSES):
-            raise ValidationError({"status": [f"Must be one of: {', '.join(STATUSES)}."]})
-        return with_plan_status(queryset, value, clock.now())
+    status = django_filters.MultipleChoiceFilter(choices=[(name, name) for name in STATUSES], method="by_status")
 
 
 class AddOnViewSet(WireViewSet):
@@ -60,7 +55,7 @@ class AddOnViewSet(WireViewSet):
     def get_queryset(self) -> QuerySet[AddOn]:
         return addons_for_display()
 
-    @extend_schema(operation_id="listAddons")
+    @extend_schema(operation_id="listAddons", parameters=[KEY_VERSION])
     def list(self, request: Request) -> Response:
         return self.show_page(self.filter_queryset(self.get_queryset()))
 
@@ -76,9 +71,10 @@ class AddOnViewSet(WireViewSet):
         )
         return self.present(addon, status.HTTP_201_CREATED)
 
-    @extend_schema(operation_id="getAddon")
+    @extend_schema(operation_id="getAddon", parameters=[OpenApiParameter("includeLatest", bool)])
     def retrieve(self, request: Request, **kwargs: str) -> Response:
-        return self.present(addon_addressed(self.addressed, at=clock.now()))
+        latest = request.query_params.get("includeLatest") == "true"
+        return self.present(addon_addressed(self.addressed, at=clock.now(), latest=latest))
 
     @extend_schema(operation_id="updateAddon", request=AddOnUpdateSerializer)
     def update(self, request: Request, **kwargs: str) -> Response:
@@ -147,7 +143,7 @@ class PlanAddOnViewSet(WireViewSet):
             return offers.none()
         return offers.filter(plan=self.plan())
 
-    @extend_schema(operation_id="listPlanAddons")
+    @extend_schema(operation_id="listPlanAddons", parameters=[KEY_VERSION])
     def list(self, request: Request, **kwargs: str) -> Response:
         return self.show_page(self.filter_queryset(self.get_queryset()))
 

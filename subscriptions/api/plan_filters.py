@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import django_filters
 from django.db.models import Q, QuerySet
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError
 
 from core import clock
@@ -12,6 +14,14 @@ from subscriptions.models import Plan
 from subscriptions.plan_selectors import with_plan_status
 
 _MAX_VERSION = 10**6
+_VERSIONS = {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": _MAX_VERSION}}
+KEY_VERSION = OpenApiParameter(
+    "keyVersion",
+    {"type": "object", "additionalProperties": _VERSIONS},
+    style="deepObject",
+    explode=True,
+    description="`keyVersion[gold]=1`: a version of a plan or add-on, by its key.",
+)
 
 
 def key_versions(params: Any, prefix: str = "") -> Q:
@@ -29,16 +39,12 @@ class PlanFilterSet(WireFilterSet):
 
     id = AnyIdFilter(field_name="id")
     key = AnyOfFilter(field_name="key")
-    status = AnyOfFilter(method="by_status")
+    status = django_filters.MultipleChoiceFilter(choices=PlanStatus.choices, method="by_status")
     currency = AnyOfFilter(field_name="currency")
     includeDeleted = BooleanFilter(method="by_deleted")
 
-    def by_status(self, queryset: QuerySet[Plan], name: str, value: list[str] | None) -> QuerySet[Plan]:
-        if value is None:
-            return queryset
-        if not set(value) <= set(PlanStatus.values):
-            raise ValidationError({"status": [f"Must be one of: {', '.join(PlanStatus.values)}."]})
-        return with_plan_status(queryset, value, clock.now())
+    def by_status(self, queryset: QuerySet[Plan], name: str, value: list[str]) -> QuerySet[Plan]:
+        return with_plan_status(queryset, value, clock.now()) if value else queryset
 
     def by_deleted(self, queryset: QuerySet[Plan], name: str, value: bool) -> QuerySet[Plan]:
         return queryset

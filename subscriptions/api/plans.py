@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from core import clock
 from core.rest.views import WireViewSet
-from subscriptions.api.plan_filters import PlanFilterSet
+from subscriptions.api.plan_filters import KEY_VERSION, PlanFilterSet
 from subscriptions.api.plan_serializers import (
     PlanCreateSerializer,
     PlanSerializer,
@@ -47,7 +47,7 @@ class PlanViewSet(WireViewSet):
     def get_queryset(self) -> QuerySet[Plan]:
         return plans_for_display()
 
-    @extend_schema(operation_id="listPlans")
+    @extend_schema(operation_id="listPlans", parameters=[KEY_VERSION])
     def list(self, request: Request) -> Response:
         return self.show_page(self.filter_queryset(self.get_queryset()))
 
