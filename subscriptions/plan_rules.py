@@ -180,7 +180,8 @@ class _Rules:
             self.wrong(at, "no_feature", "An entitlement is to a feature: give featureKey.")
         for name in template:
             if name not in ("type", "metadata", *_TEMPLATE_FIELDS[kind]):
-                self.wrong(f"{at}.{name}", "unknown_field", f"A {kind} entitlement has no {name}.")
+                known = ", ".join(("type", "metadata", *_TEMPLATE_FIELDS[kind]))
+                self.wrong(f"{at}.{name}", "unknown_field", f"A {kind} entitlement has no {name}. Known here: {known}.")
         if kind == "static":
             self.static_config(f"{at}.config", template.get("config"))
         if kind == "metered":
@@ -213,12 +214,20 @@ class _Rules:
 
     def tax(self, at: str, config: Mapping[str, Any] | None) -> None:
         config = config or {}
+        self.only(at, config, ("behavior", "stripe"))
         if config.get("behavior") not in (None, "inclusive", "exclusive"):
             self.wrong(f"{at}.behavior", "not_a_choice", "Must be inclusive or exclusive.")
         stripe = config.get("stripe")
         code = stripe.get("code") if isinstance(stripe, Mapping) else None
+        self.only(f"{at}.stripe", stripe if isinstance(stripe, Mapping) else {}, ("code",))
         if stripe is not None and not (isinstance(code, str) and _STRIPE_TAX_CODE.fullmatch(code)):
             self.wrong(f"{at}.stripe.code", "bad_tax_code", "Must be a Stripe tax code such as txcd_10000000.")
+
+    def only(self, at: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+        for name in given:
+            if name not in known:
+                message = f"There is no such field. Known here: {', '.join(known)}."
+                self.wrong(f"{at}.{name}", "unknown_field", message)
 
     def duplicates(self, found: Iterable[tuple[str, str | None]], what: str) -> None:
         listed = list(found)

@@ -8,6 +8,8 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
+from core.rest.serializers import WireSerializer
+
 from .errors import CONTENT_TYPE
 
 _TEXT = {"type": "string"}
@@ -70,6 +72,12 @@ class WireAutoSchema(AutoSchema):
         view_description = super().get_description() or ""
         scope = getattr(self.view, "required_scopes", {}).get(self.method)
         return f"{view_description}\n\nScope: `{scope}`".strip() if scope else view_description
+
+    def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
+        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        if direction == "request" and isinstance(serializer, WireSerializer):
+            schema["additionalProperties"] = False
+        return schema
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         operation = super().get_operation(*args, **kwargs)

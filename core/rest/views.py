@@ -13,6 +13,7 @@ from core.errors import NotFound
 
 from .operations import operation_of
 from .query_parameters import check_query
+from .serializers import refuse_body
 
 
 class WireViewSet(GenericViewSet):
@@ -33,6 +34,8 @@ class WireViewSet(GenericViewSet):
         if self.action in self.action_map.values():  # any other method ends as a 405
             operation = operation_of(self, request.method or "")
             check_query(request.query_params, operation.parameters)
+            if not operation.reads_body and request.data:
+                refuse_body(request.data)
 
     def scope_needed(self, method: str) -> str:
         """The scope that `method` needs. A view that declares none is a mistake of ours, not of the caller."""

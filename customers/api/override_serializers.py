@@ -23,6 +23,8 @@ class OverrideInputSerializer(WireSerializer):
     """Without `billingProfileId` the customer follows the default. `workflow` is ours: all in which the customer
     differs from their profile; left out, what they have of their own stays, and `{}` clears it."""
 
+    shown_only = frozenset({"customerId"})
+
     billing_profile_id = ULIDField(required=False)
     workflow = WorkflowSerializer(required=False)
 

@@ -29,6 +29,10 @@ class ProfileAppIdsSerializer(WireSerializer):
 
 
 class ProfileReplaceSerializer(WireSerializer):
+    """The app of a profile stays what it is."""
+
+    shown_only = frozenset({"apps", "archivedAt"})
+
     name = TextField(max_length=256)
     description = TextField(required=False, allow_blank=True, max_length=1024)
     metadata = TextMapField(required=False)

@@ -30,6 +30,8 @@ class UsageAttributionSerializer(WireSerializer):
 class CustomerInputSerializer(WireSerializer):
     """`timezone` and `taxId` are ours beyond the clients' types: left out, they stay as they are."""
 
+    shown_only = frozenset({"currentSubscriptionId", "subscriptions"})
+
     name = TextField(max_length=256)
     key = TextField(required=False, max_length=256)
     description = TextField(required=False, allow_blank=True, max_length=1024)

@@ -14,6 +14,10 @@ from entitlements.usage_query import WINDOWS
 
 
 class MeterUpdateSerializer(WireSerializer):
+    """What a meter measures stays what it is."""
+
+    shown_only = frozenset({"slug", "aggregation", "eventType", "eventFrom", "valueProperty"})
+
     name = TextField(required=False, max_length=256)
     description = TextField(required=False, allow_blank=True, max_length=1024)
     metadata = TextMapField(required=False)

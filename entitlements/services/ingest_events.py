@@ -21,6 +21,15 @@ MAX_BATCH = 10_000
 _MAX_TEXT = 256
 _MAX_PROBLEMS = 20
 _TEXTS = ("id", "source", "type", "subject")
+_KNOWN = (*_TEXTS, "specversion", "time", "datacontenttype", "dataschema", "data")
+# CloudEvents' documented extensions, which transports add on the way: taken, and not kept.
+_EXTENSIONS = (
+    *("authclaims", "authid", "authtype", "causationid", "correlationid", "datacategory", "dataclassification"),
+    *("dataref", "dataregulation", "deprecated", "deprecationfrom", "deprecationmigration", "deprecationsunset"),
+    *("expirytime", "partitionkey", "recordedtime", "sampledrate", "sequence", "sequencetype", "severitynumber"),
+    *("severitytext", "traceparent", "tracestate"),
+)
+_TAKEN = {*_KNOWN, *_EXTENSIONS}
 
 
 class _Row(NamedTuple):
@@ -77,6 +86,9 @@ def _problems(event: Any, at: str, meters: Mapping[str, list[Meter]], now: datet
     if not isinstance(event, Mapping):
         yield FieldProblem(at.rstrip("."), "invalid", "An event must be an object.")
         return
+    for name in event.keys() - _TAKEN:
+        message = f"There is no such field. Known here: {', '.join(_KNOWN)}, and CloudEvents' extensions."
+        yield FieldProblem(f"{at}{name[:_MAX_TEXT]}", "unknown_field", message)
     for name in _TEXTS:
         value = event.get(name)
         if value is None or value == "":

@@ -35,6 +35,8 @@ MOST_APPS = 100
 class AppUpdateSerializer(WireSerializer):
     """`secretAPIKey` and `webhookSecret` are for Stripe, kept encrypted and never shown again."""
 
+    shown_only = frozenset({"status", "listing", "stripeAccountId", "livemode", "maskedAPIKey"})
+
     name = TextField(max_length=256)
     type = serializers.ChoiceField(choices=AppType.values)
     description = TextField(required=False, allow_blank=True)
@@ -55,6 +57,8 @@ class StripeKeySerializer(WireSerializer):
 
 
 class StripeCustomerInputSerializer(WireSerializer):
+    shown_only = frozenset({"type", "app"})
+
     stripe_customer_id = TextField(max_length=255)
     stripe_default_payment_method_id = TextField(required=False, max_length=255)
 
@@ -79,6 +83,8 @@ class CustomerAppDataSerializer(WireSerializer):
 
 class CustomerAppItemSerializer(WireSerializer):
     """`id` is the app's; without it, the one of this type that bills the customer, or the only one, is meant."""
+
+    shown_only = frozenset({"app"})
 
     id = ULIDField(required=False)
     type = serializers.ChoiceField(choices=AppType.values)
@@ -226,9 +232,11 @@ class CustomerAppViewSet(WireViewSet):
     def upsert(self, request: Request, **kwargs: str) -> Response:
         """All of the items are kept, or none; Stripe is asked about each of its own."""
         customer = living_customer(self.addressed)
-        child = CustomerAppItemSerializer()
         serializer: serializers.ListSerializer[Any] = serializers.ListSerializer(
-            child=child, data=request.data, max_length=MOST_APPS
+            child=CustomerAppItemSerializer(),
+            data=request.data,
+            max_length=MOST_APPS,
+            context=self.get_serializer_context(),
         )
         serializer.is_valid(raise_exception=True)
         items = [_app_data(customer, body) for body in serializer.validated_data]

@@ -70,6 +70,11 @@ class DecisionSerializer(WireSerializer):
     """`invoiceId`: what the row is to be booked on, where it is not the invoice that was found. `reason`: why a row
     whose match is `duplicate` is another payment; without it such a row can't be booked."""
 
+    shown_only = frozenset(
+        {"position", "bookedOn", "amount", "currency", "reference", "payer", "transactionId", "match", "note"}
+        | {"paymentId"}
+    )
+
     decision = serializers.ChoiceField(choices=RowDecision.values)
     invoice_id = ULIDField(required=False)
     reason = TextField(required=False, max_length=1000)

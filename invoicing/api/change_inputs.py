@@ -17,7 +17,7 @@ from core.rest.fields import (
     TimeField,
     ULIDField,
 )
-from core.rest.serializers import WireSerializer, to_camel
+from core.rest.serializers import WireSerializer, to_camel, unknown_fields
 from invoicing.api.period_field import BilledPeriodField
 from invoicing.api.subscription_addons import SubscriptionAddOnCreateSerializer
 from invoicing.api.subscription_inputs import (
@@ -29,7 +29,7 @@ from invoicing.api.subscription_inputs import (
     TimingField,
 )
 from invoicing.choices import LineKind
-from subscriptions.api.plan_serializers import RateCardSerializer, rate_card_terms
+from subscriptions.api.plan_serializers import PlanAlignmentSerializer, RateCardSerializer, rate_card_terms
 from subscriptions.api.subscription_serializers import (
     SubscriptionExpandedSerializer,
     SubscriptionSerializer,
@@ -70,6 +70,7 @@ class SubscriptionChangeSerializer(WireSerializer):
     description = TextField(required=False, allow_blank=True, max_length=1024)
     metadata = TextMapField(required=False)
     settlement_mode = serializers.ChoiceField(required=False, choices=["credit_then_invoice", "credit_only"])
+    alignment = PlanAlignmentSerializer(required=False)
     usage = serializers.ChoiceField(required=False, choices=UsageOnChange.choices, default=UsageOnChange.PRESERVE.value)
     quantities = QuantitiesField(required=False)
 
@@ -102,9 +103,12 @@ class EditOperationSerializer(WireSerializer):
     extend_by = DurationField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        missing = [name for name in _NEEDS[attrs["op"]] if name not in attrs]
-        if missing:
-            raise serializers.ValidationError({to_camel(name): ["This field is required."] for name in missing})
+        needed = _NEEDS[attrs["op"]]
+        missing = {to_camel(name): ["This field is required."] for name in needed if name not in attrs}
+        strange = [to_camel(name) for name in attrs if name not in ("op", *needed)]
+        if missing or strange:
+            known = ["op", *map(to_camel, needed)]
+            raise serializers.ValidationError({**missing, **unknown_fields(strange, known)})
         return attrs
 
 
@@ -150,10 +154,23 @@ class PreviewChangeSerializer(SubscriptionChangeSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         for verb in _NAMED:
-            if verb in attrs and len(self.initial_data) > 1:
-                raise serializers.ValidationError(
-                    {to_camel(verb): ["Stands alone: leave the other fields out."]}, "stands_alone"
-                )
+            if verb in attrs:
+                if len(self.initial_data) > 1:
+                    raise serializers.ValidationError(
+                        {to_camel(verb): ["Stands alone: leave the other fields out."]}, "stands_alone"
+                    )
+                return attrs
+        kinds = [name for name in ("plan", "custom_plan", "customizations") if name in attrs]
+        if len(kinds) > 1:
+            raise serializers.ValidationError(
+                {to_camel(name): [f"Give only one of: {', '.join(map(to_camel, kinds))}."] for name in kinds},
+                "stands_alone",
+            )
+        if kinds in ([], ["customizations"]):
+            known = ["timing", *kinds]
+            strange = [name for name in self.initial_data if name not in known]
+            if strange:
+                raise serializers.ValidationError(unknown_fields(strange, known))
         return attrs
 
 

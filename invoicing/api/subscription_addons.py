@@ -35,6 +35,8 @@ class AddOnIdSerializer(WireSerializer):
 
 
 class SubscriptionAddOnUpdateSerializer(WireSerializer):
+    shown_only = frozenset({"addon", "activeFrom", "activeTo", "quantityAt", "timeline", "subscriptionId", "rateCards"})
+
     name = TextField(required=False, max_length=256)
     description = TextField(required=False, allow_blank=True, max_length=1024)
     metadata = TextMapField(required=False)

@@ -18,7 +18,7 @@ from core.rest.fields import (
     ULIDField,
 )
 from core.rest.serializers import WireSerializer
-from subscriptions.api.plan_serializers import PlanUpdateSerializer
+from subscriptions.api.plan_serializers import PlanAlignmentSerializer, PlanUpdateSerializer
 from subscriptions.choices import UpdateAction
 from subscriptions.item_update import ItemUpdate
 from subscriptions.timing import IMMEDIATE, NEXT_BILLING_CYCLE
@@ -108,6 +108,7 @@ class SubscriptionCreateSerializer(WireSerializer):
     description = TextField(required=False, allow_blank=True, max_length=1024)
     metadata = TextMapField(required=False)
     settlement_mode = serializers.ChoiceField(required=False, choices=["credit_then_invoice", "credit_only"])
+    alignment = PlanAlignmentSerializer(required=False)
     quantities = QuantitiesField(required=False)
 
 

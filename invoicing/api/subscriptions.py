@@ -192,6 +192,8 @@ def _customer_of(body: dict[str, Any]) -> Customer:
     living = Customer.objects.filter(deleted_at=None)
     if "customer_id" in body:
         field, customer = "customerId", living.filter(pk=body["customer_id"]).first()
+        if customer is not None and body.get("customer_key", customer.key) != customer.key:
+            raise field_error("customerKey", "another_customer", "customerId and customerKey name two customers.")
     elif "customer_key" in body:
         field, customer = "customerKey", living.filter(key=body["customer_key"]).first()
     else:

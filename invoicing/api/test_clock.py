@@ -17,6 +17,8 @@ ADVANCING, READY = "advancing", "ready"
 
 
 class ClockInputSerializer(WireSerializer):
+    shown_only = frozenset({"status"})
+
     now = TimeField(allow_null=True)
 
 

@@ -18,6 +18,10 @@ STATUSES = (PlanStatus.DRAFT.value, PlanStatus.ACTIVE.value, PlanStatus.ARCHIVED
 
 
 class AddOnUpdateSerializer(WireSerializer):
+    """The key and the currency of an add-on stay what they are."""
+
+    shown_only = frozenset({"key", "version", "currency", "effectiveFrom", "effectiveTo", "status", "validationErrors"})
+
     name = TextField(max_length=256)
     description = TextField(required=False, allow_blank=True, max_length=1024)
     metadata = TextMapField(required=False)
@@ -76,6 +80,10 @@ def addon_terms(body: dict[str, Any]) -> AddOnTerms:
 
 
 class PlanAddOnUpdateSerializer(WireSerializer):
+    """Which add-on is offered stays as it is."""
+
+    shown_only = frozenset({"addon", "validationErrors"})
+
     metadata = TextMapField(required=False)
     from_plan_phase = KeyField()
     max_quantity = serializers.IntegerField(required=False, min_value=1, max_value=_LARGEST)

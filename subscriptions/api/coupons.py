@@ -23,6 +23,8 @@ _LARGEST = 2**31 - 1
 class CouponInputSerializer(WireSerializer):
     """Either `percentage`, or `amount` with its `currency`. `periods` null means forever; left out, it is 1."""
 
+    shown_only = frozenset({"redemptionCount", "archivedAt"})
+
     code = TextField(max_length=64)
     name = TextField(required=False, allow_blank=True, max_length=256)
     percentage = NumberField(required=False)

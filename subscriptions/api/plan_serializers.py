@@ -151,6 +151,10 @@ class PlanAlignmentSerializer(WireSerializer):
 
 
 class PlanUpdateSerializer(WireSerializer):
+    """The key and the currency of a plan stay what they are."""
+
+    shown_only = frozenset({"key", "version", "currency", "effectiveFrom", "effectiveTo", "status", "validationErrors"})
+
     name = TextField(max_length=256)
     description = TextField(required=False, allow_blank=True)
     metadata = TextMapField(required=False)

@@ -19,7 +19,7 @@ class Reader:
         self._data = data
         self._path = path
         self._problems: list[FieldProblem] = [] if problems is None else problems
-        self._seen: set[str] = set()
+        self._seen: dict[str, None] = {}  # in the order in which they were asked for
 
     def path(self, name: str) -> str:
         return ".".join(part for part in (self._path, name) if part)
@@ -29,7 +29,7 @@ class Reader:
 
     def value(self, name: str) -> Any:
         """The raw value of `name`; None where it is missing: the two mean the same on the wire."""
-        self._seen.add(name)
+        self._seen[name] = None
         return self._data.get(name)
 
     def decimal(self, name: str, *, required: bool = True, positive: bool = False) -> Decimal | None:
@@ -86,7 +86,10 @@ class Reader:
         """Note every field that nobody asked for: a misspelt commitment must not be dropped in silence."""
         for name in self._data:
             if name not in self._seen:
-                self.problem(str(name), "unknown_field", f"{self.path(str(name))} is not a field of this object.")
+                known = f"Known here: {', '.join(self._seen)}."
+                self.problem(
+                    str(name), "unknown_field", f"{self.path(str(name))} is not a field of this object. {known}"
+                )
 
     def finish(self) -> None:
         """Close, then raise InvalidInput if anything was noted."""
