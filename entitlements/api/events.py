@@ -34,7 +34,10 @@ class EventViewSet(WireViewSet):
 
     @extend_schema(
         operation_id="listEvents",
-        parameters=[OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 100})],
+        parameters=[
+            OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 100}),
+            OpenApiParameter("clientId", str, description="The caller's own mark; it changes nothing."),
+        ],
         responses=IngestedEventSerializer(many=True),
     )
     def list(self, request: Request) -> Response:

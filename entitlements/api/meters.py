@@ -172,8 +172,6 @@ class MeterUsageViewSet(WireViewSet):
 
 def _spelled_out(params: QueryDict) -> dict[str, Any]:
     """The query string in the form of the POST body."""
-    if "advancedMeterGroupByFilters" in params:
-        raise ValidationError({"advancedMeterGroupByFilters": ["Send a query with these filters as a POST."]})
     asked: dict[str, Any] = {name: params[name] for name in _PLAIN if params.get(name)}
     asked |= {name: params.getlist(name) for name in _LISTS if name in params}
     filters = deep_object(params, "filterGroupBy")
