@@ -8,10 +8,12 @@ from django.db import transaction
 from django.db.models import Max
 
 from core import clock
+from core.errors import PreconditionFailed
 from core.locks import lock_customers
 from core.outbox.services.enqueue import enqueue_emails
 from customers.choices import AppStatus
 from customers.models import BillingApp
+from invoicing.charge_moves import Move, Teller, move
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus, PaymentStatus
 from invoicing.gateways import ChargeOutcome
 from invoicing.gateways.base import CANCELED, NOT_AUTHORIZED, NOT_SENT
@@ -35,15 +37,26 @@ class _Booking:
     as_of: datetime
 
 
+class NotTheLatest(PreconditionFailed):
+    """Nobody can tell from this news alone whether the charge is still in that state."""
+
+    default_code = "ask_the_provider"
+
+
 @transaction.atomic
 def book_outcome(
-    *, payment_id: uuid.UUID, outcome: ChargeOutcome, as_of: datetime, known_at: datetime | None = None
+    *,
+    payment_id: uuid.UUID,
+    outcome: ChargeOutcome,
+    as_of: datetime,
+    known_at: datetime | None = None,
+    by: Teller = Teller.ANSWER,
 ) -> Payment:
     """Book `outcome` on the payment and its invoice, once; a state that is known already changes nothing.
 
-    `as_of` is billing time; `known_at`, in real time, is when the provider was in that state (now, by default). Money
-    that has arrived is booked whatever was thought before; a failure ends the attempt; older news than what is known
-    is ignored. So events may come twice and in any order.
+    `as_of` is billing time; `known_at`, in real time, is when the provider was in that state (now, by default). Which
+    states can follow each other is decided in `charge_moves`, so news may come twice and in any order. Where that can't
+    tell, an event is refused with NotTheLatest, and after an answer the provider is asked within seconds.
     """
     known_at = known_at or clock.real_now()
     customer_id = Payment.objects.values_list("invoice__customer_id", flat=True).get(pk=payment_id)
@@ -51,11 +64,20 @@ def book_outcome(
     # The invoice before its payments, as wherever both are locked.
     invoice = Invoice.objects.select_for_update(of=("self",)).get(payments=payment_id)
     payment = Payment.objects.select_for_update().get(pk=payment_id)
-    if not _is_news(payment, outcome, known_at):
+    wanted = move_of(payment, outcome, known_at, by)
+    if wanted is Move.ASK and by is Teller.EVENT:
+        raise NotTheLatest(
+            f"Whether the charge of {invoice} is still so is not clear. Nothing was changed: ask for it."
+        )
+    if wanted is not Move.TAKE:
+        _check_again(payment, outcome, wanted)
         return payment
     payment.external_id = outcome.external_id or payment.external_id
-    payment.status, payment.provider_state_at = outcome.status, known_at
-    payment.failure_code, payment.failure_message = outcome.failure_code, outcome.failure_message
+    payment.provider_state_at = max(known_at, payment.provider_state_at or known_at)
+    if outcome.status != PaymentStatus.PENDING or payment.status == PaymentStatus.UNKNOWN:
+        # A charge that is tried again keeps what it failed of: an old event of that is told from a new one by it.
+        payment.failure_code, payment.failure_message = outcome.failure_code, outcome.failure_message
+    payment.status = outcome.status
     payment.next_check_at = _next_check(payment)
     booking = _Booking(payment, invoice, outcome, as_of)
     if outcome.status == PaymentStatus.SUCCEEDED:
@@ -73,23 +95,37 @@ def book_outcome(
     return payment
 
 
+def move_of(payment: Payment, outcome: ChargeOutcome, known_at: datetime, by: Teller) -> Move:
+    """What is to become of the news about `payment`."""
+    if payment.failure_code == CANCELED and payment.status == PaymentStatus.FAILED:
+        # Ended at the provider for good.
+        return Move.TAKE if outcome.status == PaymentStatus.SUCCEEDED else Move.IGNORE
+    return move(
+        known=payment.status,
+        known_at=payment.provider_state_at,
+        failed_before=payment.failure_code != "",
+        told=outcome.status,
+        told_at=known_at,
+        by=by,
+    )
+
+
+def _check_again(payment: Payment, outcome: ChargeOutcome, wanted: Move) -> None:
+    """Ask again soon where the order is not clear, later where the provider gave no answer; the state stays known."""
+    if payment.status not in (*IN_FLIGHT, PaymentStatus.ACTION_REQUIRED):
+        return
+    if wanted is Move.ASK:
+        payment.next_check_at = clock.real_now()
+    elif outcome.status == PaymentStatus.UNKNOWN:
+        payment.next_check_at = clock.real_now() + _pause(payment.checks + 1)
+    payment.save(update_fields=["next_check_at", "updated_at"])
+
+
 def _collect_rest(invoice: Invoice, as_of: datetime) -> None:
     """What came in is less than what is due: the rest is charged, but for what was given back past us."""
     invoice.status, invoice.status_note = InvoiceStatus.ISSUED, "A part has come in; the rest is due."
     invoice.next_collection_at = None if invoice.refunded else as_of
     invoice.save(update_fields=["status", "status_note", "next_collection_at", "updated_at"])
-
-
-def _is_news(payment: Payment, outcome: ChargeOutcome, known_at: datetime) -> bool:
-    if payment.status == PaymentStatus.SUCCEEDED:
-        return False
-    if outcome.status == PaymentStatus.SUCCEEDED:
-        return True
-    if payment.status == PaymentStatus.FAILED:
-        return False
-    if payment.status == outcome.status and payment.status not in IN_FLIGHT:
-        return False
-    return payment.provider_state_at is None or known_at >= payment.provider_state_at
 
 
 def _next_check(payment: Payment) -> datetime | None:

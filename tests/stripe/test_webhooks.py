@@ -12,9 +12,15 @@ from invoicing.models import Payment, StripeEvent
 from invoicing.services.connect_stripe import install_stripe
 from tests.admin.billed import START
 from tests.api.client import data, refused
-from tests.stripe.desk import check_books, collect, issued, state
+from tests.make import at
+from tests.stripe.desk import check_books, collect, issued, reconcile, state
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+FAILED = {
+    "status": "requires_payment_method",
+    "last_payment_error": {"code": "card_declined", "message": "Your card was declined."},
+}
 
 
 def confirm(fake):
@@ -144,4 +150,75 @@ def test_events_that_come_at_the_same_time_are_booked_once(app, fake, live_serve
         assert set(pool.map(fake.send, [confirmed[0], waiting, confirmed[1]] * 3)) == {200}
     assert state(invoice) == ("paid", "50.00", "0.00")
     assert StripeEvent.objects.count() == 3
+    check_books()
+
+
+def failed(fake, intent="pi_1", **changes):
+    """The body of the event that a charge failed, which Stripe knows of too."""
+    fake.intents[intent] |= FAILED
+    return fake.event("payment_intent.payment_failed", fake.intents[intent], **changes)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, -20])
+def test_a_failure_within_the_second_of_the_answer_or_by_a_slower_clock_is_booked(app, fake, hear, seconds):
+    invoice = issued(app, fake, "processing")
+    collect()
+    heard_at = int(Payment.objects.get().provider_state_at.timestamp())
+    assert data(hear(failed(fake, created=heard_at + seconds)))["message"] == "The charge is now: failed."
+    assert state(invoice) == ("payment_processing.failed", "0", "50.00")
+
+
+def test_a_failure_that_came_before_the_time_out_of_our_call_is_booked(app, fake, hear):
+    invoice = issued(app, fake, "drop")
+    collect()
+    data(hear(failed(fake, created=int(time.time()) - 60)))
+    assert state(invoice)[0] == "payment_processing.failed"
+
+
+def test_a_charge_that_stripe_tries_again_is_in_flight_again_and_ends_once(app, fake, hear):
+    invoice = issued(app, fake, "decline")
+    collect()
+    fake.intents["pi_1"] |= {"status": "processing", "last_payment_error": None}
+    data(hear(fake.event("payment_intent.processing", fake.intents["pi_1"])))
+    assert state(invoice)[0] == "payment_processing.pending"
+    assert invoice.next_collection_at is None
+    collect(at("2026-03-18"))
+    assert len(fake.intents) == 1  # no second charge beside it
+    late = fake.event("payment_intent.payment_failed", fake.intents["pi_1"] | FAILED, created=int(time.time()) - 60)
+    data(hear(late))
+    assert state(invoice)[0] == "payment_processing.pending"
+    data(hear(confirm(fake)))
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    check_books()
+
+
+def test_old_news_that_a_failed_charge_was_under_way_changes_nothing(app, fake, hear):
+    invoice = issued(app, fake, "decline")
+    collect()
+    data(hear(fake.event("payment_intent.processing", fake.intents["pi_1"] | {"status": "processing"})))
+    assert state(invoice)[0] == "payment_processing.failed"
+
+
+def test_an_event_that_stripe_must_be_asked_about_is_not_kept_while_stripe_gives_no_answer(app, fake, hear):
+    invoice = issued(app, fake, "action")
+    collect()
+    body = failed(fake, created=int(time.time()) - 60)
+    fake.refuse_key = True
+    assert "send it again" in refused(hear(body), 412)["detail"]
+    assert not StripeEvent.objects.exists()
+    fake.refuse_key = False
+    data(hear(body))
+    assert state(invoice)[0] == "payment_processing.failed"
+
+
+def test_a_refund_of_a_charge_whose_answer_was_lost_is_heard_again(app, fake, hear):
+    invoice = issued(app, fake, "drop")
+    collect()
+    refund = fake.refund_by_hand("pi_1", 2000)
+    body = fake.event("refund.created", refund)
+    assert "not known yet" in refused(hear(body), 412)["detail"]
+    assert not StripeEvent.objects.exists()
+    reconcile()
+    data(hear(body))
+    assert state(invoice) == ("issued", "50.00", "20.00")
     check_books()
