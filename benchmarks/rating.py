@@ -93,8 +93,8 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=7)
     given = options.parse_args()
     print(f"{'line':48} {'lines/s':>10} {'us/line':>8} {'parts':>6}")
-    for number, (name, *case) in enumerate(CASES):
-        lines = inputs(*case, given.lines)
+    for number, (name, price, discounts, rest) in enumerate(CASES):
+        lines = inputs(price, discounts, rest, given.lines)
         speed = best_rate(rate, lines, given.rounds)
         parts = sum(len(rate(line).detailed) for line in lines) / len(lines)
         verdict = "" if number else f"   goal {GOAL:,}: {speed / GOAL:.0%}"

@@ -24,7 +24,8 @@ class Api:
         raw = body if isinstance(body, (bytes, str)) else json.dumps(body) if body is not None else b""
         sent = {"Authorization": f"Bearer {self.token}"} | {k.replace("_", "-"): v for k, v in headers.items()}
         path = path if path.startswith("/api/") else f"/api/v1{path}"
-        return self._client.generic(method, path, raw, content_type=content_type, headers=sent)
+        answer: Any = self._client.generic(method, path, raw, content_type=content_type, headers=sent)
+        return answer
 
     def get(self, path: str, **headers: str) -> HttpResponse:
         return self.call("GET", path, **headers)

@@ -1,5 +1,6 @@
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -183,7 +184,8 @@ class TestErrors:
     def test_a_body_in_chunks_is_411(self, api, rf):
         request = rf.post("/api/v1/things", headers={"Transfer-Encoding": "chunked"})
         request.META["CONTENT_LENGTH"] = ""
-        refused(ApiMiddleware(lambda request: pytest.fail("It was let through."))(request), 411)
+        answer: Any = ApiMiddleware(lambda request: pytest.fail("It was let through."))(request)
+        refused(answer, 411)
 
 
 class TestValues:

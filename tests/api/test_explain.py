@@ -1,5 +1,7 @@
 """Every line explains itself: whose quantity, whose price, every step; stored with what is billed, live before that."""
 
+from decimal import Decimal
+
 import pytest
 
 from core import clock
@@ -143,7 +145,7 @@ def test_a_gathering_line_is_explained_as_it_would_be_billed_now(api, customer):
 def test_a_reported_line_says_when_it_was_reported_and_a_flat_one_is_the_items(api, customer):
     subscription = subscribe(customer, make_excess_plan())
     with clock.frozen_at(at("2026-04-16T09:30")):
-        report_quantity(item=subscription.items.get(running_number=2), quantity=200)
+        report_quantity(item=subscription.items.get(running_number=2), quantity=Decimal(200))
     close(customer, "2026-04-17")
     fee, excess = InvoiceLine.objects.filter(invoice__number="INV-000002").order_by("position")
     assert excess.explain["basis"]["quantity"] == {"source": "report", "reportedAt": "2026-04-16T09:30:00+00:00"}
@@ -172,7 +174,7 @@ def test_what_is_billed_for_a_part_of_a_period_names_the_full_one(api, customer)
             customer=customer, plan=plan, active_from=at("2026-03-17"), billing_anchor=at("2026-03-01")
         )
     with clock.frozen_at(at("2026-03-20")):
-        report_quantity(item=subscription.items.get(running_number=2), quantity=10)
+        report_quantity(item=subscription.items.get(running_number=2), quantity=Decimal(10))
     close(customer, "2026-03-17")
     close(customer, "2026-04-01")
     fee, usage = InvoiceLine.objects.filter(period_start=at("2026-03-17")).order_by("position")

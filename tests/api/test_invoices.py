@@ -35,8 +35,8 @@ def bill(customer, moment):
         close_customers([customer.id], as_of=at(moment))
 
 
-def subscribe(plan=None, start=START, **customer):
-    customer = make_customer(**customer)
+def subscribe(plan=None, start=START, **overrides):
+    customer = make_customer(**overrides)
     with clock.frozen_at(start):
         subscription = create_subscription(customer=customer, plan=plan or make_excess_plan(), active_from=start)
     return customer, subscription
@@ -348,8 +348,8 @@ class TestSimulation:
     }
 
     def simulate(self, api, *lines, **body):
-        lines = [self.LINE | line for line in lines or ({},)]
-        return api.post("/billing/customers/acme/invoices/simulate", {"currency": "EUR", "lines": lines} | body)
+        sent = {"currency": "EUR", "lines": [self.LINE | line for line in lines or ({},)]}
+        return api.post("/billing/customers/acme/invoices/simulate", sent | body)
 
     def test_lines_are_rated_and_not_stored(self, api):
         make_customer()

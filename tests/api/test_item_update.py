@@ -1,5 +1,7 @@
 """`PUT /subscriptions/{id}/items/{runningNumber}`: billing rules 4 over REST."""
 
+from decimal import Decimal
+
 import pytest
 
 from core import clock
@@ -120,7 +122,7 @@ def test_a_change_sends_a_notice_unless_it_is_suppressed(api, seats):
 
 
 def test_a_coupon_is_redeemed_with_the_update(api, excess):
-    create_coupon(facts=CouponFacts(code="HALF", percentage=50))
+    create_coupon(facts=CouponFacts(code="HALF", percentage=Decimal(50)))
     answer = data(put(api, excess, "2026-04-16", productId="storage", quantity="200", couponCode="HALF"))
     assert answer["amountAtNextBilling"] == "54.00"
 

@@ -154,8 +154,8 @@ class TestStripe:
     def test_a_webhook_with_a_bad_signature_or_another_app_s(self, client, stripe_app, fake):
         fake.account = "acct_other"
         other = install_stripe(name="Stripe US", api_key="sk_test_of_another_account", webhook_secret="whsec_2")
-        ours = {"id": "pi_1", "object": "payment_intent", "status": "succeeded"}
-        ours["metadata"] = {"app_id": to_text(stripe_app.pk)}
+        told = {"app_id": to_text(stripe_app.pk)}
+        ours = {"id": "pi_1", "object": "payment_intent", "status": "succeeded", "metadata": told}
         event = fake.event("payment_intent.succeeded", ours)
 
         def send(body, *, to, secret, at=None):

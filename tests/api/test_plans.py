@@ -1,5 +1,6 @@
 import copy
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -30,7 +31,7 @@ USAGE = {
     "taxConfig": {"behavior": "exclusive", "stripe": {"code": "txcd_10000000"}},
 }
 FEATURELESS = {name: value for name, value in USAGE.items() if name not in ("featureKey", "entitlementTemplate")}
-GOLD = {
+GOLD: dict[str, Any] = {
     "key": "gold",
     "name": "Gold",
     "description": "For most",
@@ -86,8 +87,8 @@ class TestCreate:
 
     def test_nulls_that_a_client_drops_mean_null(self, api):
         free = {"type": "flat_fee", "key": "free", "name": "Free"}
-        plan = {"key": "free", "name": "Free", "billingCadence": "P1M"}
-        plan["phases"] = [{"key": "main", "name": "Main", "rateCards": [free]}]
+        phases = [{"key": "main", "name": "Main", "rateCards": [free]}]
+        plan = {"key": "free", "name": "Free", "billingCadence": "P1M", "phases": phases}
         (phase,) = data(api.post("/plans", plan), 201)["phases"]
         assert phase["duration"] is None
         assert (phase["rateCards"][0]["price"], phase["rateCards"][0]["billingCadence"]) == (None, None)

@@ -1,5 +1,7 @@
 """Billing profiles and suppliers over REST."""
 
+from typing import Any
+
 import pytest
 
 from core.audit.models import AuditEntry
@@ -72,7 +74,7 @@ class TestCreating:
         assert data(api.get(f"/billing/profiles/{shown['id']}")) == shown
 
     def test_every_field_is_kept(self, api):
-        workflow = {
+        workflow: dict[str, Any] = {
             "collection": {
                 "alignment": {
                     "type": "anchored",

@@ -1,5 +1,7 @@
 """Changing, canceling, pausing subscriptions over REST: the figures of billing rules 10, previews, refusals."""
 
+from typing import Any
+
 import pytest
 
 from core import clock
@@ -192,7 +194,8 @@ def test_a_preview_of_a_migration_shows_its_figures(api):
 
 def test_a_preview_takes_one_change_at_a_time(api):
     subscription = subscribe(flat_plan("basic", "30.00"))
-    for body in ({"pause": {}, "resume": {}}, {"migrate": {}, "timing": "immediate"}):
+    bodies: list[dict[str, Any]] = [{"pause": {}, "resume": {}}, {"migrate": {}, "timing": "immediate"}]
+    for body in bodies:
         verb = next(iter(body))
         assert fields_at_fault(post(api, subscription, "preview-change", **body)) == {verb: "stands_alone"}
 

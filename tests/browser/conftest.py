@@ -40,8 +40,8 @@ def log_in(page: Page, live_server):
 
     def log_in(role: str) -> Desk:
         desk = Desk(role)
-        session = {"name": "sessionid", "value": desk.cookies["sessionid"].value}
-        page.context.add_cookies([session | {"url": live_server.url}])
+        session = desk.cookies["sessionid"].value
+        page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
         return desk
 
     return log_in

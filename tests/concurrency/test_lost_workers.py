@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -31,7 +32,7 @@ def shard():
     customers = make_crowd(80)
     with clock.frozen_at(CLOSE):
         start_run(as_of=CLOSE, trigger="schedule")
-    found = RunShard.objects.get()
+    found: Any = RunShard.objects.get()
     found.everyone = customers
     return found
 

@@ -58,7 +58,7 @@ SERVICES: dict[str, Callable[..., Any]] = {
     "cancel": end_subscription,
     "continue": continue_subscription,
 }
-PROFILES = {
+PROFILES: dict[str, dict[str, Any]] = {
     "paid": {},
     "unpaid": {"collection_method": "send_invoice"},
     "drafted": {"auto_advance": False},

@@ -90,8 +90,13 @@ def history(company):
     company.at_old.send_events()
     with on("2026-03-16"):
         for invoice in company.invoices(*BALANCE):
-            again = {"received_at": clock.now(), "reference": "paid again", "settled_too": True}
-            record_payment(invoice=invoice, amount=invoice.total, **again)
+            record_payment(
+                invoice=invoice,
+                amount=invoice.total,
+                received_at=clock.now(),
+                reference="paid again",
+                settled_too=True,
+            )
     assert Counter(Invoice.objects.exclude(status="gathering").values_list("status", "total")) == {
         ("paid", 10): 20,
         ("paid", 14): 20,
@@ -287,7 +292,7 @@ def nobody_is_doubled(company):
     work("2026-04-02")
     drafted = [(i.profile.name, i.number[:3], i.status, f"{i.due_at:%Y-%m-%d}") for i in company.invoices(*DRAFTS)]
     assert drafted == [("Old", "INV", "paid", "2026-04-05"), ("New", "NEW", "paid", "2026-04-22")] * 20
-    expected = {n: ([], [2990]) for n in EVERYBODY}
+    expected: dict[int, tuple[list[int], list[int]]] = {n: ([], [2990]) for n in EVERYBODY}
     expected |= {n: ([2990], []) for n in (*NO_ID, *NO_CARD, *EXPIRED, *USD, *TAKEN_BACK)}
     expected |= {n: ([1400], []) for n in BALANCE}
     expected |= {n: ([1000, 1000], []) for n in IN_ADVANCE}

@@ -5,8 +5,9 @@ import pytest
 from core import clock
 from core.errors import InvalidInput, PreconditionFailed
 from customers.models import BillingApp
+from invoicing.choices import RowDecision
 from invoicing.errors import AlreadyRecorded, AppNotUsable
-from invoicing.models import BankStatement, BankStatementRow, Payment
+from invoicing.models import BankStatement, BankStatementRow, Invoice, Payment
 from invoicing.services.import_statement import import_statement
 from invoicing.services.review_statement import confirm_statement, decide_row, discard_statement
 from tests.admin.billed import make_many
@@ -73,7 +74,7 @@ def test_confirmed_rows_are_booked_once_and_the_rest_waits(bank):
     confirm_statement(statement=statement)
     assert (statement.status, Payment.objects.count()) == ("review", 1)
     for row in statement.rows.filter(decision="open"):
-        decide_row(row=row, decision="book")
+        decide_row(row=row, decision=RowDecision.BOOK)
     confirm_statement(statement=statement)
     assert statement.status == "confirmed"
     booked = [(str(p.invoice), str(p.amount), str(p.to_balance), p.external_id) for p in Payment.objects.order_by("id")]
@@ -91,9 +92,9 @@ def test_a_row_without_a_match_is_given_its_invoice_by_staff(bank):
     statement = load(bank, "2026-03-18,50.00,EUR,March,Umbrella,T1")
     row = statement.rows.get()
     with pytest.raises(InvalidInput, match="needs an issued invoice"):
-        decide_row(row=row, decision="book")
-    first = Payment._meta.get_field("invoice").related_model.objects.get(number="INV-000004")
-    decide_row(row=row, decision="book", invoice=first)
+        decide_row(row=row, decision=RowDecision.BOOK)
+    first = Invoice.objects.get(number="INV-000004")
+    decide_row(row=row, decision=RowDecision.BOOK, invoice=first)
     confirm_statement(statement=statement)
     first.refresh_from_db()
     assert first.status == "paid"

@@ -10,6 +10,7 @@ from django.db import transaction
 from core import clock
 from core.errors import BillingError, InvalidInput
 from customers.models import BillingApp
+from invoicing.choices import RowDecision
 from invoicing.errors import AlreadyRecorded
 from invoicing.models import BalanceEntry, BankStatement, BankStatementRow, Invoice, Payment
 from invoicing.services import review_statement as review
@@ -59,7 +60,7 @@ def test_a_movement_that_another_file_has_too_is_not_booked_again_by_itself(bank
     """Two files overlap by a day, and the bank gives no transaction ids: the half of an invoice is paid once."""
     half = "2026-03-18,25.00,EUR,INV-000001,Acme,"
     first = load(bank, half)
-    decide_row(row=first.rows.get(), decision="book")
+    decide_row(row=first.rows.get(), decision=RowDecision.BOOK)
     confirm_statement(statement=first)
     second = load(bank, half, "2026-03-19,50.00,EUR,INV-000002,Globex,", name="later.csv")
     assert matches(second) == [
@@ -71,7 +72,8 @@ def test_a_movement_that_another_file_has_too_is_not_booked_again_by_itself(bank
         "25.00",
         "50.00",
     ]
-    decide_row(row=second.rows.get(position=1), decision="book")  # staff know that the customer paid twice a half
+    # Staff know that the customer paid twice a half.
+    decide_row(row=second.rows.get(position=1), decision=RowDecision.BOOK)
     confirm_statement(statement=second)
     assert Invoice.objects.get(number="INV-000001").status == "paid"
     check_books()
@@ -86,7 +88,7 @@ def test_a_movement_that_waits_for_review_in_another_file_is_not_booked_by_itsel
 
 def test_movements_that_only_look_alike_are_told_apart_by_the_banks_ids(bank):
     first = load(bank, "2026-03-18,25.00,EUR,INV-000001,Acme,T1")
-    decide_row(row=first.rows.get(), decision="book")
+    decide_row(row=first.rows.get(), decision=RowDecision.BOOK)
     confirm_statement(statement=first)
     second = load(bank, "2026-03-18,25.00,EUR,INV-000001,Acme,T2", name="later.csv")
     assert matches(second) == [("exact", "book", "")]
@@ -96,7 +98,7 @@ def test_a_discarded_or_skipped_movement_is_no_twin(bank):
     row = "2026-03-18,50.00,EUR,INV-000001,Acme,"
     discard_statement(statement=load(bank, row), reason="Wrong account")
     skipped = load(bank, row, "2026-03-18,1.00,EUR,x,y,")
-    decide_row(row=skipped.rows.get(position=1), decision="skip")
+    decide_row(row=skipped.rows.get(position=1), decision=RowDecision.SKIP)
     assert matches(load(bank, row, name="again.csv")) == [("exact", "book", "")]
 
 
@@ -107,7 +109,7 @@ def test_one_transaction_in_two_files_pays_one_of_two_invoices_of_different_apps
     make_many(1, Plan.objects.get(), first=4)
     first = load(bank, "2026-03-18,50.00,EUR,INV-000001,Acme,T1")
     second = load(bank, "2026-03-18,50.00,EUR,March,Acme,T1", name="later.csv")
-    decide_row(row=second.rows.get(), decision="book", invoice=Invoice.objects.get(number="INV-000005"))
+    decide_row(row=second.rows.get(), decision=RowDecision.BOOK, invoice=Invoice.objects.get(number="INV-000005"))
     confirm_statement(statement=first)
     confirm_statement(statement=second)
     assert Payment.objects.count() == 1

@@ -1,6 +1,7 @@
 """Usage across a change of plan: preserved by default, anew with reset (billing rules 10)."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -292,7 +293,7 @@ def test_an_edit_to_another_feature_starts_its_usage_anew(calls):
     """Of each feature 10 are free a month. 8 calls until the 16th, and 8 texts, which nobody sold then; 12 texts after
     that are 2 too many. Of each minimum of 30.00, half the month is 15.00."""
     texts = make_feature(key="texts", name="Texts", meter=make_meter(key="texts", event_type="text"))
-    terms = {
+    terms: dict[str, Any] = {
         "price": {"type": "unit", "amount": "1.00", "minimumAmount": "30.00"},
         "discounts": {"usage": {"quantity": "10"}},
     }

@@ -6,6 +6,7 @@ from core import clock
 from core.audit.models import AuditEntry
 from core.errors import InvalidInput
 from customers.models import BillingApp
+from invoicing.choices import RowDecision
 from invoicing.models import Invoice, Payment
 from invoicing.services.import_statement import import_statement
 from invoicing.services.review_statement import confirm_statement, decide_row
@@ -63,7 +64,7 @@ def test_a_word_in_place_of_an_id_is_none(bank, id):
     assert [decision for _, decision, _ in matches(statement)] == ["book", "book", "open"]
     confirm_statement(statement=statement)
     assert (statement.status, paid()) == ("review", ["50.00", "50.00", "0", "0"])
-    decide_row(row=statement.rows.get(position=3), decision="book")
+    decide_row(row=statement.rows.get(position=3), decision=RowDecision.BOOK)
     confirm_statement(statement=statement)
     assert (statement.status, paid()) == ("confirmed", ["50.00", "50.00", "20.00", "0"])
     assert not Payment.objects.exclude(external_id=None).exists()
@@ -96,7 +97,7 @@ def test_the_parts_of_a_collective_transfer_are_all_booked_once_staff_say_so(ban
     confirm_statement(statement=statement)
     assert (statement.status, paid()) == ("review", ["50.00", "0", "0", "0"])
     for row in statement.rows.filter(decision="open"):
-        decide_row(row=row, decision="book")
+        decide_row(row=row, decision=RowDecision.BOOK)
     confirm_statement(statement=statement)
     assert (statement.status, paid()) == ("confirmed", ["50.00", "70.00", "50.00", "0"])
     assert [p.external_id for p in Payment.objects.all()] == ["C9"] * 3
@@ -112,7 +113,7 @@ def test_a_row_that_is_there_twice_in_one_file_is_for_staff_who_can_book_it(bank
     )
     confirm_statement(statement=statement)
     assert statement.status == "review"
-    decide_row(row=statement.rows.get(position=2), decision="book")
+    decide_row(row=statement.rows.get(position=2), decision=RowDecision.BOOK)
     confirm_statement(statement=statement)
     assert (statement.status, paid()[0]) == ("confirmed", "100.00")
     check_books()
@@ -156,7 +157,7 @@ def test_of_two_like_it_where_another_file_has_one_the_second_is_for_staff(bank)
     ]
     row = second.rows.get(position=2)
     assert row.note.endswith("It is booked: row 1 of march.csv.")
-    decide_row(row=row, decision="book")
+    decide_row(row=row, decision=RowDecision.BOOK)
     confirm_statement(statement=second)
     assert (second.status, paid()[0]) == ("confirmed", "100.00")
     third = load(bank, ONE, ONE, name="whole.csv")
@@ -168,8 +169,8 @@ def test_staff_book_a_duplicate_for_a_reason_that_is_on_record(bank):
     second = load(bank, ONE, "2026-03-18,9.00,EUR,x,y,T8", name="later.csv")
     row = second.rows.get(position=1)
     with pytest.raises(InvalidInput, match="say why it is another payment"):
-        decide_row(row=row, decision="book")
-    decide_row(row=row, decision="book", reason="The bank confirmed two transfers.")
+        decide_row(row=row, decision=RowDecision.BOOK)
+    decide_row(row=row, decision=RowDecision.BOOK, reason="The bank confirmed two transfers.")
     confirm_statement(statement=second)
     assert paid()[0] == "100.00"
     assert AuditEntry.objects.filter(verb="decide_row", reason="The bank confirmed two transfers.").count() == 1
@@ -179,13 +180,13 @@ def test_staff_book_a_duplicate_for_a_reason_that_is_on_record(bank):
 def test_a_decision_that_was_made_before_the_same_was_booked_elsewhere_is_asked_for_again(bank):
     first, second = load(bank, ONE), load(bank, ONE, name="later.csv")
     assert matches(second) == [("ambiguous", "open", "The same movement is in march.csv.")]
-    decide_row(row=second.rows.get(), decision="book")
+    decide_row(row=second.rows.get(), decision=RowDecision.BOOK)
     confirm_statement(statement=first)
     confirm_statement(statement=second)
     row = second.rows.get()
     assert (second.status, row.match, row.decision, row.payment) == ("review", "duplicate", "open", None)
     assert row.note.startswith("The bank's transaction T1 is booked already: row 1 of march.csv.")
-    decide_row(row=row, decision="book", reason="Two transfers")
+    decide_row(row=row, decision=RowDecision.BOOK, reason="Two transfers")
     confirm_statement(statement=second)
     assert (second.status, paid()[0]) == ("confirmed", "100.00")
 

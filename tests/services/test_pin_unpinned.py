@@ -1,5 +1,7 @@
 """Pinning everybody who follows the old default: by the workers, batch by batch, with its progress."""
 
+from typing import Any
+
 import pytest
 
 from core import clock
@@ -51,7 +53,7 @@ def test_asking_pins_nobody_yet_and_the_workers_pin_all(migration):
         shard = start_pinning(migration=migration, reason="Before the switch")
     assert (shard.total, pins(), step(migration)) == (6, 0, ((0, 6), False, 6))
     assert unfinished_shards() == [shard.pk]
-    left = []
+    left: list[int] = []
     assert work_migration_shard(shard.pk, progress=left.append)
     assert (pins(), left) == (6, [4, 2, 0])
     assert (step(migration), unfinished_shards()) == ((None, True, 0), [])
@@ -86,7 +88,7 @@ def test_where_a_worker_dies_another_goes_on_and_pins_nobody_twice(migration):
 def test_who_loses_a_pin_meanwhile_is_pinned_too(migration):
     shard = start_pinning(migration=migration)
     first = migration.from_profile.pinned_overrides
-    lost = []
+    lost: list[Any] = []
 
     def loses(left):
         if not lost:
@@ -98,7 +100,11 @@ def test_who_loses_a_pin_meanwhile_is_pinned_too(migration):
 
 def test_cancelling_the_migration_stops_it_after_the_batch(migration):
     shard = start_pinning(migration=migration)
-    assert not work_migration_shard(shard.pk, progress=lambda left: cancel_migration(migration=migration))
+
+    def cancels(left):
+        cancel_migration(migration=migration)
+
+    assert not work_migration_shard(shard.pk, progress=cancels)
     assert pins() == 4
     assert unfinished_shards() == []
     with pytest.raises(WrongMigrationState, match="The migration is cancelled"):
@@ -107,9 +113,11 @@ def test_cancelling_the_migration_stops_it_after_the_batch(migration):
 
 def test_it_ends_where_another_profile_becomes_the_default(migration):
     shard = start_pinning(migration=migration)
-    assert work_migration_shard(
-        shard.pk, progress=lambda left: switch_default(profile=migration.to_profile, reason="Early")
-    )
+
+    def switches(left):
+        switch_default(profile=migration.to_profile, reason="Early")
+
+    assert work_migration_shard(shard.pk, progress=switches)
     assert pins() == 2
     assert unfinished_shards() == []
     migration.refresh_from_db()

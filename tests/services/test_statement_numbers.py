@@ -32,8 +32,8 @@ def bank():
 
 
 def found(bank, reference):
-    row = f"2026-03-18,50.00,EUR,{reference},Acme,T1"
-    statement = import_statement(app=bank, file_name="march.csv", content=(HEADER + row).encode())
+    line = f"2026-03-18,50.00,EUR,{reference},Acme,T1"
+    statement = import_statement(app=bank, file_name="march.csv", content=(HEADER + line).encode())
     [row] = statement.rows.all()
     return row.match, row.decision, str(row.invoice or ""), row.note
 

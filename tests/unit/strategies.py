@@ -23,7 +23,7 @@ ANY_MOMENT = st.builds(
 )
 # The days that months lack, leap days among them, as often as all others.
 LAST_DAYS = st.builds(
-    lambda year, day, hour: datetime(year, *day, hour, tzinfo=UTC),
+    lambda year, day, hour: datetime(year, day[0], day[1], hour, tzinfo=UTC),
     st.integers(2000, 2039),
     st.sampled_from([(1, 29), (1, 30), (1, 31), (2, 28), (3, 31), (4, 30), (8, 31), (12, 31)]),
     st.integers(0, 23),

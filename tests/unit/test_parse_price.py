@@ -5,7 +5,7 @@ import json
 import pytest
 
 from core.errors import InvalidInput
-from subscriptions.pricing import NO_DISCOUNTS, parse_discounts, parse_price
+from subscriptions.pricing import NO_DISCOUNTS, DynamicPrice, FlatPrice, PercentagePrice, parse_discounts, parse_price
 from tests.unit.rating import tiered
 
 OPEN = {"unitPrice": {"type": "unit", "amount": "1"}}
@@ -36,8 +36,11 @@ def test_no_price_stays_none():
 
 
 def test_what_may_be_left_out_has_its_default():
-    assert parse_price({"type": "flat", "amount": "1"}).payment_term == "in_advance"
-    assert str(parse_price({"type": "dynamic"}).multiplier) == "1"
+    flat, dynamic = parse_price({"type": "flat", "amount": "1"}), parse_price({"type": "dynamic"})
+    assert isinstance(flat, FlatPrice)
+    assert flat.payment_term == "in_advance"
+    assert isinstance(dynamic, DynamicPrice)
+    assert str(dynamic.multiplier) == "1"
     assert parse_price({"type": "unit", "amount": "1", "minimumAmount": None}).minimum is None
 
 
@@ -117,8 +120,10 @@ def test_each_bad_field_of_a_price_is_named_by_its_path(wire, problems):
 
 
 def test_a_percentage_is_the_same_however_it_is_written():
-    texts = [parse_price({"type": "percentage", "percentage": given}).percentage for given in ("2.90", 2.9, "2.9")]
-    assert [str(text) for text in texts] == ["2.9", "2.9", "2.9"]
+    for given in ("2.90", 2.9, "2.9"):
+        price = parse_price({"type": "percentage", "percentage": given})
+        assert isinstance(price, PercentagePrice)
+        assert str(price.percentage) == "2.9"
 
 
 def test_paths_start_where_the_caller_says():

@@ -1,6 +1,7 @@
 """Periods: boundaries from the anchor, months' ends, leap years, clock changes, durations, fractions."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -190,7 +191,8 @@ def test_an_unknown_zone_is_refused():
 def test_cadences_are_the_eight_and_one_time():
     assert parse_cadence(None) is None
     assert list(CADENCES) == ["P1D", "P1W", "P2W", "P4W", "P1M", "P3M", "P6M", "P1Y"]
-    for text in ("P2M", "p1m", "P1M ", "", "P0M", "PT1H", 1):
+    given: tuple[Any, ...] = ("P2M", "p1m", "P1M ", "", "P0M", "PT1H", 1)
+    for text in given:
         with pytest.raises(InvalidInput) as caught:
             parse_cadence(text, field="phases.0.billingCadence")
         assert caught.value.problems[0].field == "phases.0.billingCadence"

@@ -9,7 +9,7 @@ from core.money import exact_arithmetic
 from invoicing.rating import RatingInput, rate
 from invoicing.rating.chain import run_chain
 from invoicing.rating.sheet import prepare
-from subscriptions.pricing import Discounts, parse_price
+from subscriptions.pricing import Discounts, UnitPrice, parse_price
 from tests.unit.rating import tiered
 
 TIERS = tiered("graduated", ("5", "100", "0"), ("10", "50", None), ("15", None, "5"), (None, None, "1"))
@@ -52,6 +52,7 @@ def test_one_price_serves_several_discounts_and_currencies_in_turn():
 
 def test_a_changed_copy_of_a_price_is_rated_by_its_own_figures():
     price = parse_price(UNIT)
+    assert isinstance(price, UnitPrice)
     assert str(rate(RatingInput(price, Decimal(4), "USD")).net) == "1.00"
     assert str(rate(RatingInput(replace(price, amount=Decimal(2)), Decimal(4), "USD")).net) == "8.00"
 

@@ -39,7 +39,7 @@ def test_every_amount_has_the_places_of_its_currency(line):
     amounts = [rated.amount, rated.charges_total, rated.discounts_total, rated.net, rated.coupon_used]
     amounts += [figure for part in rated.detailed for figure in (part.amount, part.discount_total, part.total)]
     amounts += [discount.amount for part in rated.detailed for discount in part.discounts]
-    assert {-amount.as_tuple().exponent for amount in amounts} == {exponent(line.currency)}
+    assert {amount.as_tuple().exponent for amount in amounts} == {-exponent(line.currency)}
 
 
 @given(ANY_LINE)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -45,7 +45,7 @@ def day(number):
 
 def subscription(terms, start=APRIL, end=None):
     price = parse_price({"type": "flat", "amount": terms.amount, "paymentTerm": "in_advance"})
-    coupons = ()
+    coupons: tuple[CouponFacts, ...] = ()
     if terms.coupon is not None:
         share, amount = (None if figure is None else Decimal(figure) for figure in terms.coupon)
         coupons = (CouponFacts("C", share, amount, APRIL, None, carried_on=end is not None),)
@@ -65,7 +65,8 @@ def charge(sub):
 
 def billed_until(terms, moment):
     """April as it was billed up to `moment`: the fee at its start, and each change of seats when it came."""
-    lines, before = [], []
+    lines: list[Any] = []
+    before: list[Any] = []
     seats = terms.known_at(moment).seats
     for count in range(terms.planned, max(len(seats), 1) + 1):
         known = terms._replace(seats=seats[:count])
