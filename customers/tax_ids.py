@@ -4,7 +4,6 @@ What was decided, and what was rejected, is in `docs/decisions/input-as-meant.md
 """
 
 from importlib import import_module
-from types import ModuleType
 from typing import Any, Final
 
 from stdnum.eu import vat as eu_vat
@@ -71,11 +70,11 @@ def _has_eu_prefix(text: str) -> bool:
     return prefix == "el" or prefix in eu_vat.MEMBER_STATES
 
 
-def _judges(country: str) -> list[ModuleType]:
+def _judges(country: str) -> list[Any]:
     if country in _AS_GIVEN:
         return []
     code = country.lower()
-    found = [get_cc_module(code, name) for name in ("vat", "tin")]
+    found: list[Any] = [get_cc_module(code, name) for name in ("vat", "tin")]
     package = {"in": "in_", "is": "is_", "do": "do_"}.get(code, code)
     found += [import_module(f"stdnum.{package}.{name}") for name in _ALSO.get(country, ())]
     return [module for module in found if module is not None]

@@ -1,6 +1,7 @@
 """What can go wrong in billing, as errors that people can act on."""
 
-from core.errors import Conflict, Forbidden, PreconditionFailed
+from core.approvals.errors import SecondPersonNeeded
+from core.errors import Conflict, PreconditionFailed
 
 
 class CannotBill(PreconditionFailed):
@@ -90,7 +91,5 @@ class WrongMigrationState(PreconditionFailed):
     default_code = "wrong_migration_state"
 
 
-class SecondPersonNeeded(Forbidden):
-    """The approver of a thing must not be its author: of a large migration, of a draft that a run made."""
-
-    default_code = "second_person_needed"
+class TooManyMoves(SecondPersonNeeded):
+    """One person moves more customers within a day than one person may: a migration does it, with its approval."""

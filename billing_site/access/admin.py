@@ -15,6 +15,7 @@ from unfold.widgets import (
 from billing_site.access.choices import Scope
 from billing_site.access.models import ApiKey
 from billing_site.access.services.create_api_key import create_api_key
+from billing_site.access.services.let_act_alone import let_act_alone
 from billing_site.access.services.revoke_api_key import revoke_api_key
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, moment
@@ -28,7 +29,11 @@ class NewKeyForm(forms.ModelForm):
     name = forms.CharField(
         max_length=128, widget=UnfoldAdminTextInputWidget, help_text="Which system will use it, such as “Checkout”."
     )
-    scopes = forms.MultipleChoiceField(choices=Scope.choices, widget=UnfoldAdminCheckboxSelectMultipleWidget)
+    scopes = forms.MultipleChoiceField(
+        choices=[choice for choice in Scope.choices if choice[0] != Scope.APPROVALS],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="“Act without a second person” is given afterwards, on the key's page: a second person approves it.",
+    )
     expires_at = forms.SplitDateTimeField(
         required=False, widget=UnfoldAdminSplitDateTimeWidget, help_text="In UTC; empty: never."
     )
@@ -59,13 +64,35 @@ class Revoke(Verb[ApiKey]):
         return f"The API key {key} no longer works."
 
 
+class LetActAlone(Verb[ApiKey]):
+    slug = "act-alone"
+    label = "Let it act alone"
+    permission = "access.add_apikey"
+    tone = "danger"
+
+    def asks(self, key: ApiKey) -> str:
+        return f"May {key} do without a second person what takes two at the finance desk?"
+
+    def consequences(self, key: ApiKey) -> list[str]:
+        return ["Moves, discounts and tax beyond the limits then need no approval. A second person must approve this."]
+
+    def why_not(self, request: HttpRequest, key: ApiKey) -> str:
+        if key.revoked_at:
+            return "The key is revoked."
+        return "It may already." if key.allows(Scope.APPROVALS) else ""
+
+    def perform(self, request: HttpRequest, key: ApiKey, answers: Answers) -> str:
+        let_act_alone(key=key)
+        return f"{key} acts without a second person from now on."
+
+
 @page_of(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
     list_display = ("name", "starts_with", "state", "may", "made", "last_used", "expires")
     search_prefix = ("name", "prefix")
     page_template = "backoffice/api_key.html"
     form = NewKeyForm
-    verbs = (Revoke(),)
+    verbs = (Revoke(), LetActAlone())
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return request.user.has_perm("access.add_apikey")

@@ -22,4 +22,5 @@ class Scope(models.TextChoices):
     BILLING_WRITE = "billing:write", "Change profiles, invoices, payments and credits"
     NOTIFICATIONS_READ = "notifications:read", "Read channels, rules and notices"
     NOTIFICATIONS_WRITE = "notifications:write", "Change channels and rules"
+    APPROVALS = "approvals:write", "Act without a second person"
     CLOCK_WRITE = "clock:write", "Set the test clock"

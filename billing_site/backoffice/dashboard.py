@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from core import clock
+from core.approvals.limits import waiting_requests
 from invoicing.choices import OPEN_STATUSES, STOPPED_STATUSES, InvoiceStatus
 from invoicing.models import BillingRun, Invoice, ParkedCustomer
 from invoicing.run_progress import RunProgress, progress_of
@@ -102,6 +103,7 @@ def _tiles(now: datetime) -> list[Tile]:
         Tile("Payment failed", stuck["failed"], "declined or waiting for the payer", _invoices(state="failed"), "red"),
         Tile("Given back", stuck["given_back"], "refunded, and due again", _invoices(state="given_back"), "amber"),
         Tile("To approve", drafts["approve"], "drafts that wait for you", _invoices(state="approve"), "amber"),
+        *_proposed(),
         Tile("Failed steps", drafts["failed"], "drafts that stopped", _invoices(state="stopped"), "red"),
         Tile(
             "Parked",
@@ -111,6 +113,13 @@ def _tiles(now: datetime) -> list[Tile]:
             "red",
         ),
     ]
+
+
+def _proposed() -> list[Tile]:
+    """Only where something waits: most days nothing does."""
+    count = waiting_requests().count()
+    url = reverse("admin:approvals_changerequest_changelist")
+    return [Tile("Proposed", count, "changes that wait for a second person", url, "amber")] if count else []
 
 
 def _invoices(**query: str) -> str:

@@ -12,9 +12,10 @@ AUDITOR = "Auditor"
 ROLES = (CLERK, APPROVER, ADMIN, AUDITOR)
 
 _HOUSE = ("customers", "entitlements", "subscriptions", "invoicing", "access")
-_READABLE = (*_HOUSE, "audit", "outbox", "testclock")
+_READABLE = (*_HOUSE, "approvals", "audit", "outbox", "testclock")
 
 _CLERK = {
+    "approvals.withdraw_changerequest",
     "customers.add_customer",
     "customers.change_customer",
     "customers.delete_customer",
@@ -55,6 +56,7 @@ _CLERK = {
     "subscriptions.cancel_subscription",
 }
 _APPROVER = _CLERK | {
+    "approvals.approve_changerequest",
     "subscriptions.backdate_subscription",
     "invoicing.approve_invoice",
     "invoicing.approve_profilemigration",
@@ -80,7 +82,7 @@ def sync_roles(*args: Any, **kwargs: Any) -> None:
     wanted = {
         CLERK: reads | _CLERK,
         APPROVER: reads | _APPROVER,
-        ADMIN: reads | _USERS_ADMIN | {name for name in known if _app(name) in _HOUSE},
+        ADMIN: reads | _USERS_ADMIN | {name for name in known if _app(name) in (*_HOUSE, "approvals")},
         AUDITOR: reads | {"auth.view_user", "auth.view_group", "axes.view_accessattempt"},
     }
     with transaction.atomic():

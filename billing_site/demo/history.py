@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core import clock
+from core.approvals.limits import approved
 from core.audit.actors import Actor, acting_as
 from invoicing.choices import RunTrigger
 from invoicing.services.advance_clock import next_moment
@@ -36,7 +37,7 @@ class History:
         At one and the same moment the step comes first, so that usage sent at a period's end is in that period.
         """
         self._live_until(step.at)
-        with clock.frozen_at(step.at), acting_as(step.actor):
+        with clock.frozen_at(step.at), acting_as(step.actor), approved():
             done = step.act()
         if done != 0 and step.at <= self._end:
             self._settle(step.at)

@@ -14,6 +14,7 @@ from billing_site.demo.history import History
 from billing_site.demo.profiles import SUPPLIER_KEY, create_profiles
 from billing_site.demo.story import steps
 from core import clock
+from core.approvals.limits import approved
 from core.audit.actors import acting_as
 from core.errors import PreconditionFailed
 from core.outbox.models import OutboxMessage
@@ -61,7 +62,7 @@ def seed(*, present: datetime, told: Told) -> bool:
     calendar = Calendar(present)
     with clock.frozen_at(calendar.start):
         cast = engage_cast()
-        with acting_as(cast.admin):
+        with acting_as(cast.admin), approved():
             profiles = create_profiles()
             create_catalog()
     history = History(start=calendar.start, end=calendar.end)

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from billing_site.access.choices import Scope
 from billing_site.access.models import ApiKey, IdempotentResponse
 from core.audit.actors import Actor, acting_as
 from core.clock import real_now
@@ -42,7 +43,8 @@ class ApiMiddleware:
             return self.get_response(request)  # ends as a 401, unless the address needs no key
         name = request.headers.get("Idempotency-Key")
         maker = "" if key.created_by_id is None else str(key.created_by_id)
-        with acting_as(Actor("api_key", to_text(key.pk), f"API key {key.name}", made_by=maker)):
+        alone = key.allows(Scope.APPROVALS)
+        with acting_as(Actor("api_key", to_text(key.pk), f"API key {key.name}", made_by=maker, may_act_alone=alone)):
             if request.method != "POST" or not name:
                 return self.get_response(request)
             return self._once(request, key, name)

@@ -128,6 +128,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "collapsible": True,
                 "items": [
+                    _item("Change requests", "rule", "approvals.changerequest"),
                     _item("Audit trail", "history_edu", "audit.auditentry"),
                     _item("Notices", "outgoing_mail", "outbox.outboxmessage"),
                     _item("API keys", "key", "access.apikey"),

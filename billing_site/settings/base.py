@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from billing_site.runtime.wiring import database_config, redis_url
@@ -13,6 +14,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 INSTALLED_APPS = [
     "core.audit",
+    "core.approvals",
     "core.outbox",
     "core.testclock",
     "customers",
@@ -160,6 +162,13 @@ MIGRATION_TWO_PERSON_ABOVE = int(os.environ.get("MIGRATION_TWO_PERSON_ABOVE", 50
 
 # The largest amount that is billed or booked, by currency, where it is not the usual one: core.limits.
 AMOUNT_LIMITS = read_limits(os.environ.get("AMOUNT_LIMITS", ""))
+
+# What else one person does alone, and how long a proposal waits for a second one: docs/decisions/four-eyes.md.
+PROFILE_TWO_PERSON_ABOVE = int(os.environ.get("PROFILE_TWO_PERSON_ABOVE", 50))
+DISCOUNT_TWO_PERSON_ABOVE_PERCENT = Decimal(os.environ.get("DISCOUNT_TWO_PERSON_ABOVE_PERCENT", "50"))
+DISCOUNT_TWO_PERSON_ABOVE_AMOUNTS = read_limits(os.environ.get("DISCOUNT_TWO_PERSON_ABOVE_AMOUNTS", ""))
+TAX_OFF_TWO_PERSON_ABOVE = int(os.environ.get("TAX_OFF_TWO_PERSON_ABOVE", 0))
+CHANGE_REQUEST_DAYS = int(os.environ.get("CHANGE_REQUEST_DAYS", 14))
 
 # Credentials of payment providers are encrypted under the first of these; the others still read (decision page).
 CREDENTIALS_KEYS = [key for key in os.environ.get("CREDENTIALS_KEY", "").split(",") if key]

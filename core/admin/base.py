@@ -20,10 +20,12 @@ from core.admin.changes import changes_of, sentence_of
 from core.admin.display import admin_url
 from core.admin.happenings import Happening, woven
 from core.admin.paginator import CappedPaginator
+from core.admin.proposals import propose
 from core.admin.refusals import explain
 from core.admin.search import MAX_FOUND, matching
 from core.admin.verb_pages import VerbAdmin
 from core.admin.verbs import Verb
+from core.approvals.errors import ApprovalNeeded
 from core.audit.models import AuditEntry
 from core.audit.reasons import because
 from core.audit.services.record import record
@@ -211,6 +213,10 @@ class BackOfficeAdmin(VerbAdmin):
         }
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
+        except ApprovalNeeded as needed:
+            obj = self.get_object(request, unquote(object_id)) if object_id is not None else None
+            messages.warning(request, propose(request, needed, model=self.model, obj=obj))
+            return HttpResponseRedirect(admin_url(obj) if obj is not None else self._list_url())
         except BillingError as error:
             # Rolled back. The same form once more, with what was typed and with the refusal on top.
             request.__dict__["refusal"] = error

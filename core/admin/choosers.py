@@ -33,7 +33,8 @@ class CodeField(forms.TypedChoiceField):
 
     def to_python(self, value: Any) -> str:
         text = super().to_python(value).strip()
-        known = {str(code) for code, _ in self.choices}
+        choices: Any = self.choices
+        known = {str(code) for code, _ in choices}
         return text.upper() if text not in known and text.upper() in known else text
 
     def validate(self, value: Any) -> None:

@@ -16,8 +16,10 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
 from core.admin.display import admin_url
+from core.admin.proposals import propose
 from core.admin.refusals import explain
 from core.admin.verbs import Answers, Button, Effect, Review, Verb, buttons_of
+from core.approvals.errors import ApprovalNeeded
 from core.audit.reasons import because
 from core.errors import BillingError
 
@@ -72,11 +74,13 @@ class VerbAdmin(ModelAdmin):
             may_act = not verb.has_review or "confirmed" in request.POST
             if may_act and review is None and form.is_valid():
                 done, message = _attempt(verb, request, obj, form.cleaned_data)
-                if not done and not verb.has_review and "confirmed" not in request.POST:
+                waits = isinstance(message, _Waits)
+                if not done and not waits and not verb.has_review and "confirmed" not in request.POST:
                     # What was typed stays there to be mended.
                     form.add_error(None, message)
                 else:
-                    (messages.success if done else messages.error)(request, message)
+                    show = messages.success if done else messages.warning if waits else messages.error
+                    show(request, message)
                     still_there = self.model._default_manager.filter(pk=obj.pk).exists()
                     return HttpResponseRedirect(self.url_after(obj) if still_there else self._list_url())
         context = {
@@ -118,6 +122,10 @@ class VerbAdmin(ModelAdmin):
         confirmed, answered = "confirmed" in request.POST, "answered" in request.POST
         form = (verb.form_many or verb.form)(request.POST if confirmed or answered else None)
         if confirmed and form.is_valid() and "again" not in request.POST:
+            refusal = verb.why_not_many(request, chosen, form.cleaned_data)
+            if refusal:
+                messages.error(request, refusal)
+                return None
             results = [(obj, *_attempt(verb, request, obj, form.cleaned_data)) for obj in chosen]
             context = {
                 "title": f"{verb.label}: result",
@@ -218,6 +226,10 @@ def _said_at(form: forms.Form, review: Callable[[], Review | None]) -> Review | 
         return None
 
 
+class _Waits(str):
+    """Says that it waits for a second person: neither done nor refused."""
+
+
 def _attempt(verb: Verb[Any], request: HttpRequest, obj: Any, answers: Answers) -> tuple[bool, str]:
     """Whether it was done, and the sentence that says so or why not."""
     refusal = verb.why_not(request, obj)
@@ -226,5 +238,7 @@ def _attempt(verb: Verb[Any], request: HttpRequest, obj: Any, answers: Answers) 
     try:
         with because(answers.get("reason", "")):
             return True, verb.perform(request, obj, answers)
+    except ApprovalNeeded as needed:
+        return False, _Waits(propose(request, needed, model=type(obj), obj=obj, verb=verb))
     except BillingError as error:
         return False, explain(error)

@@ -118,6 +118,10 @@ class Verb(ABC, Generic[Subject]):
         """With one, the answers lead to a second page first, which shows what they would do."""
         return None
 
+    def why_not_many(self, request: HttpRequest, objs: Sequence[Subject], answers: Answers, /) -> str:
+        """Why it can't be done to all of them at once, though to each: then it is done to none."""
+        return ""
+
     def review_many(self, request: HttpRequest, objs: list[Subject], answers: Answers, /) -> Review | None:
         """The same for a bulk action."""
         return None

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Actor:
     """`kind` is `user`, `api_key` or `system`; `label` is the name shown to people. `made_by` is the id of the user who
-    made the key that acts, empty where that is not known."""
+    made the key that acts, empty where that is not known. `may_act_alone` is a key's, which was given the scope for it.
+    """
 
     kind: str
     id: str
     label: str
     made_by: str = ""
+    may_act_alone: bool = False
 
     @property
     def person(self) -> str:

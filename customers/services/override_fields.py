@@ -14,6 +14,7 @@ from customers.models import Customer, CustomerOverride
 from customers.resolution import WORKFLOW_FIELDS
 from customers.services.workflow_input import check_workflow
 from customers.settings_words import SETTING_LABELS, setting_words
+from customers.tax_switch import noticing_tax_off
 
 
 @transaction.atomic
@@ -36,7 +37,8 @@ def override_fields(*, customer: Customer, workflow: Mapping[str, Any], reason: 
             changes[name] = [_plain(before), _plain(value)]
             setattr(override, name, value)
     if changes:
-        override.save()
+        with noticing_tax_off(customer):
+            override.save()
         said = "; ".join(
             f"{SETTING_LABELS[name].lower()}: {setting_words(name, getattr(override, name))}" for name in changes
         )

@@ -108,7 +108,7 @@ def find_supplier(supplier: SupplierInput) -> Supplier | None:
         return Supplier.objects.filter(key=supplier.key).first()
     if not supplier.name:
         return None
-    details = supplier.details()
+    details: dict[str, Any] = dict(supplier.details())
     # Also the one whose tax id was stored as it was written.
     details["tax_id__in"] = {details.pop("tax_id"), supplier.tax_id}
     return Supplier.objects.filter(**details).order_by("created_at").first()

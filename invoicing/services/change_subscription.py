@@ -8,6 +8,7 @@ from invoicing.services.bill_change import bill_change
 from invoicing.services.change_result import ChangeResult
 from invoicing.services.notify_change import notify_change
 from subscriptions.choices import UsageOnChange
+from subscriptions.discount_limits import check_card_discounts
 from subscriptions.models import Plan, Subscription
 from subscriptions.plan_terms import PlanTerms
 from subscriptions.services.change_plan import change_plan
@@ -31,6 +32,9 @@ def change_subscription(
     preview: bool = False,
 ) -> ChangeResult:
     """As `change_plan`, when `timing` says, and billed at once where that is now; with `preview` nothing is kept."""
+
+    if custom_plan is not None and not preview:
+        check_card_discounts(card for phase in custom_plan.phases for card in phase.rate_cards)
 
     def change(current: Subscription, at: datetime) -> Subscription:
         successor = change_plan(

@@ -17,9 +17,11 @@ from customers.services.override_fields import override_fields
 from customers.services.pin_customer import pin_customer
 from customers.services.unpin_customer import unpin_customer
 from customers.services.workflow_input import check_workflow
+from customers.tax_switch import noticing_tax_off
 from invoicing.errors import MoveBlocked
 from invoicing.gateways import GATEWAYS, PaymentMethodCheck
 from invoicing.moves import Cause, Severity, ask_app, check_moves
+from invoicing.services.limit_moves import count_move
 from invoicing.services.set_stripe_customer import ask_stripe, keep_stripe_customer, refuse_taken
 from subscriptions.models import Subscription
 
@@ -52,12 +54,15 @@ def override_billing(
             keep_stripe_customer(
                 customer=customer, app=target.app, stripe_customer_id=known_as, payment_method=None, reason=reason
             )
-        if profile is not None:
-            pin_customer(customer=customer, profile=profile, reason=reason)
-        else:
-            unpin_customer(customer=customer, reason=reason)
-        if workflow is not None:
-            override_fields(customer=customer, workflow=workflow, reason=reason)
+        if terms_of([customer.pk])[customer.pk].profile != target:
+            count_move(customer, target)
+        with noticing_tax_off(customer):
+            if profile is not None:
+                pin_customer(customer=customer, profile=profile, reason=reason)
+            else:
+                unpin_customer(customer=customer, reason=reason)
+            if workflow is not None:
+                override_fields(customer=customer, workflow=workflow, reason=reason)
         override, _ = CustomerOverride.objects.select_related("billing_profile").get_or_create(customer=customer)
         return override
 
@@ -88,8 +93,11 @@ def remove_override(*, customer: Customer, reason: str = "") -> None:
         if override is None:
             raise NotFound(f"{customer} has no override: the default profile applies.", code="override_not_found")
         _refuse_blocked(customer, target, answers)
-        unpin_customer(customer=customer, reason=reason)
-        CustomerOverride.objects.filter(customer=customer).delete()
+        if terms_of([customer.pk])[customer.pk].profile != target:
+            count_move(customer, target)
+        with noticing_tax_off(customer):
+            unpin_customer(customer=customer, reason=reason)
+            CustomerOverride.objects.filter(customer=customer).delete()
         record(
             verb="customer.override_removed",
             target=customer,

@@ -10,6 +10,7 @@ from customers.services.profile_input import ProfileInput
 from customers.services.save_supplier import create_supplier, find_supplier, update_supplier
 from customers.services.update_profile import update_profile
 from invoicing.business import with_open_business
+from invoicing.services.limit_profile_changes import check_profile_change
 from invoicing.services.make_default_profile import make_default_profile
 
 
@@ -43,6 +44,7 @@ def replace_profile(*, profile: BillingProfile, replacement: ProfileInput) -> Bi
             "the default instead."
         )
     supplier = _supplier_of(profile, replacement)
+    check_profile_change(profile, replacement, supplier)
     profile = update_profile(profile=profile, replacement=replacement, supplier=supplier)
     if replacement.default and not profile.is_default:
         make_default_profile(profile=profile)

@@ -16,6 +16,7 @@ from customers.models import Customer
 from invoicing.services.sync_gathering import sync_customers
 from invoicing.tasks import close_customers
 from subscriptions.choices import SubscriptionStatus
+from subscriptions.discount_limits import check_card_discounts
 from subscriptions.models import Plan, Subscription
 from subscriptions.plan_terms import PlanTerms
 from subscriptions.selectors import current_period, with_status
@@ -41,6 +42,8 @@ def start_subscription(
 
     A purchase always sends its notice. What is due now is billed by the next close, which is asked for at once.
     """
+    if custom_plan is not None:
+        check_card_discounts(card for phase in custom_plan.phases for card in phase.rate_cards)
     subscription = create_subscription(
         customer=customer,
         plan=plan,

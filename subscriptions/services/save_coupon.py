@@ -10,6 +10,7 @@ from django.db import transaction
 from core.audit.services.record import record
 from core.errors import Conflict, field_error
 from core.money import exponent, is_in_minor_units
+from subscriptions.discount_limits import check_coupon_discount
 from subscriptions.models import Coupon
 
 # What past redemptions were promised; once there is one, these stay.
@@ -36,6 +37,7 @@ class CouponFacts:
 def create_coupon(*, facts: CouponFacts) -> Coupon:
     """A new coupon. InvalidInput for impossible terms, Conflict where the code is taken."""
     _check(facts)
+    check_coupon_discount(facts.code, facts.percentage, facts.amount, facts.currency)
     if Coupon.objects.filter(code=facts.code).exists():
         raise Conflict(f"There is a coupon {facts.code} already; nothing was created.", code="coupon_exists")
     coupon = Coupon.objects.create(**_columns(facts))
@@ -59,6 +61,8 @@ def replace_coupon(*, coupon: Coupon, facts: CouponFacts) -> Coupon:
                     "another.",
                     code="coupon_in_use",
                 )
+    if any(new[name] != getattr(coupon, name) for name in _TERMS):
+        check_coupon_discount(facts.code, facts.percentage, facts.amount, facts.currency)
     changes = {name: [_plain(getattr(coupon, name)), _plain(value)] for name, value in new.items()}
     for name, value in new.items():
         setattr(coupon, name, value)

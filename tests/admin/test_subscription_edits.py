@@ -121,8 +121,9 @@ def test_tiers_for_one_customer(clerk, db):
     assert (revision.feature_id, revision.price["mode"]) == (calls.pk, "graduated")
 
 
-def test_one_phase_or_all_that_are_to_come(clerk, ramp):
+def test_one_phase_or_all_that_are_to_come(clerk, ramp, settings):
     """The ramp's 10.00 stays; from June on this customer pays 25.00."""
+    settings.DISCOUNT_TWO_PERSON_ABOVE_PERCENT = Decimal(100)
     query = "?item=1&phase=rest"
     with clock.frozen_at(ON):
         assert 'value="30.00"' in clerk.read(verb_url(ramp, "edit-price") + query)
@@ -137,10 +138,10 @@ def test_one_phase_or_all_that_are_to_come(clerk, ramp):
 
 
 def test_all_phases_take_one_price(clerk, ramp):
-    edited(clerk, ramp, "edit-price", "?item=1", phase="*", timing="next_billing_cycle", model="flat", amount="12.00")
+    edited(clerk, ramp, "edit-price", "?item=1", phase="*", timing="next_billing_cycle", model="flat", amount="16.00")
     run("2026-05-01")
     run("2026-06-01")
-    assert [total for _, total, _ in invoices()] == ["10.00", "12.00", "12.00"]
+    assert [total for _, total, _ in invoices()] == ["10.00", "16.00", "16.00"]
 
 
 def test_an_item_is_added_as_the_plan_says_it(clerk, basic):

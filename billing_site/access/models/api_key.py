@@ -46,8 +46,13 @@ class ApiKey(models.Model):
     is_anonymous = False
 
     def allows(self, scope: str) -> bool:
-        """Whether the key's scopes include `scope`."""
-        return Scope.ALL in self.scopes or scope in self.scopes
+        """Whether the key's scopes include `scope`.
+
+        `*` of a key that staff made leaves out acting without a second person: that takes its own scope, which a
+        second person must have approved. A key that the installation itself was given has no such maker.
+        """
+        everything = Scope.ALL in self.scopes and (scope != Scope.APPROVALS or self.created_by_id is None)
+        return everything or scope in self.scopes
 
     def refusal(self, *, at: datetime) -> str | None:
         """Why the key can't be used at `at` (real time), or None where it can."""

@@ -23,6 +23,7 @@ from invoicing.admin.causes import VERDICT_TONES, causes_shown
 from invoicing.admin.terms_review import known_at_stripe, terms_review
 from invoicing.choices import MoveVerdict
 from invoicing.moves import CauseCode, ask_app, check_moves, severity_of
+from invoicing.services.limit_moves import why_not_move_all
 from invoicing.services.override_billing import (
     causes_of_move,
     pin_billed_customer,
@@ -115,7 +116,7 @@ def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Revie
                 "stays": customer.pk not in found,
             }
         )
-    why_not = "All of them are blocked." if rows and blocked == len(rows) else ""
+    why_not = "All of them are blocked." if rows and blocked == len(rows) else _too_many(customers, target)
     movable = len(rows) - blocked
     context = {
         "rows": rows,
@@ -126,6 +127,12 @@ def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Revie
         "possible": movable,
     }
     return Review("backoffice/review_moves.html", context, why_not)
+
+
+def _too_many(customers: Sequence[Customer], target: BillingProfile) -> str:
+    """Why one person can't move all of these; "" where they can."""
+    terms = terms_of([customer.pk for customer in customers])
+    return why_not_move_all([customer for customer in customers if terms[customer.pk].profile != target], target)
 
 
 def _deleted(customer: Customer) -> str:
@@ -186,6 +193,9 @@ class Pin(Verb[Customer]):
     def review_many(self, request: HttpRequest, customers: list[Customer], answers: Answers) -> Review:
         return _review_many(customers, _loaded(answers["profile"]))
 
+    def why_not_many(self, request: HttpRequest, customers: Sequence[Customer], answers: Answers) -> str:
+        return _too_many(customers, answers["profile"])
+
     def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
         known_as = answers.get("stripe_customer_id") or None
         if known_as and not request.user.has_perm(STRIPE_RIGHT):
@@ -217,6 +227,9 @@ class Unpin(Verb[Customer]):
 
     def review_many(self, request: HttpRequest, customers: list[Customer], answers: Answers) -> Review:
         return _review_many(customers, default_profile())
+
+    def why_not_many(self, request: HttpRequest, customers: Sequence[Customer], answers: Answers) -> str:
+        return _too_many(customers, default_profile())
 
     def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
         unpin_billed_customer(customer=customer, reason=answers["reason"])

@@ -1,0 +1,2 @@
+"""What one person may not do alone: limits that hold for the effect by whatever door, and changes that wait for a
+second person."""

@@ -1,0 +1,66 @@
+"""The gate that services ask before they do what one person may not do alone."""
+
+import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+from hashlib import sha256
+
+from django.db.models import QuerySet
+
+from core.approvals.errors import ApprovalNeeded
+from core.approvals.models import ChangeRequest, CountedAct, RequestStatus
+from core.audit.actors import current_actor
+from core.clock import real_now
+from core.locks import lock_alone
+
+WINDOW = timedelta(hours=24)
+
+_approved: ContextVar[bool] = ContextVar("approved", default=False)
+
+
+@contextmanager
+def approved() -> Iterator[None]:
+    """Inside of it, a second person stands behind what is done."""
+    token = _approved.set(True)
+    try:
+        yield
+    finally:
+        _approved.reset(token)
+
+
+def may_act_alone() -> bool:
+    """Whether no second person is needed now: one has approved, the house itself acts, or a program that was given
+    the scope for it. No right of a user does this, a superuser's neither."""
+    actor = current_actor()
+    return _approved.get() or actor.kind == "system" or actor.may_act_alone
+
+
+def need_second_person(*, rule: str, effect: str) -> None:
+    """`ApprovalNeeded`, unless `may_act_alone`. Call it in the transaction of the act itself."""
+    if not may_act_alone():
+        raise ApprovalNeeded(rule=rule, effect=effect)
+
+
+def waiting_requests() -> QuerySet[ChangeRequest]:
+    """What waits for a second person, and has not expired."""
+    return ChangeRequest.objects.filter(status=RequestStatus.WAITING, expires_at__gt=real_now())
+
+
+def done_alone(rule: str, *, besides: Collection[uuid.UUID] = ()) -> int:
+    """To how many subjects, those in `besides` aside, the current person did within a day what `rule` counts."""
+    acts = CountedAct.objects.filter(person=current_actor().person, rule=rule, at__gt=real_now() - WINDOW)
+    return acts.exclude(subject_id__in=besides).order_by().values("subject_id").distinct().count()
+
+
+def count_alone(rule: str, subject_id: uuid.UUID) -> int:
+    """Count the act towards the person's limit; to how many subjects they did it within a day, this one included.
+
+    Acts of one person wait for each other until the transaction ends, so that two at once count as two. What is rolled
+    back is not counted.
+    """
+    person = current_actor().person
+    lock_alone(int.from_bytes(sha256(f"{rule} {person}".encode()).digest()[:7]))
+    CountedAct.objects.create(rule=rule, person=person, subject_id=subject_id)
+    return done_alone(rule)

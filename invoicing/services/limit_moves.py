@@ -1,0 +1,46 @@
+"""How many customers one person moves between profiles within a day, pin by pin: beyond that, a migration does it."""
+
+from collections.abc import Collection
+
+from django.conf import settings
+
+from core.approvals.limits import count_alone, done_alone, may_act_alone
+from core.audit.actors import current_actor
+from customers.models import BillingProfile, Customer
+from invoicing.errors import TooManyMoves
+from subscriptions.models import Subscription
+
+_RULE = "move"
+
+
+def count_move(customer: Customer, target: BillingProfile) -> None:
+    """Count the move of `customer` to `target` towards the person's day. `TooManyMoves` above
+    `MIGRATION_TWO_PERSON_ABOVE`; nothing is changed. Call it in the transaction of the move.
+
+    A program that pins a customer who never subscribed to anything sets them up: that moves nobody.
+    """
+    if may_act_alone():
+        return
+    if current_actor().kind == "api_key" and not Subscription.objects.filter(customer=customer).exists():
+        return
+    moved = count_alone(_RULE, customer.pk)
+    if moved > settings.MIGRATION_TWO_PERSON_ABOVE:
+        raise TooManyMoves(why_not_move(moved, target))
+
+
+def why_not_move_all(customers: Collection[Customer], target: BillingProfile) -> str:
+    """Why the person can't move all of these now; "" where they can."""
+    if may_act_alone() or not customers:
+        return ""
+    moved = len(customers) + done_alone(_RULE, besides=[customer.pk for customer in customers])
+    return why_not_move(moved, target) if moved > settings.MIGRATION_TWO_PERSON_ABOVE else ""
+
+
+def why_not_move(moved: int, target: BillingProfile) -> str:
+    """The refusal in words, with the way that leads there."""
+    above = settings.MIGRATION_TWO_PERSON_ABOVE
+    return (
+        f"That makes {moved} customers moved by you within 24 hours, and one person moves {above} at most. Nothing was "
+        f"changed. Use a profile migration to “{target}”: a second person approves its list, and it can be paused and "
+        "taken back. An API key moves more only with the scope approvals:write."
+    )

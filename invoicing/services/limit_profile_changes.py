@@ -1,0 +1,61 @@
+"""What one person may not change alone of a profile that many customers follow: it moves them all in place."""
+
+from django.conf import settings
+from django.db.models import Q
+
+from core.admin.words import counted, joined
+from core.approvals.limits import may_act_alone, need_second_person
+from customers.models import BillingProfile, Supplier
+from customers.resolution import WORKFLOW_FIELDS
+from customers.selectors import customers_on
+from customers.services.profile_input import ProfileInput, whole_workflow
+from customers.settings_words import SETTING_LABELS
+from customers.tax_switch import tax_off_rule
+
+
+def check_profile_change(profile: BillingProfile, replacement: ProfileInput, supplier: Supplier) -> None:
+    """`ApprovalNeeded` where the replacement changes the terms of more customers than one person may, or switches tax
+    off for any that may not be without it so. Customers with a value of their own are not reached."""
+    if may_act_alone():
+        return
+    wanted = whole_workflow(replacement.workflow, before=profile)
+    changed = [name for name in WORKFLOW_FIELDS if getattr(profile, name) != wanted[name]]
+    if profile.tax_enabled and not wanted["tax_enabled"]:
+        check_taxless(profile, _reached(profile, ["tax_enabled"]))
+    reached = customers_on(profile).count() if supplier.pk != profile.supplier_id else _reached(profile, changed)
+    if reached > settings.PROFILE_TWO_PERSON_ABOVE:
+        named = joined([SETTING_LABELS[name].lower() for name in changed]) or "supplier"
+        _need(f"The {named} of {counted(reached, 'customer')} on “{profile}” would change.")
+
+
+def check_default_switch(old: BillingProfile, new: BillingProfile, kept: int) -> None:
+    """The same for customers who follow the default and would follow another one; `kept` of them are pinned first."""
+    if may_act_alone():
+        return
+    moved = customers_on(old).filter(billing_override__billing_profile__isnull=True).count() - kept
+    if moved and old.tax_enabled and not new.tax_enabled:
+        check_taxless(new, moved)
+    if moved > settings.PROFILE_TWO_PERSON_ABOVE:
+        _need(f"{counted(moved, 'customer')} without a pin would be billed by “{new}” instead of “{old}”.")
+
+
+def check_taxless(profile: BillingProfile, reached: int) -> None:
+    """`ApprovalNeeded` where `reached` customers of the profile would lose their tax, and are too many for one."""
+    if reached > settings.TAX_OFF_TWO_PERSON_ABOVE:
+        effect = f"The next invoices of {counted(reached, 'customer')} on “{profile}” would be without tax."
+        need_second_person(rule=tax_off_rule(), effect=effect)
+
+
+def _need(effect: str) -> None:
+    above = settings.PROFILE_TWO_PERSON_ABOVE
+    need_second_person(rule=f"For more than {above} customers at once, a second person approves that.", effect=effect)
+
+
+def _reached(profile: BillingProfile, fields: list[str]) -> int:
+    """How many customers of the profile leave at least one of these fields to it."""
+    if not fields:
+        return 0
+    follows = Q(billing_override__isnull=True)
+    for name in fields:
+        follows |= Q(**{f"billing_override__{name}__isnull": True})
+    return customers_on(profile).filter(follows).count()

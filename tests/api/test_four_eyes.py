@@ -1,0 +1,73 @@
+"""Over REST the same limits hold, for the person who made the key, unless the key has the scope to act alone."""
+
+import pytest
+
+from core.ids import to_text
+from customers.models import CustomerOverride
+from subscriptions.models import Coupon
+from subscriptions.services.create_subscription import create_subscription
+from tests.admin.billed import enterprise
+from tests.admin.desk import make_staff
+from tests.api.client import Api, refused
+from tests.make import at, make_customer, make_default_profile, make_plan
+
+pytestmark = pytest.mark.django_db
+
+
+def key_of_staff(*scopes):
+    api = Api(*scopes)
+    api.key.created_by = make_staff("Billing admin")
+    api.key.save()
+    return api
+
+
+def pin(api, customer, profile):
+    return api.put(f"/billing/customers/{to_text(customer.pk)}", {"billingProfileId": to_text(profile.pk)})
+
+
+def subscribed(number):
+    customer = make_customer(key=f"c{number}", name=f"Customer {number}")
+    create_subscription(customer=customer, plan=make_plan(key=f"p{number}"), active_from=at("2026-03-01"))
+    return customer
+
+
+@pytest.fixture(autouse=True)
+def limit_of_two(settings):
+    settings.MIGRATION_TWO_PERSON_ABOVE = 2
+    make_default_profile()
+
+
+def test_pins_one_by_one_add_up_and_the_refusal_names_the_way():
+    api, profile = key_of_staff("*"), enterprise()
+    customers = [subscribed(number) for number in range(3)]
+    assert [pin(api, customer, profile).status_code for customer in customers] == [200, 200, 403]
+    answer = refused(pin(api, customers[2], profile), 403)
+    assert answer["type"].endswith(":second_person_needed")
+    assert "profile migration" in answer["detail"] and "approvals:write" in answer["detail"]
+    assert CustomerOverride.objects.exclude(billing_profile=None).count() == 2
+
+
+def test_a_customer_who_is_being_set_up_is_not_moved():
+    api, profile = key_of_staff("*"), enterprise()
+    customers = [make_customer(key=f"c{number}") for number in range(4)]
+    assert [pin(api, customer, profile).status_code for customer in customers] == [200] * 4
+
+
+def test_the_scope_and_a_key_of_the_installation_act_alone():
+    profile = enterprise()
+    customers = [subscribed(number) for number in range(3)]
+    assert [pin(Api(), customer, profile).status_code for customer in customers] == [200] * 3
+    api = key_of_staff("catalog:write", "approvals:write")
+    assert api.post("/coupons", {"code": "LOYAL", "percentage": 80}).status_code == 201
+
+
+def test_a_discount_and_tax_beyond_the_limits_are_refused():
+    api = key_of_staff("*")
+    answer = refused(api.post("/coupons", {"code": "LOYAL", "percentage": 80}), 403)
+    assert "Above 50 %, a second person approves a discount." in answer["detail"]
+    assert not Coupon.objects.exists()
+    customer = make_customer()
+    body = {"customerWorkflow": {}, "workflow": {"tax": {"enabled": False}}}
+    answer = api.put(f"/billing/customers/{to_text(customer.pk)}", {"workflow": body["workflow"]})
+    assert answer.status_code == 403, answer.content
+    assert not CustomerOverride.objects.filter(tax_enabled=False).exists()
