@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from customers.choices import CollectionMethod
 from invoicing.choices import OPEN_STATUSES, PaymentStatus
 from invoicing.gateways.base import CANCELED, NOT_AUTHORIZED, NOT_SENT
+from invoicing.gateways.never import NEVER_CHARGED
 from invoicing.models import Invoice, Payment
 
 
@@ -23,7 +24,8 @@ class DunningStep:
 def dunning_steps(invoice: Invoice, payments: Iterable[Payment]) -> list[DunningStep]:
     """The steps after the first failure of the customer's, none while there is no failure. Reads nothing more.
 
-    Failures of ours (nothing was sent, the key was refused) and charges that staff ended start no plan.
+    Failures of ours (nothing was sent, the key was refused), charges that could never succeed, and those that staff
+    ended start no plan.
     """
     if invoice.collection_method != CollectionMethod.CHARGE_AUTOMATICALLY:
         return []
@@ -45,7 +47,7 @@ def dunning_steps(invoice: Invoice, payments: Iterable[Payment]) -> list[Dunning
 def _starts_plan(charge: Payment) -> bool:
     if charge.status == PaymentStatus.ACTION_REQUIRED:
         return True
-    theirs = charge.failure_code not in (NOT_SENT, NOT_AUTHORIZED)
+    theirs = charge.failure_code not in (NOT_SENT, NOT_AUTHORIZED, *NEVER_CHARGED)
     ended = charge.failure_code == CANCELED and charge.to_cancel
     return charge.status == PaymentStatus.FAILED and theirs and not ended
 

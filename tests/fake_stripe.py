@@ -21,8 +21,8 @@ class FakeStripe:
     """One account. `behaviour` by customer: decline, action, drop (charges, then drops the connection), away (drops
     the connection before it charges), silent (drops the connection when it is asked about the customer), processing,
     overtake (the webhook of a charge is sent before its answer), drop_429 and drop_401 (charges, drops the connection,
-    and answers the repeated request with that status), stall (charges, and answers once `go_on` is set); else a charge
-    succeeds."""
+    and answers the repeated request with that status), refuse CODE PARAM (an invalid request), stall (charges, and
+    answers once `go_on` is set); else a charge succeeds."""
 
     def __init__(self, *, account: str = "acct_fake", api_key: str = "") -> None:
         self.intents: dict[str, dict[str, Any]] = {}
@@ -267,6 +267,10 @@ class FakeStripe:
         behaviour = self.behaviour.get(customer, "")
         if behaviour == "away":
             return None
+        if behaviour.startswith("refuse "):
+            code, _, param = behaviour[7:].partition(" ")
+            error = {"type": "invalid_request_error", "code": code, "param": param, "message": f"No: {code}."}
+            return 400, {"error": error}
         intent = self.by_key.get(key)
         if intent is not None and behaviour.startswith("drop_"):
             return int(behaviour[5:]), {"error": {"type": "invalid_request_error", "message": "Not now."}}

@@ -21,7 +21,7 @@ from invoicing.models import Invoice, Payment
 from invoicing.receipts import split_receipt
 from invoicing.refundable import refundable
 from invoicing.services.ask_provider import OPEN_CHARGES, OPEN_REFUNDS, ask_provider
-from invoicing.services.collect_invoice import collect_invoice
+from invoicing.services.collect_invoice import collect_invoice, why_never
 from invoicing.services.record_payment import record_payment
 from invoicing.services.refund import refund_invoice
 from invoicing.services.write_off import mark_uncollectible, write_off
@@ -129,7 +129,7 @@ class Collect(OnIssued):
         app = invoice.app
         if app is not None and app.type in REMOTE_GATEWAYS and app.status != AppStatus.READY:
             return f"{app} can't charge ({app.get_status_display().lower()}): it needs a new API key first."
-        return ""
+        return why_never(invoice)
 
     def effects(self, invoice: Invoice, answers: Answers) -> list[Effect]:
         return effects_of(invoice, Booking(due=-invoice.due, paid=invoice.due, status=InvoiceStatus.PAID))

@@ -16,6 +16,7 @@ from customers.choices import AppType
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, PaymentStatus, RefundStatus
 from invoicing.dunning_plan import DunningStep, dunning_steps
 from invoicing.gateways.base import NOT_AUTHORIZED, NOT_SENT
+from invoicing.gateways.never import NEVER_CHARGED, WHAT_HELPS
 from invoicing.models import Invoice, Payment, Refund
 
 PAYMENT_TONES = {
@@ -187,6 +188,8 @@ def _way_out(payment: Payment) -> SafeString | str:
         return "Not the customer's fault: give the app a new API key, then it is charged by itself."
     if payment.status == PaymentStatus.FAILED and payment.failure_code == NOT_SENT:
         return "Not the customer's fault: it is tried again by itself, and counts for nothing in the dunning plan."
+    if payment.status == PaymentStatus.FAILED and payment.failure_code in NEVER_CHARGED:
+        return f"Not the customer's fault, and not tried again by itself. {WHAT_HELPS[payment.failure_code]}"
     return ""
 
 

@@ -162,5 +162,8 @@ class Connection(Protocol):
 class RemoteGateway(Gateway, Protocol):
     """Charges by calls over the network: never inside a transaction."""
 
+    def why_never(self, amount: Decimal, currency: str) -> ChargeOutcome | None:
+        """The failure of a charge that is known without asking never to succeed; None where it can be tried."""
+
     def connect(self, app: BillingApp) -> Connection:
         """Reach the provider as `app` does. A BillingError says what is missing."""

@@ -1,5 +1,6 @@
 """What Stripe's answers mean: amounts, states of charges and refunds, errors. Pure but for the library's types."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,9 +14,11 @@ from invoicing.gateways.base import (
     NOT_AUTHORIZED,
     NOT_SENT,
     ChargeOutcome,
+    CheckProblem,
     RefundNews,
     RefundOutcome,
 )
+from invoicing.gateways.never import CURRENCY_NOT_SUPPORTED, NEVER_CHARGED, REFUSED
 
 # Where Stripe counts in other units than ISO 4217: hundredths of what has no decimal places, and whole ariary.
 _PLACES_AT_STRIPE = {"ISK": 2, "UGX": 2, "MGA": 0}
@@ -101,7 +104,11 @@ def outcome_of_error(error: stripe.StripeError) -> ChargeOutcome:
     body: dict[str, Any] = error.json_body.get("error", {}) if isinstance(error.json_body, dict) else {}
     intent = body.get("payment_intent")
     if isinstance(intent, dict) and intent.get("id"):
-        return outcome_of(intent | {"last_payment_error": intent.get("last_payment_error") or body})
+        outcome = outcome_of(intent | {"last_payment_error": intent.get("last_payment_error") or body})
+        declined = outcome.status == PaymentStatus.FAILED and outcome.failure_code not in (CANCELED, NOT_SENT)
+        if declined and isinstance(error, stripe.InvalidRequestError):
+            return replace(_refusal(error, body), external_id=outcome.external_id)
+        return outcome
     if isinstance(error, stripe.CardError) or error.http_status == 402:
         return failed(str(body.get("decline_code") or body.get("code") or "declined")[:64], in_words(error))
     if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
@@ -109,8 +116,21 @@ def outcome_of_error(error: stripe.StripeError) -> ChargeOutcome:
     if isinstance(error, stripe.RateLimitError):
         return failed(NOT_SENT, "Stripe took no more requests for the moment.")
     if isinstance(error, stripe.InvalidRequestError):
-        return failed(str(body.get("code") or "refused")[:64], in_words(error))
+        return _refusal(error, body)
     return ChargeOutcome(PaymentStatus.UNKNOWN, None, "no_answer", f"Stripe gave no clear answer: {in_words(error)}")
+
+
+def _refusal(error: stripe.StripeError, body: dict[str, Any]) -> ChargeOutcome:
+    """Stripe takes no such request: what was asked for is at fault, and no payment method was declined, save where the
+    customer's is the one that isn't there."""
+    code, param = str(body.get("code") or ""), str(body.get("param") or "")
+    if code == "resource_missing" and param == "payment_method":
+        return failed(CheckProblem.NO_PAYMENT_METHOD, in_words(error))
+    if code in NEVER_CHARGED:
+        return failed(code, in_words(error))
+    if param == "currency":
+        return failed(CURRENCY_NOT_SUPPORTED, in_words(error))
+    return failed(REFUSED, f"Stripe refused the charge{f' ({code})' if code else ''}: {in_words(error)}")
 
 
 def before_sending(error: stripe.StripeError) -> ChargeOutcome:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import stripe
@@ -38,6 +39,7 @@ from invoicing.gateways.stripe_answers import (
     refund_news,
     refund_outcome,
 )
+from invoicing.gateways.stripe_limits import why_never
 from invoicing.models import StripeAccount
 
 TIMEOUT_SECONDS = 20
@@ -58,6 +60,9 @@ class StripeGateway:
     """Reaches Stripe with the key of an installed app."""
 
     is_local = False
+
+    def why_never(self, amount: Decimal, currency: str) -> ChargeOutcome | None:
+        return why_never(amount, currency)
 
     @contextmanager
     def checking(self, app: BillingApp) -> Iterator[Check]:
@@ -122,12 +127,11 @@ class StripeConnection:
             ) from error
 
     def charge(self, request: ChargeRequest) -> ChargeOutcome:
+        never = why_never(request.amount, request.currency)
+        if never is not None:
+            return never
         if not request.external_customer_id:
             return failed(CheckProblem.NO_CUSTOMER_ID, "The customer has no Stripe customer id at this app.")
-        try:
-            units = minor_units(request.amount, request.currency)
-        except ValueError as error:
-            return failed("amount_not_chargeable", str(error))
         try:
             method = request.customer_data.get("defaultPaymentMethodId")
             if not method:
@@ -137,7 +141,7 @@ class StripeConnection:
                 method = check.payment_method
         except stripe.StripeError as error:
             return before_sending(error)
-        return self._send(request, units, str(method))
+        return self._send(request, minor_units(request.amount, request.currency), str(method))
 
     def _send(self, request: ChargeRequest, units: int, method: str) -> ChargeOutcome:
         """Once a try's answer is lost, that later ones are refused says nothing of the first: it may have charged."""

@@ -61,6 +61,12 @@ class Payment(Record):
                 name="payment_open",
                 condition=Q(status__in=[PaymentStatus.PENDING, PaymentStatus.UNKNOWN, PaymentStatus.ACTION_REQUIRED]),
             ),
+            # What could never be charged: few of very many, looked through again and again.
+            models.Index(
+                fields=["invoice"],
+                name="payment_never_charged",
+                condition=Q(failure_code__in=["amount_not_chargeable", "amount_too_large", "amount_too_small"]),
+            ),
             models.Index(fields=["reference"], name="payment_by_reference", condition=~Q(reference="")),
             models.Index(fields=["external_id"], name="payment_by_external_id", condition=Q(external_id__isnull=False)),
         ]

@@ -17,6 +17,7 @@ from invoicing.charge_moves import Move, Teller, move
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus, PaymentStatus
 from invoicing.gateways import ChargeOutcome
 from invoicing.gateways.base import CANCELED, NOT_AUTHORIZED, NOT_SENT
+from invoicing.gateways.never import NEVER_CHARGED, cause_for_staff
 from invoicing.models import Invoice, Payment
 from invoicing.services.book_receipt import book_receipt
 from invoicing.services.dunning import action_notice, failure_notice, next_try
@@ -145,7 +146,9 @@ def _follow(booking: _Booking) -> None:
     assert payment.attempt is not None
     if outcome.status == PaymentStatus.FAILED:
         status, again = InvoiceStatus.PAYMENT_FAILED, _after_failure(booking)
-        if outcome.failure_code in _OURS or payment.to_cancel:
+        if outcome.failure_code in NEVER_CHARGED:
+            note = cause_for_staff(outcome.failure_code, outcome.failure_message)
+        elif outcome.failure_code in _OURS or payment.to_cancel:
             status = InvoiceStatus.PAYMENT_FAILED if _first_failure(invoice) else InvoiceStatus.ISSUED
         else:
             enqueue_emails([failure_notice(invoice, message=outcome.failure_message, attempt=payment.attempt)])
@@ -163,6 +166,8 @@ def _after_failure(booking: _Booking) -> datetime | None:
     payment, as_of = booking.payment, booking.as_of
     if payment.to_cancel:
         return as_of
+    if booking.outcome.failure_code in NEVER_CHARGED:
+        return None
     if booking.outcome.failure_code in _OURS:
         return as_of + _pause(_failures_of_ours(payment))
     first = _first_failure(booking.invoice) or payment.created_at
@@ -182,8 +187,9 @@ def _pause(times: int) -> timedelta:
 
 
 def _first_failure(invoice: Invoice) -> datetime | None:
-    """When the customer's first charge failed; failures of ours and cancelled charges don't count."""
+    """When the customer's first charge failed; failures of ours, charges that could never succeed, and cancelled ones
+    don't count."""
     failed = Payment.objects.filter(invoice=invoice, attempt__isnull=False, status=PaymentStatus.FAILED)
-    theirs = failed.exclude(failure_code__in=_OURS).exclude(failure_code=CANCELED, to_cancel=True)
+    theirs = failed.exclude(failure_code__in=[*_OURS, *NEVER_CHARGED]).exclude(failure_code=CANCELED, to_cancel=True)
     first: datetime | None = theirs.order_by("created_at").values_list("created_at", flat=True).first()
     return first

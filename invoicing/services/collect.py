@@ -20,6 +20,7 @@ from core.outbox.services.enqueue import Email, enqueue_emails
 from customers.models import CustomerAppData
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus, PaymentStatus
 from invoicing.gateways import LOCAL_GATEWAYS, REMOTE_GATEWAYS, ChargeOutcome, ChargeRequest
+from invoicing.gateways.never import CANNOT_CHARGE, NEVER_CHARGED, cause_for_staff
 from invoicing.models import Invoice, Payment
 from invoicing.services.collect_remotely import collect_remotely
 from invoicing.services.dunning import failure_notice, next_try
@@ -96,7 +97,7 @@ def _charge(invoices: Sequence[Invoice]) -> list[_Attempt]:
         if gateway is None:
             outcome = ChargeOutcome(
                 PaymentStatus.FAILED,
-                failure_code="cannot_charge",
+                failure_code=CANNOT_CHARGE,
                 failure_message=f"{invoice.app.name} can't charge automatically: record the customer's payment.",
             )
         else:
@@ -106,11 +107,12 @@ def _charge(invoices: Sequence[Invoice]) -> list[_Attempt]:
 
 
 def _earlier_attempts(invoices: Iterable[Invoice]) -> dict[uuid.UUID, tuple[int, datetime | None]]:
+    theirs = Q(status=PaymentStatus.FAILED) & ~Q(failure_code__in=NEVER_CHARGED)
     rows = (
         Payment.objects.filter(invoice__in=[invoice.id for invoice in invoices], attempt__isnull=False)
         .order_by()
         .values("invoice_id")
-        .annotate(tried=Count("id"), first_failed_at=Min("created_at", filter=Q(status=PaymentStatus.FAILED)))
+        .annotate(tried=Count("id"), first_failed_at=Min("created_at", filter=theirs))
     )
     return {row["invoice_id"]: (row["tried"], row["first_failed_at"]) for row in rows}
 
@@ -149,7 +151,8 @@ def _record(attempts: Sequence[_Attempt], as_of: datetime) -> None:
             }
         )
         updates.append(_effect(attempt, as_of))
-        if outcome.status in (PaymentStatus.FAILED, PaymentStatus.ACTION_REQUIRED):
+        told = outcome.status in (PaymentStatus.FAILED, PaymentStatus.ACTION_REQUIRED)
+        if told and outcome.failure_code not in NEVER_CHARGED:
             emails.append(failure_notice(invoice, message=outcome.failure_message, attempt=attempt.number))
     copy_rows(Payment, payments)
     update_rows(Invoice, ("status", "status_note", "paid", "due", "next_collection_at", "updated_at"), updates)
@@ -167,12 +170,13 @@ def _effect(attempt: _Attempt, as_of: datetime) -> tuple[Any, ...]:
         PaymentStatus.FAILED: InvoiceStatus.PAYMENT_FAILED,
         PaymentStatus.ACTION_REQUIRED: InvoiceStatus.PAYMENT_ACTION_REQUIRED,
     }.get(outcome.status, InvoiceStatus.PAYMENT_PENDING)
-    failed = outcome.status == PaymentStatus.FAILED
+    never = outcome.failure_code in NEVER_CHARGED
+    failed = outcome.status == PaymentStatus.FAILED and not never
     again = next_try(invoice, first_failed_at=attempt.first_failed_at or as_of, as_of=as_of) if failed else None
     return (
         invoice.id,
         InvoiceStatus.OVERDUE.value if overdue else status.value,
-        outcome.failure_message,
+        cause_for_staff(outcome.failure_code, outcome.failure_message) if never else outcome.failure_message,
         invoice.paid,
         invoice.due,
         again,

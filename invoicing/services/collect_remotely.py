@@ -27,6 +27,7 @@ from invoicing.gateways import REMOTE_GATEWAYS, ChargeOutcome, ChargeRequest
 from invoicing.gateways.base import NOT_SENT, Connection
 from invoicing.models import Invoice, Payment
 from invoicing.services.book_outcome import book_outcome
+from invoicing.services.collect_changed_due import collect_changed_due
 from invoicing.services.dunning import action_notice, next_try
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ def collect_remotely(*, as_of: datetime) -> int:
     """
     if connection.in_atomic_block:
         return 0
+    collect_changed_due(as_of=as_of)
     tried = 0
     while started := start_charges(as_of=as_of):
         book_each(started, call(started, _send), as_of=as_of)

@@ -9,6 +9,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from core.locks import lock_customers
 from customers.choices import CollectionMethod
 from invoicing.choices import InvoiceStatus, PaymentStatus
+from invoicing.gateways.never import NEVER_CHARGED
 from invoicing.models import Invoice, Payment
 from invoicing.services.write_off import give_up
 
@@ -53,7 +54,11 @@ def _ended(as_of: datetime) -> QuerySet[Invoice]:
             collection_method=CollectionMethod.CHARGE_AUTOMATICALLY,
             workflow_snapshot__values__uncollectible_after_dunning=True,
         )
-        .annotate(last_charge=Subquery(charges.values("status")[:1]))
+        .annotate(
+            last_charge=Subquery(charges.values("status")[:1]), last_code=Subquery(charges.values("failure_code")[:1])
+        )
+        # What could never be charged is no customer's failure: staff decide.
+        .exclude(last_code__in=NEVER_CHARGED)
         .filter(last_charge__in=[PaymentStatus.FAILED, PaymentStatus.ACTION_REQUIRED])
         .order_by("due_at", "id")
     )
