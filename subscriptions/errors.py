@@ -23,10 +23,11 @@ class FeatureAlreadySubscribed(Conflict):
 
     default_code = "feature_already_subscribed"
 
-    def __init__(self, *, customer: str, feature_keys: Sequence[str], subscription_id: str) -> None:
+    def __init__(self, *, customer: str, feature_keys: Sequence[str], subscription_id: str, remedy: str = "") -> None:
+        remedy = remedy or "nothing was created. End that subscription first, or start this one when it ends."
+        features = ", ".join(feature_keys)
         super().__init__(
-            f"{customer} already has {', '.join(feature_keys)} in subscription {subscription_id} at that time; nothing "
-            "was created. End that subscription first, or start this one when it ends.",
+            f"{customer} already has {features} in subscription {subscription_id} at that time; {remedy}",
             context={"subscription_id": subscription_id, "features": list(feature_keys)},
         )
 

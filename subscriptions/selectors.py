@@ -21,6 +21,7 @@ from subscriptions.models import (
     QuantityChange,
     RateCard,
     Subscription,
+    SubscriptionAddOn,
     SubscriptionItem,
     SubscriptionPhase,
 )
@@ -217,9 +218,13 @@ def item_period(revision: ItemRevision, moment: datetime) -> Period | None:
 
 
 def overlapping_features(
-    *, customer_id: UUID, spans: Iterable[tuple[str, datetime, datetime | None]]
+    *,
+    customer_id: UUID,
+    spans: Iterable[tuple[str, datetime, datetime | None]],
+    apart_from: SubscriptionAddOn | None = None,
 ) -> list[tuple[str, UUID]]:
-    """(feature key, subscription id) of every feature that the customer already has during one of `spans`.
+    """(feature key, subscription id) of every feature that the customer already has during one of `spans`, not counting
+    the add-on `apart_from`.
 
     A span is a feature key with its half-open time. Neither items nor subscriptions that ended before it count.
     """
@@ -229,11 +234,15 @@ def overlapping_features(
     wanted = Q()
     for feature_key, start, end in spans:
         overlap = Q(feature_key=feature_key)
-        overlap &= Q(active_to__isnull=True) | Q(active_to__gt=start)
-        overlap &= Q(item__subscription__active_to__isnull=True) | Q(item__subscription__active_to__gt=start)
+        overlap &= Q(active_to__isnull=True) | (Q(active_to__gt=start) & Q(active_to__gt=F("active_from")))
+        overlap &= Q(item__subscription__active_to__isnull=True) | (
+            Q(item__subscription__active_to__gt=start) & Q(item__subscription__active_to__gt=F("active_from"))
+        )
         if end is not None:
             overlap &= Q(active_from__lt=end)
         wanted |= overlap
     found = ItemRevision.objects.filter(wanted, item__subscription__customer_id=customer_id)
+    if apart_from is not None:
+        found = found.exclude(item__purchase=apart_from)
     rows = found.order_by("feature_key", "active_from").values_list("feature_key", "item__subscription_id").distinct()
     return [(feature_key, subscription_id) for feature_key, subscription_id in rows if feature_key]

@@ -11,8 +11,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection
 from django.db.models import Q
 
+from core.ids import to_text
 from core.money import trimmed
 from customers.attribution import Attribution
 from customers.models import UsageSubject
@@ -45,8 +47,9 @@ class _Window:
 
 def billed_usage_is_backed_by_events(exam: Examination) -> Iterator[Finding]:
     """The frozen quantity of each metered line is what its events come to, unless late ones came; and no event is
-    attributed to two customers."""
+    attributed to two customers or to two subscriptions of one."""
     yield from _attributed_twice()
+    yield from _subscribed_twice()
     collected = Invoice.objects.filter(quantity_snapshoted_at__isnull=False, deleted_at__isnull=True)
     yield from piece_by_piece(exam, collected, INVOICES_AT_ONCE, _of_invoices)
 
@@ -72,6 +75,35 @@ def _attributed_twice() -> Iterator[Finding]:
             f"Usage subject {subject.key}",
             f"its usage is attributed to {subject.customer} at a time at which it is another customer's, too.",
             "Give the later attribution the time at which the earlier one ended.",
+        )
+
+
+def _subscribed_twice() -> Iterator[Finding]:
+    """Features that two subscriptions of a customer have at one time: both bill the same usage. The database refuses
+    new ones; those from before it did are left to staff."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT s.id, o.id, c.name, c.key, c.id, r.feature_key, greatest(r.active_from, p.active_from)
+            FROM subscriptions_subscription s
+            JOIN customers_customer c ON c.id = s.customer_id
+            JOIN subscriptions_subscription o ON o.customer_id = s.customer_id AND o.id < s.id
+            JOIN subscriptions_subscriptionitem i ON i.subscription_id = s.id
+            JOIN subscriptions_itemrevision r ON r.item_id = i.id
+            JOIN subscriptions_subscriptionitem j ON j.subscription_id = o.id
+            JOIN subscriptions_itemrevision p ON p.item_id = j.id AND p.feature_key = r.feature_key
+            WHERE greatest(r.active_from, s.active_from, p.active_from, o.active_from)
+                < coalesce(least(r.active_to, s.active_to, p.active_to, o.active_to), 'infinity')
+            ORDER BY s.id, r.feature_key, p.id
+            """
+        )
+        rows = cursor.fetchall()
+    for subscription, other, name, key, customer, feature, since in rows:
+        yield Finding(
+            f"Subscription {to_text(subscription)} of {name_customer(name, key, customer)}",
+            f"it has {feature} from {since:%Y-%m-%d %H:%M:%S} UTC on, at a time at which subscription "
+            f"{to_text(other)} has it, too: its usage is billed twice.",
+            "Cancel one of the two, and credit what it billed for that time.",
         )
 
 

@@ -15,12 +15,13 @@ from subscriptions.choices import InstanceType, PlanStatus
 from subscriptions.errors import AddOnNotBuyable
 from subscriptions.models import AddOn, PlanAddOn, Subscription, SubscriptionAddOn, SubscriptionItem
 from subscriptions.plan_terms import RateCardTerms
-from subscriptions.selectors import overlapping_features
+from subscriptions.services.check_features import kept_by_database
 from subscriptions.services.lock_subscription import lock_subscription
-from subscriptions.services.set_addon_quantity import apply_addon_quantity, check_before_end
+from subscriptions.services.set_addon_quantity import apply_addon_quantity, check_addon_features, check_before_end
 
 
 @transaction.atomic
+@kept_by_database()
 def buy_addon(
     *,
     subscription: Subscription,
@@ -113,11 +114,4 @@ def _check_apart(subscription: Subscription, addon: AddOn, cards: Sequence[RateC
             f"has rate cards with keys of items that {subscription.name} has already ({', '.join(sorted(keys))})",
             "The price of an item and that of an add-on are not merged: give the rate card a key of its own.",
         )
-    spans = [(card.feature_key, at, None) for card in cards if card.feature_key is not None]
-    taken = sorted({key for key, _ in overlapping_features(customer_id=subscription.customer_id, spans=spans)})
-    if taken:
-        raise AddOnNotBuyable(
-            str(addon),
-            f"prices or grants features that {subscription.customer.name} has already ({', '.join(taken)})",
-            "Two prices or entitlements of one feature are not merged: give the add-on a feature of its own.",
-        )
+    check_addon_features(subscription, addon, cards, at)

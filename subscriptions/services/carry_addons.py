@@ -8,7 +8,7 @@ from django.db.models import Max
 
 from core import clock
 from subscriptions.addon_selectors import terms_of_addon
-from subscriptions.models import AddOn, PlanAddOn, Subscription, SubscriptionAddOn, SubscriptionItem
+from subscriptions.models import AddOn, Plan, PlanAddOn, Subscription, SubscriptionAddOn, SubscriptionItem
 from subscriptions.plan_terms import RateCardTerms
 from subscriptions.selectors import overlapping_features
 from subscriptions.services.set_addon_quantity import apply_addon_quantity
@@ -25,9 +25,9 @@ def carry_addons(*, old: Subscription, new: Subscription, at: datetime) -> None:
     who buy now. What the new plan prices or grants itself, or sells in a later phase only, does not stay.
     """
     purchases = list(old.addons.select_related("addon").prefetch_related("quantities"))
-    if new.plan_id is None or not purchases:
+    if new.plan is None or not purchases:
         return
-    offers = _sold(new, at)
+    offers = _sold(new, new.plan, at)
     for purchase in purchases:
         quantities = quantities_from(purchase, at)
         addon = offers.get(purchase.addon_id) or offers.get(purchase.addon.key)
@@ -47,11 +47,11 @@ def quantities_from(purchase: SubscriptionAddOn, at: datetime) -> Quantities:
     return steps
 
 
-def _sold(new: Subscription, at: datetime) -> dict[object, AddOn]:
+def _sold(new: Subscription, plan: Plan, at: datetime) -> dict[object, AddOn]:
     """What the plan sells in the phase that holds `at`, by id and by key; of two versions the newer one by key."""
     moment = max(clock.now(), at)
     begins = {phase.key: phase.active_from for phase in new.phases.all()}
-    offers = PlanAddOn.objects.filter(plan_id=new.plan_id, addon__deleted_at=None, addon__effective_from__lte=moment)
+    offers = PlanAddOn.objects.filter(plan=plan, addon__deleted_at=None, addon__effective_from__lte=moment)
     found: dict[object, AddOn] = {}
     for offer in offers.select_related("addon").order_by("addon__version"):
         # A subscription that began in a later phase has passed the one from which on the add-on is sold.

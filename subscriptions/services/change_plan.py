@@ -17,6 +17,7 @@ from subscriptions.selectors import flat_items_at, quantity_at
 from subscriptions.services.carry_addons import carry_addons
 from subscriptions.services.carry_coupons import carry_coupons
 from subscriptions.services.carry_periods import carry_periods
+from subscriptions.services.check_features import kept_by_database
 from subscriptions.services.lock_subscription import lock_subscription
 from subscriptions.services.mark_for_billing import mark_for_billing
 from subscriptions.services.place_subscription import place_subscription
@@ -24,6 +25,7 @@ from subscriptions.timing import periods_touched
 
 
 @transaction.atomic
+@kept_by_database()
 def change_plan(
     *,
     subscription: Subscription,

@@ -13,10 +13,12 @@ from customers.effective import hold_default
 from customers.models import Customer
 from subscriptions.models import Plan, Subscription
 from subscriptions.plan_terms import PlanTerms
+from subscriptions.services.check_features import kept_by_database
 from subscriptions.services.place_subscription import place_subscription
 
 
 @transaction.atomic
+@kept_by_database()
 def create_subscription(
     *,
     customer: Customer,

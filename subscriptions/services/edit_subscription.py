@@ -18,13 +18,14 @@ from subscriptions.models import ItemRevision, QuantityChange, Subscription, Sub
 from subscriptions.plan_selectors import checked_terms
 from subscriptions.plan_terms import PhaseTerms, PlanTerms
 from subscriptions.price_words import discount_words, price_words
+from subscriptions.services.check_features import NOT_CHANGED, check_features, gained_spans, kept_by_database
 from subscriptions.services.lock_subscription import lock_subscription
 from subscriptions.services.mark_for_billing import mark_for_billing
-from subscriptions.services.place_subscription import check_features
 from subscriptions.timing import periods_touched
 
 
 @transaction.atomic
+@kept_by_database()
 def edit_subscription(*, subscription: Subscription, at: datetime, edits: Sequence[Edit]) -> Subscription:
     """Carry out `edits`, in order, with effect from `at` (UTC): all of them or none. Touches no invoice.
 
@@ -42,11 +43,8 @@ def edit_subscription(*, subscription: Subscription, at: datetime, edits: Sequen
     for number, edit in enumerate(edits):
         field = f"customizations.{number}"
         timeline.apply(_checked(edit, subscription, field) if isinstance(edit, AddItem) else edit, field)
-    added = [revision for revision in timeline.revisions if revision.pk not in before]
     check_features(
-        subscription.customer,
-        [(r.feature_key, r.active_from, r.active_to) for r in added if r.feature_key and r.active_to != r.active_from],
-        own=subscription,
+        subscription.customer, gained_spans(timeline.revisions, before), own=subscription, remedy=NOT_CHANGED
     )
     _save(timeline, before)
     mark_for_billing(subscription=subscription, changed_from=periods_touched(subscription, at), due_at=max(now, at))

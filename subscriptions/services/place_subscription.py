@@ -8,12 +8,11 @@ from typing import Any
 
 from core import clock
 from core.errors import field_error
-from core.ids import to_text
 from core.periods import parse_cadence
 from customers.models import Customer
 from subscriptions.billing_calendar import normalized_anchor
 from subscriptions.choices import PlanStatus
-from subscriptions.errors import CurrencyMismatch, FeatureAlreadySubscribed
+from subscriptions.errors import CurrencyMismatch
 from subscriptions.models import (
     ItemRevision,
     Plan,
@@ -24,7 +23,8 @@ from subscriptions.models import (
 )
 from subscriptions.plan_selectors import checked_terms
 from subscriptions.plan_terms import PhaseTerms, PlacedPhase, PlanTerms, RateCardTerms, place_phases
-from subscriptions.selectors import overlapping_features, terms_of_plan
+from subscriptions.selectors import terms_of_plan
+from subscriptions.services.check_features import check_features
 
 # Starts further away than this are slips of the pen; a daily item would make thousands of lines of them.
 MAX_DISTANCE = timedelta(days=5 * 366)
@@ -166,23 +166,6 @@ def _feature_spans(phases: Sequence[PlacedPhase]) -> list[tuple[str, datetime, d
         for card in phase.terms.rate_cards
         if card.feature_key is not None
     ]
-
-
-def check_features(
-    customer: Customer, spans: Sequence[tuple[str, datetime, datetime | None]], *, own: Subscription | None = None
-) -> None:
-    """Refuse features (key, from, to) that another subscription than `own` gives the customer in that time."""
-    found = [
-        (key, owner)
-        for key, owner in overlapping_features(customer_id=customer.id, spans=spans)
-        if own is None or owner != own.id
-    ]
-    if found:
-        subscription_id = found[0][1]
-        keys = sorted({key for key, owner in found if owner == subscription_id})
-        raise FeatureAlreadySubscribed(
-            customer=customer.name, feature_keys=keys, subscription_id=to_text(subscription_id)
-        )
 
 
 def _copy_items(subscription: Subscription, phases: tuple[PlacedPhase, ...], quantities: Mapping[str, Decimal]) -> None:

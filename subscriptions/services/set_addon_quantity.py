@@ -1,5 +1,6 @@
 """Changes how many of an add-on a subscription has, from a time on; none ends it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,9 +11,12 @@ from core.audit.services.record import record
 from core.errors import field_error
 from core.money import trimmed
 from subscriptions.addon_selectors import terms_of_addon
-from subscriptions.models import AddOnQuantity, ItemRevision, Subscription, SubscriptionAddOn
-from subscriptions.selectors import item_period, revision_at
+from subscriptions.errors import AddOnNotBuyable
+from subscriptions.models import AddOn, AddOnQuantity, ItemRevision, Subscription, SubscriptionAddOn
+from subscriptions.plan_terms import RateCardTerms
+from subscriptions.selectors import item_period, overlapping_features, revision_at
 from subscriptions.services.change_quantity import change_quantity
+from subscriptions.services.check_features import NOT_CHANGED, kept_by_database, refuse_taken
 from subscriptions.services.lock_subscription import lock_subscription
 from subscriptions.services.mark_for_billing import mark_for_billing
 from subscriptions.services.place_subscription import revision_of
@@ -20,11 +24,13 @@ from subscriptions.timing import periods_touched
 
 
 @transaction.atomic
+@kept_by_database()
 def set_addon_quantity(*, purchase: SubscriptionAddOn, quantity: int, at: datetime) -> SubscriptionAddOn:
     """From `at` (UTC) on, the subscription has `quantity` of the add-on; what was planned for later is replaced.
 
     At 0 it ends, and what was billed in advance comes back. A smaller quantity than what is billed takes effect with
-    a new period only: InvalidInput names the way. Repeating a change changes nothing. Touches no invoice.
+    a new period only: InvalidInput names the way. Where it comes back, or its end is taken back, Conflict if something
+    else has its features then. Repeating a change changes nothing. Touches no invoice.
     """
     subscription = lock_subscription(purchase.subscription, at=at, canceled=True)
     check_before_end(subscription, at)
@@ -43,6 +49,10 @@ def set_addon_quantity(*, purchase: SubscriptionAddOn, quantity: int, at: dateti
         )
     if 0 < quantity < before:
         _check_reduction(purchase, at)
+    if quantity and not _open_revisions(purchase).filter(active_from__lte=at).exists():
+        # It comes back, or its planned end is taken back.
+        cards = terms_of_addon(purchase.addon).rate_cards
+        check_addon_features(subscription, purchase.addon, cards, at, kept=purchase)
     _forget_plans(purchase, at)
     apply_addon_quantity(purchase=purchase, quantity=Decimal(quantity), at=at)
     record(
@@ -81,6 +91,28 @@ def check_before_end(subscription: Subscription, at: datetime) -> None:
             "after_end",
             f"The subscription ends on {subscription.active_to:%Y-%m-%d %H:%M} UTC. Nothing was changed.",
         )
+
+
+def check_addon_features(
+    subscription: Subscription,
+    addon: AddOn,
+    cards: Sequence[RateCardTerms],
+    at: datetime,
+    *,
+    kept: SubscriptionAddOn | None = None,
+) -> None:
+    """Refuse what anything but the purchase `kept` prices or grants the customer between `at` and the subscription's
+    end: `AddOnNotBuyable` for an item of its own, FeatureAlreadySubscribed for another subscription (both Conflict)."""
+    spans = [(card.feature_key, at, subscription.active_to) for card in cards if card.feature_key is not None]
+    taken = overlapping_features(customer_id=subscription.customer_id, spans=spans, apart_from=kept)
+    own = sorted({key for key, owner in taken if owner == subscription.pk})
+    if own:
+        raise AddOnNotBuyable(
+            str(addon),
+            f"prices or grants features that {subscription.customer.name} has already ({', '.join(own)})",
+            "Two prices or entitlements of one feature are not merged: give the add-on a feature of its own.",
+        )
+    refuse_taken(subscription.customer, taken, remedy=NOT_CHANGED)
 
 
 def _begin(purchase: SubscriptionAddOn, at: datetime) -> None:

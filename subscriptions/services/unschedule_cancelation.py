@@ -5,17 +5,19 @@ from django.db import transaction
 from core import clock
 from core.audit.services.record import record
 from subscriptions.models import Subscription
+from subscriptions.services.check_features import check_longer, kept_by_database
 from subscriptions.services.lock_subscription import lock_subscription
 from subscriptions.services.mark_for_billing import mark_for_billing
 from subscriptions.timing import periods_touched
 
 
 @transaction.atomic
+@kept_by_database()
 def unschedule_cancelation(*, subscription: Subscription) -> Subscription:
     """Let `subscription` run on without end. One that has no planned end is left as it is.
 
     NotChangeable (PreconditionFailed) once it has ended; SuccessorScheduled (Conflict) while a change of plan waits to
-    take its place.
+    take its place; FeatureAlreadySubscribed (Conflict) where another subscription was to take over one of its features.
     """
     now = clock.now()
     subscription = lock_subscription(
@@ -24,6 +26,7 @@ def unschedule_cancelation(*, subscription: Subscription) -> Subscription:
     before = subscription.active_to
     if before is None:
         return subscription
+    check_longer(subscription, since=before, until=None)
     subscription.active_to = None
     subscription.save(update_fields=["active_to", "updated_at"])
     subscription.items.filter(continued_at__isnull=False).update(continued_at=None)
