@@ -32,7 +32,7 @@ class FakeStripe:
         self.customers: dict[str, dict[str, Any]] = {}
         self.methods: dict[str, dict[str, Any]] = {}
         self.refunds: dict[str, dict[str, Any]] = {}
-        self.refund_behaviour = ""  # drop (gives back, then drops the connection), refuse or wait (pending)
+        self.refund_behaviour = ""  # drop (gives back, then drops the connection), refuse, wait (pending), strange
         self.account, self.api_key = account, api_key
         self.refuse_key = False
         self.too_many = 0  # so many requests are answered by 429
@@ -208,6 +208,8 @@ class FakeStripe:
                 "created": int(time.time()),
             },
         )
+        if self.refund_behaviour == "strange":
+            return 200, {"object": "refund", "status": ["succeeded"]}
         return None if self.refund_behaviour == "drop" else (200, refund)
 
     def refund_by_hand(self, intent_id: str, amount: int, *, status: str = "succeeded") -> dict[str, Any]:

@@ -39,7 +39,7 @@ def from_minor_units(units: int, currency: str) -> Decimal:
 
 
 def outcome_of(intent: dict[str, Any]) -> ChargeOutcome:
-    """What the state of a PaymentIntent means for us."""
+    """What the state of a PaymentIntent means for us. KeyError, TypeError or ValueError for what is none."""
     external_id, state = str(intent["id"]), intent["status"]
     if state == "succeeded":
         return ChargeOutcome(PaymentStatus.SUCCEEDED, external_id, received=_received(intent))
@@ -61,7 +61,11 @@ def outcome_of(intent: dict[str, Any]) -> ChargeOutcome:
 
 def _received(intent: dict[str, Any]) -> Decimal | None:
     units = intent.get("amount_received") or intent.get("amount")
-    return from_minor_units(int(units), str(intent["currency"]).upper()) if units else None
+    if units is None:
+        return None
+    if not isinstance(units, int) or units <= 0:
+        raise ValueError(f"Stripe says that {units!r} came in.")
+    return from_minor_units(units, str(intent["currency"]).upper())
 
 
 def refund_news(refund: dict[str, Any]) -> RefundNews:

@@ -45,6 +45,8 @@ from invoicing.models import StripeAccount
 TIMEOUT_SECONDS = 20
 RETRIES = 2
 _PAGE = 100
+# What an answer of another shape than Stripe's documents raises.
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 _SENT_WITHIN_SECONDS = 3600
 _DEFAULT_METHOD = "invoice_settings.default_payment_method"
 _PAUSES = (0.5, 1, 2, 4)  # seconds between the tries of a check, while Stripe takes no more requests
@@ -175,13 +177,15 @@ class StripeConnection:
     def look_up(self, request: ChargeRequest, external_id: str | None) -> ChargeOutcome:
         try:
             if external_id:
-                return outcome_of(self._client.v1.payment_intents.retrieve(external_id).to_dict())
+                return _of(request, self._client.v1.payment_intents.retrieve(external_id).to_dict())
             if not request.external_customer_id or request.sent_at is None or request.payment_id is None:
                 return failed(NOT_SENT, "The charge never reached Stripe.")
             since = int((request.sent_at - timedelta(minutes=5)).timestamp())
             for intent in self._intents(request.external_customer_id, since):
                 if (intent.get("metadata") or {}).get("payment_id") == to_text(request.payment_id):
-                    return outcome_of(intent)
+                    return _of(request, intent)
+        except UNREADABLE as error:
+            return ChargeOutcome(PaymentStatus.UNKNOWN, external_id, "no_answer", _unreadable(error))
         except stripe.StripeError as error:
             return ChargeOutcome(PaymentStatus.UNKNOWN, external_id, "no_answer", in_words(error))
         return failed(NOT_SENT, "The charge never reached Stripe.")
@@ -216,6 +220,10 @@ class StripeConnection:
         if request.known_as:
             return self._look_up_refund(request.known_as)
         try:
+            units = minor_units(request.amount, request.currency)
+        except ValueError as error:
+            return RefundOutcome(RefundStatus.FAILED, None, "refused", str(error))
+        try:
             found = self._client.v1.refunds.list({"payment_intent": request.external_id, "limit": _PAGE})
             for given in found.auto_paging_iter():
                 shown = given.to_dict()
@@ -224,15 +232,14 @@ class StripeConnection:
             made = self._client.v1.refunds.create(
                 {
                     "payment_intent": request.external_id,
-                    "amount": minor_units(request.amount, request.currency),
+                    "amount": units,
                     "metadata": {"refund_id": name},
                 },
                 {"idempotency_key": request.idempotency_key},
             )
             return refund_outcome(made.to_dict())
-        except (stripe.InvalidRequestError, ValueError) as error:
-            said = in_words(error) if isinstance(error, stripe.StripeError) else str(error)
-            return RefundOutcome(RefundStatus.FAILED, None, "refused", said)
+        except stripe.InvalidRequestError as error:
+            return RefundOutcome(RefundStatus.FAILED, None, "refused", in_words(error))
         except stripe.StripeError as error:
             return RefundOutcome(RefundStatus.UNKNOWN, None, "no_answer", in_words(error))
 
@@ -246,7 +253,7 @@ class StripeConnection:
         try:
             found = self._client.v1.refunds.list({"payment_intent": external_id, "limit": _PAGE})
             return [refund_news(given.to_dict()) for given in found.auto_paging_iter()]
-        except stripe.StripeError:
+        except (stripe.StripeError, *UNREADABLE):
             return None
 
     def check_customer(self, external_id: str, payment_method: str | None) -> PaymentMethodCheck:
@@ -259,6 +266,8 @@ class StripeConnection:
                 time.sleep(pause)
             except stripe.StripeError as error:
                 return PaymentMethodCheck(CheckProblem.UNREACHABLE, f"Stripe could not be asked: {in_words(error)}")
+            except UNREADABLE as error:
+                return PaymentMethodCheck(CheckProblem.UNREACHABLE, _unreadable(error))
         raise AssertionError("the last pause returns")
 
     def _check(
@@ -303,6 +312,18 @@ class StripeConnection:
         if method.get("customer") != external_id:
             return method, f"The payment method {payment_method} does not belong to {external_id} at Stripe."
         return method, ""
+
+
+def _of(request: ChargeRequest, intent: dict[str, Any]) -> ChargeOutcome:
+    """The state of the charge that was asked about. One in another currency is not it, whatever it says."""
+    if str(intent["currency"]).upper() != request.currency:
+        said = f"Stripe answered with a charge in {str(intent['currency']).upper()}: look at it there."
+        return ChargeOutcome(PaymentStatus.UNKNOWN, None, "no_answer", said)
+    return outcome_of(intent)
+
+
+def _unreadable(error: Exception) -> str:
+    return f"Stripe's answer could not be read ({type(error).__name__})."
 
 
 def _expired(method: dict[str, Any]) -> str:

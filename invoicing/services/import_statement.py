@@ -97,10 +97,10 @@ def _found(app: BillingApp, lines: Sequence[StatementLine]) -> list[_Found]:
         elif doubt is not None:
             match = Match(MatchStatus.AMBIGUOUS, match.invoice, doubt.words)
         elif match.status is MatchStatus.EXACT and match.invoice is not None:
-            if match.invoice.pk in taken:
-                match = Match(MatchStatus.AMBIGUOUS, match.invoice, "Another row of this file pays it already.")
-            else:
-                taken.add(match.invoice.pk)
+            if match.invoice.pk not in taken:
                 decision = RowDecision.BOOK
+                taken.add(match.invoice.pk)
+            else:
+                match = Match(MatchStatus.AMBIGUOUS, match.invoice, "Another row of this file pays it already.")
         found.append(_Found(match, decision, told_booked=doubt is not None and doubt.told_booked))
     return found

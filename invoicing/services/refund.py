@@ -1,5 +1,6 @@
 """Gives money back: out of what an invoice moved to the balance, to the method that it was paid by."""
 
+import logging
 from contextlib import closing
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,12 +14,15 @@ from core.errors import BillingError, FieldProblem, InvalidInput, PreconditionFa
 from core.ids import to_text
 from core.locks import lock_customers
 from core.money import round_money
+from core.together import DATABASE_AWAY
 from invoicing.choices import RefundStatus
 from invoicing.gateways import REMOTE_GATEWAYS
 from invoicing.gateways.base import RefundOutcome, RefundRequest
 from invoicing.models import Invoice, Payment, Refund
 from invoicing.refundable import on_balance, payments_to_refund
 from invoicing.services.book_refund import book_refund, take_from_balance
+
+logger = logging.getLogger(__name__)
 
 _LEASE = timedelta(minutes=3)
 
@@ -78,14 +82,32 @@ def send_refunds(*, as_of: datetime) -> int:
             to_text(refund.pk),
             known_as=refund.external_id,
         )
-        try:
-            with closing(REMOTE_GATEWAYS[refund.payment.app.type].connect(refund.payment.app)) as link:
-                outcome = link.refund(request)
-        except BillingError as error:
-            outcome = RefundOutcome(RefundStatus.UNKNOWN, None, error.code, error.message)
-        book_refund(refund_id=refund.pk, outcome=outcome, as_of=as_of)
+        _book(refund, _ask(refund, request), as_of)
         sent += 1
     return sent
+
+
+def _ask(refund: Refund, request: RefundRequest) -> RefundOutcome:
+    """An answer that can't be read leaves the outcome unknown: it is asked for again."""
+    try:
+        with closing(REMOTE_GATEWAYS[refund.payment.app.type].connect(refund.payment.app)) as link:
+            return link.refund(request)
+    except BillingError as error:
+        return RefundOutcome(RefundStatus.UNKNOWN, None, error.code, error.message)
+    except Exception as error:  # what became of the refund is unknown then, whatever the reason
+        logger.exception("%s could not be asked about refund %s", refund.payment.app, to_text(refund.pk))
+        said = f"The answer could not be read ({type(error).__name__}): see the log."
+        return RefundOutcome(RefundStatus.UNKNOWN, None, "no_answer", said)
+
+
+def _book(refund: Refund, outcome: RefundOutcome, as_of: datetime) -> None:
+    """One outcome that can't be booked stops no other: the refund is asked about again."""
+    try:
+        book_refund(refund_id=refund.pk, outcome=outcome, as_of=as_of)
+    except DATABASE_AWAY:
+        raise
+    except Exception:  # one answer that can't be booked must not hold up the others
+        logger.exception("the outcome of refund %s could not be booked", to_text(refund.pk))
 
 
 def _source(invoice: Invoice, amount: Decimal) -> Payment:

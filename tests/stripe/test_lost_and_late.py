@@ -353,3 +353,31 @@ def test_of_two_installations_of_one_account_at_once_one_is_refused(fake):
             return type(error).__name__
 
     assert sorted(at_once(install, install, install)) == ["OtherStripeAccount", "OtherStripeAccount", "Stripe EU"]
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"currency": "jpy"},
+        {"status": None},
+        {"status": ["succeeded"]},
+        {"status": "of_a_kind_to_come"},
+        {"amount_received": "50.00"},
+        {"amount_received": -5000},
+        {"amount_received": 50.5},
+        {"last_payment_error": "text", "status": "requires_payment_method"},
+        {"id": None, "status": "succeeded", "currency": None},
+    ],
+)
+def test_an_answer_of_another_shape_books_nothing_and_is_asked_for_again(app, fake, strange):
+    invoice = issued(app, fake, "drop")
+    collect()
+    asked_about = dict(fake.intents["pi_1"])
+    fake.intents["pi_1"] |= strange
+    reconcile()
+    assert state(invoice) == ("payment_processing.pending", "0", "50.00")
+    assert Payment.objects.get().next_check_at is not None
+    fake.intents["pi_1"] = asked_about
+    reconcile()
+    assert state(invoice) == ("paid", "50.00", "0.00")
+    check_books()

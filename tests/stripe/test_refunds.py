@@ -76,6 +76,19 @@ def test_a_lost_answer_is_asked_for_again_and_given_once(invoice, fake):
     assert [refund["amount"] for refund in fake.refunds.values()] == [2000]
 
 
+def test_an_answer_that_cant_be_read_stops_no_other_refund_and_is_asked_for_again(invoice, fake):
+    give_back(invoice)
+    give_back(invoice, "5.00")
+    fake.refund_behaviour = "strange"
+    send()
+    assert sorted(Refund.objects.values_list("status", flat=True)) == ["unknown", "unknown"]
+    fake.refund_behaviour = ""
+    send()
+    assert sorted(Refund.objects.values_list("status", flat=True)) == ["succeeded", "succeeded"]
+    assert sorted(refund["amount"] for refund in fake.refunds.values()) == [500, 2000]
+    check_books()
+
+
 def test_what_stripe_refuses_is_on_the_balance_again(invoice, fake):
     give_back(invoice)
     fake.refund_behaviour = "refuse"
