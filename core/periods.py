@@ -2,7 +2,7 @@
 
 import calendar
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -193,9 +193,25 @@ def periods(anchor: datetime, zone: str, cadence: Cadence, start: datetime, end:
         here, there = there, _nth(anchor, local, zone, cadence, n + 1)
 
 
-def month_start(moment: datetime, zone: str) -> datetime:
-    """The first of the month that holds `moment`, local midnight in `zone`, in UTC: the calendar anchor."""
-    return _to_utc(_local(_checked(moment), zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0), zone)
+def calendar_start(moment: datetime, zone: str, cadences: Iterable[Cadence]) -> datetime:
+    """The latest start, by the calendar, of the longest of `cadences` at or before `moment` (UTC), local midnight in
+    `zone`: Monday for weeks; the first for months; 1 January, April, July, October for quarters, and so on.
+
+    It is one of each shorter cadence, too. Where there are weeks and months, it is a 1 January that is a Monday.
+    """
+    cadences = list(cadences)
+    local = _local(_checked(moment), zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    months = max((cadence.months for cadence in cadences), default=0)
+    weeks = any(cadence.days % 7 == 0 for cadence in cadences if cadence.days)
+    if months and weeks:
+        local = local.replace(month=1, day=1)
+        while local.weekday():
+            local = local.replace(year=local.year - 1)
+    elif months:
+        local = local.replace(month=(local.month - 1) // months * months + 1, day=1)
+    elif weeks:
+        local -= timedelta(days=local.weekday())
+    return _to_utc(local, zone)
 
 
 def _at(anchor: datetime, zone: str, cadence: Cadence, moment: datetime) -> tuple[int, datetime, datetime]:

@@ -3,13 +3,19 @@
 The grid itself is `subscriptions.schedule`'s, so that what a caller is told and what is billed are the same.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from core import periods
 from core.periods import Cadence, Period
 from subscriptions.schedule import AnchorShift, SubscriptionFacts, service_period_at
 
 _MOMENT = timedelta(microseconds=1)
+
+# Asks for periods that begin where those of the calendar do, instead of at a given moment (billing rules 2).
+CALENDAR: Final = "calendar"
+Anchor = datetime | Literal["calendar"]
 
 
 def period_at(sub: SubscriptionFacts, cadence: Cadence, moment: datetime) -> Period:
@@ -49,6 +55,12 @@ def shift_to_json(shift: AnchorShift) -> dict[str, str]:
         "anchor": shift.anchor.isoformat(),
         "at": shift.at.isoformat(),
     }
+
+
+def calendar_anchor(start: datetime, zone: str, cadence: Cadence, others: Iterable[str | None]) -> datetime:
+    """Where the calendar's periods of `cadence`, the subscription's own, begin at or before `start`; so that those of
+    the `others`, of its items, do, too (billing rules 2)."""
+    return periods.calendar_start(start, zone, {cadence} | {periods.CADENCES[text] for text in others if text})
 
 
 def normalized_anchor(anchor: datetime, zone: str, cadence: Cadence, start: datetime) -> datetime:

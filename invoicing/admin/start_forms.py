@@ -21,7 +21,8 @@ from core.admin.words import local_time, moment_text
 from core.errors import InvalidInput
 from customers.models import Customer
 from invoicing.admin.subscription_forms import AsOfForm, PlanChoice
-from invoicing.services.start_subscription import calendar_anchor, next_cycle_start
+from invoicing.services.start_subscription import next_cycle_start
+from subscriptions.billing_calendar import CALENDAR, Anchor
 from subscriptions.models import Plan
 from subscriptions.plan_terms import PlanTerms
 from subscriptions.selectors import plans_on_sale, terms_of_plan
@@ -30,7 +31,6 @@ NOW: Final = "now"
 NEXT_CYCLE: Final = "cycle"
 AT_A_TIME: Final = "at"
 AT_START: Final = "start"
-CALENDAR: Final = "calendar"
 GIVEN: Final = "given"
 _QUANTITY: Final = "quantity_"
 
@@ -94,7 +94,7 @@ class StartForm(AsOfForm, ReasonForm):
         anchor: Any = self.fields["anchor"]
         anchor.choices = [
             (AT_START, "with the start: the first period is a whole one"),
-            (CALENDAR, "on the first of the month: what is cut short is prorated"),
+            (CALENDAR, "by the calendar, as on the first of a month or a year: what is cut short is prorated"),
             (GIVEN, "as given"),
         ]
 
@@ -150,9 +150,9 @@ class StartForm(AsOfForm, ReasonForm):
         chosen: datetime = answers["moment"] if answers["starts"] == AT_A_TIME else answers["as_of"]
         return chosen
 
-    def _anchor(self, answers: dict[str, Any]) -> datetime | None:
+    def _anchor(self, answers: dict[str, Any]) -> Anchor | None:
         if answers["anchor"] == CALENDAR:
-            return calendar_anchor(customer=self.customer, active_from=answers["active_from"])
+            return CALENDAR
         given: datetime | None = answers["anchor_at"] if answers["anchor"] == GIVEN else None
         return given
 

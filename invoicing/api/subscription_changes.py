@@ -19,7 +19,6 @@ from invoicing.api.change_inputs import (
     TimingSerializer,
     edits_of,
 )
-from invoicing.api.subscription_inputs import CALENDAR
 from invoicing.api.subscriptions import SCOPES, SubscriptionViewSet, check_backdate
 from invoicing.services.change_result import ChangeResult
 from invoicing.services.change_subscription import change_subscription
@@ -29,7 +28,6 @@ from invoicing.services.migrate_subscription import migrate_subscription
 from invoicing.services.pause_billing import pause_billing
 from invoicing.services.resume_billing import resume_billing
 from invoicing.services.revise_subscription import revise_subscription
-from invoicing.services.start_subscription import calendar_anchor
 from subscriptions.api.plan_serializers import plan_terms
 from subscriptions.api.subscription_serializers import SubscriptionSerializer
 from subscriptions.models import Subscription
@@ -124,7 +122,7 @@ class SubscriptionChangeViewSet(WireViewSet):
             timing=timing,
             plan=plan_named(**{"version": None, **named}, at=sold_at) if named else None,
             custom_plan=plan_terms(custom) if custom else None,
-            billing_anchor=_anchor(subscription, body),
+            billing_anchor=body.get("billing_anchor"),
             starting_phase=body.get("starting_phase"),
             name=body.get("name"),
             description=body.get("description", (custom or {}).get("description")),
@@ -142,7 +140,7 @@ class SubscriptionChangeViewSet(WireViewSet):
             timing=body["timing"],
             target_version=body.get("target_version"),
             starting_phase=body.get("starting_phase"),
-            billing_anchor=_anchor(subscription, body),
+            billing_anchor=body.get("billing_anchor"),
             preview=preview,
         )
 
@@ -153,11 +151,3 @@ class SubscriptionChangeViewSet(WireViewSet):
             "next": subscriptions_expanded().get(pk=result.successor.pk),
         }
         return self.show(both, SubscriptionChangeResponseSerializer)
-
-
-def _anchor(subscription: Subscription, body: dict[str, Any]) -> datetime | None:
-    anchor = body.get("billing_anchor")
-    if anchor == CALENDAR:
-        at = moment_of(body["timing"], subscription=subscription, now=clock.now())
-        return calendar_anchor(customer=subscription.customer, active_from=at)
-    return anchor

@@ -19,11 +19,11 @@ from core.rest.fields import (
 )
 from core.rest.serializers import WireSerializer
 from subscriptions.api.plan_serializers import PlanAlignmentSerializer, PlanUpdateSerializer
+from subscriptions.billing_calendar import CALENDAR
 from subscriptions.choices import UpdateAction
 from subscriptions.item_update import ItemUpdate
 from subscriptions.timing import IMMEDIATE, NEXT_BILLING_CYCLE
 
-CALENDAR = "calendar"
 _TIME = {"type": "string", "format": "date-time"}
 
 _ACTIONS = {
@@ -54,7 +54,8 @@ class TimingField(WordOrTimeField):
 
 @extend_schema_field({"oneOf": [{"type": "string", "enum": [CALENDAR]}, _TIME]})
 class AnchorField(WordOrTimeField):
-    """A moment, or `calendar`: the first of the month in the customer's time zone."""
+    """A moment, or `calendar`: where the cadence begins by the calendar in the subscription's time zone, be it a Monday
+    or the first of a month, a quarter, a half-year or a year."""
 
     words = (CALENDAR,)
 

@@ -19,7 +19,6 @@ from core.rest.views import WireViewSet
 from customers.models import Customer
 from customers.selectors import living_customer
 from invoicing.api.subscription_inputs import (
-    CALENDAR,
     CouponRedemptionInputSerializer,
     CouponRedemptionSerializer,
     ItemUpdateResultSerializer,
@@ -28,7 +27,7 @@ from invoicing.api.subscription_inputs import (
     item_update,
 )
 from invoicing.services.delete_subscription import delete_subscription
-from invoicing.services.start_subscription import calendar_anchor, next_cycle_start, start_subscription
+from invoicing.services.start_subscription import next_cycle_start, start_subscription
 from invoicing.services.update_item import update_item
 from invoicing.services.use_coupon import use_coupon
 from subscriptions.api.plan_serializers import plan_terms
@@ -170,7 +169,7 @@ def start_terms(request: Request, body: dict[str, Any]) -> dict[str, Any]:
         "plan": plan_named(**{"version": None, **named}, at=max(clock.now(), active_from)) if named else None,
         "custom_plan": plan_terms(custom) if custom else None,
         "active_from": active_from,
-        "billing_anchor": _anchor(customer, body.get("billing_anchor"), active_from),
+        "billing_anchor": body.get("billing_anchor"),
         "starting_phase": body.get("starting_phase"),
         "quantities": body.get("quantities"),
     }
@@ -207,9 +206,3 @@ def _start(customer: Customer, timing: datetime | str) -> datetime:
     if isinstance(timing, datetime):
         return timing
     return next_cycle_start(customer_id=customer.id) if timing == NEXT_BILLING_CYCLE else clock.now()
-
-
-def _anchor(customer: Customer, anchor: datetime | str | None, active_from: datetime) -> datetime | None:
-    if anchor == CALENDAR:
-        return calendar_anchor(customer=customer, active_from=active_from)
-    return anchor if isinstance(anchor, datetime) else None

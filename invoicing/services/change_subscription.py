@@ -7,6 +7,7 @@ from decimal import Decimal
 from invoicing.services.bill_change import bill_change
 from invoicing.services.change_result import ChangeResult
 from invoicing.services.notify_change import notify_change
+from subscriptions.billing_calendar import Anchor
 from subscriptions.choices import UsageOnChange
 from subscriptions.discount_limits import check_card_discounts
 from subscriptions.models import Plan, Subscription
@@ -21,7 +22,7 @@ def change_subscription(
     timing: Timing,
     plan: Plan | None = None,
     custom_plan: PlanTerms | None = None,
-    billing_anchor: datetime | None = None,
+    billing_anchor: Anchor | None = None,
     starting_phase: str | None = None,
     name: str | None = None,
     description: str | None = None,

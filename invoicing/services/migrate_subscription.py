@@ -1,11 +1,10 @@
 """Moves a subscription to a newer version of its plan."""
 
-from datetime import datetime
-
 from core import clock
 from core.errors import field_error
 from invoicing.services.change_result import ChangeResult
 from invoicing.services.change_subscription import change_subscription
+from subscriptions.billing_calendar import Anchor
 from subscriptions.errors import NotChangeable
 from subscriptions.models import Plan, Subscription
 from subscriptions.selectors import plan_named
@@ -18,7 +17,7 @@ def migrate_subscription(
     timing: Timing,
     target_version: int | None = None,
     starting_phase: str | None = None,
-    billing_anchor: datetime | None = None,
+    billing_anchor: Anchor | None = None,
     preview: bool = False,
 ) -> ChangeResult:
     """As `change_subscription`, to `target_version` of the same plan, by default the one on sale then.

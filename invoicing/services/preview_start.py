@@ -12,6 +12,7 @@ from customers.models import Customer
 from invoicing.services.change_result import ChangeResult, change_result
 from invoicing.services.close_customers import bill_customer, parked_customer
 from invoicing.services.sync_gathering import sync_customers
+from subscriptions.billing_calendar import Anchor
 from subscriptions.models import Plan
 from subscriptions.plan_terms import PlanTerms
 from subscriptions.services.create_subscription import create_subscription
@@ -23,7 +24,7 @@ def preview_start(
     active_from: datetime,
     plan: Plan | None = None,
     custom_plan: PlanTerms | None = None,
-    billing_anchor: datetime | None = None,
+    billing_anchor: Anchor | None = None,
     starting_phase: str | None = None,
     quantities: Mapping[str, Decimal] | None = None,
 ) -> ChangeResult:

@@ -11,10 +11,11 @@ from core import clock
 from core.errors import field_error
 from core.ids import to_text
 from core.outbox.services.enqueue import enqueue_email
-from core.periods import month_start, zone_info
+from core.periods import zone_info
 from customers.models import Customer
 from invoicing.services.sync_gathering import sync_customers
 from invoicing.tasks import close_customers
+from subscriptions.billing_calendar import Anchor
 from subscriptions.choices import SubscriptionStatus
 from subscriptions.discount_limits import check_card_discounts
 from subscriptions.models import Plan, Subscription
@@ -30,7 +31,7 @@ def start_subscription(
     active_from: datetime,
     plan: Plan | None = None,
     custom_plan: PlanTerms | None = None,
-    billing_anchor: datetime | None = None,
+    billing_anchor: Anchor | None = None,
     starting_phase: str | None = None,
     name: str | None = None,
     description: str | None = None,
@@ -64,11 +65,6 @@ def start_subscription(
         # Without the broker the schedule finds it all the same, so a failure to ask is no failure to subscribe.
         transaction.on_commit(lambda: close_customers.delay([to_text(customer.id)]), robust=True)
     return subscription
-
-
-def calendar_anchor(*, customer: Customer, active_from: datetime) -> datetime:
-    """The first of the month in the customer's zone (billing rules 2)."""
-    return month_start(active_from, customer.time_zone)
 
 
 def next_cycle_start(*, customer_id: uuid.UUID) -> datetime:

@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from core import clock
 from core.audit.services.record import record
+from subscriptions.billing_calendar import Anchor
 from subscriptions.choices import UsageOnChange
 from subscriptions.errors import CurrencyMismatch
 from subscriptions.models import Plan, QuantityChange, Subscription
@@ -32,7 +33,7 @@ def change_plan(
     at: datetime,
     plan: Plan | None = None,
     custom_plan: PlanTerms | None = None,
-    billing_anchor: datetime | None = None,
+    billing_anchor: Anchor | None = None,
     starting_phase: str | None = None,
     name: str | None = None,
     description: str | None = None,

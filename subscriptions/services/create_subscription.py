@@ -11,6 +11,7 @@ from core.errors import field_error
 from core.locks import lock_customers
 from customers.effective import hold_default
 from customers.models import Customer
+from subscriptions.billing_calendar import Anchor
 from subscriptions.models import Plan, Subscription
 from subscriptions.plan_terms import PlanTerms
 from subscriptions.services.check_features import kept_by_database
@@ -25,7 +26,7 @@ def create_subscription(
     active_from: datetime,
     plan: Plan | None = None,
     custom_plan: PlanTerms | None = None,
-    billing_anchor: datetime | None = None,
+    billing_anchor: Anchor | None = None,
     starting_phase: str | None = None,
     name: str | None = None,
     description: str | None = None,
@@ -35,9 +36,10 @@ def create_subscription(
 ) -> Subscription:
     """Subscribe `customer` to a stored `plan`, or to the terms in `custom_plan`, from `active_from` (UTC) on.
 
-    Boundaries fall on `billing_anchor` (by default the start; any recurrence of it will do), by the wall time of the
-    customer's zone of today, which the subscription keeps (billing rules 2). `starting_phase` skips the phases before
-    it. `quantities` are the seats that flat items start with, by item key; 1 where nothing is said.
+    Boundaries fall on `billing_anchor` (by default the start; any recurrence of it will do; or where the periods of the
+    calendar begin), by the wall time of the customer's zone of today, which the subscription keeps (billing rules 2).
+    `starting_phase` skips the phases before it. `quantities` are the seats that flat items start with, by item key; 1
+    where nothing is said.
 
     InvalidInput where a value is wrong, Conflict where the customer's currency differs or a feature would be billed
     twice. Nothing is kept of a subscription that was refused.

@@ -10,7 +10,7 @@ from core import clock
 from core.errors import field_error
 from core.periods import parse_cadence
 from customers.models import Customer
-from subscriptions.billing_calendar import normalized_anchor
+from subscriptions.billing_calendar import CALENDAR, Anchor, calendar_anchor, normalized_anchor
 from subscriptions.choices import PlanStatus
 from subscriptions.errors import CurrencyMismatch
 from subscriptions.models import (
@@ -37,7 +37,7 @@ def place_subscription(
     custom_plan: PlanTerms | None,
     active_from: datetime,
     zone: str,
-    billing_anchor: datetime | None,
+    billing_anchor: Anchor | None,
     starting_phase: str | None,
     name: str | None,
     description: str | None,
@@ -71,7 +71,11 @@ def place_subscription(
     if cadence is None:
         raise field_error("billingCadence", "unknown_cadence", "A plan needs a billing cadence such as P1M.")
     shifts: list[Any] = []
-    if billing_anchor is not None:
+    if billing_anchor == CALENDAR:
+        anchor = calendar_anchor(
+            active_from, zone, cadence, (card.billing_cadence for phase in phases for card in phase.terms.rate_cards)
+        )
+    elif billing_anchor is not None:
         anchor = normalized_anchor(billing_anchor, zone, cadence, active_from)
     elif previous is not None:
         anchor, shifts = previous.billing_anchor, list(previous.anchor_shifts)

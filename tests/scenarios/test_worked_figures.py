@@ -88,6 +88,18 @@ def test_a_first_period_cut_short_by_the_calendar_is_prorated_and_the_next_are_w
     ]
 
 
+@pytest.mark.parametrize("plan_cadence", ["P1Y", "P1M"])
+def test_a_year_by_the_calendar_begins_on_1_january(plan_cadence):
+    """365.00 a year from 22 March 2027: 285 of 365 days, 285.00; then 365.00 for 2028. Also on a plan that is billed
+    monthly."""
+    plan = make_plan(
+        cards=(flat_card(price=fee("365.00"), billing_cadence="P1Y"),), billing_cadence=plan_cadence, key="year"
+    )
+    subscribe(plan, "2027-03-22", billing_anchor="calendar")
+    run("2028-01-01")
+    assert billed() == [("2027-03-22 00:00", "285.00"), ("2028-01-01 00:00", "365.00")]
+
+
 # Boundaries (billing rules 2)
 
 STARTS = {

@@ -10,8 +10,8 @@ from core.periods import (
     CADENCES,
     Period,
     boundary,
+    calendar_start,
     fraction,
-    month_start,
     parse_cadence,
     parse_duration,
     period_at,
@@ -169,10 +169,32 @@ def test_no_periods_cover_no_time():
     assert list(periods(utc("2026-01-15"), "UTC", CADENCES["P1M"], utc("2026-02-01"), utc("2026-02-01"))) == []
 
 
-def test_the_calendar_anchor_is_the_local_first_of_the_month():
+@pytest.mark.parametrize(
+    ("cadences", "start"),
+    [
+        (["P1D"], "2027-05-20"),
+        (["P1W"], "2027-05-17"),
+        (["P2W"], "2027-05-17"),
+        (["P4W", "P1D"], "2027-05-17"),
+        (["P1M"], "2027-05-01"),
+        (["P3M", "P1M"], "2027-04-01"),
+        (["P6M"], "2027-01-01"),
+        (["P1M", "P1Y"], "2027-01-01"),
+        # 1 January 2024 was a Monday.
+        (["P1M", "P1W"], "2024-01-01"),
+    ],
+)
+def test_the_calendar_begins_on_mondays_and_on_the_first(cadences, start):
+    """20 May 2027 was a Thursday."""
+    assert calendar_start(utc("2027-05-20 12:30"), "UTC", [CADENCES[text] for text in cadences]) == utc(start)
+
+
+def test_the_calendar_is_that_of_the_zone():
     # 31 March 23:30 UTC is already 1 April in Berlin, whose midnight is 22:00 UTC.
-    assert month_start(utc("2026-03-31 23:30"), "Europe/Berlin") == utc("2026-03-31 22:00")
-    assert month_start(utc("2026-03-31 23:30"), "UTC") == utc("2026-03-01")
+    assert calendar_start(utc("2026-03-31 23:30"), "Europe/Berlin", [CADENCES["P1M"]]) == utc("2026-03-31 22:00")
+    assert calendar_start(utc("2026-03-31 23:30"), "UTC", [CADENCES["P1M"]]) == utc("2026-03-01")
+    # 30 December 2026 23:30 UTC is a Thursday in Berlin; the Monday of that week began in winter time, at 23:00 UTC.
+    assert calendar_start(utc("2026-12-30 23:30"), "Europe/Berlin", [CADENCES["P1W"]]) == utc("2026-12-27 23:00")
 
 
 def test_times_outside_utc_are_refused():
