@@ -3,7 +3,7 @@
     python -m benchmarks.rating [--lines 20000] [--rounds 7]
 
 Lines go through `rate` under `exact_arithmetic`, as in a close. Every line has its own quantity, is rounded, and comes
-with its detailed lines and with its account as the JSON text that a close stores. Reported is the best round, in
+with its detailed lines and with its explanation as the JSON text that a close stores. Reported is the best round, in
 processor time; inputs are made beforehand and results are thrown away.
 """
 

@@ -18,7 +18,9 @@ from core.periods import CADENCES, Cadence, parse_cadence
 from subscriptions.models import CouponRedemption, ItemRevision, QuantityChange, QuantityReport, Subscription
 from subscriptions.pricing import NO_DISCOUNTS, Discounts, Price, parse_discounts, parse_price
 from subscriptions.schedule import AnchorShift, CouponFacts, ItemFacts, RevisionFacts, SubscriptionFacts
-from subscriptions.schedule.facts import EarlierUse, LoadedSubscription, QuantityAt, RevisionTerms, Span
+from subscriptions.schedule.facts import EarlierUse, LoadedSubscription, PriceSource, QuantityAt, RevisionTerms, Span
+
+_OWN_TERMS = PriceSource("custom")
 
 
 def calendar_of(subscription: Subscription) -> SubscriptionFacts:
@@ -144,7 +146,7 @@ def _build(
                 _canonical(revision.discounts),
                 _canonical(revision.tax_config),
                 revision.description,
-                _origin_of(revision, row["plan__key"], row["plan__version"]),
+                _price_source_of(revision, row["plan__key"], row["plan__version"]),
             )
             for revisions in items.values()
             for revision in revisions
@@ -274,19 +276,12 @@ def _canonical(text: str | None) -> str | None:
     return None if text is None else canonical_json(json.loads(text))
 
 
-def _origin_of(revision: _RevisionRow, plan_key: str | None, plan_version: int | None) -> str:
+def _price_source_of(revision: _RevisionRow, plan_key: str | None, plan_version: int | None) -> PriceSource:
     if revision.is_edited:
-        return _origin("custom", None, None)
+        return _OWN_TERMS
     if revision.addon_key is not None:
-        return _origin("addon", revision.addon_key, revision.addon_version)
-    return _origin("plan", plan_key, plan_version)
-
-
-@lru_cache(maxsize=4096)
-def _origin(source: str, key: str | None, version: int | None) -> str:
-    if key is None:
-        return canonical_json({"source": "custom"})
-    return canonical_json({"source": source, source: key, "version": version})
+        return PriceSource("addon", revision.addon_key, revision.addon_version)
+    return _OWN_TERMS if plan_key is None else PriceSource("plan", plan_key, plan_version)
 
 
 # Thousands of subscriptions share a few price texts; parsed prices are immutable.

@@ -11,7 +11,7 @@ from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, day, link, money
 from core.admin.registry import page_of
 from invoicing.models import CreditNote
-from invoicing.rating import readable
+from invoicing.rating import read_explanation, readable
 
 
 @page_of(CreditNote)
@@ -54,5 +54,6 @@ class CreditNoteAdmin(ReadOnlyAdmin):
     def page_context(self, request: HttpRequest, obj: CreditNote) -> dict[str, Any]:
         lines = list(obj.lines.select_related("invoice_line__subscription").order_by("position"))
         for line in lines:
-            line.account = None if line.explain is None else readable(line.explain)  # type: ignore[attr-defined]
+            sentences = None if line.explain is None else readable(read_explanation(line.explain))
+            line.explanation = sentences  # type: ignore[attr-defined]
         return {"note": obj, "why": self.why(obj), "lines": lines, "timeline": self.timeline(obj)}

@@ -17,7 +17,7 @@ from invoicing.admin.collection_verbs import AskProvider
 from invoicing.admin.invoice_happenings import happenings_of
 from invoicing.admin.invoice_states import InvoiceCurrency, InvoiceState, IssuedIn, state_badge, tone_of
 from invoicing.admin.invoice_verbs import INVOICE_VERBS
-from invoicing.admin.line_account import line_account
+from invoicing.admin.line_explanation import line_explanation
 from invoicing.admin.payment_rows import after_dunning, payment_rows, payments_of, step_rows
 from invoicing.choices import InvoiceStatus
 from invoicing.live import show_live
@@ -99,7 +99,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
             obj.__dict__["shown_lines"] = lines
             show_live([obj])
         for line in lines:
-            line.account = line_account(line, live=live)
+            line.explanation = line_explanation(line, live=live)
         payments = payments_of(obj)
         steps, notes = step_rows(obj, payments), list(obj.credit_notes.all())
         entries = self.timeline(obj)

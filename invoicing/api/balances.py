@@ -19,7 +19,7 @@ from customers.selectors import living_customer
 from invoicing.api.period_field import BilledPeriodField
 from invoicing.choices import BalanceKind, CreditReason
 from invoicing.models import BalanceEntry, CreditNote
-from invoicing.rating import readable
+from invoicing.rating import read_explanation, readable
 
 
 class BalanceQuerySerializer(WireSerializer):
@@ -84,8 +84,8 @@ class BalanceViewSet(WireViewSet):
 
 
 class CreditNoteLineSerializer(WireSerializer):
-    """What comes back of one invoice line, at that line's tax. `explain` is the account that `amount` can be computed
-    again from, `readable` says it in sentences."""
+    """What comes back of one invoice line, at that line's tax. `explain` is the explanation that `amount` can be
+    computed again from, `readable` says it in sentences."""
 
     id = ULIDField()
     line_id = ULIDField(source="invoice_line_id")
@@ -99,7 +99,7 @@ class CreditNoteLineSerializer(WireSerializer):
 
     @extend_schema_field(serializers.ListField(child=TextField(), required=False))
     def get_readable(self, line: Any) -> list[str] | None:
-        return None if line.explain is None else readable(line.explain)
+        return None if line.explain is None else readable(read_explanation(line.explain))
 
 
 class CreditNoteTotalsSerializer(WireSerializer):

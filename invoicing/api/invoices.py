@@ -26,7 +26,7 @@ from invoicing.api.invoice_serializers import EXPANDS, InvoiceSerializer
 from invoicing.api.line_serializers import LineExplanationSerializer
 from invoicing.live import show_live
 from invoicing.models import Invoice
-from invoicing.rating import readable
+from invoicing.rating import read_explanation, readable
 from invoicing.selectors import invoices_for_display
 from invoicing.services.advance_invoice import advance_invoice
 from invoicing.services.approve_invoice import approve_invoice
@@ -130,7 +130,7 @@ class InvoiceViewSet(WireViewSet):
         line = lines.get(lineId.upper())
         if line is None or line.explain is None:
             raise missing("explained line of this invoice", lineId)
-        shown = {"line_id": line.pk, "explain": line.explain, "readable": readable(line.explain)}
+        shown = {"line_id": line.pk, "explain": line.explain, "readable": readable(read_explanation(line.explain))}
         return self.show(shown, LineExplanationSerializer)
 
     @extend_schema(operation_id="advanceInvoiceAction", request=None)

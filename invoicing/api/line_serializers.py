@@ -2,13 +2,13 @@
 
 import uuid
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core.ids import to_text
+from core.money import ZERO, to_wire
 from core.rest.fields import (
     CurrencyField,
     DecimalStringField,
@@ -25,7 +25,8 @@ from core.rest.wire_json import number_text
 from invoicing.api.period_field import BilledPeriodField
 from invoicing.choices import LineManagedBy, LineStatus
 from invoicing.models import InvoiceDetailedLine, InvoiceLine
-from invoicing.rating import COMMITMENT, REGULAR
+from invoicing.rating import COMMITMENT, REGULAR, Explanation, read_explanation
+from invoicing.rating.explanation import ChargeExplanation, ExplainedPart
 from subscriptions.api.subscription_serializers import PeriodSerializer
 
 
@@ -123,8 +124,8 @@ class DetailedLineSerializer(WireSerializer):
 class LineSerializer(WireSerializer):
     """Expects `shown_details` on the line, `phase_id`, and its invoice: see `invoices_for_display`.
 
-    `parentLineId`, `amendsLineId` (the line that an adjustment adds to) and `explain` (the account that the amount can
-    be computed from again) are ours beyond the clients' types.
+    `parentLineId`, `amendsLineId` (the line that an adjustment adds to) and `explain` (the explanation that the amount
+    can be computed from again) are ours beyond the clients' types.
     """
 
     id = ULIDField()
@@ -176,13 +177,14 @@ class LineSerializer(WireSerializer):
 
     @extend_schema_field(DiscountsSerializer(required=False))
     def get_discounts(self, line: InvoiceLine) -> dict[str, Any] | None:
-        free = Decimal((line.explain or {}).get("quantity", {}).get("free", "0"))
+        explanation = _explanation(line)
+        free = explanation.quantity.free if isinstance(explanation, ChargeExplanation) else ZERO
         usage = [
             _discount(line, "usage", 0, {"type": "ratecard_usage", "quantity": free}) | {"quantity": number_text(free)}
         ]
         amounts = [
             discount
-            for position, part in enumerate((line.explain or {}).get("parts", ()))
+            for position, part in enumerate(explanation.parts if explanation is not None else ())
             for discount in _part_discounts(line, position, part)
         ]
         if not free and not amounts:
@@ -202,30 +204,35 @@ class LineSerializer(WireSerializer):
 
     @extend_schema_field(DetailedLineSerializer(many=True))
     def get_children(self, line: InvoiceLine) -> list[dict[str, Any]]:
-        parts = (line.explain or {}).get("parts", ())
+        explanation = _explanation(line)
+        parts = explanation.parts if explanation is not None else ()
         details: list[InvoiceDetailedLine] = line.shown_details  # type: ignore[attr-defined]
         return [
             DetailedLineSerializer(
-                _child(line, detail, parts[position] if position < len(parts) else {}, self.context["reference"])
+                _child(line, detail, parts[position] if position < len(parts) else None, self.context["reference"])
             ).data
             for position, detail in enumerate(details)
         ]
 
 
 class LineExplanationSerializer(WireSerializer):
-    """`explain` is the account that the line's amount can be computed from again; `readable` says it in sentences."""
+    """`explain` is the explanation that the line's amount can be computed again from; `readable` says it in words."""
 
     line_id = ULIDField()
     explain = ObjectField()
     readable = serializers.ListField(child=TextField())
 
 
+def _explanation(line: InvoiceLine) -> Explanation | None:
+    return None if line.explain is None else read_explanation(line.explain)
+
+
 def _child(
-    line: InvoiceLine, detail: InvoiceDetailedLine, part: Mapping[str, Any], reference: Mapping[str, Any]
+    line: InvoiceLine, detail: InvoiceDetailedLine, part: ExplainedPart | None, reference: Mapping[str, Any]
 ) -> dict[str, Any]:
     is_commitment = detail.category == COMMITMENT
     zero = detail.amount - detail.amount
-    amounts = list(_part_discounts(line, detail.position, part))
+    amounts = [] if part is None else list(_part_discounts(line, detail.position, part))
     return {
         "id": detail.id,
         "name": detail.name,
@@ -262,18 +269,15 @@ def _child(
     }
 
 
-def _part_discounts(line: InvoiceLine, position: int, part: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for index, discount in enumerate(part.get("discounts", ())):
-        if Decimal(discount["amount"]) == 0:
-            continue
-        reason = {"type": discount["reason"], "code": discount.get("code"), "quantity": None}
-        percentage = discount.get("percentage")
-        reason["percentage"] = None if percentage is None else Decimal(percentage)
-        yield _discount(line, f"amount.{position}", index, reason) | {"amount": discount["amount"]}
+def _part_discounts(line: InvoiceLine, position: int, part: ExplainedPart) -> Iterator[dict[str, Any]]:
+    for index, discount in enumerate(part.discounts):
+        if discount.amount:
+            reason = {"type": discount.reason, "code": discount.code, "percentage": discount.percentage}
+            yield _discount(line, f"amount.{position}", index, reason) | {"amount": to_wire(discount.amount)}
 
 
 def _discount(line: InvoiceLine, kind: str, index: int, reason: dict[str, Any]) -> dict[str, Any]:
-    # Discounts are stored within the line's account; the wire wants an id of each, the same one every time.
+    # Discounts are stored within the line's explanation; the wire wants an id of each, the same one every time.
     return {
         "id": uuid.uuid5(line.id, f"{kind}.{index}"),
         "created_at": line.created_at,

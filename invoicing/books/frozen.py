@@ -1,18 +1,17 @@
 """Owns invariant 3: an issued invoice is unchanged, and can be computed again from what it stores."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any
 
 from django.db.models import Q
 
-from core.jsontext import canonical_json
 from core.money import trimmed
 from invoicing.books.documents import Document, Row, by_line, check_documents
 from invoicing.books.examination import Examination, Finding
 from invoicing.choices import LineKind
 from invoicing.engine.fingerprint import fingerprint
-from invoicing.rating import RatedLine, recompute, replay
+from invoicing.rating import RatedLine, read_explanation, recompute, replay
+from invoicing.rating.explanation import CreditExplanation
 from subscriptions.pricing import parse_price
 
 RESTORE = "An issued invoice was changed past the database's guards. Restore its rows from a backup."
@@ -49,21 +48,23 @@ def _recomputed(document: Document) -> Iterator[Finding]:
 
 def _differs(line: Row, details: Sequence[Row]) -> str | None:
     """What computing the line again shows to be wrong with it."""
-    account: Mapping[str, Any] = line["explain"]
-    if line["kind"] == LineKind.CREDIT:
-        net = recompute(account)
-        return (
-            None
-            if net == line["amount"]
-            else f"its account gives back {trimmed(-net)}, not {trimmed(-line['amount'])}."
-        )
-    price = parse_price(line["price"])
-    if price is None or canonical_json(price.to_wire()) != canonical_json(account.get("price")):
-        return "its price is not the one that its account was rated by."
     try:
-        again = replay(account)
-    except Exception as error:  # noqa: BLE001 - an account that can't be read is the finding
-        return f"its account can't be computed again ({type(error).__name__}: {error})."
+        explanation = read_explanation(line["explain"])
+    except Exception as error:  # noqa: BLE001 - an explanation that can't be read is the finding
+        return f"its explanation can't be read ({type(error).__name__}: {error})."
+    if line["kind"] == LineKind.CREDIT:
+        net = recompute(explanation)
+        if net == line["amount"]:
+            return None
+        return f"its explanation gives back {trimmed(-net)}, not {trimmed(-line['amount'])}."
+    price = parse_price(line["price"])
+    by = None if isinstance(explanation, CreditExplanation) else explanation.price
+    if price is None or by is None or price.to_json() != by.to_json():
+        return "its price is not the one that its explanation was rated by."
+    try:
+        again = replay(explanation)
+    except Exception as error:  # noqa: BLE001 - an explanation that can't be computed again is the finding
+        return f"its explanation can't be computed again ({type(error).__name__}: {error})."
     expected = {**{column: getattr(again, name) for column, name in _LINE_MONEY.items()}, "total": _total(line, again)}
     expected["quantity"] = again.quantity
     for column, value in expected.items():

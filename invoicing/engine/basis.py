@@ -1,52 +1,31 @@
-"""Owns the basis of a line: its window, where its quantity and where its price come from. Its account opens with it.
-
-Rating knows figures only; a controller also asks whose. The basis names the meter, the report or the quantity that was
-counted, the plan that was sold, and the full period of a window that is shorter, or longer, than one. Nothing is
-computed from it, so an account can be replayed without it.
-"""
+"""Owns where the basis of a line comes from: what was planned, and how its quantity was found."""
 
 from functools import lru_cache
 
-from core.jsontext import canonical_json
+from core.periods import Period
 from entitlements.usage import MeterReading
 from invoicing.engine.plan import PlannedLine
 from invoicing.engine.quantities import Quantity
-
-_ITEM = canonical_json({"source": "item"})
-# On a draft whose quantities are still to be collected: a report may come until then.
-_AWAITED = canonical_json({"reportedAt": None, "source": "report"})
+from invoicing.rating.basis import Basis, FromItem, FromMeter, FromReport, Metering, QuantitySource
+from invoicing.rating.explanation_json import with_basis
 
 
-def explained(line: PlannedLine, quantity: Quantity | None, account: str) -> str:
-    """The account of a rated line with its basis, as canonical text: `basis` sorts before all else in an account."""
-    # Spliced, not encoded: a close makes one of these for every line, and most of it is the same for thousands.
-    window = f'{{"from":"{line.start.isoformat()}","to":"{line.end.isoformat()}"}}'
-    period = line.obligation.period
-    full = ""
-    if period is not None and (line.start, line.end) != (period.start, period.end):
-        full = f'"period":{{"from":"{period.start.isoformat()}","to":"{period.end.isoformat()}"}},'
-    basis = f'{{{full}"price":{line.terms.origin},"quantity":{_quantity(quantity)},"window":{window}}}'
-    return f'{{"basis":{basis},{account[1:]}'
+def explained(line: PlannedLine, quantity: Quantity | None, explanation: str) -> str:
+    """The stored explanation of a rated line with its basis."""
+    window, period = Period(line.start, line.end), line.obligation.period
+    full = None if period is None or (period.start, period.end) == (window.start, window.end) else period
+    return with_basis(explanation, Basis(window, _quantity_source(quantity), line.terms.price_source, full))
 
 
-def _quantity(quantity: Quantity | None) -> str:
+def _quantity_source(quantity: Quantity | None) -> QuantitySource:
     if quantity is None:
-        return _ITEM
+        return FromItem()
     if quantity.reading is not None:
-        opening, closing = _meter(quantity.reading, quantity.meter_key)
-        return f"{opening}{quantity.events}{closing}"
-    if quantity.reported_at is None:
-        return _AWAITED
-    return f'{{"reportedAt":"{quantity.reported_at.isoformat()}","source":"report"}}'
+        return FromMeter(_metering(quantity.reading, quantity.meter_key), quantity.events)
+    # Without a time on a draft whose quantities are still to be collected: a report may come until then.
+    return FromReport(quantity.reported_at)
 
 
 @lru_cache(maxsize=4096)
-def _meter(reading: MeterReading, key: str) -> tuple[str, str]:
-    """What stands before and after the number of events."""
-    opening = canonical_json({"aggregation": reading.aggregation, "eventType": reading.event_type})
-    rest: dict[str, object] = {"meter": key, "source": "meter"}
-    if reading.filters:
-        rest["filters"] = {path: list(values) for path, values in reading.filters}
-    if reading.value_property is not None:
-        rest["valueProperty"] = reading.value_property
-    return f'{opening[:-1]},"events":', f",{canonical_json(rest)[1:]}"
+def _metering(reading: MeterReading, key: str) -> Metering:
+    return Metering(key, reading.aggregation, reading.event_type, reading.value_property, reading.filters)

@@ -2,16 +2,16 @@
 
 import uuid
 from datetime import datetime
-from typing import Any
 
 from core.ids import new_id
-from core.jsontext import canonical_json
 from core.money import ONE, ZERO
 from invoicing.choices import CreditReason, LineKind, LineManagedBy, LineStatus
-from invoicing.engine.credit_accounts import GIVEN_BY_NOTE, explain_unused, lessened
 from invoicing.engine.documents import CreditLine, CreditNoteDocument
+from invoicing.engine.explain_credits import GIVEN_BY_NOTE, explain_unused, lessened
 from invoicing.engine.numbering import NumberBlock
 from invoicing.engine.rows import Row, tax_columns
+from invoicing.rating.explanation import CreditExplanation
+from invoicing.rating.explanation_json import to_json
 from invoicing.rating.values import REGULAR
 
 
@@ -47,15 +47,15 @@ def credit_row(credit: CreditLine, invoice_id: uuid.UUID, now: datetime) -> Row:
         "quantity": ONE,
         "metered_quantity": None,
         "pre_period_quantity": None,
-        "explain": canonical_json(explain_credit(credit)),
+        "explain": to_json(explain_credit(credit)),
         "deleted_at": None,
         **tax_columns(credit.tax_terms),
         **credit.totals(),
     }
 
 
-def explain_credit(credit: CreditLine) -> dict[str, Any]:
-    """The account of a credit line: that of what came back, less what a credit note gives back instead."""
+def explain_credit(credit: CreditLine) -> CreditExplanation:
+    """The explanation of a credit line: that of what came back, less what a credit note gives back instead."""
     unused = credit.unused
     return lessened(explain_unused(unused), GIVEN_BY_NOTE, unused.amount - credit.amount)
 
@@ -122,7 +122,7 @@ def credit_note_line_rows(note: CreditNoteDocument) -> list[Row]:
                 "amount": totals["amount"],
                 "taxes_total": totals["taxes_total"],
                 "total": totals["total"],
-                "explain": None if part.account is None else canonical_json(part.account),
+                "explain": None if part.explanation is None else to_json(part.explanation),
             }
         )
     return rows

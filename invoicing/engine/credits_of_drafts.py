@@ -7,14 +7,15 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.bulk import update_rows
-from core.money import ZERO, to_wire
+from core.money import ZERO
 from customers.choices import TaxBehavior
 from invoicing.choices import LineKind
 from invoicing.engine.book_credit_notes import book_credit_notes
-from invoicing.engine.credit_accounts import GIVEN_BY_NOTE, given_by_note, lessened
 from invoicing.engine.documents import CreditNoteDocument, CreditPart
+from invoicing.engine.explain_credits import GIVEN_BY_NOTE, given_by_note, lessened, without_note
 from invoicing.engine.room import Room
 from invoicing.models import InvoiceDetailedLine, InvoiceLine
+from invoicing.rating.explanation_json import read_credit, to_stored
 from invoicing.tax import TaxTerms
 
 
@@ -45,10 +46,11 @@ def give_back_otherwise(invoice_ids: Collection[uuid.UUID], *, now: datetime, ev
                     line.amends.invoice_id,
                     CreditNoteDocument(line.invoice.customer_id, line.currency, line.amends.invoice_id, []),
                 )
-                account = None if line.explain is None else given_by_note(line.explain, amount - left)
+                explained = None if line.explain is None else read_credit(line.explain)
+                given = None if explained is None else given_by_note(explained, amount - left)
                 note.parts.append(
                     CreditPart(
-                        line.amends.id, line.name, line.period_start, line.period_end, amount - left, terms, account
+                        line.amends.id, line.name, line.period_start, line.period_end, amount - left, terms, given
                     )
                 )
     book_credit_notes(list(notes.values()), as_of=now, now=now)
@@ -71,20 +73,17 @@ def _terms(line: InvoiceLine) -> TaxTerms | None:
 
 
 def _lower(line: InvoiceLine, *, to: Decimal, now: datetime) -> None:
-    """Let a credit line give back `to` only (nothing: it goes); its account says that a credit note gives the rest."""
+    """Let a credit line give back `to` only (nothing: it goes); it explains that a credit note gives the rest."""
     if not to:
         InvoiceLine.objects.filter(pk=line.pk).update(deleted_at=now, updated_at=now)
         return
-    account = line.explain
-    assert account is not None
-    kept = [part for part in account["parts"] if part["kind"] != GIVEN_BY_NOTE[0]]
-    whole = sum((Decimal(part["total"]) for part in kept), ZERO)
-    whole_account = account | {"parts": kept, "totals": {"net": to_wire(whole)}}
-    account = lessened(whole_account, GIVEN_BY_NOTE, -whole - to)
+    assert line.explain is not None
+    whole = without_note(read_credit(line.explain))
+    explanation = lessened(whole, GIVEN_BY_NOTE, -whole.net - to)
     # Without tax until the draft is added up again.
     line.amount = line.total = -to
     line.taxes_inclusive_total = line.taxes_exclusive_total = line.taxes_total = ZERO
-    line.explain, line.updated_at = account, now
+    line.explain, line.updated_at = to_stored(explanation), now
     line.save()
     detail = InvoiceDetailedLine.objects.get(line=line)
     update_rows(InvoiceDetailedLine, ("unit_amount", "amount", "total"), [(detail.id, -to, -to, -to)])

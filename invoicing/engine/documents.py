@@ -5,17 +5,17 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from core.ids import new_id
 from core.money import ZERO, round_money
 from invoicing.choices import InvoiceStatus
-from invoicing.engine.credit_accounts import explain_unused, given_by_note
 from invoicing.engine.cuts import Cut, UnusedPart
+from invoicing.engine.explain_credits import explain_unused, given_by_note
 from invoicing.engine.load import LoadedCustomer
 from invoicing.engine.plan import Plan, PlannedLine
 from invoicing.engine.quantities import Quantity
 from invoicing.rating import RatedLine
+from invoicing.rating.explanation import CreditExplanation
 from invoicing.tax import LineTax, TaxTerms
 
 Totals = dict[str, Decimal]
@@ -119,8 +119,8 @@ class InvoiceDocument:
 
 @dataclass(slots=True)
 class CreditPart:
-    """`amount` (positive, net) that a credit note gives back of the line `line_id`, at that line's tax; `account` says
-    how it came about."""
+    """`amount` (positive, net) that a credit note gives back of the line `line_id`, at that line's tax; `explanation`
+    says how it came about."""
 
     line_id: uuid.UUID
     name: str
@@ -128,13 +128,13 @@ class CreditPart:
     end: datetime
     amount: Decimal
     tax_terms: TaxTerms | None
-    account: dict[str, Any] | None = None
+    explanation: CreditExplanation | None = None
     tax: LineTax | None = None
 
     @classmethod
     def of(cls, unused: UnusedPart, amount: Decimal) -> "CreditPart":
-        account = given_by_note(explain_unused(unused), amount)
-        return cls(unused.line.id, unused.name, unused.start, unused.end, amount, unused.line.tax, account)
+        explanation = given_by_note(explain_unused(unused), amount)
+        return cls(unused.line.id, unused.name, unused.start, unused.end, amount, unused.line.tax, explanation)
 
     def totals(self) -> Totals:
         return line_totals(self.amount, ZERO, ZERO, self.tax)

@@ -173,7 +173,7 @@ def rated_columns(line: RatedDocumentLine) -> Row:
         "quantity": line.rated.quantity,
         "metered_quantity": metered,
         "pre_period_quantity": line.quantity.earlier if line.quantity is not None else None,
-        "explain": explained(line.planned, line.quantity, line.rated.account),
+        "explain": explained(line.planned, line.quantity, line.rated.explanation),
         **tax_columns(line.tax_terms),
         **line.totals(),
     }

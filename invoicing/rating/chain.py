@@ -3,7 +3,7 @@
 from core.money import EXACT, ZERO, round_money
 from invoicing.rating.charge import charge_flat, rounded
 from invoicing.rating.coupon import apply_coupon
-from invoicing.rating.explain import account_json, explain_quantity, explain_totals
+from invoicing.rating.explanation_json import charge_json
 from invoicing.rating.maximum import apply_maximum
 from invoicing.rating.minimum import due_minimum, minimum_part
 from invoicing.rating.percentage_discount import apply_percentage_discount
@@ -49,11 +49,11 @@ def run_chain(line: RatingInput) -> RatedLine:
             amount = EXACT.add(amount, part.amount)
     discounted = EXACT.subtract(EXACT.add(amount, charges), net)
     detailed = tuple(part.frozen() for part in parts)
-    account = account_json(
+    explanation = charge_json(
         line,
         detailed=detailed,
-        quantity=explain_quantity(line.quantity, line.pre_quantity, free, priced),
-        totals=explain_totals(amount, charges, discounted, net),
+        quantity=(line.quantity, line.pre_quantity, free, priced),
+        totals=(amount, charges, discounted, net),
         minimum_due=minimum_due,
     )
-    return RatedLine(detailed, priced, free, amount, charges, discounted, net, coupon_used, account)
+    return RatedLine(detailed, priced, free, amount, charges, discounted, net, coupon_used, explanation)

@@ -44,7 +44,7 @@ def _flat_part(
     if not quantity or not fraction[0]:
         return []
     if fraction[0] == fraction[1]:
-        # However a full period is counted, its account does not mention it.
+        # However a full period is counted, its explanation does not mention it.
         fraction = (1, 1)
     whole = EXACT.multiply(quantity, amount)
     return [Part(kind, name, quantity, amount, round_share(whole, *fraction, currency), fraction=fraction)]

@@ -6,19 +6,18 @@ from typing import Final
 
 from core.money import EXACT, ROUNDING, ZERO, exact_arithmetic, trimmed
 from invoicing.rating.chain import run_chain
-from invoicing.rating.explain import VERSION
+from invoicing.rating.explanation_json import END, TO_NET, TO_TOTALS, TO_WINDOW
 from invoicing.rating.sheet import prepare
 from invoicing.rating.values import PERCENTAGE_REASON, REGULAR, DetailedLine, LineDiscount, RatedLine, RatingInput
 
 _FULL: Final = (1, 1)
-_VERSION_JSON: Final = f'"}},"version":{VERSION}}}'
 _quantize = ROUNDING.quantize
 # A named tuple's own constructor takes twice as long as the tuple's.
 _new = tuple.__new__
 
 
 def rate(line: RatingInput) -> RatedLine:
-    """The money of one line, with its detailed lines and the account of how it came about.
+    """The money of one line, with its detailed lines and the explanation of how it came about.
 
     A window whose usage fell below what earlier splits billed (a negative quantity) is priced as zero; the caller
     opens the late-usage case. Nothing used gives no detailed lines, save the flat part of a first tier.
@@ -40,7 +39,7 @@ def rate(line: RatingInput) -> RatedLine:
             return rate(line)
     # Most lines of a close come this way, so the rest is written as Python does it fastest: few calls, each text made
     # once and in one go, tuples that are taken apart whole.
-    bounds, rungs, free, percentage, rate_off, quantum, zero, totals_json = prepared[2]
+    bounds, rungs, free, percentage, rate_off, quantum, zero = prepared[2]
     priced, priced_text = window, str(window)
     if "E" in priced_text or ("." in priced_text and priced_text[-1] == "0"):
         priced_text = trimmed(window)
@@ -62,26 +61,26 @@ def rate(line: RatingInput) -> RatedLine:
     charged = _quantize(quantity * unit_amount, quantum)
     detailed, amount, discounted, net = below
     amount += charged
-    start_json, whole_json, off_json, total_json, end_json = texts
+    to_amount, to_quantity, to_discount, off_to_quantity, to_total, to_priced, to_discounts = texts
     if rate_off is not None and (discount := _quantize(charged * rate_off, quantum)):
         total = charged - discount
         discounted += discount
         net += total
         taken: tuple[LineDiscount, ...] = (_new(LineDiscount, (PERCENTAGE_REASON, discount, percentage, None)),)
         part = (kind, REGULAR, name, quantity, unit_amount, charged, discount, total, taken, _FULL, tier, None, None)
-        account = (
-            f'{start_json}{charged!s}","discounts":[{{"amount":"{discount!s}{off_json}{quantity_text}'
-            f'{total_json}{total!s}{end_json}{priced_text}","window":"{window_text}"}},"totals":{{"amount":"{amount!s}'
-            f'{totals_json}{discounted!s}","net":"{net!s}{_VERSION_JSON}'
+        explanation = (
+            f"{to_amount}{charged!s}{to_discount}{discount!s}{off_to_quantity}{quantity_text}{to_total}{total!s}"
+            f"{to_priced}{priced_text}{TO_WINDOW}{window_text}{TO_TOTALS}{amount!s}"
+            f"{to_discounts}{discounted!s}{TO_NET}{net!s}{END}"
         )
     else:
         net += charged
         part = (kind, REGULAR, name, quantity, unit_amount, charged, zero, charged, (), _FULL, tier, None, None)
         text = str(charged)
-        account = (
-            f"{start_json}{text}{whole_json}{quantity_text}"
-            f'{total_json}{text}{end_json}{priced_text}","window":"{window_text}"}},"totals":{{"amount":"{amount!s}'
-            f'{totals_json}{discounted!s}","net":"{net!s}{_VERSION_JSON}'
+        explanation = (
+            f"{to_amount}{text}{to_quantity}{quantity_text}{to_total}{text}"
+            f"{to_priced}{priced_text}{TO_WINDOW}{window_text}{TO_TOTALS}{amount!s}"
+            f"{to_discounts}{discounted!s}{TO_NET}{net!s}{END}"
         )
     detailed += (_new(DetailedLine, part),)
-    return _new(RatedLine, (detailed, priced, free, amount, zero, discounted, net, zero, account))
+    return _new(RatedLine, (detailed, priced, free, amount, zero, discounted, net, zero, explanation))

@@ -1,98 +1,103 @@
-"""Owns the account as arithmetic that people read: one line of text for each part, then the sums."""
+"""Owns the explanation as arithmetic that people read: one line of text for each part, then the sums."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from core.money import to_wire, trimmed
-from invoicing.rating.reading import is_limited, minimum_due, share_text, shown_share, started_packages
-from invoicing.rating.values import COUPON_REASON, MAXIMUM_REASON, PERCENTAGE_REASON
+from core.periods import Period
+from invoicing.rating.basis import Basis, FromMeter, FromReport
+from invoicing.rating.explanation import ChargeExplanation, CreditExplanation, ExplainedPart, Explanation
+from invoicing.rating.values import COUPON_REASON, MAXIMUM_REASON, PERCENTAGE_REASON, Coupon, LineDiscount
 
 
-def readable(account: Mapping[str, Any]) -> list[str]:
-    """The account in plain English, one step a line, such as "Tier 2: over 5 up to 10: 5 × 0.25 = 1.25"."""
-    lines = _basis(account.get("basis", {}))
-    lines += _quantity(account)
-    lines += _coupon(account.get("coupon"))
-    window = account.get("basis", {}).get("window")
-    lines += [_part(part, window) for part in account["parts"]]
-    if "sameTime" in account:
-        lines.insert(
-            len(lines) - len(account["parts"]) + 1, f"A charge for the same time comes to {same_time(account)}"
-        )
-    if not account["parts"]:
-        lines.append("Nothing to charge.")
-    lines += _commitments(account)
-    totals = account["totals"]
-    net = f"{totals['net']} {account['currency']}"
-    if "amount" not in totals:
-        # A credit has nothing but its net.
-        return [*lines, f"Net: {net}"]
-    sums = [totals["amount"]]
-    if _counts(totals["discountsTotal"]):
-        sums.append(f"− {totals['discountsTotal']} discounts")
-    if _counts(totals["chargesTotal"]):
-        sums.append(f"+ {totals['chargesTotal']} commitments")
-    lines.append(f"Net: {net}" if len(sums) == 1 else f"Net: {' '.join(sums)} = {net}")
-    return lines
+def readable(explanation: Explanation) -> list[str]:
+    """The explanation in plain English, one step a line, such as "Tier 2: over 5 up to 10: 5 × 0.25 = 1.25"."""
+    if isinstance(explanation, CreditExplanation):
+        return _credit(explanation)
+    lines = [] if explanation.basis is None else _basis(explanation.basis)
+    lines += _quantity(explanation)
+    lines += _coupon(explanation.coupon)
+    window = None if explanation.basis is None else explanation.basis.window
+    lines += [_part(part, window) for part in explanation.parts] or ["Nothing to charge."]
+    lines += _commitments(explanation)
+    totals, net = explanation.totals, _net(explanation)
+    sums = [to_wire(totals.amount)]
+    if totals.discounts:
+        sums.append(f"− {to_wire(totals.discounts)} discounts")
+    if totals.charges:
+        sums.append(f"+ {to_wire(totals.charges)} commitments")
+    return [*lines, f"Net: {net}" if len(sums) == 1 else f"Net: {' '.join(sums)} = {net}"]
 
 
-def same_time(account: Mapping[str, Any]) -> str:
-    """What a charge for the time that a credit gives back comes to, and how; expects an account that holds one."""
-    charge, unused = account["sameTime"], account["parts"][0]
-    steps = [*_coupon(charge.get("coupon")), *(_part(part, unused) for part in charge["parts"])]
-    return f"{charge['totals']['net']} ({'; '.join(steps) or 'nothing to charge'})"
+def same_time(credit: CreditExplanation) -> str:
+    """What a charge for the time that a credit gives back comes to, and how; empty where the credit names none."""
+    charge = credit.same_time
+    if charge is None:
+        return ""
+    steps = [*_coupon(charge.coupon), *(_part(part, credit.parts[0].period) for part in charge.parts)]
+    return f"{to_wire(charge.net)} ({'; '.join(steps) or 'nothing to charge'})"
 
 
-def _basis(basis: Mapping[str, Any]) -> list[str]:
-    if not basis:
-        return []
-    window, quantity, price = basis["window"], basis["quantity"], basis["price"]
-    lines = [f"Service period: {_span(window)}"]
-    if "period" in basis:
-        lines.append(f"Part of the full period: {_span(basis['period'])}")
-    if quantity["source"] == "meter":
-        value = f" of {quantity['valueProperty']}" if "valueProperty" in quantity else ""
-        events = "1 event" if quantity["events"] == 1 else f"{quantity['events']} events"
-        kept = " and ".join(f"{path} in {', '.join(values)}" for path, values in quantity.get("filters", {}).items())
-        lines.append(
-            f"Metered by {quantity['meter']}: {quantity['aggregation']}{value} over {events} of type "
-            f"{quantity['eventType']}{f', where {kept}' if kept else ''}"
-        )
-    elif quantity["source"] == "report":
-        said = quantity["reportedAt"]
-        lines.append("Not reported yet" if said is None else f"Reported on {_moment(said)}")
-    if price["source"] == "custom":
+def _credit(credit: CreditExplanation) -> list[str]:
+    lines = [_part(part, None) for part in credit.parts] or ["Nothing to charge."]
+    if credit.same_time is not None:
+        lines.insert(1, f"A charge for the same time comes to {same_time(credit)}")
+    return [*lines, f"Net: {_net(credit)}"]
+
+
+def _net(explanation: Explanation) -> str:
+    return f"{to_wire(explanation.net)} {explanation.currency}"
+
+
+def _basis(basis: Basis) -> list[str]:
+    lines = [f"Service period: {_span(basis.window)}"]
+    if basis.full_period is not None:
+        lines.append(f"Part of the full period: {_span(basis.full_period)}")
+    if isinstance(basis.quantity, FromMeter):
+        lines.append(f"Metered by {_metered(basis.quantity)}")
+    elif isinstance(basis.quantity, FromReport):
+        reported_at = basis.quantity.reported_at
+        lines.append("Not reported yet" if reported_at is None else f"Reported on {_moment(reported_at)}")
+    price = basis.price
+    if price.kind == "custom":
         return [*lines, "Priced by terms of the customer's own"]
-    sold = "add-on" if price["source"] == "addon" else "plan"
-    return [*lines, f"Priced by {sold} {price[price['source']]}, version {price['version']}"]
+    sold = "add-on" if price.kind == "addon" else "plan"
+    return [*lines, f"Priced by {sold} {price.key}, version {price.version}"]
 
 
-def _span(window: Mapping[str, str]) -> str:
-    return f"{_moment(window['from'])} to {_moment(window['to'])}"
+def _metered(quantity: FromMeter) -> str:
+    metering = quantity.metering
+    value = "" if metering.value_property is None else f" of {metering.value_property}"
+    events = "1 event" if quantity.events == 1 else f"{quantity.events} events"
+    kept = " and ".join(f"{path} in {', '.join(values)}" for path, values in metering.filters)
+    return (
+        f"{metering.meter}: {metering.aggregation}{value} over {events} of type "
+        f"{metering.event_type}{f', where {kept}' if kept else ''}"
+    )
 
 
-def _moment(text: str) -> str:
-    moment = datetime.fromisoformat(text)
+def _span(period: Period) -> str:
+    return f"{_moment(period.start)} to {_moment(period.end)}"
+
+
+def _moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment.second else f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
-def _quantity(account: Mapping[str, Any]) -> list[str]:
-    quantity, free = account.get("quantity", {}), account.get("discounts", {}).get("usage")
-    if not quantity or account["price"]["type"] == "flat":
+def _quantity(charge: ChargeExplanation) -> list[str]:
+    if charge.price.is_flat:
         return []
+    quantity, free = charge.quantity, charge.discounts.usage
+    window, priced = trimmed(quantity.window), trimmed(quantity.priced)
     lines = []
-    if "earlier" in quantity:
-        lines.append(f"Billed earlier in the period: {quantity['earlier']}")
-    if "free" in quantity and free is not None:
-        lines.append(
-            f"Quantity: {quantity['window']} − {quantity['free']} of {free['quantity']} free = {quantity['priced']}"
-        )
-    elif quantity["window"] != quantity["priced"]:
-        lines.append(f"Quantity: {quantity['window']}, priced as {quantity['priced']}")
+    if quantity.earlier:
+        lines.append(f"Billed earlier in the period: {trimmed(quantity.earlier)}")
+    if quantity.free and free is not None:
+        lines.append(f"Quantity: {window} − {trimmed(quantity.free)} of {to_wire(free)} free = {priced}")
+    elif quantity.window != quantity.priced:
+        lines.append(f"Quantity: {window}, priced as {priced}")
     else:
-        lines.append(f"Quantity: {quantity['window']}")
-    packages = started_packages(account)
+        lines.append(f"Quantity: {window}")
+    packages = charge.packages
     if packages is not None:
         before = f", {trimmed(packages.billed)} of them billed earlier" if packages.billed else ""
         lines.append(
@@ -102,51 +107,49 @@ def _quantity(account: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _coupon(coupon: Mapping[str, str] | None) -> list[str]:
+def _coupon(coupon: Coupon | None) -> list[str]:
     if coupon is None:
         return []
-    if "percentage" in coupon:
-        return [f"Coupon {coupon['code']}: {coupon['percentage']} % of the line, rounded once"]
-    return [f"Coupon {coupon['code']}: up to {coupon['remaining']} off"]
+    if coupon.percentage is not None:
+        return [f"Coupon {coupon.code}: {trimmed(coupon.percentage)} % of the line, rounded once"]
+    remaining = "" if coupon.remaining is None else to_wire(coupon.remaining)
+    return [f"Coupon {coupon.code}: up to {remaining} off"]
 
 
-def _part(part: Mapping[str, Any], window: Mapping[str, str] | None) -> str:
+def _part(part: ExplainedPart, window: Period | None) -> str:
     """One part; its time, where that is not the `window` that was named already."""
-    product = f"{part['quantity']} × {part['unitAmount']}"
-    if "fraction" in part:
-        product += f" × {shown_share(part)}"
-    named = "from" not in part or (window is not None and (part["from"], part["to"]) == (window["from"], window["to"]))
-    text = f"{part['name']}{'' if named else f' ({_span(part)})'}: {product} = {part['amount']}"
-    for discount in part.get("discounts", ()):
-        text += f", − {discount['amount']} ({_reason(discount)})"
-    return text + (f" = {part['total']}" if part.get("discounts") else "")
+    product = f"{trimmed(part.quantity)} × {to_wire(part.unit_amount)}"
+    if part.fraction is not None:
+        product += f" × {part.share or '{}/{}'.format(*part.fraction)}"
+    time = "" if part.period is None or part.period == window else f" ({_span(part.period)})"
+    text = f"{part.name}{time}: {product} = {to_wire(part.amount)}"
+    for discount in part.discounts:
+        text += f", − {to_wire(discount.amount)} ({_reason(discount)})"
+    return text + (f" = {to_wire(part.total)}" if part.discounts else "")
 
 
-def _commitments(account: Mapping[str, Any]) -> list[str]:
-    earlier = account.get("billedEarlier")
-    billed = "" if earlier is None else f"; earlier parts of the period came to {earlier}"
+def _commitments(charge: ChargeExplanation) -> list[str]:
+    earlier = charge.billed_earlier
+    billed = f"; earlier parts of the period came to {to_wire(earlier)}" if earlier else ""
+    maximum = "" if charge.price.maximum is None else to_wire(charge.price.maximum)
     lines = []
-    if is_limited(account):
-        lines.append(f"Maximum spend of the period: {account['price']['maximumAmount']}{billed}")
-    minimum = minimum_due(account)
+    if charge.is_limited:
+        lines.append(f"Maximum spend of the period: {maximum}{billed}")
+    minimum = charge.minimum
     if minimum is not None:
         due = to_wire(minimum.due)
         if minimum.share is not None:
-            due = f"{to_wire(minimum.minimum)} × {share_text(minimum.share)} = {to_wire(minimum.prorated)}"
+            due = f"{to_wire(minimum.minimum)} × {minimum.share} = {to_wire(minimum.prorated)}"
         if minimum.prorated != minimum.due:
-            due += f", at most the maximum spend of {account['price']['maximumAmount']}"
+            due += f", at most the maximum spend of {maximum}"
         lines.append(f"Minimum spend of the period: {due}{billed}")
     return lines
 
 
-def _reason(discount: Mapping[str, str]) -> str:
-    if discount["reason"] == PERCENTAGE_REASON:
-        return f"{discount['percentage']} % discount"
-    if discount["reason"] == COUPON_REASON:
-        share = f", {discount['percentage']} %" if "percentage" in discount else ""
-        return f"coupon {discount['code']}{share}"
-    return "over the maximum spend" if discount["reason"] == MAXIMUM_REASON else discount["reason"]
-
-
-def _counts(amount: str) -> bool:
-    return amount.strip("0.") != ""
+def _reason(discount: LineDiscount) -> str:
+    percentage = None if discount.percentage is None else trimmed(discount.percentage)
+    if discount.reason == PERCENTAGE_REASON:
+        return f"{percentage} % discount"
+    if discount.reason == COUPON_REASON:
+        return f"coupon {discount.code}{'' if percentage is None else f', {percentage} %'}"
+    return "over the maximum spend" if discount.reason == MAXIMUM_REASON else discount.reason

@@ -7,14 +7,14 @@ adds a line's last detailed line. `tests/unit/test_rate_sheet.py` holds the two 
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from core.jsontext import canonical_json
-from core.money import EXACT, ZERO, quantum, round_money, to_wire, trimmed
+from core.money import EXACT, ZERO, quantum, round_money
 from invoicing.rating.charge import rounded
-from invoicing.rating.explain import explain_part
+from invoicing.rating.explanation_json import NO_TEXTS, SheetTexts, sheet_texts
 from invoicing.rating.percentage_discount import apply_percentage_discount
-from invoicing.rating.values import PERCENTAGE_REASON, DetailedLine
+from invoicing.rating.values import DetailedLine
 from subscriptions.pricing import Discounts, Price, Step
 
 _HUNDREDTH: Final = Decimal("0.01")
@@ -26,14 +26,11 @@ _MAX_KEPT: Final = 4096
 _Below = tuple[tuple[DetailedLine, ...], Decimal, Decimal, Decimal]
 # How the units of the stretch are charged: unit amount (None where they are not), kind, name, tier.
 _Unit = tuple[Decimal | None, str, str, int | None]
-# The account around a line's figures: up to the amount; from there to the quantity where nothing is taken off, and
-# from the discount's amount to the quantity where something is; up to the total; from there to what was priced.
-_Texts = tuple[str, str, str, str, str]
-_Rung = tuple[Decimal, _Below, _Unit, _Texts]
+_Rung = tuple[Decimal, _Below, _Unit, SheetTexts]
 
 # The upper bounds of all rungs but the last, and the rungs; free units; the percentage discount, and the same as a
-# factor; minor unit and zero of the currency; the account from the amount to the discounts of its totals.
-Sheet = tuple[list[Decimal], list[_Rung], Decimal, Decimal | None, Decimal | None, Decimal, Decimal, str]
+# factor; minor unit and zero of the currency.
+Sheet = tuple[list[Decimal], list[_Rung], Decimal, Decimal | None, Decimal | None, Decimal, Decimal]
 # As it is kept on a price: the discounts and the currency that it is for; None where only the chain can rate.
 Prepared = tuple[Discounts, str, Sheet | None]
 
@@ -60,7 +57,7 @@ def _sheet_by_text(price: Price, discounts: Discounts, currency: str) -> Sheet |
     steps = price.steps()
     if not steps or price.minimum is not None or price.maximum is not None:
         return None
-    # By text, not by value: 0.1 and 0.10 are equal, but the account shows the price as it was written.
+    # By text, not by value: 0.1 and 0.10 are equal, but the explanation shows the price as it was written.
     text = f"{price.to_json()}{canonical_json(discounts.to_wire())}{currency}"
     sheet = _by_text.get(text)
     if sheet is None:
@@ -73,44 +70,30 @@ def _sheet_by_text(price: Price, discounts: Discounts, currency: str) -> Sheet |
 def _sheet(price: Price, steps: Sequence[Step], discounts: Discounts, currency: str) -> Sheet:
     """A price without commitments in one currency, with its discounts, ready for whole windows from zero."""
     zero, free, percentage = round_money(ZERO, currency), discounts.usage or ZERO, discounts.percentage
-    terms: dict[str, Any] = {"currency": currency}
-    if discounts:
-        terms["discounts"] = discounts.to_wire()
-    opening = canonical_json(terms)[:-1] + ',"parts":['
-    closing = f'],"price":{price.to_json()},"quantity":{{' + (f'"free":"{trimmed(free)}",' if free else "")
     return (
         [step.lower for step in steps[1:]],
-        [_rung(step, discounts, currency, opening, closing) for step in steps],
+        [_rung(step, price, discounts, currency) for step in steps],
         free,
         percentage,
         None if percentage is None else EXACT.multiply(percentage, _HUNDREDTH),
         quantum(currency),
         zero,
-        f'","chargesTotal":"{zero}","discountsTotal":"',
     )
 
 
-def _rung(step: Step, discounts: Discounts, currency: str, opening: str, closing: str) -> _Rung:
+def _rung(step: Step, price: Price, discounts: Discounts, currency: str) -> _Rung:
     parts = rounded(step.below, currency)
     if discounts.percentage is not None:
         apply_percentage_discount(parts, discounts.percentage, currency)
     detailed = tuple(part.frozen() for part in parts)
-    amount = discounted = net = round_money(ZERO, currency)
+    zero = amount = discounted = net = round_money(ZERO, currency)
     for part in detailed:
         amount = EXACT.add(amount, part.amount)
         discounted = EXACT.add(discounted, part.discount_total)
         net = EXACT.add(net, part.total)
     below = (detailed, amount, discounted, net)
     if step.unit is None:
-        return step.lower, below, (None, "", "", None), ("", "", "", "", "")
+        return step.lower, below, (None, "", "", None), NO_TEXTS
     kind, name, _, unit_amount, tier = step.unit
-    shown = [canonical_json(explain_part(part)) for part in detailed]
-    kind_json = f',"kind":{canonical_json(kind)},"name":{canonical_json(name)},"quantity":"'
-    texts = (
-        opening + ",".join([*shown, '{"amount":"']),
-        f'"{kind_json}',
-        f'","percentage":"{trimmed(discounts.percentage or ZERO)}","reason":"{PERCENTAGE_REASON}"}}]{kind_json}',
-        '","total":"' if tier is None else f'","tier":{tier},"total":"',
-        f'","unitAmount":"{to_wire(unit_amount)}"}}{closing}"priced":"',
-    )
+    texts = sheet_texts(price, discounts, currency, detailed, step.unit, zero)
     return step.lower, below, (unit_amount, kind, name, tier), texts

@@ -94,8 +94,8 @@ class RatedLine(NamedTuple):
     """A line with its money: `net = amount + charges_total - discounts_total`, before credits and tax.
 
     `amount` adds up the regular detailed lines before discounts, `charges_total` the commitments. `quantity` is what
-    was priced, after `free_quantity` free units. `coupon_used` is what a coupon took off. `account` is the
-    canonical JSON text that explains the line: store it as it is, or take it apart by `explain`.
+    was priced, after `free_quantity` free units. `coupon_used` is what a coupon took off. `explanation` is
+    the canonical JSON text that explains the line: store it as it is, or read it by `read_explanation`.
     """
 
     detailed: tuple[DetailedLine, ...]
@@ -106,10 +106,10 @@ class RatedLine(NamedTuple):
     discounts_total: Decimal
     net: Decimal
     coupon_used: Decimal
-    account: str
+    explanation: str
 
     @property
     def explain(self) -> dict[str, Any]:
-        """The account as plain JSON values."""
-        values: dict[str, Any] = json.loads(self.account)
+        """The explanation as plain JSON values."""
+        values: dict[str, Any] = json.loads(self.explanation)
         return values

@@ -85,7 +85,7 @@ class Price:
         return wire
 
     def to_json(self) -> str:
-        """`to_wire` as canonical text, made once: every line's account shows its price."""
+        """`to_wire` as canonical text, made once: every line's explanation shows its price."""
         text = self._json
         if text is None:
             text = canonical_json(self.to_wire())

@@ -109,6 +109,14 @@ class SubscriptionFacts:
     pauses: tuple[Span, ...] = ()
 
 
+class PriceSource(NamedTuple):
+    """Where a price comes from: a version of a plan or an add-on, or (without either) the customer's own terms."""
+
+    kind: str
+    key: str | None = None
+    version: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class RevisionTerms:
     """A revision's JSON as canonical text, to be copied onto invoice lines unread."""
@@ -117,8 +125,7 @@ class RevisionTerms:
     discounts: str | None
     tax_config: str | None
     description: str | None
-    # Where its price comes from, as an account names it: a version of a plan or an add-on, or the customer's own terms.
-    origin: str
+    price_source: PriceSource
 
 
 @dataclass(frozen=True, slots=True)

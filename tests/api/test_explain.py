@@ -8,7 +8,7 @@ from core import clock
 from core.ids import to_text
 from entitlements.services.ingest_events import ingest_events
 from invoicing.models import InvoiceLine
-from invoicing.rating import readable, recompute, replay
+from invoicing.rating import read_explanation, readable, recompute, replay
 from invoicing.services.close_customers import close_customers
 from subscriptions.edits import AddItem
 from subscriptions.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
@@ -106,16 +106,16 @@ METERED = {
 def test_a_metered_line_names_its_meter_and_plan_and_can_be_computed_again(customer):
     metered(customer)
     close(customer, "2026-04-17")
-    account = InvoiceLine.objects.get(invoice__number="INV-000001").explain
-    assert account == METERED
-    assert str(recompute(account)) == str(replay(account).net) == "2.00"
+    explanation = InvoiceLine.objects.get(invoice__number="INV-000001").explain
+    assert explanation == METERED
+    assert str(recompute(read_explanation(explanation))) == str(replay(read_explanation(explanation)).net) == "2.00"
 
 
 def explained(api, invoice_id, line_id):
     return data(api.get(f"/billing/invoices/{to_text(invoice_id)}/lines/{to_text(line_id)}/explain"))
 
 
-def test_the_line_and_its_endpoint_show_the_account_and_say_it_in_sentences(api, customer):
+def test_the_line_and_its_endpoint_show_the_explanation_and_say_it_in_sentences(api, customer):
     metered(customer)
     close(customer, "2026-04-17")
     line = InvoiceLine.objects.get(invoice__number="INV-000001")
@@ -213,7 +213,7 @@ def test_terms_of_the_customers_own_are_named_so(customer):
         close_customers([customer.id], as_of=at("2026-03-17"))
     line = InvoiceLine.objects.get(invoice__number="INV-000001")
     assert line.explain["basis"]["price"] == {"source": "custom"}
-    assert "Priced by terms of the customer's own" in readable(line.explain)
+    assert "Priced by terms of the customer's own" in readable(read_explanation(line.explain))
 
 
 def test_a_simulated_line_is_explained_without_a_basis(api, customer):
@@ -231,7 +231,7 @@ def test_a_simulated_line_is_explained_without_a_basis(api, customer):
     }
     answer = data(api.post(f"/billing/customers/{to_text(customer.id)}/invoices/simulate", body))
     (line,) = answer["lines"]
-    assert readable(line["explain"]) == [
+    assert readable(read_explanation(line["explain"])) == [
         "Quantity: 201",
         "Packages of 25 units: 201 / 25, rounded up = 9",
         "Packages: 9 × 1.00 = 9.00",
@@ -260,8 +260,8 @@ def test_a_credit_says_which_share_came_back():
     unused = {"kind": "unused", "name": "Unused part: Seats", "quantity": "-1", "unitAmount": "30.00"}
     time = {"from": "2026-04-16T00:00:00+00:00", "to": "2026-05-01T00:00:00+00:00"}
     part = unused | time | {"fraction": [1296000, 2592000], "amount": "-15.00", "total": "-15.00"}
-    account = {"version": 1, "kind": "credit", "currency": "EUR", "parts": [part], "totals": {"net": "-15.00"}}
-    assert readable(account) == [
+    explanation = {"version": 1, "kind": "credit", "currency": "EUR", "parts": [part], "totals": {"net": "-15.00"}}
+    assert readable(read_explanation(explanation)) == [
         "Unused part: Seats (2026-04-16 00:00 UTC to 2026-05-01 00:00 UTC): -1 × 30.00 × 15/30 days = -15.00",
         "Net: -15.00 EUR",
     ]

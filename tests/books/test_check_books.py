@@ -104,7 +104,7 @@ BREAKS = {
         "3. Issued invoices are unchanged",
         "Invoice INV-000003 of Acme (acme): it is not what was issued: expected the fingerprint",
     ),
-    "3: an account does not give its amount": (
+    "3: an explanation does not give its amount": (
         "UPDATE invoicing_invoiceline SET explain = jsonb_set(explain, '{components,0,quantity}', '\"6\"') "
         "FROM invoicing_invoice i WHERE i.id = invoice_id AND i.number = 'INV-000003' AND name = 'Seats'",
         "3. Issued invoices are unchanged",
@@ -334,7 +334,7 @@ def test_amounts_of_thirty_digits_are_added_up_exactly(company):
 
 
 def test_a_check_that_raises_over_one_row_is_a_finding_and_the_others_go_on(company):
-    """An account that is no account, and a schedule that can't be worked out."""
+    """Components that are no components, and a schedule that can't be worked out."""
     invoice = issued_invoice_of("acme")
     break_by("UPDATE invoicing_invoiceline SET components = '[[1]]' WHERE invoice_id = %s", invoice.id)
     break_by(

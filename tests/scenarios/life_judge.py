@@ -11,7 +11,7 @@ from core import clock
 from invoicing.books.check import check_books
 from invoicing.choices import InvoiceStatus, LineKind
 from invoicing.models import CreditNoteLine, Invoice, InvoiceLine
-from invoicing.rating import recompute, replay
+from invoicing.rating import read_explanation, recompute, replay
 from invoicing.services.change_result import ChangeResult
 
 WRITES = tuple(
@@ -31,8 +31,8 @@ def digest() -> str:
 
 
 def check(now: datetime, grace: timedelta) -> None:
-    """No finding of check_books; every line has an account, and the account comes to it, by its figures as they stand
-    and rated once more from its inputs; nothing is below zero."""
+    """No finding of check_books; every line has an explanation, which comes to it by its figures as they stand and
+    rated once more from its inputs; nothing is below zero."""
     found: list[str] = []
     with clock.frozen_at(now):
         check_books(
@@ -45,17 +45,17 @@ def check(now: datetime, grace: timedelta) -> None:
     assert not found, found
     lines = InvoiceLine.objects.filter(deleted_at=None).exclude(invoice__status=InvoiceStatus.GATHERING)
     for line in lines:
-        account = line.explain
-        assert account is not None, f"{line} has no account"
-        assert recompute(account) == line.amount + line.charges_total - line.discounts_total
-        rated = account if line.kind != LineKind.CREDIT else account.get("sameTime")
+        explanation = line.explain
+        assert explanation is not None, f"{line} has no explanation"
+        assert recompute(read_explanation(explanation)) == line.amount + line.charges_total - line.discounts_total
+        rated = explanation if line.kind != LineKind.CREDIT else explanation.get("sameTime")
         if rated is not None:
-            again = replay(rated)
+            again = replay(read_explanation(rated))
             assert again.explain == {name: value for name, value in rated.items() if name != "basis"}
-            assert again.net == recompute(rated)
+            assert again.net == recompute(read_explanation(rated))
     for note in CreditNoteLine.objects.all():
-        assert note.explain is not None, f"{note} has no account"
-        assert recompute(note.explain) == note.amount
+        assert note.explain is not None, f"{note} has no explanation"
+        assert recompute(read_explanation(note.explain)) == note.amount
     assert not Invoice.objects.filter(total__lt=0).exists()
     assert not Invoice.objects.filter(due__lt=0).exists()
     assert not Invoice.objects.filter(credited__gt=F("total")).exists(), "more was credited than billed"

@@ -8,7 +8,7 @@ from django.db import connection
 from core import clock
 from customers.models import Customer
 from invoicing.models import Invoice, InvoiceLine, TaxRate
-from invoicing.rating import readable
+from invoicing.rating import read_explanation, readable
 from invoicing.services.continue_subscription import continue_subscription
 from invoicing.services.end_subscription import end_subscription
 from invoicing.services.pause_billing import pause_billing
@@ -261,7 +261,7 @@ def test_a_discounted_fee_changed_there_and_back_in_one_second_costs_nothing():
     assert [total for _, total, _ in invoices()] == ["26.91", "31.55", "0.00"]
     assert [gross for _, _, gross, _, _ in notes()] == ["31.55"]
     credit = InvoiceLine.objects.get(name="Unused part: Basic fee")
-    assert readable(credit.explain) == [
+    assert readable(read_explanation(credit.explain)) == [
         "Unused part: Basic fee (2026-04-16 00:00 UTC to 2026-05-01 00:00 UTC): -1 × 26.91 × 15/30 days = -13.46",
         "A charge for the same time comes to 13.45 (Flat fee: 1 × 29.90 × 15/30 days = 14.95, "
         "− 1.50 (10 % discount) = 13.45)",

@@ -6,7 +6,7 @@ import pytest
 
 from core import clock
 from invoicing.models import CreditNote, Invoice
-from invoicing.rating import recompute
+from invoicing.rating import read_explanation, recompute
 from invoicing.services.advance_invoice import advance_invoice
 from invoicing.services.change_subscription import change_subscription
 from invoicing.services.delete_draft import delete_draft
@@ -103,7 +103,7 @@ def test_a_draft_keeps_as_much_of_its_credit_as_its_charges_can_take(subscriptio
         end_subscription(subscription=successor, timing="immediate")
     credit = draft().lines.get(kind="credit")
     assert (str(draft().total), str(credit.amount), notes()) == ("0.00", "-15.00", ["10.00"])
-    assert recompute(credit.explain) == Decimal("-15.00")
+    assert recompute(read_explanation(credit.explain)) == Decimal("-15.00")
     assert_books_are_clean("2026-04-19")
     with clock.frozen_at(at("2026-04-23")):
         run_due(as_of=at("2026-04-23"))

@@ -32,7 +32,7 @@ def test_both_ways_agree_to_the_byte(wire, discounts, currency, quantity):
     assert sheet(line.price, discounts, currency) is not None
     prepared, stepwise = rate(line), run_chain(line)
     assert prepared == stepwise
-    assert prepared.account == stepwise.account
+    assert prepared.explanation == stepwise.explanation
     assert [str(part.total) for part in prepared.detailed] == [str(part.total) for part in stepwise.detailed]
 
 

@@ -1,4 +1,4 @@
-"""The sentences of an account are arithmetic that holds: checked as a reader would, from the words alone."""
+"""The sentences of an explanation are arithmetic that holds: checked as a reader would, from the words alone."""
 
 import re
 from decimal import Decimal
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.money import exponent
-from invoicing.rating import rate, readable
+from invoicing.rating import rate, read_explanation, readable
 from tests.unit import strategies as made
 
 NUMBER = r"(-?[0-9.]+)"
@@ -52,7 +52,7 @@ def check(sentences, places):
 @given(st.one_of(made.usage_lines(), made.plain_lines(), made.flat_lines()))
 def test_every_sentence_is_right_and_together_they_come_to_the_net(line):
     line_rated = rate(line)
-    sentences = readable(line_rated.explain)
+    sentences = readable(read_explanation(line_rated.explain))
     assert check(sentences, exponent(line.currency)) == line_rated.net
     said = sentences[-1].removesuffix(f" {line.currency}").rpartition("= ")[2].removeprefix("Net: ")
     assert Decimal(said) == line_rated.net

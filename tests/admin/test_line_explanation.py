@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from core import clock
 from entitlements.services.ingest_events import ingest_events
-from invoicing.admin.line_account import share_words
+from invoicing.admin.line_explanation import share_words
 from invoicing.models import CreditNote, Invoice, InvoiceLine
 from invoicing.services.use_coupon import use_coupon
 from subscriptions.models import Coupon, SubscriptionItem
@@ -38,7 +38,7 @@ def text(html):
     return " ".join(unescape(re.sub(r"<[^>]+>", "", html)).split())
 
 
-def accounts(desk, invoice):
+def explanations(desk, invoice):
     """Of each line on the page: what opens it, its facts, and its steps, each as the cells that are not empty."""
     found = []
     for html in re.findall(r'<details class="ch-account">(.*?)</details>', desk.read(page_url(invoice)), re.DOTALL):
@@ -94,18 +94,18 @@ CALLS = (
 def test_a_metered_line_shows_events_meter_plan_and_free_units(clerk):
     sell_calls()
     run("2026-05-01")
-    assert accounts(clerk, numbered("INV-000001")) == [CALLS]
+    assert explanations(clerk, numbered("INV-000001")) == [CALLS]
 
 
-def test_a_gathering_line_is_accounted_for_as_of_now(clerk):
+def test_a_gathering_line_is_explained_as_of_now(clerk):
     sell_calls()
     with clock.frozen_at(at("2026-04-25")):
-        assert accounts(clerk, Invoice.objects.get(status="gathering")) == [CALLS]
+        assert explanations(clerk, Invoice.objects.get(status="gathering")) == [CALLS]
 
 
 def test_times_are_those_of_the_subscriptions_zone(clerk):
     subscribe(flat_plan("basic", "30.00"), "2026-03-31T22:00", customer=make_customer(time_zone="Europe/Berlin"))
-    ((_, facts, _),) = accounts(clerk, numbered("INV-000001"))
+    ((_, facts, _),) = explanations(clerk, numbered("INV-000001"))
     assert facts["Service period"] == "1 Apr 2026 00:00 CEST to 1 May 2026 00:00 CEST"
 
 
@@ -120,7 +120,7 @@ def test_a_tiered_line_lists_its_tiers_its_roundings_its_discount_and_its_tax(cl
     with clock.frozen_at(at("2026-04-30T21:30")):
         report_quantity(item=subscription.items.get(), quantity=Decimal(250))
     run("2026-05-01")
-    ((_, facts, steps),) = accounts(clerk, numbered("INV-000001"))
+    ((_, facts, steps),) = explanations(clerk, numbered("INV-000001"))
     assert facts["Quantity from"] == "A report of 30 Apr 2026 21:30 UTC"
     assert facts["Price"] == (
         "3 tiers, each unit at its tier's price, in arrears"
@@ -156,7 +156,7 @@ def test_packages_a_short_period_its_minimum_and_a_coupon_can_be_checked_by_hand
         use_coupon(subscription=subscription, running_number=1, code="QUARTER")
         report_quantity(item=subscription.items.get(key="storage"), quantity=Decimal(31))
     run("2026-05-01")
-    (_, fee_facts, fee_steps), (_, facts, steps) = accounts(clerk, numbered("INV-000001"))
+    (_, fee_facts, fee_steps), (_, facts, steps) = explanations(clerk, numbered("INV-000001"))
     assert fee_facts["Part of the full period"] == "1 Apr 2026 00:00 UTC to 1 May 2026 00:00 UTC"
     assert fee_facts["Coupon"] == "QUARTER: 25 % of the line"
     assert fee_steps == [
@@ -179,7 +179,7 @@ def test_seats_added_within_a_period_show_their_share_of_it(clerk):
     with clock.frozen_at(at("2026-04-11")):
         change_quantity(item=SubscriptionItem.objects.get(), quantity=Decimal(3), effective_at=at("2026-04-11"))
     run("2026-05-01")
-    ((_, facts, steps),) = accounts(clerk, numbered("INV-000001"))
+    ((_, facts, steps),) = explanations(clerk, numbered("INV-000001"))
     assert facts["Quantity from"] == "The subscription item"
     assert steps == [
         ["Flat fee", "1", "10.00", "10.00"],
@@ -198,7 +198,7 @@ def test_seats_added_within_a_period_show_their_share_of_it(clerk):
 def test_a_credit_shows_its_share_and_links_the_line_that_it_gives_back_from(clerk):
     subscription = subscribe(flat_plan("basic", "30.00"))
     change(subscription, flat_plan("pro", "90.00"))
-    (_, _, charged), (opens, facts, credited) = accounts(clerk, numbered("INV-000002"))
+    (_, _, charged), (opens, facts, credited) = explanations(clerk, numbered("INV-000002"))
     assert charged == [["Flat fee", "1", "90.00", "15 of 30 days", "45.00"], ["Total", "45.00 EUR"]]
     assert opens == "Why this amount? Unused part: Basic fee"
     assert facts["Service period"] == "16 Apr 2026 00:00 UTC to 1 May 2026 00:00 UTC"
@@ -220,21 +220,21 @@ def test_a_line_of_a_credit_note_says_how_its_amount_came_about(clerk):
     assert "Net: 30.00 EUR" in page
 
 
-def test_a_line_without_an_account_shows_its_stored_parts_and_says_so(clerk):
+def test_a_line_without_an_explanation_shows_its_stored_parts_and_says_so(clerk):
     draft = make_draft()
     InvoiceLine.objects.filter(invoice=draft).update(explain=None)
-    ((_, facts, steps),) = accounts(clerk, draft)
+    ((_, facts, steps),) = explanations(clerk, draft)
     assert facts == {"Service period": "17 Mar 2026 00:00 UTC to 17 Apr 2026 00:00 UTC"}
     assert steps == [["Flat fee", "1", "50.00", "50.00"], ["Total", "50.00 EUR"]]
-    assert "No account was stored with it: these are its parts." in clerk.read(page_url(draft))
+    assert "No explanation was stored with it: these are its parts." in clerk.read(page_url(draft))
 
 
-def test_accounts_cost_no_query_per_line(clerk):
+def test_explanations_cost_no_query_per_line(clerk):
     def queries(fees, customer):
         cards = tuple(flat_card(key=f"fee_{n}", name=f"Fee {n}") for n in range(fees))
         subscribe(make_plan(key=f"plan_{fees}", cards=cards), customer=customer)
         invoice = Invoice.objects.get(customer=customer, number__isnull=False)
-        assert len(accounts(clerk, invoice)) == fees
+        assert len(explanations(clerk, invoice)) == fees
         with CaptureQueriesContext(connection) as captured:
             clerk.read(page_url(invoice))
         return len(captured)

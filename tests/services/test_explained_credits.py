@@ -6,7 +6,7 @@ import pytest
 
 from core import clock
 from invoicing.models import CreditNoteLine, InvoiceLine
-from invoicing.rating import readable, recompute, replay
+from invoicing.rating import read_explanation, readable, recompute, replay
 from invoicing.services.end_subscription import end_subscription
 from invoicing.services.update_item import update_item
 from subscriptions.item_update import ItemUpdate
@@ -22,17 +22,17 @@ def credits():
     """How each credit line reads, in order; each comes to its line by its figures alone."""
     lines = InvoiceLine.objects.filter(kind="credit").order_by("created_at", "position", "id")
     for line in lines:
-        assert recompute(line.explain) == line.amount
-        assert replay(line.explain["sameTime"]).explain == line.explain["sameTime"]
-    return [readable(line.explain) for line in lines]
+        assert recompute(read_explanation(line.explain)) == line.amount
+        assert replay(read_explanation(line.explain["sameTime"])).explain == line.explain["sameTime"]
+    return [readable(read_explanation(line.explain)) for line in lines]
 
 
 def noted():
     """How each line of a credit note reads, in order."""
     lines = CreditNoteLine.objects.order_by("credit_note__sequence", "position")
     for line in lines:
-        assert recompute(line.explain) == line.amount
-    return [readable(line.explain) for line in lines]
+        assert recompute(read_explanation(line.explain)) == line.amount
+    return [readable(read_explanation(line.explain)) for line in lines]
 
 
 def test_what_comes_back_partly_by_line_and_partly_by_note_is_explained_on_both():

@@ -1,4 +1,4 @@
-"""The account of a line: what it holds, how it reads, and that nothing else is needed to compute it again."""
+"""The explanation of a line: what it holds, how it reads, and that nothing else is needed to compute it again."""
 
 import json
 from datetime import UTC, datetime
@@ -6,16 +6,16 @@ from decimal import Decimal
 
 import pytest
 
-from invoicing.rating import Coupon, FlatComponent, readable, recompute, replay
+from invoicing.rating import Coupon, FlatComponent, read_explanation, readable, recompute, replay
 from tests.unit.rating import rated, tiered
 
 DAY = 86400
 GRADUATED = tiered("graduated", ("5", "100", None), ("10", "50", None), ("15", None, "5"), (None, None, "1"))
 
 
-def test_an_account_is_plain_json_with_every_input_and_step():
+def test_an_explanation_is_plain_json_with_every_input_and_step():
     line = rated({"type": "unit", "amount": "0.25"}, "130", "EUR", earlier="20", free="100", percent=10)
-    assert json.loads(line.account) == {
+    assert json.loads(line.explanation) == {
         "version": 1,
         "currency": "EUR",
         "price": {"type": "unit", "amount": "0.25"},
@@ -34,17 +34,17 @@ def test_an_account_is_plain_json_with_every_input_and_step():
         ],
         "totals": {"amount": "12.50", "chargesTotal": "0.00", "discountsTotal": "1.25", "net": "11.25"},
     }
-    assert line.explain == json.loads(line.account)
+    assert line.explain == json.loads(line.explanation)
 
 
 def test_padded_quantities_are_shown_without_their_zeros():
-    account = rated({"type": "unit", "amount": "1"}, "200.500000000000").explain
-    assert account["quantity"] == {"window": "200.5", "priced": "200.5"}
-    assert account["parts"][0]["quantity"] == "200.5"
+    explanation = rated({"type": "unit", "amount": "1"}, "200.500000000000").explain
+    assert explanation["quantity"] == {"window": "200.5", "priced": "200.5"}
+    assert explanation["parts"][0]["quantity"] == "200.5"
 
 
 def test_a_graduated_line_reads_as_arithmetic():
-    assert readable(rated(GRADUATED, "22", "EUR").explain) == [
+    assert readable(read_explanation(rated(GRADUATED, "22", "EUR").explain)) == [
         "Quantity: 22",
         "Tier 1: up to 5, flat part: 1 × 100 = 100.00",
         "Tier 2: over 5 up to 10, flat part: 1 × 50 = 50.00",
@@ -57,7 +57,7 @@ def test_a_graduated_line_reads_as_arithmetic():
 def test_a_line_with_everything_reads_as_arithmetic():
     price = {"type": "unit", "amount": "10", "maximumAmount": "60"}
     line = rated(price, "15", free="1", percent=50, coupon=Coupon("FIVE", remaining=Decimal(5)))
-    assert readable(line.explain) == [
+    assert readable(read_explanation(line.explain)) == [
         "Quantity: 15 − 1 of 1 free = 14",
         "Coupon FIVE: up to 5 off",
         "Units: 14 × 10 = 140.00, − 70.00 (50 % discount), − 5.00 (coupon FIVE), − 5.00 (over the maximum spend)"
@@ -69,7 +69,7 @@ def test_a_line_with_everything_reads_as_arithmetic():
 
 def test_a_minimum_reads_as_arithmetic():
     line = rated({"type": "unit", "amount": "1", "minimumAmount": "100"}, "10", earlier="40", billed="40")
-    assert readable(line.explain) == [
+    assert readable(read_explanation(line.explain)) == [
         "Billed earlier in the period: 40",
         "Quantity: 10",
         "Units: 10 × 1 = 10.00",
@@ -81,13 +81,13 @@ def test_a_minimum_reads_as_arithmetic():
 
 def test_a_prorated_fee_reads_as_arithmetic():
     line = rated({"type": "flat", "amount": "9.00"}, "1", "EUR", fraction=(31 * DAY, 91 * DAY))
-    assert readable(line.explain) == ["Flat fee: 1 × 9.00 × 31/91 days = 3.07", "Net: 3.07 EUR"]
-    assert recompute(line.explain) == replay(line.explain).net == Decimal("3.07")
+    assert readable(read_explanation(line.explain)) == ["Flat fee: 1 × 9.00 × 31/91 days = 3.07", "Net: 3.07 EUR"]
+    assert recompute(read_explanation(line.explain)) == replay(read_explanation(line.explain)).net == Decimal("3.07")
 
 
 def test_a_minimum_of_a_short_period_shows_how_it_was_prorated():
     price = {"type": "unit", "amount": "1", "minimumAmount": "100"}
-    assert readable(rated(price, "10", fraction=(31 * DAY, 91 * DAY)).explain) == [
+    assert readable(read_explanation(rated(price, "10", fraction=(31 * DAY, 91 * DAY)).explain)) == [
         "Quantity: 10",
         "Units: 10 × 1 = 10.00",
         "Minimum spend: 1 × 24.07 = 24.07",
@@ -98,7 +98,7 @@ def test_a_minimum_of_a_short_period_shows_how_it_was_prorated():
 
 def test_a_minimum_of_an_extended_period_says_that_the_maximum_bounds_it():
     price = {"type": "unit", "amount": "1", "minimumAmount": "100", "maximumAmount": "120"}
-    assert readable(rated(price, "0", fraction=(45 * DAY, 30 * DAY)).explain) == [
+    assert readable(read_explanation(rated(price, "0", fraction=(45 * DAY, 30 * DAY)).explain)) == [
         "Quantity: 0",
         "Minimum spend: 1 × 120.00 = 120.00",
         "Minimum spend of the period: 100 × 45/30 days = 150.00, at most the maximum spend of 120",
@@ -108,7 +108,7 @@ def test_a_minimum_of_an_extended_period_says_that_the_maximum_bounds_it():
 
 def test_a_maximum_names_what_earlier_parts_of_the_period_came_to():
     price = {"type": "unit", "amount": "1", "maximumAmount": "60"}
-    assert readable(rated(price, "10", earlier="55", billed="55.00").explain) == [
+    assert readable(read_explanation(rated(price, "10", earlier="55", billed="55.00").explain)) == [
         "Billed earlier in the period: 55",
         "Quantity: 10",
         "Units: 10 × 1 = 10.00, − 5.00 (over the maximum spend) = 5.00",
@@ -119,7 +119,7 @@ def test_a_maximum_names_what_earlier_parts_of_the_period_came_to():
 
 def test_a_coupon_in_percent_shows_its_percentage():
     line = rated({"type": "flat", "amount": "27.90"}, "1", "EUR", coupon=Coupon("WELCOME25", Decimal(25)))
-    assert readable(line.explain) == [
+    assert readable(read_explanation(line.explain)) == [
         "Coupon WELCOME25: 25 % of the line, rounded once",
         "Flat fee: 1 × 27.90 = 27.90, − 6.98 (coupon WELCOME25, 25 %) = 20.92",
         "Net: 27.90 − 6.98 discounts = 20.92 EUR",
@@ -157,7 +157,7 @@ PACKAGES = {"type": "package", "amount": "1.00", "quantityPerPackage": "25"}
     ],
 )
 def test_packages_show_how_they_were_counted(quantity, rest, words):
-    assert readable(rated(PACKAGES, quantity, **rest).explain)[:-1] == words
+    assert readable(read_explanation(rated(PACKAGES, quantity, **rest).explain))[:-1] == words
 
 
 @pytest.mark.parametrize(
@@ -172,25 +172,26 @@ def test_packages_show_how_they_were_counted(quantity, rest, words):
     ],
 )
 def test_a_share_of_a_period_is_told_in_the_largest_unit_of_which_both_are_whole(fraction, words):
-    (step, _) = readable(rated({"type": "flat", "amount": "9.00"}, "1", "EUR", fraction=fraction).explain)
+    line = rated({"type": "flat", "amount": "9.00"}, "1", "EUR", fraction=fraction)
+    (step, _) = readable(read_explanation(line.explain))
     assert f"1 × 9.00 × {words} = " in step
 
 
 def test_seats_that_came_later_name_their_time():
     start, end = datetime(2026, 4, 16, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)
     line = rated({"type": "flat", "amount": "10"}, "3", components=(FlatComponent(Decimal(3), 15, 30, start, end),))
-    assert readable(line.explain)[0] == (
+    assert readable(read_explanation(line.explain))[0] == (
         "Flat fee (2026-04-16 00:00 UTC to 2026-05-01 00:00 UTC): 3 × 10 × 15/30 seconds = 15.00"
     )
 
 
 def test_an_idle_period_says_that_there_is_nothing_to_charge():
-    assert readable(rated({"type": "unit", "amount": "1"}, "0").explain) == [
+    assert readable(read_explanation(rated({"type": "unit", "amount": "1"}, "0").explain)) == [
         "Quantity: 0",
         "Nothing to charge.",
         "Net: 0.00 USD",
     ]
-    assert readable(rated({"type": "unit", "amount": "1"}, "-5", earlier="9").explain) == [
+    assert readable(read_explanation(rated({"type": "unit", "amount": "1"}, "-5", earlier="9").explain)) == [
         "Billed earlier in the period: 9",
         "Quantity: -5, priced as 0",
         "Nothing to charge.",
@@ -202,39 +203,39 @@ def test_components_keep_their_times():
     start, end = datetime(2026, 4, 16, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)
     line = rated({"type": "flat", "amount": "10"}, "3", components=(FlatComponent(Decimal(3), 1, 2, start, end),))
     assert line.explain["parts"][0]["from"] == "2026-04-16T00:00:00+00:00"
-    assert replay(line.explain).detailed == line.detailed
+    assert replay(read_explanation(line.explain)).detailed == line.detailed
 
 
-def test_an_account_is_enough_to_compute_the_line_again():
+def test_an_explanation_is_enough_to_compute_the_line_again():
     price = GRADUATED | {"minimumAmount": "300", "maximumAmount": "900"}
     line = rated(price, "22", "EUR", percent=12.5, free="3", fraction=(31, 91), is_last_split=True)
-    account = json.loads(line.account)
-    assert recompute(account) == line.net
-    assert replay(account) == line
+    explanation = json.loads(line.explanation)
+    assert recompute(read_explanation(explanation)) == line.net
+    assert replay(read_explanation(explanation)) == line
 
 
 def test_a_part_of_a_period_that_does_not_close_it_is_computed_again_without_the_minimum():
     price = {"type": "unit", "amount": "1", "minimumAmount": "100"}
     line = rated(price, "40", is_last_split=False)
     assert line.explain["split"] == {"first": True, "last": False}
-    assert replay(line.explain) == line
+    assert replay(read_explanation(line.explain)) == line
     assert str(line.net) == "40.00"
 
 
 def test_a_changed_figure_does_not_recompute_to_the_same_net():
-    account = rated(GRADUATED, "22").explain
-    account["parts"][0]["unitAmount"] = "101"
-    assert recompute(account) == Decimal("183.00")
-    account["price"]["tiers"][1]["flatPrice"]["amount"] = "51"
-    assert replay(account).net == Decimal("183.00")
+    explanation = rated(GRADUATED, "22").explain
+    explanation["parts"][0]["unitAmount"] = "101"
+    assert recompute(read_explanation(explanation)) == Decimal("183.00")
+    explanation["price"]["tiers"][1]["flatPrice"]["amount"] = "51"
+    assert replay(read_explanation(explanation)).net == Decimal("183.00")
 
 
-def test_an_account_of_another_version_is_not_replayed():
+def test_an_explanation_of_another_version_is_not_replayed():
     with pytest.raises(ValueError, match="version 2"):
-        replay({**rated(GRADUATED, "1").explain, "version": 2})
+        replay(read_explanation({**rated(GRADUATED, "1").explain, "version": 2}))
 
 
 def test_a_full_period_counted_in_seconds_is_computed_again_to_the_same_detailed_line():
     line = rated({"type": "flat", "amount": "29.90"}, "2", fraction=(30 * DAY, 30 * DAY))
     assert "fraction" not in line.explain["parts"][0]
-    assert replay(line.explain).detailed == line.detailed
+    assert replay(read_explanation(line.explain)).detailed == line.detailed
