@@ -18,7 +18,7 @@ _OLD_SPELLINGS: Final = ("Etc/", "US/", "Canada/", "Brazil/", "Chile/", "Mexico/
 @cache
 def country_names() -> dict[str, str]:
     """The English name of every country by its code of ISO 3166-1 alpha-2, in the order of the names."""
-    known: dict[str, str] = dict(Locale("en").territories)  # type: ignore[arg-type]
+    known: dict[str, str] = dict(Locale("en").territories)
     codes = (code for code in known if len(code) == 2 and code.isalpha() and code not in _NO_COUNTRIES)
     return {code: known[code] for code in sorted(codes, key=lambda code: known[code])}
 
