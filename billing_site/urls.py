@@ -11,5 +11,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 
 handler400 = "billing_site.rest.error_pages.bad_request"
+handler403 = "billing_site.rest.error_pages.forbidden"
 handler404 = "billing_site.rest.error_pages.not_found"
 handler500 = "billing_site.rest.error_pages.server_error"

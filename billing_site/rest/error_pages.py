@@ -18,6 +18,13 @@ def bad_request(request: HttpRequest, exception: Exception, *args: Any, **kwargs
     return defaults.bad_request(request, exception)
 
 
+def forbidden(request: HttpRequest, exception: Exception, *args: Any, **kwargs: Any) -> HttpResponse:
+    """Django's 403, outside of a view of the API."""
+    if is_api(request):
+        return plain_problem(status=403, code="permission_denied", detail="This is not allowed.")
+    return defaults.permission_denied(request, exception)
+
+
 def not_found(request: HttpRequest, exception: Exception, *args: Any, **kwargs: Any) -> HttpResponse:
     """Django's 404: no such address."""
     if is_api(request):

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.core.signals import got_request_exception
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,6 +18,7 @@ from rest_framework.response import Response
 
 from core.errors import BillingError, FieldProblem
 from core.ids import new_id, to_text
+from core.rest.parsers import BodyTooLarge
 from core.rest.renderers import WireJSONRenderer
 from core.rest.wire_json import dumps
 
@@ -56,6 +59,12 @@ def exception_handler(exception: Exception, context: dict[str, Any]) -> Response
         exception = exceptions.NotFound("There is nothing at this address.")
     elif isinstance(exception, DjangoPermissionDenied):
         exception = exceptions.PermissionDenied()
+    elif isinstance(exception, RequestDataTooBig):
+        exception = BodyTooLarge()
+    elif isinstance(exception, TooManyFieldsSent):
+        exception = exceptions.ParseError(f"More than {settings.DATA_UPLOAD_MAX_NUMBER_FIELDS} query parameters.")
+    elif isinstance(exception, SuspiciousOperation):
+        exception = exceptions.ParseError("The request can't be read.")
     if isinstance(exception, exceptions.ValidationError):
         return _answer(_validation_problem(exception))
     if isinstance(exception, exceptions.APIException):
@@ -129,4 +138,4 @@ def plain_problem(*, status: int, code: str, detail: str) -> HttpResponse:
 
 def is_api(request: HttpRequest) -> bool:
     """Whether the request is for the REST API, so that its errors are problem details."""
-    return request.path_info.startswith("/api/")
+    return request.path_info == "/api" or request.path_info.startswith("/api/")

@@ -156,8 +156,8 @@ class Supervisor:
 
 def web_command(port: int) -> list[str]:
     """gunicorn with threads. It listens on this machine only, unless `BILLING_BIND` names an address."""
-    command = [sys.executable, "-m", "gunicorn", "billing_site.wsgi", "--worker-class", "gthread"]
-    command += ["--workers", "2", "--threads", "4", "--graceful-timeout", "10", "--log-level", "warning"]
+    command = [sys.executable, "-m", "gunicorn", "billing_site.wsgi", "--config", "python:billing_site.web_server"]
+    command += ["--workers", "2", "--threads", "4", "--log-level", "warning"]
     for address in _addresses():
         command += ["--bind", f"[{address}]:{port}" if ":" in address else f"{address}:{port}"]
     return command

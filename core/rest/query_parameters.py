@@ -18,7 +18,10 @@ def check_query(params: QueryDict, known: Mapping[str, Parameter]) -> None:
     problems: dict[str, list[ErrorDetail]] = {}
     for name, values in params.lists():
         parameter = _named(name, known)
-        found = [_unknown(known)] if parameter is None else list(_wrong(parameter, values))
+        if any("\ufffd" in text for text in (name, *values)):
+            found = [ErrorDetail("Not UTF-8: percent-encode its UTF-8 bytes.", code="not_utf8")]
+        else:
+            found = [_unknown(known)] if parameter is None else list(_wrong(parameter, values))
         if found:
             problems[name[:_SHOWN]] = found
     if problems:

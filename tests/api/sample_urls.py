@@ -60,5 +60,6 @@ class ThingViewSet(WireViewSet):
 router = SimpleRouter(trailing_slash=False)
 router.register("things", ThingViewSet, basename="thing")
 urlpatterns = [path("api/v1/", include(router.urls))]
+handler400 = "billing_site.rest.error_pages.bad_request"
 handler404 = "billing_site.rest.error_pages.not_found"
 handler500 = "billing_site.rest.error_pages.server_error"

@@ -172,6 +172,13 @@ class TestErrors:
         refused(api.call("OPTIONS", "/things"), 405)
         refused(api.post("/things", "name: Bolt", content_type="text/yaml"), 415)
 
+    def test_another_host_and_too_many_parameters_are_problem_details(self, api, settings):
+        settings.ALLOWED_HOSTS = ["billing.example"]
+        refused(api.get("/things"), 400)
+        settings.ALLOWED_HOSTS = ["*"]
+        refused(api.get("/things?" + "page=1&" * 1100), 400)
+        assert list(fields_at_fault(api.get("/things?orderBy=%ff"))) == ["orderBy"]
+
     def test_a_caller_that_accepts_nothing_we_have_gets_json(self, api):
         assert api.get("/things", Accept="text/html").headers["Content-Type"] == "application/json"
         refused(api.get("/nothing", Accept="text/html"), 404)

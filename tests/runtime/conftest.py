@@ -128,10 +128,10 @@ def environment_for(data: Path) -> dict[str, str]:
     return {**kept, "BILLING_DATA_DIR": str(data), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-@pytest.fixture
-def make_house() -> Iterator[Callable[..., House]]:
+@contextlib.contextmanager
+def houses() -> Iterator[Callable[..., House]]:
     """Makes data folders with the runtime on them; whatever a failed test left running is ended afterwards."""
-    houses: list[House] = []
+    made: list[House] = []
     folders: list[Path] = []
 
     def make(**overrides: Any) -> House:
@@ -141,22 +141,29 @@ def make_house() -> Iterator[Callable[..., House]]:
         folders.append(folder)
         data = overrides.pop("data", folder / "data")
         house = House(data=data, environment=environment_for(data), **overrides)
-        houses.append(house)
+        made.append(house)
         return house
 
     yield make
-    for house in houses:
+    for house in made:
         for process in house.started:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(20)
+                    process.wait(30)
                 process.kill()
             if process.stdout:
                 process.stdout.close()
             process.wait()
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def make_house() -> Iterator[Callable[..., House]]:
+    """Makes data folders with the runtime on them."""
+    with houses() as make:
+        yield make
 
 
 @pytest.fixture
