@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -17,8 +18,9 @@ from typing import Any
 from billing_site.runtime import lock
 from billing_site.runtime.account import prepare_data_folder
 from billing_site.runtime.console import say
+from billing_site.runtime.deadlines import COMMAND, MAKE_STOP
 from billing_site.runtime.errors import RuntimeProblem
-from billing_site.runtime.layout import Layout, data_dir, running_state
+from billing_site.runtime.layout import Layout, data_dir, process_started, running_state
 from billing_site.runtime.processes import die_with_parent
 from billing_site.runtime.services import Services
 from billing_site.runtime.supervisor import StopRequested, Supervisor, manage, refuse_taken_port
@@ -147,14 +149,24 @@ def stop() -> int:
         return 0
     state = _state_of_other(layout)
     os.kill(state["pid"], signal.SIGTERM)
-    limit = time.monotonic() + 60
-    while lock.is_held(layout):
-        if time.monotonic() > limit:
-            say("It still finishes its tasks; call this again to end it at once.")
+    if not _released_within(layout, MAKE_STOP):
+        say(f"It hasn't stopped in {MAKE_STOP:.0f} s and is killed, with all that it started.")
+        if process_started(state["pid"]) == state["started"]:
+            os.kill(state["pid"], signal.SIGKILL)
+        if not _released_within(layout, 5):
+            say(f"Something still holds {layout.data}; the next start says what.")
             return 1
-        time.sleep(0.2)
     say(f"Stopped what ran in {layout.data}.")
     return 0
+
+
+def _released_within(layout: Layout, seconds: float) -> bool:
+    limit = time.monotonic() + seconds
+    while held := lock.is_held(layout):
+        if time.monotonic() > limit:
+            break
+        time.sleep(0.2)
+    return not held
 
 
 @contextlib.contextmanager
@@ -172,7 +184,7 @@ def owned_services(layout: Layout, purpose: str, *, durable: bool = True) -> Ite
 
 
 def foreground(words: Sequence[str], environment: dict[str, str]) -> int:
-    """Run a command on our terminal. Ctrl-C reaches it directly; a `kill` of us is passed on."""
+    """Run a command on our terminal. Ctrl-C reaches it directly; a `kill` of us is passed on, and enforced."""
     parent = os.getpid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -187,12 +199,21 @@ def foreground(words: Sequence[str], environment: dict[str, str]) -> int:
     except OSError as error:
         raise RuntimeProblem(f"{words[0]} can't be run: {error}.") from error
 
+    ends_by = math.inf
+
     def pass_on(number: int, _frame: FrameType | None) -> None:
+        nonlocal ends_by
+        ends_by = min(ends_by, time.monotonic() + COMMAND)
         process.send_signal(number)
 
     signal.signal(signal.SIGTERM, pass_on)
     signal.signal(signal.SIGHUP, pass_on)
-    code = process.wait()
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = process.wait(0.5)
+            break
+        if time.monotonic() > ends_by:
+            process.kill()
     return code if code >= 0 else 128 - code
 
 

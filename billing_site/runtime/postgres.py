@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 
 from billing_site.runtime.account import Account, can_enter, own_folder
+from billing_site.runtime.deadlines import SERVICES, SERVICES_HARD
 from billing_site.runtime.errors import RuntimeProblem
 from billing_site.runtime.layout import Layout
 from billing_site.runtime.processes import Child
@@ -84,15 +85,15 @@ class Postgres:
         self._make_database()
         return self.child
 
-    def stop(self) -> None:
-        """Stop fast, then hard; remove a socket folder outside the data folder."""
+    def stop(self, seconds: float = SERVICES) -> None:
+        """Stop fast, within `seconds`, then hard; remove a socket folder outside the data folder."""
         if self.child:
             self.child.signal(self.stop_signal)
-            if self.child.wait(60) is None:
+            if self.child.wait(seconds) is None:
                 self.child.signal(signal.SIGQUIT)
-                if self.child.wait(10) is None:
+                if self.child.wait(SERVICES_HARD) is None:
                     self.child.kill_session()
-                    self.child.wait(10)
+                    self.child.wait(SERVICES_HARD)
         self.forget()
 
     def forget(self) -> None:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from billing_site.runtime.account import Account, can_enter, own_folder
+from billing_site.runtime.deadlines import SERVICES, SERVICES_HARD
 from billing_site.runtime.errors import RuntimeProblem
 from billing_site.runtime.layout import Layout
 from billing_site.runtime.processes import Child
@@ -66,13 +67,13 @@ class Redis:
             self.port = 0
         raise RuntimeProblem(f"Redis didn't start. The end of {self.layout.logs}/redis.log:\n{self._reason()}")
 
-    def stop(self) -> None:
-        """Stop with everything on disk."""
+    def stop(self, seconds: float = SERVICES) -> None:
+        """Stop with everything on disk, within `seconds`; then hard: the log of what was written is read again."""
         if self.child:
             self.child.signal(self.stop_signal)
-            if self.child.wait(20) is None:
+            if self.child.wait(seconds) is None:
                 self.child.kill_session()
-                self.child.wait(10)
+                self.child.wait(SERVICES_HARD)
 
     def forget(self) -> None:
         """Redis keeps nothing outside the data folder."""

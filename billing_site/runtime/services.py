@@ -1,10 +1,12 @@
 """PostgreSQL and Redis of one data folder, as a pair: embedded unless the environment gives an address."""
 
 import os
+import time
 from collections.abc import Mapping
 
 from billing_site.runtime.account import Account
 from billing_site.runtime.console import say
+from billing_site.runtime.deadlines import SERVICES
 from billing_site.runtime.layout import Layout, process_started, write_state
 from billing_site.runtime.postgres import Postgres
 from billing_site.runtime.processes import Child
@@ -48,9 +50,13 @@ class Services:
         return restarted
 
     def stop(self) -> None:
-        """Stop Redis, then PostgreSQL."""
-        for server in reversed(self.embedded):
-            server.stop()
+        """Stop Redis and PostgreSQL, both at once; hard where they take too long."""
+        limit = time.monotonic() + SERVICES
+        for server in self.embedded:
+            if server.child:
+                server.child.signal(server.stop_signal)
+        for server in self.embedded:
+            server.stop(max(0.0, limit - time.monotonic()))
 
     def environment(self) -> dict[str, str]:
         """The environment for the application's processes."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from billing_site.runtime.console import say
+from billing_site.runtime.deadlines import CHILDREN
 from billing_site.runtime.errors import RuntimeProblem
 from billing_site.runtime.layout import ROOT, Layout
 from billing_site.runtime.processes import Child
@@ -21,7 +22,6 @@ from billing_site.runtime.services import Services, in_words
 _LONGEST_PAUSE = 30.0  # seconds between two starts of a process that keeps dying
 _STABLE_AFTER = 30.0  # seconds of life after which an end counts as the first again
 _WEB_ANSWERS_WITHIN = 90.0
-_STOP_SECONDS = {"beat": 10.0, "web": 20.0}  # the worker may take as long as its tasks need
 
 
 class StopRequested(Exception):
@@ -37,6 +37,7 @@ class Supervisor:
         self.port = port
         self.children: dict[str, Child] = {}
         self.stop_requests = 0
+        self._stops_at_once = False
         self._pauses: dict[str, float] = {}
         self._due: dict[str, float] = {}
 
@@ -45,6 +46,8 @@ class Supervisor:
 
         def request(_number: int, _frame: FrameType | None) -> None:
             self.stop_requests += 1
+            if self._stops_at_once:
+                raise StopRequested
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, request)
@@ -93,23 +96,25 @@ class Supervisor:
             self._restart_dead()
 
     def stop(self) -> None:
-        """Stop beat, web and worker in this order; the worker finishes its tasks unless a second request comes."""
+        """Stop beat, web and worker, all at once. The worker may finish its tasks for a while, unless a second request
+        comes; what then still runs is killed."""
         before = self.stop_requests
-        for name in ("beat", "web", "worker"):
-            child = self.children.get(name)
-            if child is None or child.ended() is not None:
-                continue
+        begun = time.monotonic()
+        told = killed = False
+        for child in self.children.values():
             child.signal(signal.SIGTERM)
-            begun = time.monotonic()
-            told = False
-            while child.ended() is None:
-                self._pump(0.1)
-                waited = time.monotonic() - begun
-                if name == "worker" and waited > 3 and not told:
-                    say("The worker finishes the tasks it has begun. Ctrl-C again (or make stop) ends it at once.")
-                    told = True
-                if self.stop_requests > max(before, 1) or waited > _STOP_SECONDS.get(name, waited):
+        while alive := [child for child in self.children.values() if child.ended() is None]:
+            self._pump(0.1)
+            waited = time.monotonic() - begun
+            if waited > 3 and not told and self.children.get("worker") in alive:
+                say("The worker finishes the tasks it has begun. Ctrl-C again (or make stop) ends it at once.")
+                told = True
+            if self.stop_requests > max(before, 1) or waited > CHILDREN:
+                for child in alive:
+                    if waited > CHILDREN and not killed:
+                        say(f"{child.name} hasn't ended in {CHILDREN:.0f} s and is killed; its work is taken up later.")
                     child.kill_session()
+                killed = True
 
     def _child(self, name: str, command: Sequence[str], *, on_our_death: signal.Signals) -> Child:
         return Child(
@@ -132,7 +137,13 @@ class Supervisor:
             pipes[pipe].drain()
 
     def _restart_dead(self) -> None:
-        if self.services.restart_dead():
+        # A database that recovers may take minutes to answer: a stop doesn't wait for that.
+        self._stops_at_once = True
+        try:
+            restarted = self.services.restart_dead()
+        finally:
+            self._stops_at_once = False
+        if restarted:
             self._write_down()
         now = time.monotonic()
         for name, child in self.children.items():
@@ -205,7 +216,7 @@ def refuse_taken_port(port: int) -> None:
 def answers(port: int) -> bool:
     """Whether the web's log-in page is there."""
     host = os.environ.get("BILLING_BIND") or "127.0.0.1"
-    connection = http.client.HTTPConnection("127.0.0.1" if host == "0.0.0.0" else host, port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1" if host == "0.0.0.0" else host, port, timeout=3)
     with contextlib.closing(connection):
         try:
             connection.request("GET", "/admin/login/")

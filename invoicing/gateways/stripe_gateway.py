@@ -42,7 +42,7 @@ from invoicing.gateways.stripe_answers import (
 from invoicing.gateways.stripe_limits import why_never
 from invoicing.models import StripeAccount
 
-TIMEOUT_SECONDS = 20
+CONNECT_SECONDS, READ_SECONDS = 5, 20
 RETRIES = 2
 _PAGE = 100
 # What an answer of another shape than Stripe's documents raises.
@@ -108,7 +108,7 @@ class StripeConnection:
     """Stripe as one account sees it. See `Connection` for what its methods promise."""
 
     def __init__(self, api_key: str) -> None:
-        self._http = stripe.RequestsClient(timeout=TIMEOUT_SECONDS)
+        self._http = stripe.RequestsClient(timeout=(CONNECT_SECONDS, READ_SECONDS))
         self._client = stripe.StripeClient(
             api_key,
             http_client=self._http,
