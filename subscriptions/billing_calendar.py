@@ -24,14 +24,6 @@ def period_at(sub: SubscriptionFacts, cadence: Cadence, moment: datetime) -> Per
     return Period(period.start, period.end)
 
 
-def end_of_periods(sub: SubscriptionFacts, cadence: Cadence, moment: datetime, count: int) -> datetime:
-    """The end of the `count`-th period from the one that holds `moment` on; that one is the first."""
-    end = moment
-    for _ in range(count):
-        end = period_at(sub, cadence, end).end
-    return end
-
-
 def extension(sub: SubscriptionFacts, cadence: Cadence, moment: datetime) -> AnchorShift | None:
     """The shift that lets the period which holds `moment` last a full cadence from `moment` on (billing rules 4).
 

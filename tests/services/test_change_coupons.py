@@ -16,7 +16,7 @@ from subscriptions.edits import AddItem
 from subscriptions.models import Coupon, CouponRedemption, Subscription
 from subscriptions.plan_terms import RateCardTerms
 from subscriptions.services.redeem_coupon import redeem_coupon
-from tests.make import at, flat_card, make_feature, make_meter, usage_card
+from tests.make import at, flat_card, make_feature, make_meter, make_plan, usage_card
 from tests.services.changes import (
     assert_books_are_clean,
     change,
@@ -189,6 +189,23 @@ def test_a_cancelation_gives_back_half_of_what_was_paid_with_the_coupon(terms, p
     assert totals() == [paid]
     assert [gross for _, _, gross, _, _ in notes()] == ([back] if back else [])
     assert_books_are_clean("2026-04-16T00:30")
+
+
+def test_a_free_trial_uses_up_no_period_of_a_coupon():
+    """Half off for two periods, redeemed in a trial of a month at 0.00: 15.00 off May and June, nothing off July."""
+    trial = {"key": "trial", "duration": "P1M", "cards": (flat_card(price=fee("0.00")),)}
+    plan = make_plan(trial, {"key": "paid", "cards": (flat_card(price=fee("30.00")),)}, key="basic")
+    subscription = subscribe_with(plan, percentage=Decimal(50))
+    assert CouponRedemption.objects.get(item__subscription=subscription).effective_to == at("2026-07-01")
+    for on in ("2026-05-01", "2026-06-01", "2026-07-01"):
+        run(on)
+    assert totals() == ["0.00", "15.00", "15.00", "30.00"]
+    assert_books_are_clean("2026-07-01T00:30")
+
+
+def test_where_nothing_is_ever_charged_every_period_counts():
+    subscription = subscribe_with(flat_plan("basic", "0.00"), percentage=Decimal(50))
+    assert CouponRedemption.objects.get(item__subscription=subscription).effective_to == at("2026-06-01")
 
 
 def test_a_pause_counts_among_the_periods_of_a_coupon():

@@ -2,7 +2,7 @@ import pytest
 
 from core.ids import new_id
 from core.periods import CADENCES, Period
-from subscriptions.billing_calendar import end_of_periods, extension, normalized_anchor, period_at, shift_to_json
+from subscriptions.billing_calendar import extension, normalized_anchor, period_at, shift_to_json
 from subscriptions.plan_terms import PhaseTerms, place_phases
 from subscriptions.schedule import AnchorShift, SubscriptionFacts
 from tests.make import at
@@ -29,10 +29,6 @@ def test_a_period_is_found_from_the_anchor():
     sub = subscription("2026-03-17")
     assert period_at(sub, MONTH, at("2026-04-16T23:59")) == Period(at("2026-03-17"), at("2026-04-17"))
     assert period_at(sub, MONTH, at("2026-04-17")) == Period(at("2026-04-17"), at("2026-05-17"))
-
-
-def test_periods_are_counted_from_the_one_that_holds_the_moment():
-    assert end_of_periods(subscription("2026-01-31"), MONTH, at("2026-02-10"), 3) == at("2026-04-30")
 
 
 def test_an_extended_period_lasts_a_full_cadence_from_the_change_and_later_boundaries_count_from_its_end():
