@@ -1,9 +1,8 @@
-"""Owns the values that go into the update of a subscription item and come out of it (billing rules 4). Pure."""
+"""Owns the values that go into the update of a subscription item (billing rules 4). Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,15 +25,3 @@ class ItemUpdate:
     send_notification: bool = True
     effective_at: datetime | None = None
     as_of: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemUpdateResult:
-    """What comes of it, or would: amounts are gross, in `currency`. `late` usage missed its period's snapshot."""
-
-    due_now: Decimal
-    next_amount: Decimal
-    next_billing_at: datetime | None
-    currency: str
-    invoice_id: UUID | None = None
-    late: bool = False

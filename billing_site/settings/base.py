@@ -149,6 +149,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AppStatusEnum": ["ready", "unauthorized"],
         "AppTypeEnum": ["sandbox", "bank_transfer", "stripe"],
+        "BalanceMovementTypeEnum": ["credit_note", "overpayment", "applied", "refund"],
+        "DocumentTypeEnum": ["invoice", "credit_note"],
         "PlanStatusEnum": ["draft", "scheduled", "active", "archived"],
         "SubscriptionStatusEnum": ["scheduled", "active", "canceled", "inactive"],
     },

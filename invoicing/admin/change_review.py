@@ -9,8 +9,9 @@ from core import clock
 from core.admin.verbs import Review
 from core.admin.words import amount_text, local_time, moment_text
 from core.money import trimmed
+from invoicing.outlook import Outlook
 from invoicing.services.change_result import ChangeLine, ChangeResult, CreditedLine
-from subscriptions.item_update import ItemUpdateResult
+from invoicing.services.update_item import ItemUpdateResult
 from subscriptions.models import Subscription
 
 TEMPLATE = "backoffice/change_review.html"
@@ -36,30 +37,57 @@ def change_review(result: ChangeResult, *, notes: Sequence[str] = (), why_not: s
             f"{_worth(result.credit_note_total, result)} comes back by credit note: off what is still due on the "
             "invoice that charged it, the rest to the customer's balance."
         )
-    context = {
-        "change": result,
-        "zone": subscription.time_zone,
-        "lines": result.lines,
-        "credited": result.credited,
-        "sums": _sums(result),
-        "notes": said,
-        "bills_nothing": not result.lines and not result.credit_note_total,
-        "next_lines": result.next_lines,
+    context = _context(result, subscription, sums=_sums(result), notes=said) | {
+        "bills_nothing": not result.lines and not result.credit_amount and not result.credit_note_total
     }
     return Review(TEMPLATE, context, why_not, seen=_seen(result))
 
 
 def update_review(result: ItemUpdateResult, subscription: Subscription) -> Review:
     """What a change of an item's quantity comes to. Amounts include tax."""
-    context = {
+    context = _context(result, subscription, sums=[("Due now, tax included", result.due_now)], notes=[])
+    return Review(TEMPLATE, context | {"bills_nothing": not result.due_now}, seen=str(result.due_now))
+
+
+def _context(
+    result: ChangeResult | ItemUpdateResult,
+    subscription: Subscription,
+    *,
+    sums: list[tuple[str, Any]],
+    notes: list[str],
+) -> dict[str, Any]:
+    """What the page shows. Where the next moment is one at which something comes back only, no sum of it is shown as
+    billed: the documents say what it is."""
+    outlook, now = result.outlook, clock.now()
+    assert outlook is not None
+    later = [document for document in outlook.documents if document.at > now]
+    charges = result.next_amount or not any(document.at == result.next_billing_at for document in later)
+    return {
         "change": result,
         "zone": subscription.time_zone,
-        "lines": (),
-        "sums": [("Due now, tax included", result.due_now)],
-        "notes": [],
-        "bills_nothing": not result.due_now,
+        "sums": sums,
+        "notes": notes + _outlook_notes(outlook, subscription),
+        "outlook": outlook,
+        "next_billing_at": result.next_billing_at if charges else None,
+        "nothing_after": result.next_billing_at is None and not later,
     }
-    return Review(TEMPLATE, context, seen=str(result.due_now))
+
+
+def _outlook_notes(outlook: Outlook, subscription: Subscription) -> list[str]:
+    said = []
+    if outlook.cause:
+        said.append(f"No more can be foretold. {outlook.cause}")
+    elif outlook.documents:
+        said.append(
+            f"Shown is what follows until {time_words(outlook.until, subscription)}, by what is known now: usage to "
+            "come is not in it, and automatic charges are taken to succeed."
+        )
+    if outlook.gathered_from:
+        said.append(
+            f"From {time_words(outlook.gathered_from, subscription)} on there are more bills than can be listed here: "
+            "up to the change they are shown as one."
+        )
+    return said
 
 
 def time_words(moment: datetime, subscription: Subscription) -> str:
@@ -74,10 +102,11 @@ def is_past(timing: Any, *, seen: datetime) -> bool:
 
 
 def _seen(result: ChangeResult) -> str:
-    """All figures that are billed now, as one short word. What is billed next may still grow by usage."""
+    """All figures that are billed now, and what comes back later, as one short word. What is billed next may still grow
+    by usage."""
     shown: list[ChangeLine | CreditedLine] = [*result.lines, *result.credited]
     lines = [(line.name, line.period_start, line.period_end, line.amount, line.total) for line in shown]
-    figures = repr((lines, result.due_now, result.due_before, result.credit_note_total))
+    figures = repr((lines, result.due_now, result.due_before, result.credit_amount, result.credit_note_total))
     return sha256(figures.encode()).hexdigest()[:16]
 
 

@@ -25,11 +25,11 @@ from invoicing.services.continue_subscription import continue_subscription
 from invoicing.services.end_subscription import end_subscription
 from invoicing.services.pause_billing import pause_billing
 from invoicing.services.resume_billing import resume_billing
-from invoicing.services.update_item import update_item
+from invoicing.services.update_item import ItemUpdateResult, update_item
 from invoicing.services.use_coupon import use_coupon
 from subscriptions.choices import SubscriptionStatus, UsageOnChange
 from subscriptions.facts import pauses_of
-from subscriptions.item_update import ItemUpdate, ItemUpdateResult
+from subscriptions.item_update import ItemUpdate
 from subscriptions.models import Subscription, SubscriptionAddOn
 from subscriptions.selectors import find_item
 from subscriptions.timing import IMMEDIATE, NEXT_BILLING_CYCLE

@@ -18,6 +18,7 @@ from core.rest.fields import (
     ULIDField,
 )
 from core.rest.serializers import WireSerializer, to_camel, unknown_fields
+from invoicing.api.outlook_serializers import OutlookSerializer
 from invoicing.api.period_field import BilledPeriodField
 from invoicing.api.subscription_addons import SubscriptionAddOnCreateSerializer
 from invoicing.api.subscription_inputs import (
@@ -239,10 +240,11 @@ class EndedAddOnSerializer(WireSerializer):
     quantity = DecimalStringField()
 
 
-class ChangePreviewSerializer(WireSerializer):
+class ChangePreviewSerializer(OutlookSerializer):
     """Credit and charge are net; what is due now is gross, after the customer's balance; so is the next amount, before
-    it. `dueBefore` is what is left to pay of what was due without the change: it is billed first, on an invoice of its
-    own."""
+    it. Credit and credit notes are those of the change, also where it takes effect later; charge, `lines` and
+    `credited` are what is billed now, `documents` all that follows, now and later. `dueBefore` is what is left to pay
+    of what was due without the change: it is billed first, on an invoice of its own."""
 
     credit_amount = MoneyField()
     charge_amount = MoneyField()

@@ -18,6 +18,7 @@ from core.rest.fields import (
     ULIDField,
 )
 from core.rest.serializers import WireSerializer
+from invoicing.api.outlook_serializers import OutlookSerializer
 from subscriptions.api.plan_serializers import PlanAlignmentSerializer, PlanUpdateSerializer
 from subscriptions.billing_calendar import CALENDAR
 from subscriptions.choices import UpdateAction
@@ -173,8 +174,9 @@ def item_update(body: Mapping[str, Any]) -> ItemUpdate:
     )
 
 
-class ItemUpdateResultSerializer(WireSerializer):
-    """Amounts as decimal strings. `lateUsage` says that the period's snapshot had been taken: see billing rules 6."""
+class ItemUpdateResultSerializer(OutlookSerializer):
+    """Amounts as decimal strings; a preview has the documents that follow. `lateUsage` says that the period's snapshot
+    had been taken: see billing rules 6."""
 
     amount_due_now = TextField()
     amount_at_next_billing = TextField()

@@ -139,6 +139,7 @@ class SubscriptionItemViewSet(WireViewSet):
             "currency": result.currency,
             "invoice_id": result.invoice_id,
             "late_usage": result.late or None,
+            "outlook": result.outlook,
         }
         return self.show(shown)
 

@@ -3,8 +3,11 @@
 Call it after rating and just before the write: whoever holds the counter makes the series' other issuers wait.
 """
 
+import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +16,22 @@ from customers.models import Supplier
 from invoicing.choices import SeriesKind
 from invoicing.models import NumberSeries
 from invoicing.models.series import format_number
+
+_uncounted: ContextVar[bool] = ContextVar("uncounted", default=False)
+
+# Beyond every number that a series will reach, and below what its column holds.
+_SPARE, _SPARES = 1 << 61, 1 << 61
+
+
+@contextmanager
+def uncounted(*, when: bool = True) -> Iterator[None]:
+    """Inside the block, numbers are drawn from beyond every series, and no counter is locked or moved: for what is
+    rolled back anyhow, so that a preview keeps nobody from issuing."""
+    token = _uncounted.set(when or _uncounted.get())
+    try:
+        yield
+    finally:
+        _uncounted.reset(token)
 
 
 @dataclass(slots=True)
@@ -40,9 +59,9 @@ def take_blocks(
     """
     if not counts:
         return {}
-    suppliers = Supplier.objects.in_bulk(list(counts))
-    rows = _locked(counts, kind)
+    rows = _rows(counts, kind)
     if len(rows) < len(counts):
+        suppliers = Supplier.objects.in_bulk(list(counts))
         known = {row.supplier_id for row in rows}
         # In one order too, because an insert waits for another transaction's insert of the same series.
         missing = sorted((suppliers[pk] for pk in counts if pk not in known), key=lambda one: _prefix(one, kind))
@@ -50,22 +69,28 @@ def take_blocks(
             [NumberSeries(supplier=supplier, kind=kind, prefix=_prefix(supplier, kind)) for supplier in missing],
             ignore_conflicts=True,
         )
-        rows = _locked(counts, kind)
+        rows = _rows(counts, kind)
+    if _uncounted.get():
+        return {row.supplier_id: _block(row, _SPARE + secrets.randbelow(_SPARES), issue_at) for row in rows}
     blocks: dict[uuid.UUID, NumberBlock] = {}
     updates = []
     for row in rows:
-        issued_at = max(issue_at, row.last_issued_at) if row.last_issued_at else issue_at
-        blocks[row.supplier_id] = NumberBlock(row.id, row.prefix, row.next_number, issued_at)
-        updates.append((row.id, row.next_number + counts[row.supplier_id], issued_at))
+        block = blocks[row.supplier_id] = _block(row, row.next_number, issue_at)
+        updates.append((row.id, row.next_number + counts[row.supplier_id], block.issued_at))
     update_rows(NumberSeries, ("next_number", "last_issued_at"), updates)
     return blocks
 
 
-def _locked(counts: Mapping[uuid.UUID, int], kind: SeriesKind) -> list[NumberSeries]:
+def _block(row: NumberSeries, first: int, issue_at: datetime) -> NumberBlock:
+    issued_at = max(issue_at, row.last_issued_at) if row.last_issued_at else issue_at
+    return NumberBlock(row.id, row.prefix, first, issued_at)
+
+
+def _rows(counts: Mapping[uuid.UUID, int], kind: SeriesKind) -> list[NumberSeries]:
+    """The counters, locked unless nothing is counted."""
     # Sorted, so that two issuers of several series never wait for each other in a circle.
-    return list(
-        NumberSeries.objects.select_for_update().filter(supplier_id__in=list(counts), kind=kind).order_by("prefix")
-    )
+    rows = NumberSeries.objects.filter(supplier_id__in=list(counts), kind=kind).order_by("prefix")
+    return list(rows if _uncounted.get() else rows.select_for_update())
 
 
 def _prefix(supplier: Supplier, kind: SeriesKind) -> str:

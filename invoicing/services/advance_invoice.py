@@ -86,17 +86,27 @@ def _advance(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime, again: bool =
     customer_ids = list(Invoice.objects.filter(pk__in=invoice_ids).values_list("customer_id", flat=True))
     with transaction.atomic():
         lock_customers(customer_ids)
-        # Read again under the locks: another worker may have moved them on meanwhile.
-        drafts = Invoice.objects.select_for_update().filter(pk__in=invoice_ids, status__in=TO_COLLECT)
-        collect_quantities(list(drafts.filter(collection_at__lte=as_of).order_by("id")), as_of=as_of)
-    approved = [InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, *([InvoiceStatus.DRAFT_INVALID] if again else [])]
+        collect_drafts(invoice_ids, as_of=as_of)
     with transaction.atomic():
         lock_customers(customer_ids)
-        drafts = Invoice.objects.select_for_update().filter(pk__in=invoice_ids, status__in=approved)
-        waited = drafts.filter(Q(draft_until__isnull=True) | Q(draft_until__lte=as_of)).order_by("id")
-        ready = list(waited.values_list("id", flat=True))
+        ready = ready_to_issue(invoice_ids, as_of=as_of, again=again)
         issue_and_notify(ready, as_of=as_of)
     collect_invoices(ready, as_of=as_of)
+
+
+def collect_drafts(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime) -> None:
+    """Take the quantities of those of these drafts whose time has come. In the transaction that holds the locks."""
+    # Read again under the locks: another worker may have moved them on meanwhile.
+    drafts = Invoice.objects.select_for_update().filter(pk__in=invoice_ids, status__in=TO_COLLECT)
+    collect_quantities(list(drafts.filter(collection_at__lte=as_of).order_by("id")), as_of=as_of)
+
+
+def ready_to_issue(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime, again: bool = False) -> list[uuid.UUID]:
+    """Those of these drafts whose time of review is over; `again`: also what could not be issued before."""
+    approved = [InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, *([InvoiceStatus.DRAFT_INVALID] if again else [])]
+    drafts = Invoice.objects.select_for_update().filter(pk__in=invoice_ids, status__in=approved)
+    waited = drafts.filter(Q(draft_until__isnull=True) | Q(draft_until__lte=as_of)).order_by("id")
+    return list(waited.values_list("id", flat=True))
 
 
 def issue_and_notify(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime) -> None:

@@ -8,10 +8,12 @@ from django.db import transaction
 
 from core import clock
 from core.locks import lock_customers
+from invoicing.engine.numbering import uncounted
 from invoicing.engine.plan import PlannedLine
-from invoicing.services.change_result import ChangeResult, change_result
-from invoicing.services.close_customers import bill_customer, parked_customer
+from invoicing.services.change_result import ChangeResult, change_result, with_outlook
+from invoicing.services.close_customers import bill_unparked, parked_customer
 from invoicing.services.collect import collect_invoices
+from invoicing.services.look_ahead import LookAhead
 from invoicing.services.refuse_contradiction import refuse_contradiction
 from invoicing.services.sync_gathering import sync_customers
 from subscriptions.models import Subscription
@@ -29,7 +31,8 @@ def bill_change(
     item_keys: Collection[str] | None = None,
     preview: bool = False,
 ) -> ChangeResult:
-    """Let `change` happen when `timing` says, and bill what follows from it now; with `preview` leave nothing behind.
+    """Let `change` happen when `timing` says, and bill what follows from it now; with `preview` leave nothing behind,
+    and show all that follows later, too.
 
     What was due before is billed apart, so that the change's invoice shows the change alone. One transaction, behind
     the customer's lock. ContradictsInvoice (Conflict) for a moment in the past that was billed otherwise, for the items
@@ -37,8 +40,9 @@ def bill_change(
     nothing is changed. A parked customer's subscription changes all the same (the change may be what mends the cause);
     its money waits for the release.
     """
-    with transaction.atomic():
+    with transaction.atomic(), uncounted(when=preview):
         lock_customers([subscription.customer_id])
+        ahead = LookAhead.begin(subscription.customer_id) if preview else None
         subscription = Subscription.objects.get(pk=subscription.pk)
         now = clock.now()
         at = moment_of(timing, subscription=subscription, now=now)
@@ -48,12 +52,12 @@ def bill_change(
         earlier = close = None
         bills_now = at <= now and parked_customer(subscription.customer_id) is None
         if bills_now:
-            earlier = bill_customer(subscription.customer_id, as_of=now, take=_due_before(subscription.id, at, now))
+            earlier = bill_unparked(subscription.customer_id, as_of=now, take=_due_before(subscription.id, at, now))
             invoice_ids += [document.id for document in earlier.invoices]
         successor = change(subscription, at)
         changed = {subscription.id} | ({successor.id} if successor is not None else set())
         if bills_now:
-            close = bill_customer(
+            close = bill_unparked(
                 subscription.customer_id,
                 as_of=now,
                 take=lambda line: line.invoice_at <= now and line.obligation.subscription.id in changed,
@@ -61,7 +65,8 @@ def bill_change(
             invoice_ids += [document.id for document in close.invoices]
         sync_customers([subscription.customer_id], as_of=now)
         result = change_result(subscription, successor=successor, close=close, earlier=earlier)
-        if preview:
+        if ahead is not None:
+            result = with_outlook(result, ahead.outlook(effect=at, watched=changed), effect=at)
             transaction.set_rollback(True)
     if not preview:
         collect_invoices(invoice_ids, as_of=now)

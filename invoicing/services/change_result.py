@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -11,7 +11,8 @@ from core.money import ZERO, round_money
 from invoicing.choices import LineKind
 from invoicing.engine.close import compute, due_by
 from invoicing.engine.documents import CreditLine, CreditNoteDocument, CustomerClose, InvoiceDocument, RatedDocumentLine
-from invoicing.models import CreditNote, Invoice
+from invoicing.models import Invoice
+from invoicing.outlook import Outlook
 from invoicing.services.close_customers import parked_customer
 from subscriptions.models import Subscription
 from subscriptions.services.carry_addons import quantities_from
@@ -64,6 +65,9 @@ class ChangeResult:
     not take. `due_before` is what is left to pay of what was due without the change; it is billed apart. `next_amount`
     is the gross total at the next billing, with what is known now. `lines` are those of the invoice, `credited` those
     of credit notes, `next_lines` those of the next billing. `ended_addons` do not go over to the successor.
+
+    A preview has an `outlook` on all documents that follow; and where it takes effect later, what comes back then is in
+    `credit_amount` and `credit_note_total`.
     """
 
     subscription: Subscription
@@ -81,6 +85,23 @@ class ChangeResult:
     invoice_ids: tuple[uuid.UUID, ...] = ()
     next_lines: tuple[ChangeLine, ...] = ()
     ended_addons: tuple[EndedAddOn, ...] = ()
+    outlook: Outlook | None = None
+
+    @property
+    def changed(self) -> set[uuid.UUID]:
+        """The ids of the subscription and of its successor."""
+        return {self.subscription.pk} | ({self.successor.pk} if self.successor is not None else set())
+
+
+def with_outlook(result: ChangeResult, outlook: Outlook, *, effect: datetime) -> ChangeResult:
+    """The preview of a change that takes effect at `effect`, with what follows from it."""
+    net, gross = outlook.coming_back(result.changed, after=clock.now(), until=effect, currency=result.currency)
+    return replace(
+        result,
+        outlook=outlook,
+        credit_amount=result.credit_amount + net,
+        credit_note_total=result.credit_note_total + gross,
+    )
 
 
 def change_result(
@@ -106,7 +127,7 @@ def change_result(
     back = [entry.amount for entry in entries if isinstance(entry, CreditLine)]
     back += [part.amount for note in notes for part in note.parts]
     charges = [entry for entry in entries if isinstance(entry, RatedDocumentLine)]
-    credited = CreditNote.objects.filter(pk__in=[note.id for note in notes]).values_list("total", flat=True)
+    credited = [part.totals()["total"] for note in notes for part in note.parts]
     next_at, upcoming = _next_billing(subscription.customer_id, changed)
     return ChangeResult(
         subscription=Subscription.objects.select_related("plan").get(pk=subscription.pk),

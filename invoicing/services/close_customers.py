@@ -57,6 +57,11 @@ def bill_customer(customer_id: uuid.UUID, *, as_of: datetime, take: Taken) -> Cu
     parked = parked_customer(customer_id)
     if parked is not None:
         raise CustomerParked(customer=str(parked.customer), cause=parked.cause)
+    return bill_unparked(customer_id, as_of=as_of, take=take)
+
+
+def bill_unparked(customer_id: uuid.UUID, *, as_of: datetime, take: Taken) -> CustomerClose:
+    """As `bill_customer`, for a caller who has seen, behind the customer's lock, that they are not parked."""
     computed = compute([customer_id], as_of=as_of, take=take).or_refuse()
     _store(computed, as_of=as_of, run_id=None)
     return computed.closes[0]

@@ -4,8 +4,10 @@ from django.db import transaction
 
 from core import clock
 from core.locks import lock_customers
-from invoicing.services.change_result import ChangeResult, change_result
+from invoicing.engine.numbering import uncounted
+from invoicing.services.change_result import ChangeResult, change_result, with_outlook
 from invoicing.services.delete_subscription import delete_subscription
+from invoicing.services.look_ahead import LookAhead
 from invoicing.services.sync_gathering import sync_customers
 from subscriptions.models import Subscription
 from subscriptions.services.lock_subscription import scheduled_successor
@@ -17,14 +19,17 @@ def continue_subscription(*, subscription: Subscription, preview: bool = False) 
 
     Repeating it changes nothing. With `preview` nothing is kept.
     """
-    with transaction.atomic():
+    with transaction.atomic(), uncounted(when=preview):
         lock_customers([subscription.customer_id])
+        ahead = LookAhead.begin(subscription.customer_id) if preview else None
         successor = scheduled_successor(subscription)
         if successor is not None:
             delete_subscription(subscription=successor)
         continued = unschedule_cancelation(subscription=subscription)
         sync_customers([subscription.customer_id], as_of=clock.now())
         result = change_result(continued)
-        if preview:
+        if ahead is not None:
+            now = clock.now()
+            result = with_outlook(result, ahead.outlook(effect=now, watched=result.changed), effect=now)
             transaction.set_rollback(True)
     return result

@@ -1,12 +1,18 @@
 """Cancels a subscription, now or later; what was paid in advance and not used comes back (billing rules 10)."""
 
+from dataclasses import replace
 from datetime import datetime
 
+from django.db import transaction
+
 from core import clock
+from core.locks import lock_customers
 from core.money import ZERO, round_money
+from invoicing.engine.numbering import uncounted
 from invoicing.services.bill_change import bill_change
 from invoicing.services.change_result import ChangeResult
 from invoicing.services.delete_subscription import delete_subscription
+from invoicing.services.look_ahead import LookAhead
 from invoicing.services.notify_change import notify_change
 from subscriptions.models import Subscription
 from subscriptions.services.cancel_subscription import cancel_subscription
@@ -30,10 +36,16 @@ def end_subscription(*, subscription: Subscription, timing: Timing, preview: boo
 
 
 def _never_begun(subscription: Subscription, preview: bool) -> ChangeResult:
-    identity = subscription.pk
-    if not preview:
+    identity, outlook = subscription.pk, None
+    with transaction.atomic(), uncounted(when=preview):
+        lock_customers([subscription.customer_id])
+        ahead = LookAhead.begin(subscription.customer_id) if preview else None
         delete_subscription(subscription=subscription)
+        if ahead is not None:
+            outlook = ahead.outlook(effect=clock.now(), watched=set())
+            transaction.set_rollback(True)
     # Shown once more as it ended: without any time.
     subscription.pk, subscription.active_to = identity, subscription.active_from
     zero = round_money(ZERO, subscription.currency)
-    return ChangeResult(subscription, None, subscription.currency, zero, zero, zero, zero, None, zero)
+    result = ChangeResult(subscription, None, subscription.currency, zero, zero, zero, zero, None, zero)
+    return replace(result, outlook=outlook)

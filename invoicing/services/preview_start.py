@@ -9,11 +9,13 @@ from django.db import transaction
 from core import clock
 from core.locks import lock_customers
 from customers.models import Customer
-from invoicing.services.change_result import ChangeResult, change_result
+from invoicing.engine.numbering import uncounted
+from invoicing.services.change_result import ChangeResult, change_result, with_outlook
 from invoicing.services.close_customers import bill_customer, parked_customer
+from invoicing.services.look_ahead import LookAhead
 from invoicing.services.sync_gathering import sync_customers
 from subscriptions.billing_calendar import Anchor
-from subscriptions.models import Plan
+from subscriptions.models import Plan, Subscription
 from subscriptions.plan_terms import PlanTerms
 from subscriptions.services.create_subscription import create_subscription
 
@@ -30,8 +32,9 @@ def preview_start(
 ) -> ChangeResult:
     """What `start_subscription` with the same values bills first: the lines that are due now, of this subscription
     alone. Refuses what that refuses. A parked customer can subscribe; nothing is billed before the release."""
-    with transaction.atomic():
+    with transaction.atomic(), uncounted():
         lock_customers([customer.id])
+        ahead = LookAhead.begin(customer.id)
         subscription = create_subscription(
             customer=customer,
             plan=plan,
@@ -43,14 +46,25 @@ def preview_start(
         )
         now = clock.now()
         sync_customers([customer.id], as_of=now)
+        result = _alone(subscription, now)
+        # What follows is billed by the close that is asked for at once, with whatever else is due.
+        outlook = ahead.outlook(effect=max(now, active_from), watched={subscription.id})
+        result = with_outlook(result, outlook, effect=now)
+        transaction.set_rollback(True)
+    return result
+
+
+def _alone(subscription: Subscription, now: datetime) -> ChangeResult:
+    """What is due now of this subscription, apart from all else that its customer has."""
+    with transaction.atomic():
         close = None
-        if parked_customer(customer.id) is None:
+        if parked_customer(subscription.customer_id) is None:
             close = bill_customer(
-                customer.id,
+                subscription.customer_id,
                 as_of=now,
                 take=lambda line: line.invoice_at <= now and line.obligation.subscription.id == subscription.id,
             )
-        sync_customers([customer.id], as_of=now)
+        sync_customers([subscription.customer_id], as_of=now)
         result = change_result(subscription, close=close)
         transaction.set_rollback(True)
     return result

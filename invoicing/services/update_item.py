@@ -1,6 +1,7 @@
 """Updates a subscription item and shows what that costs, now and at the next billing date (billing rules 4)."""
 
 import uuid
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -13,13 +14,16 @@ from core.money import ZERO, round_money, trimmed
 from core.outbox.services.enqueue import enqueue_email
 from invoicing.engine.close import Taken, compute, due_by
 from invoicing.engine.documents import CustomerClose
+from invoicing.engine.numbering import uncounted
 from invoicing.errors import FiguresMoved, NegativeAmount
 from invoicing.models import BilledWindow
+from invoicing.outlook import Outlook
 from invoicing.services.close_customers import bill_customer
 from invoicing.services.collect import collect_invoices
+from invoicing.services.look_ahead import LookAhead
 from invoicing.services.sync_gathering import sync_customers
 from invoicing.services.use_coupon import is_billed_now
-from subscriptions.item_update import ItemUpdate, ItemUpdateResult
+from subscriptions.item_update import ItemUpdate
 from subscriptions.models import QuantityChange, Subscription, SubscriptionItem
 from subscriptions.pricing import parse_price
 from subscriptions.selectors import find_item, item_period, revision_at
@@ -27,6 +31,20 @@ from subscriptions.services.change_quantity import change_quantity
 from subscriptions.services.extend_period import extend_period
 from subscriptions.services.redeem_coupon import redeem_coupon
 from subscriptions.services.report_quantity import report_quantity, reported_period
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemUpdateResult:
+    """What comes of an update, or would: amounts are gross, in `currency`. `late` usage missed its period's snapshot. A
+    preview has an `outlook` on all documents that follow."""
+
+    due_now: Decimal
+    next_amount: Decimal
+    next_billing_at: datetime | None
+    currency: str
+    invoice_id: uuid.UUID | None = None
+    late: bool = False
+    outlook: Outlook | None = field(default=None, compare=False)
 
 
 def update_item(*, subscription_id: uuid.UUID, running_number: int, update: ItemUpdate) -> ItemUpdateResult:
@@ -38,7 +56,7 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
     the subscription. InvalidInput where the update makes no sense for the item; NegativeAmount where it would lower
     what is billed already. Either changes nothing.
     """
-    with transaction.atomic():
+    with transaction.atomic(), uncounted(when=update.preview_only):
         item = find_item(subscription_id=subscription_id, running_number=running_number)
         if update.product_id != item.key:
             raise field_error(
@@ -50,7 +68,9 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
             )
         customer_id = item.subscription.customer_id
         lock_customers([customer_id])
-        now = clock.now()
+        ahead = LookAhead.begin(customer_id) if update.preview_only else None
+        outlook = None
+        now = effect = clock.now()
         invoice_ids: list[uuid.UUID] = []
         due_now = ZERO
         late = False
@@ -60,7 +80,7 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
                 # What was due before the update is billed apart, so that what the update costs stands alone.
                 due = bill_customer(customer_id, as_of=now, take=due_by(now))
                 invoice_ids += [document.id for document in due.invoices]
-            _change_flat(item, update, now)
+            effect = _change_flat(item, update, now)
             if update.align:
                 due_now, billed = _bill_difference(item.subscription, now)
                 invoice_ids += billed
@@ -73,7 +93,8 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
         next_at, next_amount = _next_billing(item.subscription)
         if update.send_notification and not update.preview_only:
             _notify(item, update)
-        if update.preview_only:
+        if ahead is not None:
+            outlook = ahead.outlook(effect=effect, watched={item.subscription_id})
             transaction.set_rollback(True)
     if not update.preview_only:
         collect_invoices(invoice_ids, as_of=now)
@@ -85,6 +106,7 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
         currency=currency,
         invoice_id=invoice_ids[-1] if due_now and not update.preview_only else None,
         late=late,
+        outlook=outlook,
     )
 
 
@@ -100,7 +122,8 @@ def _is_flat(item: SubscriptionItem, at: datetime) -> bool:
     return price is None or price.is_flat
 
 
-def _change_flat(item: SubscriptionItem, update: ItemUpdate, now: datetime) -> None:
+def _change_flat(item: SubscriptionItem, update: ItemUpdate, now: datetime) -> datetime:
+    """Change the quantity; answers from when it counts."""
     if item.purchase is not None:
         raise field_error(
             "productId",
@@ -126,6 +149,7 @@ def _change_flat(item: SubscriptionItem, update: ItemUpdate, now: datetime) -> N
     )
     if update.extend:
         extend_period(item=item, at=effective_at)
+    return effective_at
 
 
 def _refuse_moved(item: SubscriptionItem, as_of: datetime | None, now: datetime) -> None:

@@ -4,8 +4,10 @@ from django.db import transaction
 
 from core import clock
 from core.locks import lock_customers
+from invoicing.engine.numbering import uncounted
 from invoicing.models import BilledWindow
-from invoicing.services.change_result import ChangeResult, change_result
+from invoicing.services.change_result import ChangeResult, change_result, with_outlook
+from invoicing.services.look_ahead import LookAhead
 from invoicing.services.sync_gathering import sync_customers
 from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.selectors import find_item
@@ -15,14 +17,16 @@ from subscriptions.services.redeem_coupon import redeem_coupon
 def use_coupon(*, subscription: Subscription, running_number: int, code: str, preview: bool = False) -> ChangeResult:
     """As `redeem_coupon`, from now on; what waits to be billed is reduced, and nothing that was billed comes back. With
     `preview` nothing is kept. UnknownItem (NotFound) where there is no such item."""
-    with transaction.atomic():
+    with transaction.atomic(), uncounted(when=preview):
         lock_customers([subscription.customer_id])
+        ahead = LookAhead.begin(subscription.customer_id) if preview else None
         item = find_item(subscription_id=subscription.pk, running_number=running_number)
         now = clock.now()
         redeem_coupon(item=item, code=code, at=now, billed=is_billed_now(item))
         sync_customers([subscription.customer_id], as_of=now)
         result = change_result(item.subscription)
-        if preview:
+        if ahead is not None:
+            result = with_outlook(result, ahead.outlook(effect=now, watched=result.changed), effect=now)
             transaction.set_rollback(True)
     return result
 

@@ -119,6 +119,25 @@ def test_a_cancelation_at_once_shows_the_credit_note(clerk, basic):
     assert notes() == [("CN-000001", "15.00", "17.85", "0.00", "17.85")]
 
 
+def test_a_cancelation_to_come_shows_what_comes_back_then(clerk):
+    """90.00 a quarter, ended after 30 of 90 days: 60.00 net, 71.40 with VAT, on 31 January, to the balance."""
+    cards = (flat_card(name="Basic fee", price=fee("90.00"), billing_cadence="P3M"),)
+    quarter = subscribe(flat_plan("basic", None, cards=cards), "2026-01-01", customer=vat_customer())
+    answers = {"timing": "at", "moment_0": "2026-01-31", "moment_1": "00:00"}
+    messages, page = confirmed(clerk, quarter, "cancel", "2026-01-15", **answers)
+    for text in (
+        "Comes back, net -60.00 EUR",
+        "Due now, tax and balance included 0.00 EUR",
+        "Credit note of 31 Jan 2026 00:00 UTC 60.00 EUR 11.40 EUR 71.40 EUR",
+        "Unused part: Basic fee over INV-000001 31 Jan 2026 00:00 UTC to 1 Apr 2026 00:00 UTC 60.00 EUR",
+        "To the balance 71.40 EUR",
+        "Credit note 31 Jan 2026 00:00 UTC 71.40 EUR 71.40 EUR",
+    ):
+        assert text in page, text
+    assert "Nothing is billed" not in page
+    assert messages == ["Basic ends on 31 Jan 2026 00:00 UTC."]
+
+
 def test_a_cancelation_is_for_the_end_of_the_period_unless_said_otherwise(clerk, basic):
     with clock.frozen_at(at(ON)):
         page = clerk.read(verb_url(basic, "cancel"))

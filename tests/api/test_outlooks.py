@@ -1,0 +1,91 @@
+"""Previews over REST show the documents and balance movements that follow, in the shapes that the schema says."""
+
+import pytest
+
+from core import clock
+from core.ids import to_text
+from tests.api.client import data
+from tests.make import at, flat_card, make_default_profile
+from tests.services.changes import fee, flat_plan, subscribe, vat_customer
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def address(db):
+    """90.00 for the 90 days from 1 January on, with 19 % VAT, billed and paid."""
+    cards = (flat_card(name="Basic fee", price=fee("90.00"), billing_cadence="P3M"),)
+    subscription = subscribe(flat_plan("basic", None, cards=cards), "2026-01-01", customer=vat_customer())
+    return f"/subscriptions/{to_text(subscription.pk)}"
+
+
+def test_an_end_to_come_is_previewed_with_its_credit_note(api, address):
+    """30 of 90 days are used by 31 January: 60.00 come back, with VAT 71.40."""
+    with clock.frozen_at(at("2026-01-15")):
+        shown = data(api.post(f"{address}/preview-change", {"timing": "2026-01-31T00:00:00Z"}))
+    assert (shown["creditAmount"], shown["creditNoteTotal"], shown["dueNow"]) == ("60.00", "71.40", "0.00")
+    [note] = shown["documents"]
+    [line] = note.pop("lines")
+    assert note == {
+        "type": "credit_note",
+        "number": None,
+        "at": "2026-01-31T00:00:00Z",
+        "currency": "EUR",
+        "totals": {"amount": "60.00", "taxesTotal": "11.40", "total": "71.40"},
+        "isDraft": False,
+        "needsApproval": False,
+        "over": "INV-000001",
+        "reducedDue": "0.00",
+        "movedToBalance": "71.40",
+    }
+    assert (line["name"], line["kind"], line["runningNumber"]) == ("Unused part: Basic fee", "credit", 1)
+    assert line["period"] == {"from": "2026-01-31T00:00:00Z", "to": "2026-04-01T00:00:00Z"}
+    assert (line["amount"], line["taxesTotal"], line["total"]) == ("60.00", "11.40", "71.40")
+    assert shown["balanceMovements"] == [
+        {
+            "type": "credit_note",
+            "at": "2026-01-31T00:00:00Z",
+            "amount": "71.40",
+            "currency": "EUR",
+            "balance": "71.40",
+        }
+    ]
+    assert shown["shownUntil"] == "2026-01-31T00:00:00Z"
+    assert "stopsBecause" not in shown
+
+
+def test_a_quantity_is_previewed_with_the_invoice_on_which_it_counts(api, address):
+    body = {"productId": "base", "quantity": "2", "alignment": {"customerPricePreviewOnly": True}}
+    with clock.frozen_at(at("2026-01-15")):
+        shown = data(api.call("PUT", f"{address}/items/1", body))
+        done = data(api.call("PUT", f"{address}/items/1", body | {"alignment": {}}))
+    first = shown["documents"][0]
+    assert (first["type"], first["at"], first["totals"]["total"]) == ("invoice", "2026-04-01T00:00:00Z", "214.20")
+    assert "documents" not in done
+
+
+def test_what_a_close_would_make_shows_its_credit_notes(api, address):
+    with clock.frozen_at(at("2026-01-15")):
+        data(api.post(f"{address}/cancel", {"timing": "2026-01-31T00:00:00Z"}))
+        assert data(api.get("/customers/acme/preview-invoices")) == []
+        [note] = data(api.get("/customers/acme/preview-invoices?until=2026-01-31T00:00:00Z"))
+    assert (note["type"], note["over"]) == ("credit_note", "INV-000001")
+    assert (note["totals"]["amount"], note["totals"]["taxesTotal"], note["totals"]["total"]) == (
+        "60.00",
+        "11.40",
+        "71.40",
+    )
+    assert [line["name"] for line in note["lines"]] == ["Unused part: Basic fee"]
+
+
+def test_a_start_to_come_is_previewed_with_its_first_two_invoices(api, db):
+    make_default_profile()
+    vat_customer()
+    flat_plan("basic", "30.00")
+    body = {"customerKey": "acme", "plan": {"key": "basic"}, "timing": "2026-05-01T00:00:00Z"}
+    with clock.frozen_at(at("2026-04-16")):
+        shown = data(api.post("/subscriptions/preview", body))
+    assert [(each["at"], each["totals"]["total"]) for each in shown["documents"]] == [
+        ("2026-05-01T00:00:00Z", "35.70"),
+        ("2026-06-01T00:00:00Z", "35.70"),
+    ]
