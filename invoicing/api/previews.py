@@ -16,7 +16,8 @@ from customers.models import Customer
 from customers.selectors import living_customer
 from invoicing.api.line_serializers import TotalsSerializer
 from invoicing.api.period_field import BilledPeriodField
-from invoicing.services.preview import preview_customer
+from invoicing.outlook import CREDIT_NOTE, INVOICE
+from invoicing.services.preview import preview_close
 
 FURTHEST = timedelta(days=400)
 
@@ -26,7 +27,8 @@ class PreviewQuerySerializer(WireSerializer):
 
 
 class PreviewLineSerializer(WireSerializer):
-    """`id` is that of the gathering line, which the billed line keeps."""
+    """`id` is that of the gathering line, which the billed line keeps; on a credit note, that of the line of which
+    something comes back."""
 
     id = ULIDField()
     subscription_id = ULIDField()
@@ -39,6 +41,10 @@ class PreviewLineSerializer(WireSerializer):
 
 
 class PreviewInvoiceSerializer(WireSerializer):
+    """An invoice, or (`type`) a credit note over the invoice with the number `over`: what it gives back is positive."""
+
+    type = serializers.ChoiceField(choices=[INVOICE, CREDIT_NOTE])
+    over = TextField(required=False)
     customer_id = ULIDField()
     currency = CurrencyField()
     totals = TotalsSerializer()
@@ -46,7 +52,8 @@ class PreviewInvoiceSerializer(WireSerializer):
 
 
 class PreviewViewSet(WireViewSet):
-    """The same computation as the close, up to `until` (by default now), with the usage known so far."""
+    """The same computation as one close as of `until` (by default now), with the usage known so far: the invoices and
+    credit notes that it would make."""
 
     required_scopes = {"GET": "billing:read"}
     serializer_class = PreviewInvoiceSerializer
@@ -66,6 +73,6 @@ class PreviewViewSet(WireViewSet):
         until = self.read_query(PreviewQuerySerializer).get("until", now)
         if until > now + FURTHEST:
             raise field_error("until", "too_far_away", f"A preview reaches {FURTHEST.days} days ahead at most.")
-        return Response(
-            PreviewInvoiceSerializer(preview_customer(customer_id=customer.id, until=until), many=True).data
-        )
+        previewed = preview_close(customer_id=customer.id, until=until)
+        documents = [*previewed.invoices, *previewed.credit_notes]
+        return Response(PreviewInvoiceSerializer(documents, many=True).data)

@@ -1,7 +1,7 @@
 """Owns the tax of credit notes: that of the lines which they give back, and never more than it (billing rules 6)."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from core.among import among
 from core.money import ZERO, allocate, round_money
 from customers.choices import TaxBehavior
 from invoicing.choices import LineKind
-from invoicing.engine.documents import CreditNoteDocument, CreditPart
+from invoicing.engine.documents import CreditNoteDocument, CreditPart, InvoiceDocument
 from invoicing.models import CreditNoteLine, InvoiceLine
 from invoicing.tax import LineTax, TaxTerms, tax_on
 
@@ -32,14 +32,22 @@ class _Line:
         self.tax_back += tax
 
 
-def tax_credit_notes(notes: Sequence[CreditNoteDocument]) -> None:
+def tax_credit_notes(notes: Sequence[CreditNoteDocument], *, beside: Iterable[InvoiceDocument] = ()) -> None:
     """Give each part of these notes its tax, by what credit lines and notes gave back of its line before.
 
     Where the rest of a line comes back, so does the rest of its tax. Else, by rate, the tax of all that has come back
     now, less the tax that had come back before: rounding adds up to nothing, in however many parts a line comes back.
-    The credit lines of the same transaction are written already. Three queries for any number of notes.
+    The credit lines of the same transaction are written already; a preview, which writes none, names the invoices that
+    are made `beside`. Three queries for any number of notes.
     """
     lines = _lines_of({part.line_id for note in notes for part in note.parts})
+    for document in beside:
+        for credit in document.credits:
+            if credit.unused.line.id in lines:
+                tax = credit.totals()["taxes_total"]
+                if not document.is_issued and credit.tax_terms is not None:
+                    tax = tax_on(credit.net, credit.tax_terms, document.currency)
+                lines[credit.unused.line.id].take(credit.amount, -tax)
     for note in notes:
         groups: dict[TaxTerms | None, list[CreditPart]] = {}
         for part in note.parts:

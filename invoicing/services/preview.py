@@ -5,11 +5,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import ClassVar
 
 from core.errors import BillingError
 from core.money import ONE
-from invoicing.engine.close import compute, due_by
-from invoicing.engine.documents import CreditLine, InvoiceDocument, RatedDocumentLine
+from invoicing.engine.close import Computed, compute, due_by
+from invoicing.engine.credit_tax import tax_credit_notes
+from invoicing.engine.cuts import UnusedPart
+from invoicing.engine.documents import CreditLine, CreditPart, InvoiceDocument, RatedDocumentLine, add_totals
+from invoicing.models import Invoice
+from invoicing.outlook import CREDIT_NOTE, INVOICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class PreviewLine:
 class PreviewInvoice:
     """One invoice as it would be made. `totals` has the columns of an invoice's totals."""
 
+    type: ClassVar[str] = INVOICE
+
     customer_id: uuid.UUID
     currency: str
     lines: tuple[PreviewLine, ...]
@@ -42,23 +49,77 @@ class PreviewInvoice:
         return self.totals["total"]
 
 
+@dataclass(frozen=True, slots=True)
+class PreviewCreditNote:
+    """One credit note as it would be made, over the invoice with the number `over`: all positive. The `id` of a line is
+    that of the line that it gives back."""
+
+    type: ClassVar[str] = CREDIT_NOTE
+
+    customer_id: uuid.UUID
+    currency: str
+    over: str
+    lines: tuple[PreviewLine, ...]
+    totals: dict[str, Decimal]
+
+    @property
+    def total(self) -> Decimal:
+        return self.totals["total"]
+
+
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """What a close would make, and why it would park whom."""
+
+    invoices: list[PreviewInvoice]
+    credit_notes: list[PreviewCreditNote]
+    failures: dict[uuid.UUID, BillingError]
+
+
 def preview_customer(*, customer_id: uuid.UUID, until: datetime) -> list[PreviewInvoice]:
     """The invoices that a close of this customer as of `until` would make now, with the usage known so far.
 
     BillingError where the close would park the customer.
     """
-    invoices, failures = preview_customers(customer_ids=[customer_id], until=until)
-    for error in failures.values():
+    return preview_close(customer_id=customer_id, until=until).invoices
+
+
+def preview_close(*, customer_id: uuid.UUID, until: datetime) -> Previewed:
+    """As `preview_customer`, with the credit notes that the same close would make."""
+    previewed = preview_customers(customer_ids=[customer_id], until=until)
+    for error in previewed.failures.values():
         raise error
-    return invoices
+    return previewed
 
 
-def preview_customers(
-    *, customer_ids: Collection[uuid.UUID], until: datetime
-) -> tuple[list[PreviewInvoice], dict[uuid.UUID, BillingError]]:
-    """The invoices that a close of these customers as of `until` would make now, and why it would park whom."""
+def preview_customers(*, customer_ids: Collection[uuid.UUID], until: datetime) -> Previewed:
+    """The invoices and credit notes that a close of these customers as of `until` would make now."""
     computed = compute(customer_ids, as_of=until, take=due_by(until))
-    return [_shown(document) for close in computed.closes for document in close.invoices], computed.failures
+    return Previewed(_invoices(computed), _credit_notes(computed), computed.failures)
+
+
+def _invoices(computed: Computed) -> list[PreviewInvoice]:
+    return [_shown(document) for close in computed.closes for document in close.invoices]
+
+
+def _credit_notes(computed: Computed) -> list[PreviewCreditNote]:
+    """Four queries for any number of notes; none for none."""
+    notes = [note for close in computed.closes for note in close.credit_notes]
+    if not notes:
+        return []
+    tax_credit_notes(notes, beside=[document for close in computed.closes for document in close.invoices])
+    over = dict(Invoice.objects.filter(pk__in={note.invoice_id for note in notes}).values_list("pk", "number"))
+    unused = {part.line.id: part for close in computed.closes for cut in close.cuts for part in cut.unused}
+    return [
+        PreviewCreditNote(
+            customer_id=note.customer_id,
+            currency=note.currency,
+            over=over[note.invoice_id] or "",
+            lines=tuple(_given_back(part, unused[part.line_id]) for part in note.parts),
+            totals=add_totals([part.totals() for part in note.parts], note.currency),
+        )
+        for note in notes
+    ]
 
 
 def _shown(document: InvoiceDocument) -> PreviewInvoice:
@@ -82,6 +143,20 @@ def _charge(line: RatedDocumentLine) -> PreviewLine:
         invoice_at=planned.invoice_at,
         quantity=line.rated.quantity,
         totals=line.totals(),
+    )
+
+
+def _given_back(part: CreditPart, unused: UnusedPart) -> PreviewLine:
+    return PreviewLine(
+        id=part.line_id,
+        subscription_id=unused.subscription.id,
+        running_number=unused.item.running_number,
+        name=part.name,
+        period_start=part.start,
+        period_end=part.end,
+        invoice_at=part.start,
+        quantity=ONE,
+        totals=part.totals(),
     )
 
 

@@ -16,7 +16,7 @@ from core.money import ZERO
 from customers.models import Customer, CustomerAppData, UsageSubject
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus, LineKind
 from invoicing.models import BalanceEntry, Invoice, InvoiceLine, ParkedCustomer
-from invoicing.services.preview import PreviewInvoice, preview_customer
+from invoicing.services.preview import PreviewCreditNote, PreviewInvoice, preview_close
 from subscriptions.models import Subscription
 
 
@@ -64,7 +64,7 @@ class NextInvoice:
 
     at: datetime | None
     zone: str
-    invoices: tuple[PreviewInvoice, ...] = ()
+    documents: tuple[PreviewInvoice | PreviewCreditNote, ...] = ()
     problem: str = ""
 
 
@@ -169,10 +169,11 @@ def next_invoice(customer: Customer) -> NextInvoice:
     at, zone = first
     assert at is not None
     try:
-        invoices = preview_customer(customer_id=customer.pk, until=at)
+        previewed = preview_close(customer_id=customer.pk, until=at)
     except BillingError as error:
         return NextInvoice(at, zone, problem=error.message)
-    return NextInvoice(at, zone, tuple(invoices), "" if invoices else "Nothing would be billed then.")
+    documents: tuple[PreviewInvoice | PreviewCreditNote, ...] = (*previewed.invoices, *previewed.credit_notes)
+    return NextInvoice(at, zone, documents, "" if documents else "Nothing would be billed then.")
 
 
 def _gathering(mine: dict[str, OuterRef]) -> QuerySet[Invoice]:

@@ -86,19 +86,26 @@ class Command(BaseCommand):
         ids = list(due.values_list("pk", flat=True))
         self.stdout.write(f"A close of {counted(len(ids), 'customer')} up to {moment_text(as_of)} UTC would bill:")
         progress, totals, invoices = Progress(self.stdout), dict[str, Decimal](), Counter[str]()
+        credited, notes = dict[str, Decimal](), Counter[str]()
         causes: dict[uuid.UUID, BillingError] = {}
         for start in range(0, len(ids), BATCH):
-            shown, failures = preview_customers(customer_ids=ids[start : start + BATCH], until=as_of)
-            causes |= failures
-            for invoice in shown:
+            shown = preview_customers(customer_ids=ids[start : start + BATCH], until=as_of)
+            causes |= shown.failures
+            for invoice in shown.invoices:
                 invoices[invoice.currency] += 1
                 totals[invoice.currency] = totals.get(invoice.currency, Decimal(0)) + invoice.total
+            for note in shown.credit_notes:
+                notes[note.currency] += 1
+                credited[note.currency] = credited.get(note.currency, Decimal(0)) + note.total
             done = min(start + BATCH, len(ids))
             progress.told(done / len(ids), f"{done:,} of {len(ids):,}: {counted(invoices.total(), 'invoice')}")
         for currency in sorted(totals):
             count = counted(invoices[currency], "invoice")
             self.stdout.write(f"  {currency} {amount_text(totals[currency], currency)} on {count}")
-        if not totals:
+        for currency in sorted(credited):
+            count = counted(notes[currency], "credit note")
+            self.stdout.write(f"  {currency} {amount_text(credited[currency], currency)} given back by {count}")
+        if not totals and not credited:
             self.stdout.write("  nothing")
         names = Customer.objects.in_bulk(list(causes)[: self.limit])
         self._name_parked([(names[key].name, causes[key].message) for key in names], len(causes))
