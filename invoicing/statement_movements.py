@@ -96,12 +96,14 @@ class KnownMovements:
             self._by_id[known.id].append(known)
 
     def _elsewhere(self, id: str, movement: tuple[object, ...], *, told: int) -> Doubt | None:
-        same = [known for known in self._by_movement[movement] if known.id == id or not (id and known.id)]
-        booked = [known for known in same if known.booked]
-        if id and told < len([known for known in booked if known.id == id]):
+        # What waits in another file with the same id is no doubt: whichever is booked first keeps the other from it.
+        booked = [known for known in self._by_movement[movement] if id and known.id == id and known.booked]
+        if told < len(booked):
             return Doubt(f"It is booked: {booked[told].where}.", is_booked=True, told_booked=True)
-        if same[told:]:
-            return Doubt(f"The same movement is in {same[told].file}.", told_booked=bool(booked))
+        alike = [known for known in self._by_movement[movement] if not (id and known.id)]
+        if told < len(alike):
+            words = f"The same movement is in {alike[told].file}."
+            return Doubt(words, told_booked=any(known.booked for known in alike))
         others = [known for known in self._by_id[id] if known.movement != movement] if id else []
         if others:
             shown = next((known for known in others if known.booked), others[0])

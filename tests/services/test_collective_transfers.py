@@ -179,7 +179,7 @@ def test_staff_book_a_duplicate_for_a_reason_that_is_on_record(bank):
 
 def test_a_decision_that_was_made_before_the_same_was_booked_elsewhere_is_asked_for_again(bank):
     first, second = load(bank, ONE), load(bank, ONE, name="later.csv")
-    assert matches(second) == [("ambiguous", "open", "The same movement is in march.csv.")]
+    assert matches(second) == [("exact", "book", "")]
     decide_row(row=second.rows.get(), decision=RowDecision.BOOK)
     confirm_statement(statement=first)
     confirm_statement(statement=second)

@@ -4,7 +4,7 @@ import pytest
 
 from core import clock
 from customers.models import BillingApp, Supplier
-from invoicing.models import BankStatementRow, Invoice, NumberSeries
+from invoicing.models import BankStatement, BankStatementRow, Invoice, NumberSeries
 from invoicing.services.import_statement import import_statement
 from subscriptions.models import Plan
 from tests.admin.billed import make_many
@@ -32,7 +32,7 @@ def bank():
 
 
 def found(bank, reference):
-    line = f"2026-03-18,50.00,EUR,{reference},Acme,T1"
+    line = f"2026-03-18,50.00,EUR,{reference},Acme,T{BankStatement.objects.count()}"
     statement = import_statement(app=bank, file_name="march.csv", content=(HEADER + line).encode())
     [row] = statement.rows.all()
     return row.match, row.decision, str(row.invoice or ""), row.note
