@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Min, Q
+from django.db.models import OuterRef, Subquery
 
 from core import clock
 from core.periods import parse_duration
 from customers.effective import Terms, terms_under
-from customers.models import BillingProfile
+from customers.models import BillingProfile, Customer
+from invoicing.choices import InvoiceStatus
 from invoicing.engine.close import Computed, compute, due_by
-from invoicing.models import ProfileMigration
+from invoicing.models import InvoiceLine, ProfileMigration
 from subscriptions.models import Subscription
 
 MOST_AT_ONCE = 100
@@ -52,26 +53,38 @@ class MoneyImpact:
 def preview_move(*, migration: ProfileMigration, customer_ids: Sequence[uuid.UUID]) -> list[MoneyImpact]:
     """The impact on each of these customers (at most `MOST_AT_ONCE`), by the same computation as the close.
 
-    As of the moment at which each is next billed, with the usage known so far. Who has nothing to bill is left out.
+    As of the moment at which each is next invoiced, with the usage known so far. What only comes back before that, by
+    credit note, is no invoice, and none of its charges. Who has nothing to bill is left out.
     """
     ids = list(customer_ids)[:MOST_AT_ONCE]
-    now = clock.now()
-    upcoming = (
-        Subscription.objects.filter(Q(next_billing_at__isnull=False), customer_id__in=ids)
-        .order_by()
-        .values("customer_id")
-        .annotate(at=Min("next_billing_at"))
-    )
-    by_moment: dict[datetime, list[uuid.UUID]] = {}
-    for row in upcoming:
-        by_moment.setdefault(max(row["at"], now), []).append(row["customer_id"])
     impacts: list[MoneyImpact] = []
-    for moment, together in sorted(by_moment.items()):
-        before = _computed(together, migration.from_profile, moment)
-        after = _computed(together, migration.to_profile, moment)
+    for (moment, give_back), together in sorted(_moments(ids).items()):
+        before = _computed(together, migration.from_profile, moment, give_back)
+        after = _computed(together, migration.to_profile, moment, give_back)
         impacts += _impacts(together, before, after)
     order = {customer_id: position for position, customer_id in enumerate(ids)}
     return sorted(impacts, key=lambda impact: (order[impact.customer_id], impact.currency))
+
+
+def _moments(customer_ids: Sequence[uuid.UUID]) -> dict[tuple[datetime, bool], list[uuid.UUID]]:
+    """Who is next invoiced when; and whether what comes back by then comes back there, or has done so before. One
+    query."""
+    now, mine = clock.now(), OuterRef("pk")
+    upcoming = Subscription.objects.filter(next_billing_at__isnull=False, customer=mine).order_by("next_billing_at")
+    waiting = InvoiceLine.objects.filter(
+        invoice__status=InvoiceStatus.GATHERING, invoice__customer=mine, deleted_at__isnull=True
+    ).order_by("invoice_at")
+    rows = (
+        Customer.objects.filter(pk__in=customer_ids)
+        .order_by()
+        .values_list("pk", Subquery(upcoming.values("next_billing_at")[:1]), Subquery(waiting.values("invoice_at")[:1]))
+    )
+    found: dict[tuple[datetime, bool], list[uuid.UUID]] = {}
+    for customer_id, wakes_at, invoiced_at in rows:
+        if wakes_at is not None:
+            at = max(invoiced_at or wakes_at, now)
+            found.setdefault((at, max(wakes_at, now) >= at), []).append(customer_id)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +95,9 @@ class _Side:
     failures: Mapping[uuid.UUID, str]
 
 
-def _computed(customer_ids: Sequence[uuid.UUID], profile: BillingProfile, moment: datetime) -> _Side:
+def _computed(customer_ids: Sequence[uuid.UUID], profile: BillingProfile, moment: datetime, give_back: bool) -> _Side:
     terms = terms_under(customer_ids, profile)
-    computed: Computed = compute(customer_ids, as_of=moment, take=due_by(moment), terms=terms)
+    computed: Computed = compute(customer_ids, as_of=moment, take=due_by(moment), give_back=give_back, terms=terms)
     invoices = {}
     for close in computed.closes:
         for document in close.invoices:

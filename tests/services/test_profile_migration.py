@@ -23,6 +23,7 @@ from invoicing.services.check_migration import check_migration
 from invoicing.services.draft_migration import draft_migration
 from invoicing.services.make_default_profile import make_default_profile as switch_default
 from invoicing.services.override_billing import pin_billed_customer
+from invoicing.services.pause_billing import pause_billing
 from invoicing.services.pause_migration import cancel_migration, pause_migration
 from invoicing.services.pin_unpinned import pin_unpinned
 from invoicing.services.preview_move import preview_move
@@ -31,8 +32,10 @@ from invoicing.services.run_due import run_due
 from invoicing.services.run_migration import run_migration
 from invoicing.services.take_back import take_back
 from invoicing.services.work_migration_shard import unfinished_shards, work_off_migration
-from tests.make import at, make_customer, make_default_profile, make_plan
+from subscriptions.services.create_subscription import create_subscription
+from tests.make import at, flat_card, make_customer, make_default_profile, make_plan
 from tests.moving import ADA, BOB, MOVE, START, CardApp, approved, billed_by, make_card_profile, make_customers
+from tests.services.changes import fee
 
 pytestmark = pytest.mark.django_db
 
@@ -439,3 +442,20 @@ def test_the_next_invoice_is_shown_under_both_terms(old, new, customers):
     assert (impact.before.app, impact.before.due_at) == ("Sandbox", at("2026-05-01"))
     assert (impact.after.app, impact.after.due_at) == ("Cards", at("2026-04-21"))
     assert Invoice.objects.count() == before
+
+
+def test_the_next_invoice_is_shown_behind_what_comes_back_before_it(old, new, customers):
+    """A quarter of 92.00 (92 days from March on) is paused on 25 March: 68 days come back then, 68.00, by credit note.
+    The next invoice is that of 1 April over 50.00: nothing of what came back is on it."""
+    cards = (flat_card(name="Quarter", price=fee("92.00"), billing_cadence="P3M"),)
+    with clock.frozen_at(START):
+        quarter = create_subscription(
+            customer=customers[0], plan=make_plan(key="quarter", name="Quarter", cards=cards), active_from=START
+        )
+        run_due(as_of=START)
+    migration = draft_migration(from_profile=old, to_profile=new, criteria={})
+    with clock.frozen_at(MOVE):
+        pause_billing(subscription=quarter, timing=at("2026-03-25"))
+        [impact] = preview_move(migration=migration, customer_ids=[customers[0].pk])
+    assert (str(impact.before.total), str(impact.after.total)) == ("50.00", "50.00")
+    assert impact.before.issue_at == at("2026-04-01")
