@@ -1,15 +1,19 @@
 """What staff can do to an invoice: each verb with its permission, its question, and why it can't be done now."""
 
+from decimal import Decimal
+
 from django import forms
+from django.db.models import Sum
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from core import clock
 from core.admin.verbs import Answers, OptionalReasonForm, ReasonForm, Verb
 from core.admin.words import moment_text
+from core.money import ZERO
 from invoicing.admin.collection_verbs import COLLECTION_VERBS
 from invoicing.admin.money_effects import worth
-from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
+from invoicing.choices import DRAFT_STATUSES, InvoiceStatus, LineKind
 from invoicing.models import Invoice
 from invoicing.services.advance_invoice import TO_RETRY, advance_invoice
 from invoicing.services.approve_invoice import OWN_DRAFT, TO_APPROVE, approve_invoice, made_by_current_actor
@@ -27,6 +31,12 @@ class DeleteDraftForm(ReasonForm):
         widget=UnfoldAdminRadioSelectWidget,
     )
     field_order = ("windows", "reason")
+
+
+def gives_back_elsewhere(draft: Invoice) -> Decimal:
+    """What a draft gives back of other invoices: gross, negative."""
+    back = draft.lines.filter(kind=LineKind.CREDIT, deleted_at__isnull=True).exclude(amends__invoice=draft)
+    return back.aggregate(total=Sum("total"))["total"] or ZERO
 
 
 class OnDraft(Verb[Invoice]):
@@ -108,7 +118,9 @@ class DeleteDraft(OnDraft):
         return f"Is the draft for {invoice.customer} over {worth(invoice.total, invoice)} to be deleted?"
 
     def consequences(self, invoice: Invoice) -> list[str]:
-        return ["It had no number, so the series stays without a gap."]
+        back = -gives_back_elsewhere(invoice)
+        comes_back = f"The {worth(back, invoice)} of earlier invoices that it gives back come by credit note instead."
+        return ["It had no number, so the series stays without a gap.", *([comes_back] if back else [])]
 
     def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
         return "" if self.shows(invoice) else "Only drafts can be deleted."

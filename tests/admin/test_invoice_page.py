@@ -14,7 +14,8 @@ from core.audit.models import AuditEntry
 from invoicing.models import BalanceEntry, BilledWindow, Invoice
 from tests.admin.billed import START, make_draft, make_issued
 from tests.admin.desk import Desk, list_url, page_url, said, verb_url
-from tests.make import at
+from tests.make import at, make_default_profile
+from tests.services.changes import change, flat_plan, notes, subscribe
 
 pytestmark = pytest.mark.django_db
 
@@ -197,3 +198,15 @@ def test_what_happened_costs_no_query_of_its_own(clerk):
     with CaptureQueriesContext(connection) as many:
         clerk.read(page_url(issued))
     assert len(many) == len(one)
+
+
+def test_a_draft_that_is_to_be_deleted_says_what_comes_back_otherwise(clerk):
+    """30.00 a month become 90.00 on the 16th: the draft gives back 15.00. With it gone, a credit note does."""
+    basic = subscribe(flat_plan("basic", "30.00"))
+    make_default_profile(draft_period="P1D")
+    change(basic, flat_plan("pro", "90.00"))
+    draft = Invoice.objects.get(status__startswith="draft.")
+    page = clerk.read(verb_url(draft, "delete-draft"))
+    assert "The 15.00 EUR of earlier invoices that it gives back come by credit note instead." in page
+    clerk.do(draft, "delete-draft", windows="waive", reason="Goodwill")
+    assert [total for _, _, total, _, _ in notes()] == ["15.00"]
