@@ -86,14 +86,22 @@ def preview_customer(*, customer_id: uuid.UUID, until: datetime) -> list[Preview
 
 def preview_close(*, customer_id: uuid.UUID, until: datetime) -> Previewed:
     """As `preview_customer`, with the credit notes that the same close would make."""
-    previewed = preview_customers(customer_ids=[customer_id], until=until)
+    previewed = preview_closes(customer_ids=[customer_id], until=until)
     for error in previewed.failures.values():
         raise error
     return previewed
 
 
-def preview_customers(*, customer_ids: Collection[uuid.UUID], until: datetime) -> Previewed:
-    """The invoices and credit notes that a close of these customers as of `until` would make now."""
+def preview_customers(
+    *, customer_ids: Collection[uuid.UUID], until: datetime
+) -> tuple[list[PreviewInvoice], dict[uuid.UUID, BillingError]]:
+    """The invoices that a close of these customers as of `until` would make now, and why it would park whom."""
+    previewed = preview_closes(customer_ids=customer_ids, until=until)
+    return previewed.invoices, previewed.failures
+
+
+def preview_closes(*, customer_ids: Collection[uuid.UUID], until: datetime) -> Previewed:
+    """As `preview_customers`, with the credit notes that the same close would make."""
     computed = compute(customer_ids, as_of=until, take=due_by(until))
     return Previewed(_invoices(computed), _credit_notes(computed), computed.failures)
 

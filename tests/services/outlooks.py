@@ -46,7 +46,7 @@ class Books:
                 )
             )
         for note in CreditNote.objects.exclude(pk__in=self.notes):
-            lines = [(line.name, line.period_start, line.period_end, line.total) for line in note.lines.all()]
+            taken = [(line.name, line.period_start, line.period_end, line.total) for line in note.lines.all()]
             found.append(
                 (
                     "credit_note",
@@ -55,7 +55,7 @@ class Books:
                     note.total,
                     note.taxes_total,
                     note.moved_to_balance,
-                    sorted(lines),
+                    sorted(taken),
                 )
             )
         entries = BalanceEntry.objects.exclude(pk__in=self.entries).order_by("at", "id")

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -37,7 +38,7 @@ from tests.services.test_every_change_previews import fresh
 
 pytestmark = pytest.mark.django_db
 
-CHANGES = {
+CHANGES: dict[str, Any] = {
     "cancel": end_subscription,
     "change": change_subscription,
     "migrate": migrate_subscription,
@@ -208,7 +209,7 @@ WHENS = st.one_of(
     st.integers(21 * 86_400, 100 * 86_400),
     st.integers(-86_400, -1),
 )
-PROFILES = {
+PROFILES: dict[str, dict[str, Any]] = {
     "at once": {},
     "by bank": {"collection_method": "send_invoice"},
     "reviewed": {"draft_period": "P1D"},

@@ -22,7 +22,7 @@ from customers.selectors import living_customer
 from invoicing.choices import CustomerOutcome, RunTrigger
 from invoicing.models import BillingRun, RunCustomer
 from invoicing.selectors import due_customers, outcome_counts
-from invoicing.services.preview import preview_customers
+from invoicing.services.preview import preview_closes
 from invoicing.services.run_due import work_off
 from invoicing.services.start_run import refuse_future, start_run
 
@@ -89,7 +89,7 @@ class Command(BaseCommand):
         credited, notes = dict[str, Decimal](), Counter[str]()
         causes: dict[uuid.UUID, BillingError] = {}
         for start in range(0, len(ids), BATCH):
-            shown = preview_customers(customer_ids=ids[start : start + BATCH], until=as_of)
+            shown = preview_closes(customer_ids=ids[start : start + BATCH], until=as_of)
             causes |= shown.failures
             for invoice in shown.invoices:
                 invoices[invoice.currency] += 1
