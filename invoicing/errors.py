@@ -21,6 +21,15 @@ class CustomerParked(PreconditionFailed):
         )
 
 
+class StillParked(PreconditionFailed):
+    """A parked customer is not released while the cause holds: the next run would only park them again."""
+
+    default_code = "still_parked"
+
+    def __init__(self, *, customer: str, cause: str) -> None:
+        super().__init__(f"{customer} stays parked, since they can't be billed yet: {cause}")
+
+
 class NegativeAmount(Conflict):
     """A change would lower what is billed already (billing rules 4): refused, nothing is changed."""
 

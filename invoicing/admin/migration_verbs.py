@@ -19,7 +19,7 @@ from invoicing.services.make_default_profile import make_default_profile
 from invoicing.services.pause_migration import cancel_migration, pause_migration
 from invoicing.services.pin_unpinned import AT_ONCE, start_pinning
 from invoicing.services.retry_move import retry_failed
-from invoicing.services.run_migration import run_migration
+from invoicing.services.run_migration import resume_migration, run_migration
 from invoicing.services.work_migration_shard import pinned_at_once, work_off_migration
 from invoicing.tasks import work_migrations
 
@@ -149,6 +149,7 @@ class Run(StepVerb):
     permission = "invoicing.run_profilemigration"
     tone = "primary"
     form = BatchForm
+    start = staticmethod(run_migration)
 
     def asks(self, migration: ProfileMigration) -> str:
         return f"Start to move customers to “{migration.to_profile}”?"
@@ -174,7 +175,7 @@ class Run(StepVerb):
 
     def perform(self, request: HttpRequest, migration: ProfileMigration, answers: Answers) -> str:
         limit = answers.get("limit")
-        ran = run_migration(migration=migration, limit=limit)
+        ran = self.start(migration=migration, limit=limit)
         transaction.on_commit(work_migrations.delay)
         if ran.status == STATUS.DONE:
             return "Nobody is left to be moved: the migration is done."
@@ -185,6 +186,7 @@ class Run(StepVerb):
 class Resume(Run):
     slug = "resume"
     label = "Go on"
+    start = staticmethod(resume_migration)
 
     def asks(self, migration: ProfileMigration) -> str:
         return f"Go on moving customers to “{migration.to_profile}”?"

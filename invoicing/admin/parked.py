@@ -30,7 +30,7 @@ class Release(Verb[ParkedCustomer]):
         return [
             f"Parked because: {parked.cause}",
             "The next run bills everything that is due, and nothing twice.",
-            "If the cause is still there, the run parks the customer again.",
+            "If the cause is still there, the customer stays parked, and you are told what it is.",
         ]
 
     def why_not(self, request: HttpRequest, parked: ParkedCustomer) -> str:

@@ -1,5 +1,6 @@
 """`/billing/profile-migrations`: moving customers from one billing profile to another."""
 
+from collections.abc import Callable
 from typing import Any
 
 import django_filters
@@ -37,7 +38,7 @@ from invoicing.services.pause_migration import cancel_migration, pause_migration
 from invoicing.services.pin_unpinned import AT_ONCE, start_pinning
 from invoicing.services.preview_move import MOST_AT_ONCE, preview_move
 from invoicing.services.retry_move import retry_failed, retry_move
-from invoicing.services.run_migration import run_migration
+from invoicing.services.run_migration import resume_migration, run_migration
 from invoicing.services.take_back import take_back
 from invoicing.services.work_migration_shard import pinned_at_once, work_off_migration
 from invoicing.tasks import work_migrations
@@ -141,12 +142,12 @@ class MigrationViewSet(_MigrationView):
     @extend_schema(operation_id="runProfileMigration", request=RunInputSerializer, responses=MigrationSerializer)
     @action(detail=True, methods=["post"])
     def run(self, request: Request, **kwargs: str) -> Response:
-        return self._run()
+        return self._run(run_migration)
 
     @extend_schema(operation_id="resumeProfileMigration", request=RunInputSerializer, responses=MigrationSerializer)
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, **kwargs: str) -> Response:
-        return self._run()
+        return self._run(resume_migration)
 
     @extend_schema(operation_id="pauseProfileMigration", request=ReasonSerializer, responses=MigrationSerializer)
     @action(detail=True, methods=["post"])
@@ -183,8 +184,8 @@ class MigrationViewSet(_MigrationView):
         """The third step: makes the target the default; `pinned` customers were kept on the old one."""
         return Response({"pinned": make_default_profile(profile=self.migration.to_profile, reason=self.reason())})
 
-    def _run(self) -> Response:
-        migration = run_migration(migration=self.migration, limit=self.read_body(RunInputSerializer).get("limit"))
+    def _run(self, start: Callable[..., ProfileMigration]) -> Response:
+        migration = start(migration=self.migration, limit=self.read_body(RunInputSerializer).get("limit"))
         transaction.on_commit(work_migrations.delay)
         return self.present(migration)
 

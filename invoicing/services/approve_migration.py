@@ -14,15 +14,15 @@ from invoicing.services.hold_migration import hold_migration
 
 @transaction.atomic
 def approve_migration(*, migration: ProfileMigration, reason: str = "") -> ProfileMigration:
-    """Freeze the list of customers, and keep those out who are blocked. Approving again changes nothing.
+    """Freeze the list of customers, and keep those out who are blocked.
 
     Of more customers than `MIGRATION_TWO_PERSON_ABOVE` the approver must not be the author: `SecondPersonNeeded`. Who
     acts by an API key is the user who made it.
     Raises `WrongMigrationState` for one that is not checked, or in which nobody could move.
     """
     migration = hold_migration(migration.pk)
-    if migration.status == MigrationStatus.APPROVED:
-        return migration
+    if migration.approved_at is not None:
+        raise WrongMigrationState(f"{migration.approver_name} approved the migration already. Nothing was changed.")
     if migration.status != MigrationStatus.CHECKED:
         raise WrongMigrationState(
             f"The migration is {migration.get_status_display().lower()}, and was not approved. "

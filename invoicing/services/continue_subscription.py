@@ -17,7 +17,7 @@ from subscriptions.services.unschedule_cancelation import unschedule_cancelation
 def continue_subscription(*, subscription: Subscription, preview: bool = False) -> ChangeResult:
     """As `unschedule_cancelation`; a successor that has not begun is deleted. Bills nothing by itself.
 
-    Repeating it changes nothing. With `preview` nothing is kept.
+    With `preview` nothing is kept.
     """
     with transaction.atomic(), uncounted(when=preview):
         lock_customers([subscription.customer_id])

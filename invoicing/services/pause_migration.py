@@ -14,11 +14,9 @@ _OVER = (MigrationStatus.DONE, MigrationStatus.CANCELLED)
 
 @transaction.atomic
 def pause_migration(*, migration: ProfileMigration, reason: str = "") -> ProfileMigration:
-    """Stop after the batch that is under way. Pausing again changes nothing. Raises `WrongMigrationState`."""
+    """Stop after the batch that is under way. Raises `WrongMigrationState` where nothing runs."""
     # Workers hold this row shared during a batch: whoever pauses waits for it to end.
     migration = hold_migration(migration.pk)
-    if migration.status == MigrationStatus.PAUSED:
-        return migration
     if migration.status != MigrationStatus.RUNNING:
         raise WrongMigrationState(
             f"The migration is {migration.get_status_display().lower()}: there is nothing to pause. "
@@ -32,10 +30,10 @@ def pause_migration(*, migration: ProfileMigration, reason: str = "") -> Profile
 
 @transaction.atomic
 def cancel_migration(*, migration: ProfileMigration, reason: str = "") -> ProfileMigration:
-    """Move nobody else. Cancelling again changes nothing. Raises `WrongMigrationState` for one that is done."""
+    """Move nobody else. Raises `WrongMigrationState` for one that is done, or cancelled already."""
     migration = hold_migration(migration.pk)
     if migration.status == MigrationStatus.CANCELLED:
-        return migration
+        raise WrongMigrationState("The migration is cancelled already. Nothing was changed.")
     if migration.status in _OVER:
         raise WrongMigrationState("The migration is done: there is nothing to cancel. Take customers back one by one.")
     now = clock.now()

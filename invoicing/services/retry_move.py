@@ -48,10 +48,10 @@ def retry_move(*, migration: ProfileMigration, customer: Customer) -> MigrationI
 
 @transaction.atomic
 def retry_failed(*, migration: ProfileMigration) -> int:
-    """Put everybody who failed up to be moved again, by workers; how many. Nobody failed: nothing changes.
+    """Put everybody who failed up to be moved again, by workers; how many.
 
-    Raises `ProfileArchived`, and `WrongMigrationState` also where it is paused in the middle of a batch: the rest of
-    that batch would move, too.
+    Raises `ProfileArchived`, and `WrongMigrationState` also where nobody failed, and where it is paused in the middle
+    of a batch: the rest of that batch would move, too.
     """
     migration = _locked(migration)
     waiting = migration.items.filter(outcome=MoveOutcome.WAITING).count()
@@ -61,14 +61,15 @@ def retry_failed(*, migration: ProfileMigration) -> int:
             "was changed. Resume it first, or try customers again one by one."
         )
     count = queue_items(migration, list(migration.items.select_for_update().filter(outcome=MoveOutcome.FAILED)))
-    if count:
-        migration.status, migration.finished_at = MigrationStatus.RUNNING, None
-        migration.save(update_fields=["status", "finished_at", "updated_at"])
-        record(
-            verb="profilemigration.retried",
-            target=migration,
-            did=f"tried the {count} customers again that failed in {migration.in_words}",
-        )
+    if not count:
+        raise WrongMigrationState("Nobody failed in this migration: there is nobody to try again. Nothing was changed.")
+    migration.status, migration.finished_at = MigrationStatus.RUNNING, None
+    migration.save(update_fields=["status", "finished_at", "updated_at"])
+    record(
+        verb="profilemigration.retried",
+        target=migration,
+        did=f"tried the {count} customers again that failed in {migration.in_words}",
+    )
     return count
 
 

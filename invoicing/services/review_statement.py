@@ -66,13 +66,21 @@ def confirm_statement(*, statement: BankStatement, only: Collection[uuid.UUID] |
     ids of them.
 
     Money for what is paid already goes to the customer's balance. Once no row is left to decide or book, the statement
-    is closed. Doing it again books nothing twice. PreconditionFailed for a statement that isn't under review.
+    is closed. Doing it again books nothing twice. PreconditionFailed for a statement that isn't under review, and
+    for one of which no row is to be booked while others wait for a decision.
     """
     _under_review(statement.pk, lock=False)
     rows = BankStatementRow.objects.filter(statement=statement, decision=RowDecision.BOOK, payment=None)
     if only is not None:
         rows = rows.filter(pk__in=only)
-    for row_id in list(rows.order_by("position").values_list("pk", flat=True)):
+    row_ids = list(rows.order_by("position").values_list("pk", flat=True))
+    undecided = statement.rows.filter(decision=RowDecision.OPEN).count()
+    if not row_ids and undecided:
+        raise PreconditionFailed(
+            f"No row of {statement} is to be booked; {undecided} wait for a decision. Nothing was changed.",
+            code="nothing_to_book",
+        )
+    for row_id in row_ids:
         _book(row_id, statement)
     with transaction.atomic():
         locked = _under_review(statement.pk)

@@ -16,6 +16,19 @@ SHARD_SIZE = 500
 
 
 @transaction.atomic
+def resume_migration(*, migration: ProfileMigration, limit: int | None = None) -> ProfileMigration:
+    """Go on with a paused migration, as `run_migration`. `WrongMigrationState` for one that is not paused: an approved
+    one has nothing to go on with, and one that runs nothing to wait for."""
+    migration = hold_migration(migration.pk)
+    if migration.status != MigrationStatus.PAUSED:
+        raise WrongMigrationState(
+            f"The migration is {migration.get_status_display().lower()}, not paused: there is nothing to resume. "
+            "Nothing was changed."
+        )
+    return run_migration(migration=migration, limit=limit)
+
+
+@transaction.atomic
 def run_migration(*, migration: ProfileMigration, limit: int | None = None) -> ProfileMigration:
     """Put the next `limit` customers (None: all) up to be moved; whoever still waits from before goes first.
 

@@ -14,7 +14,7 @@ from invoicing.moves import Severity, ask_app, check_moves
 
 
 def take_back(*, migration: ProfileMigration, customer: Customer, reason: str = "") -> MigrationItem:
-    """Undo one move. Taking back again changes nothing. Call it outside of a transaction: the app may be asked.
+    """Undo one move. Call it outside of a transaction: the app may be asked.
 
     Raises `WrongMigrationState` for a customer who was not moved, who was billed by the target since (their next
     invoice exists, be it a draft), or whose profile was changed since; `ProfileArchived`; and `MoveBlocked`, since it
@@ -26,8 +26,6 @@ def take_back(*, migration: ProfileMigration, customer: Customer, reason: str = 
     with transaction.atomic():
         lock_customers([customer.pk])
         item = migration.items.select_for_update(of=("self",)).select_related("pinned_before").get(customer=customer)
-        if item.outcome == MoveOutcome.TAKEN_BACK:
-            return item
         override = _undoable(migration, item, customer)
         source = BillingProfile.objects.select_for_update(of=("self",), no_key=True).get(pk=source.pk)
         if source.archived_at is not None:

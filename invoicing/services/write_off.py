@@ -16,9 +16,13 @@ from invoicing.models import Invoice, WriteOff
 def mark_uncollectible(*, invoice: Invoice, reason: str) -> Invoice:
     """Stop collecting and reminding; what is due stays due, and is booked should it come in (billing rules 11).
 
-    WrongInvoiceState where nothing is due or a charge is under way; InvalidInput without a reason.
+    WrongInvoiceState where nothing is due, a charge is under way, or it is uncollectible already; InvalidInput without
+    a reason.
     """
-    return give_up(_unpaid(invoice, reason), reason)
+    locked = _unpaid(invoice, reason)
+    if locked.status == InvoiceStatus.UNCOLLECTIBLE:
+        raise WrongInvoiceState(f"{locked} is uncollectible already. Nothing was changed.")
+    return give_up(locked, reason)
 
 
 def give_up(locked: Invoice, reason: str) -> Invoice:

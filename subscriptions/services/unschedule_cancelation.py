@@ -4,6 +4,7 @@ from django.db import transaction
 
 from core import clock
 from core.audit.services.record import record
+from subscriptions.errors import NotChangeable
 from subscriptions.models import Subscription
 from subscriptions.services.check_features import check_longer, kept_by_database
 from subscriptions.services.lock_subscription import lock_subscription
@@ -14,10 +15,11 @@ from subscriptions.timing import periods_touched
 @transaction.atomic
 @kept_by_database()
 def unschedule_cancelation(*, subscription: Subscription) -> Subscription:
-    """Let `subscription` run on without end. One that has no planned end is left as it is.
+    """Let `subscription` run on without end.
 
-    NotChangeable (PreconditionFailed) once it has ended; SuccessorScheduled (Conflict) while a change of plan waits to
-    take its place; FeatureAlreadySubscribed (Conflict) where another subscription was to take over one of its features.
+    NotChangeable (PreconditionFailed) where no end is planned, and once it has ended; SuccessorScheduled (Conflict)
+    while a change of plan waits to take its place; FeatureAlreadySubscribed (Conflict) where another subscription was
+    to take over one of its features.
     """
     now = clock.now()
     subscription = lock_subscription(
@@ -25,7 +27,7 @@ def unschedule_cancelation(*, subscription: Subscription) -> Subscription:
     )
     before = subscription.active_to
     if before is None:
-        return subscription
+        raise NotChangeable("runs on without a planned end", "There is nothing to unschedule.")
     check_longer(subscription, since=before, until=None)
     subscription.active_to = None
     subscription.save(update_fields=["active_to", "updated_at"])

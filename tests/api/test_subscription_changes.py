@@ -333,3 +333,11 @@ def test_a_new_subscription_is_previewed(api):
     assert stored() == before
     assert (preview["chargeAmount"], preview["dueNow"], preview["nextAmount"]) == ("15.00", "15.00", "30.00")
     assert preview["nextBillingAt"] == "2026-05-01T00:00:00Z"
+
+
+def test_a_cancelation_that_is_not_scheduled_is_not_unscheduled(api):
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    problem = refused(post(api, subscription, "unschedule-cancelation", "2026-04-20"), 412)
+    assert problem["detail"] == (
+        "The subscription runs on without a planned end; nothing was changed. There is nothing to unschedule."
+    )

@@ -70,7 +70,8 @@ def test_a_change_that_has_happened_is_not_unscheduled(basic):
     successor = change(basic, flat_plan("pro", "90.00")).successor
     with pytest.raises(PreconditionFailed, match="ended on 2026-04-16 00:00 UTC"):
         unschedule(basic, "2026-04-17")
-    assert unschedule(successor, "2026-04-17").active_to is None
+    with pytest.raises(PreconditionFailed, match="runs on without a planned end; nothing was changed"):
+        unschedule(successor, "2026-04-17")
     assert totals() == ["30.00", "30.00"]
 
 
