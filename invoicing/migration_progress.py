@@ -43,6 +43,11 @@ class MigrationProgress:
         return self.done * 100 // self.to_move if self.to_move else 0
 
     @property
+    def failed(self) -> int:
+        """Those who failed: their turn has come, and they were not moved."""
+        return self.outcomes.get(MoveOutcome.FAILED, 0)
+
+    @property
     def waiting(self) -> int:
         """Those who are still to be moved."""
         return self.to_move - self.done
@@ -151,7 +156,7 @@ def steps_of(
         unpinned = progress.pinning.left
     elif unpinned is None:
         unpinned = unpinned_customers().count()
-    left = progress.waiting
+    over = migration.status == MigrationStatus.DONE and not progress.failed
     return (
         Step("create_target", is_done=target.archived_at is None, left=0 if target.archived_at is None else 1),
         Step(
@@ -161,5 +166,5 @@ def steps_of(
             needed=default or target.is_default,
         ),
         Step("switch_default", is_done=not default, left=int(default), needed=default or target.is_default),
-        Step("move_customers", is_done=migration.status == MigrationStatus.DONE, left=left),
+        Step("move_customers", is_done=over, left=progress.waiting + progress.failed),
     )

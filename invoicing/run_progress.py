@@ -44,6 +44,11 @@ class RunProgress:
         ]
 
     @property
+    def tone(self) -> str:
+        """Of the progress bar: amber where somebody was parked, so that a full bar does not say that all went well."""
+        return "amber" if self.parked else ""
+
+    @property
     def parked(self) -> int:
         return self.counts.get(CustomerOutcome.PARKED, 0)
 

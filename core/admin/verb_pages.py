@@ -1,7 +1,7 @@
 """The pages of verbs: a verb opens a page that asks, and only its POST acts; for many rows, the result of each."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django import forms
@@ -18,13 +18,30 @@ from unfold.admin import ModelAdmin
 from core.admin.display import admin_url
 from core.admin.proposals import propose
 from core.admin.refusals import explain
-from core.admin.verbs import Answers, Button, Effect, Review, Verb, buttons_of
+from core.admin.verbs import Answers, Button, Effect, Failed, Review, Verb, Warned, buttons_of
 from core.approvals.errors import ApprovalNeeded
 from core.audit.reasons import because
 from core.errors import BillingError
 
 MAX_BULK = 200
 SAMPLE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a verb, as pages show it."""
+
+    label: str
+    tone: str
+    level: int
+
+
+DONE = Outcome("Done", "green", messages.SUCCESS)
+WARNED = Outcome("Done, with a warning", "amber", messages.WARNING)
+# Neither done nor refused: a second person is to say yes.
+WAITS = Outcome("Waits for approval", "amber", messages.WARNING)
+FAILED = Outcome("Did not succeed", "red", messages.ERROR)
+REFUSED = Outcome("Refused", "red", messages.ERROR)
 
 
 class VerbAdmin(ModelAdmin):
@@ -54,7 +71,7 @@ class VerbAdmin(ModelAdmin):
             raise Http404
         if not verb.allowed(request):
             raise PermissionDenied
-        refusal = verb.why_not(request, obj)
+        refusal = _refusal(verb, request, obj)
         if refusal:
             messages.error(request, refusal)
             return HttpResponseRedirect(self.url_after(obj))
@@ -73,14 +90,12 @@ class VerbAdmin(ModelAdmin):
                 review = _reviewed(form, verb, request, obj)
             may_act = not verb.has_review or "confirmed" in request.POST
             if may_act and review is None and form.is_valid():
-                done, message = _attempt(verb, request, obj, form.cleaned_data)
-                waits = isinstance(message, _Waits)
-                if not done and not waits and not verb.has_review and "confirmed" not in request.POST:
+                outcome, message = _attempt(verb, request, obj, form.cleaned_data)
+                if outcome is REFUSED and not verb.has_review and "confirmed" not in request.POST:
                     # What was typed stays there to be mended.
                     form.add_error(None, message)
                 else:
-                    show = messages.success if done else messages.warning if waits else messages.error
-                    show(request, message)
+                    messages.add_message(request, outcome.level, message)
                     still_there = self.model._default_manager.filter(pk=obj.pk).exists()
                     return HttpResponseRedirect(self.url_after(obj) if still_there else self._list_url())
         context = {
@@ -127,15 +142,16 @@ class VerbAdmin(ModelAdmin):
                 messages.error(request, refusal)
                 return None
             results = [(obj, *_attempt(verb, request, obj, form.cleaned_data)) for obj in chosen]
+            done = sum(1 for _, outcome, _ in results if outcome in (DONE, WARNED))
             context = {
                 "title": f"{verb.label}: result",
                 "verb": verb,
                 "results": results,
-                "done": sum(1 for _, done, _ in results if done),
+                "done": done,
                 "back": request.get_full_path(),
             }
             return self._page(request, "admin/bulk_result.html", context)
-        refused = [(obj, why) for obj in chosen if (why := verb.why_not(request, obj))]
+        refused = [(obj, why) for obj in chosen if (why := _refusal(verb, request, obj))]
         refused_ids = {obj.pk for obj, _ in refused}
         review: Review | None = None
         if answered and verb.has_review_of_many and form.is_valid() and "again" not in request.POST:
@@ -226,19 +242,26 @@ def _said_at(form: forms.Form, review: Callable[[], Review | None]) -> Review | 
         return None
 
 
-class _Waits(str):
-    """Says that it waits for a second person: neither done nor refused."""
+def _refusal(verb: Verb[Any], request: HttpRequest, obj: Any) -> str:
+    """Why the verb can't be done to `obj` now, "" when it can: also by an address that no button leads to."""
+    why_not = verb.why_not(request, obj)
+    if why_not or verb.shows(obj):
+        return why_not
+    return f"“{verb.label}” is not for {obj} as it stands now. Nothing was changed."
 
 
-def _attempt(verb: Verb[Any], request: HttpRequest, obj: Any, answers: Answers) -> tuple[bool, str]:
-    """Whether it was done, and the sentence that says so or why not."""
-    refusal = verb.why_not(request, obj)
+def _attempt(verb: Verb[Any], request: HttpRequest, obj: Any, answers: Answers) -> tuple[Outcome, str]:
+    """What came of it, and the sentence that says what was done or why not."""
+    refusal = _refusal(verb, request, obj)
     if refusal:
-        return False, refusal
+        return REFUSED, refusal
     try:
         with because(answers.get("reason", "")):
-            return True, verb.perform(request, obj, answers)
+            said = verb.perform(request, obj, answers)
     except ApprovalNeeded as needed:
-        return False, _Waits(propose(request, needed, model=type(obj), obj=obj, verb=verb))
+        return WAITS, propose(request, needed, model=type(obj), obj=obj, verb=verb)
     except BillingError as error:
-        return False, explain(error)
+        return REFUSED, explain(error)
+    if isinstance(said, Failed):
+        return FAILED, said
+    return (WARNED if isinstance(said, Warned) else DONE), said

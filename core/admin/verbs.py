@@ -52,6 +52,18 @@ class Review:
     has_moved: bool = False
 
 
+class Failed(str):
+    """What `perform` answers where it did what it could and it did not succeed: a charge was declined."""
+
+    __slots__ = ()
+
+
+class Warned(str):
+    """What `perform` answers where it was done, and the reader has to look after something all the same."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
     """One figure that a verb would change: as it is, and as it would be."""
@@ -88,7 +100,7 @@ class Verb(ABC, Generic[Subject]):
 
     @abstractmethod
     def perform(self, request: HttpRequest, obj: Subject, answers: Answers, /) -> str:
-        """Call one service; the sentence that says what was done."""
+        """Call one service; the sentence that says what was done: `Failed` or `Warned` where all is not well."""
 
     def shows(self, obj: Subject, /) -> bool:
         """Whether its button stands at this object at all."""

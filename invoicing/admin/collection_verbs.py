@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
 from core import clock
-from core.admin.verbs import Answers, Effect, OptionalReasonForm, ReasonForm, Verb
+from core.admin.verbs import Answers, Effect, Failed, OptionalReasonForm, ReasonForm, Verb
 from core.admin.words import amount_text, counted, joined
 from core.money import ZERO, exponent
 from customers.choices import AppStatus, CollectionMethod
@@ -120,6 +120,8 @@ class Collect(OnIssued):
     def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
         if invoice.issued_at is None:
             return "It is not issued yet."
+        if invoice.due > 0 and invoice.status == InvoiceStatus.UNCOLLECTIBLE:
+            return f"It is uncollectible: {worth(invoice.due, invoice)} stays due, and is charged no more."
         if invoice.status not in OPEN_STATUSES or invoice.due <= 0:
             return "Nothing is due on it."
         if invoice.collection_method != CollectionMethod.CHARGE_AUTOMATICALLY:
@@ -141,7 +143,7 @@ class Collect(OnIssued):
         due = collected.next_collection_at
         if (due is not None and due <= clock.now()) or collected.payments.filter(to_cancel=True).exists():
             return f"{collected} will be charged within seconds."
-        return f"The charge did not succeed: {collected.get_status_display()}. {collected.status_note}".strip()
+        return Failed(f"The charge did not succeed: {collected.get_status_display()}. {collected.status_note}".strip())
 
 
 class AskProvider(Verb[Invoice]):

@@ -8,12 +8,12 @@ from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from core import clock
-from core.admin.verbs import Answers, OptionalReasonForm, ReasonForm, Verb
+from core.admin.verbs import Answers, Failed, OptionalReasonForm, ReasonForm, Verb, Warned
 from core.admin.words import moment_text
 from core.money import ZERO
 from invoicing.admin.collection_verbs import COLLECTION_VERBS
 from invoicing.admin.money_effects import worth
-from invoicing.choices import DRAFT_STATUSES, InvoiceStatus, LineKind
+from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus, LineKind
 from invoicing.models import Invoice
 from invoicing.services.advance_invoice import TO_RETRY, advance_invoice
 from invoicing.services.approve_invoice import OWN_DRAFT, TO_APPROVE, approve_invoice, made_by_current_actor
@@ -72,7 +72,10 @@ class Approve(OnDraft):
 
     def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
         issued = approve_invoice(invoice=invoice)
-        return f"{issued} over {worth(issued.total, issued)} is issued."
+        said = f"{issued} over {worth(issued.total, issued)} is issued."
+        if issued.status == InvoiceStatus.PAYMENT_FAILED:
+            return Warned(f"{said} Its charge did not succeed: {issued.status_note}".strip())
+        return said
 
 
 class Advance(OnDraft):
@@ -104,7 +107,8 @@ class Advance(OnDraft):
 
     def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
         advance_invoice(invoice=invoice)
-        return f"Now: {invoice.get_status_display()}."
+        said = f"Now: {invoice.get_status_display()}."
+        return Failed(f"{said} {invoice.status_note}".strip()) if invoice.status in STOPPED_STATUSES else said
 
 
 class DeleteDraft(OnDraft):

@@ -105,7 +105,10 @@ class ProfileMigrationAdmin(DraftsMigrations):
     def state(self, migration: ProfileMigration) -> SafeString:
         if progress(migration).is_checking:
             return badge("Being checked", "blue")
-        return badge(migration.get_status_display(), STATUS_TONES[MigrationStatus(migration.status)])
+        status, failed = MigrationStatus(migration.status), progress(migration).failed
+        if status == MigrationStatus.DONE and failed:
+            return badge(f"{status.label}, {failed:,} failed", "red")
+        return badge(str(status.label), STATUS_TONES[status])
 
     @display(description="Whom")
     def whom(self, migration: ProfileMigration) -> str:
@@ -117,11 +120,12 @@ class ProfileMigrationAdmin(DraftsMigrations):
 
     @display(description="Progress")
     def how_far(self, migration: ProfileMigration) -> SafeString:
-        return progress_bar(progress(migration).percent)
+        found = progress(migration)
+        return progress_bar(found.percent, "red" if found.failed else "")
 
     @display(description="Failed")
     def failed_moves(self, migration: ProfileMigration) -> SafeString:
-        failed = progress(migration).outcomes.get(MoveOutcome.FAILED, 0)
+        failed = progress(migration).failed
         return badge(str(failed), "red") if failed else number(0)
 
     @display(description="Drafted by")

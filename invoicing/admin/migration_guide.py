@@ -202,5 +202,6 @@ def _moves(migration: ProfileMigration, buttons: list[Button]) -> Part:
         + (f", {back:,} taken back" if back else "")
         + "."
     ]
-    done = migration.status == MigrationStatus.DONE
+    # Who failed was not moved: the step is done once they are, or were taken off by a cancelation.
+    done = migration.status == MigrationStatus.DONE and not failed
     return Part("Move", State.DONE if done else State.LATER, says, buttons)

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from core.admin.verbs import Answers, Effect, OptionalReasonForm, ReasonForm, Review, Verb
+from core.admin.verbs import Answers, Effect, Failed, OptionalReasonForm, ReasonForm, Review, Verb
 from customers.effective import terms_if, terms_of
 from customers.models import CustomerOverride
 from invoicing.admin.migration_verbs import RETRYING
@@ -52,7 +52,7 @@ class Retry(Verb[MigrationItem]):
         if tried.outcome == MoveOutcome.MOVED:
             return f"{item.customer} was moved to “{item.migration.to_profile}”."
         why = " ".join(cause["message"] for cause in tried.causes if cause["severity"] == MoveVerdict.BLOCKED)
-        return f"{item.customer} still can't move. {why}".strip()
+        return Failed(f"{item.customer} still can't move. {why}".strip())
 
 
 class TakeBack(Verb[MigrationItem]):

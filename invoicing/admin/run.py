@@ -18,10 +18,18 @@ from core.admin.progress import progress_bar
 from core.admin.registry import page_of
 from invoicing.choices import CustomerOutcome, RunStatus
 from invoicing.models import BillingRun, Invoice
-from invoicing.run_progress import OUTCOME_TONES, progress_of
+from invoicing.run_progress import OUTCOME_TONES, RunProgress, progress_of
 
 RUN_TONES = {RunStatus.PENDING: "grey", RunStatus.RUNNING: "blue", RunStatus.DONE: "green"}
 CUSTOMERS_PER_PAGE = 50
+
+
+def run_badge(run: BillingRun, progress: RunProgress) -> SafeString:
+    """The status as a pill: a run that is over, and left customers parked, is not simply done."""
+    status = RunStatus(run.status)
+    if status == RunStatus.DONE and progress.parked:
+        return badge(f"{status.label}, {progress.parked:,} parked", "amber")
+    return badge(str(status.label), RUN_TONES[status])
 
 
 @page_of(BillingRun)
@@ -47,12 +55,12 @@ class BillingRunAdmin(ReadOnlyAdmin):
         return moment(run.as_of)
 
     @display(description="Status")
-    def state(self, run: BillingRun) -> SafeString:
-        return badge(run.get_status_display(), RUN_TONES[RunStatus(run.status)])
+    def state(self, run: Any) -> SafeString:
+        return run_badge(run, run.progress)
 
     @display(description="Progress")
     def progress(self, run: Any) -> SafeString:
-        return progress_bar(run.progress.percent)
+        return progress_bar(run.progress.percent, run.progress.tone)
 
     @display(description="Customers")
     def customers(self, run: BillingRun) -> SafeString:
@@ -71,7 +79,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
         return moment(run.created_at)
 
     def page_context(self, request: HttpRequest, obj: BillingRun) -> dict[str, Any]:
-        outcome = request.GET.get("outcome", "")
+        outcome, progress = request.GET.get("outcome", ""), progress_of([obj])[obj.pk]
         rows = obj.customers.select_related("customer").order_by("id")
         if outcome in CustomerOutcome.values:
             rows = rows.filter(outcome=outcome)
@@ -82,8 +90,8 @@ class BillingRunAdmin(ReadOnlyAdmin):
             row.invoices = made.get(row.customer_id, [])
         return {
             "run": obj,
-            "progress": progress_of([obj])[obj.pk],
-            "state_tone": RUN_TONES[RunStatus(obj.status)],
+            "progress": progress,
+            "state": run_badge(obj, progress),
             "outcome": outcome,
             "page": page,
             "timeline": self.timeline(obj),

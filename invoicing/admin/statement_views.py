@@ -195,7 +195,10 @@ class StatementViews(VerbAdmin):
                     done += 1
                 except BillingError as error:
                     messages.error(request, f"Row {row.position}: {explain(error)}")
-            messages.success(request, f"{counted(done, 'row')} left out. Nothing is booked.")
+            if done:
+                messages.success(request, f"{counted(done, 'row')} left out. Nothing is booked.")
+            elif not rows:
+                messages.error(request, "Choose rows to leave out first. Nothing was changed.")
         return HttpResponseRedirect(admin_url(statement))
 
 

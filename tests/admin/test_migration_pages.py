@@ -205,6 +205,12 @@ def test_who_is_blocked_shows_with_the_cause_and_its_row_and_is_tried_again(cler
     assert said(do(clerk, item, "retry")) == ["Customer 0001 was moved to “Enterprise”."]
 
 
+def shown_parts(page):
+    """The parts of the last step: title and state."""
+    parts = page.split('<ol class="ch-parts">')[1].split("</ol>")[0].split('<li class="ch-step ch-step-')[1:]
+    return [(re.search(r"<h4>(\w+)", part)[1], part.split('"')[0]) for part in parts]
+
+
 def test_who_fails_is_tried_again_with_all_who_failed(clerk, approver, profiles):
     source, target = profiles
     migration = draft(clerk, source, target)
@@ -214,12 +220,19 @@ def test_who_fails_is_tried_again_with_all_who_failed(clerk, approver, profiles)
     assert work(migration).status == "done"
     page = read(clerk, page_url(migration))
     assert "2 moved, 0 left, 1 failed." in page
+    for shown in (page, read(clerk, list_url(ProfileMigration))):
+        assert '<span class="ch-badge ch-red" title="">Done, 1 failed</span>' in shown
+        assert "ch-progress-fill ch-red-fill" in shown
+    assert ("Move", "later") in shown_parts(page)
     assert ">Customer 0002</a> was deleted." in page
     assert "Try 1 customer again who failed?" in read(clerk, verb_url(migration, "retry-failed"))
     Customer.objects.filter(key="c2").update(deleted_at=None)
     assert said(do(clerk, migration, "retry-failed")) == ["1 customer is tried again."]
     assert work(migration).status == "done"
-    assert "3 moved, 0 left." in read(clerk, page_url(migration))
+    page = read(clerk, page_url(migration))
+    assert "3 moved, 0 left." in page
+    assert '<span class="ch-badge ch-green" title="">Done</span>' in page
+    assert ("Move", "done") in shown_parts(page)
     assert said(do(clerk, migration, "retry-failed")) == ["Nobody failed."]
 
 

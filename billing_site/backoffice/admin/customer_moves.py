@@ -11,7 +11,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from core import clock
 from core.admin.display import badge
-from core.admin.verbs import Answers, ReasonForm, Review, Verb
+from core.admin.verbs import Answers, ReasonForm, Review, Verb, Warned
 from core.admin.words import counted
 from core.errors import Forbidden
 from customers.admin.own_settings import OwnSettingsForm, initial_of, workflow_of
@@ -323,8 +323,8 @@ class SetStripe(Verb[Customer]):
         app, external_id = answers["app"], answers["stripe_customer_id"]
         check = ask_stripe(app=app, stripe_customer_id=external_id, payment_method=None)
         keep_stripe_customer(customer=customer, app=app, stripe_customer_id=external_id, payment_method=None)
-        warning = f" {check.message} A charge fails while that is so." if check.problem else ""
-        return f"{customer} is {external_id} at {app}.{warning}"
+        said = f"{customer} is {external_id} at {app}."
+        return Warned(f"{said} {check.message} A charge fails while that is so.") if check.problem else said
 
 
 MOVES = (Pin(), Unpin())
