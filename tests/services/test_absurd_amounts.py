@@ -125,11 +125,9 @@ def test_a_preview_and_the_gathering_invoice_say_the_cause_and_show_the_others()
     use("globex", "7")
     with clock.frozen_at(at("2026-04-20")):
         ids = {customer.key: customer.id for customer in Customer.objects.all()}
-        shown = preview_customers(customer_ids=ids.values(), until=at("2026-05-01"))
-        assert [(preview.customer_id, preview.total) for preview in shown.invoices] == [
-            (ids["globex"], Decimal("7.00"))
-        ]
-        assert [(pk, error.code) for pk, error in shown.failures.items()] == [(ids["acme"], "beyond_limit")]
+        shown, failures = preview_customers(customer_ids=ids.values(), until=at("2026-05-01"))
+        assert [(preview.customer_id, preview.total) for preview in shown] == [(ids["globex"], Decimal("7.00"))]
+        assert [(pk, error.code) for pk, error in failures.items()] == [(ids["acme"], "beyond_limit")]
         gathering = list(Invoice.objects.order_by("customer__key"))
         show_live(gathering)
     assert "more digits than can be reckoned with" in gathering[0].status_note
