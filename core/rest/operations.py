@@ -57,8 +57,8 @@ def _described(view: Any, method: str) -> Operation:
     described = copy.copy(view)
     described.swagger_fake_view = True
     described.request = build_mock_request(method, "/", described, None)
-    made_by: type[AutoSchema] = getattr(getattr(view, view.action), "kwargs", {}).get("schema")
-    schema = (made_by or api_settings.DEFAULT_SCHEMA_CLASS)()
+    made_by: Any = getattr(getattr(view, view.action), "kwargs", {}).get("schema") or api_settings.DEFAULT_SCHEMA_CLASS
+    schema: AutoSchema = made_by()
     schema.view = described
     schema.registry, schema.path, schema.path_regex, schema.path_prefix = ComponentRegistry(), "", "", ""
     schema.method = method

@@ -60,10 +60,11 @@ class BalanceViewSet(WireViewSet):
         if getattr(self, "swagger_fake_view", False):
             return BalanceEntry.objects.none()
         customer = living_customer(self.addressed)
-        self.currency = self.read_query(BalanceQuerySerializer).get("currency", customer.currency)
-        if self.currency is None:
+        currency: str | None = self.read_query(BalanceQuerySerializer).get("currency", customer.currency)
+        if currency is None:
             raise field_error("currency", "required", f"{customer.name} has no currency yet: name one.")
-        return BalanceEntry.objects.filter(customer=customer, currency=self.currency)
+        self.currency = currency
+        return BalanceEntry.objects.filter(customer=customer, currency=currency)
 
     @extend_schema(operation_id="getCustomerBalance", parameters=[BalanceQuerySerializer])
     def retrieve(self, request: Request, **kwargs: str) -> Response:

@@ -95,7 +95,7 @@ def test_the_message_names_the_known_fields_and_the_other_faults_too(api):
     assert first == {
         "field": "invoice",
         "code": "unknown_field",
-        "message": "There is no such field. Known here: invoiceId, amount, currency, receivedAt, reference.",
+        "message": "There is no such field. Known here: invoiceId, amount, currency, receivedAt, reference, another.",
     }
     assert {each["field"] for each in others} == {"invoiceId", "amount", "receivedAt"}
 
