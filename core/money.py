@@ -118,7 +118,8 @@ def is_in_minor_units(amount: Decimal, currency: str) -> bool:
     """Whether `amount`, of any size, has no more places than `currency` has. InvalidInput for an unknown code."""
     places = exponent(currency)
     top, bottom = amount.as_integer_ratio()
-    return top * 10**places % bottom == 0
+    fine: bool = top * 10**places % bottom == 0
+    return fine
 
 
 def allocate(total: Decimal, weights: Sequence[Decimal], currency: str) -> tuple[Decimal, ...]:
