@@ -25,10 +25,11 @@ from django.db import connection  # noqa: E402 - Django first
 from benchmarks.customers import make_customers, months_later  # noqa: E402
 from core import clock  # noqa: E402
 from invoicing.choices import RunTrigger  # noqa: E402
-from invoicing.engine import assemble, fees  # noqa: E402
+from invoicing.closing import assemble  # noqa: E402
 from invoicing.models import Invoice, RunShard  # noqa: E402
-from invoicing.services import work_shard as work  # noqa: E402
-from invoicing.services.start_run import start_run  # noqa: E402
+from invoicing.rating import fees  # noqa: E402
+from invoicing.runs import work_shard as work  # noqa: E402
+from invoicing.runs.start_run import start_run  # noqa: E402
 
 
 class Meters:

@@ -15,10 +15,10 @@ from core.jsontext import canonical_json
 from customers.models import BillingProfile, Customer, UsageSubject
 from entitlements.models import Feature, Meter, UsageEvent
 from invoicing.choices import RunTrigger
-from invoicing.services.run_due import close_now
+from invoicing.runs.run_due import close_now
+from subscriptions.lifecycle.record_subscription import create_subscription
 from subscriptions.models import ItemRevision, Plan, PlanPhase, RateCard, Subscription, SubscriptionItem
 from subscriptions.models import SubscriptionPhase as Phase
-from subscriptions.services.create_subscription import create_subscription
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 EVENTS_A_MONTH = 4

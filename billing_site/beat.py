@@ -25,14 +25,14 @@ HEARTBEAT = every(EVERY_SECONDS, "billing_site.tasks.beat_heartbeat")
 
 SCHEDULE: dict[str, dict[str, Any]] = {
     "heartbeat": HEARTBEAT,
-    "close due periods": every(5, "invoicing.tasks.close_due_periods"),
-    "advance drafts": every(5, "invoicing.tasks.advance_invoices"),
-    "collect issued invoices": every(5, "invoicing.tasks.collect_invoices"),
-    "ask about open charges": every(30, "invoicing.tasks.reconcile_payments"),
-    "send refunds": every(10, "invoicing.tasks.send_refunds"),
-    "work off profile migrations": every(5, "invoicing.tasks.work_migrations"),
-    "mark invoices overdue": every(30, "invoicing.tasks.mark_invoices_overdue"),
-    "finish an advance of the test clock": every(5, "invoicing.tasks.advance_clock"),
+    "close due periods": every(5, "invoicing.runs.tasks.close_due_periods"),
+    "advance drafts": every(5, "invoicing.runs.tasks.advance_invoices"),
+    "collect issued invoices": every(5, "invoicing.payments.tasks.collect_invoices"),
+    "ask about open charges": every(30, "invoicing.payments.tasks.reconcile_payments"),
+    "send refunds": every(10, "invoicing.payments.tasks.send_refunds"),
+    "work off profile migrations": every(5, "invoicing.profile_moves.tasks.work_migrations"),
+    "mark invoices overdue": every(30, "invoicing.payments.tasks.mark_invoices_overdue"),
+    "finish an advance of the test clock": every(5, "invoicing.runs.tasks.advance_clock"),
     "deliver the outbox": every(10, "core.outbox.tasks.deliver_outbox"),
     "purge kept responses": daily(3, 10, "billing_site.access.tasks.purge_idempotent_responses"),
 }

@@ -8,12 +8,12 @@ from typing import Any
 from core import clock
 from customers.models import BillingApp, BillingProfile, Customer, CustomerOverride, Supplier
 from entitlements.models import UsageEvent
-from invoicing.services.run_due import run_due
-from invoicing.services.sync_gathering import sync_customers
+from invoicing.gathering.sync import sync_customers
+from invoicing.runs.run_due import run_due
+from subscriptions.lifecycle.record_quantity import change_quantity
+from subscriptions.lifecycle.record_report import report_quantity
+from subscriptions.lifecycle.record_subscription import create_subscription
 from subscriptions.models import Plan, Subscription
-from subscriptions.services.change_quantity import change_quantity
-from subscriptions.services.create_subscription import create_subscription
-from subscriptions.services.report_quantity import report_quantity
 from tests.make import (
     at,
     flat_card,

@@ -9,14 +9,14 @@ from typing import Any
 from core import clock
 from core.audit.actors import Actor, acting_as
 from customers.models import BillingApp, BillingProfile, Customer, CustomerAppData, CustomerOverride, UsageSubject
-from invoicing.gateways import Check, CheckProblem, KnownAs, PaymentMethodCheck
 from invoicing.models import ProfileMigration
-from invoicing.services.approve_migration import approve_migration
-from invoicing.services.check_migration import check_migration
-from invoicing.services.draft_migration import draft_migration
-from invoicing.services.work_migration_shard import work_off_migration
+from invoicing.payments.gateways import Check, CheckProblem, KnownAs, PaymentMethodCheck
+from invoicing.profile_moves.approve_migration import approve_migration
+from invoicing.profile_moves.check_migration import check_migration
+from invoicing.profile_moves.draft_migration import draft_migration
+from invoicing.profile_moves.work_migration_shard import work_off_migration
+from subscriptions.lifecycle.record_subscription import create_subscription
 from subscriptions.models import Plan
-from subscriptions.services.create_subscription import create_subscription
 from tests.make import at, make_default_profile
 
 ADA = Actor("user", "1", "Ada")

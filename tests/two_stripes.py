@@ -12,12 +12,12 @@ from core.ids import to_text
 from core.testclock.models import ClockSetting
 from customers.models import BillingApp, BillingProfile, Customer, CustomerAppData, Supplier, UsageSubject
 from invoicing.models import Invoice, Payment
-from invoicing.services.connect_stripe import install_stripe
-from invoicing.services.make_default_profile import make_default_profile as switch_default
-from invoicing.services.reconcile_payments import reconcile_payments
-from invoicing.services.run_due import run_due
+from invoicing.payments.connect_stripe import install_stripe
+from invoicing.payments.reconcile_payments import reconcile_payments
+from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
+from invoicing.runs.run_due import run_due
+from subscriptions.lifecycle.record_subscription import create_subscription
 from subscriptions.models import Plan
-from subscriptions.services.create_subscription import create_subscription
 from tests.books.command import run_check
 from tests.fake_stripe import FakeStripe
 from tests.make import at, flat_card, make_default_profile, make_plan

@@ -13,9 +13,9 @@ from django.utils.http import urlencode
 from core import clock
 from core.approvals.limits import waiting_requests
 from invoicing.choices import OPEN_STATUSES, STOPPED_STATUSES, InvoiceStatus
+from invoicing.lifecycle.selectors import DUE_SOON
 from invoicing.models import BillingRun, Invoice, ParkedCustomer
-from invoicing.run_progress import RunProgress, progress_of
-from invoicing.selectors import DUE_SOON
+from invoicing.runs.progress import RunProgress, progress_of
 from subscriptions.models import Subscription
 
 CLOSES_AHEAD = timedelta(days=14)

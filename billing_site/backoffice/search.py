@@ -11,8 +11,8 @@ from core.admin.display import admin_url
 from core.admin.search import amount_of
 from core.admin.words import amount_text
 from customers.models import Customer, CustomerAppData
+from invoicing.bank_statements.match import number_reader
 from invoicing.models import CreditNote, Invoice, Payment, Refund
-from invoicing.statement_matching import number_reader
 from subscriptions.models import AddOn, Coupon, Plan, Subscription
 
 PER_KIND = 10

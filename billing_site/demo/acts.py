@@ -22,21 +22,21 @@ from customers.effective import terms_of
 from customers.models import Customer, CustomerAppData, CustomerOverride
 from customers.services.create_customer import create_customer
 from customers.services.customer_input import CustomerInput
-from customers.services.pin_customer import pin_customer
+from customers.services.record_pin import pin_customer
+from entitlements.features.archive_feature import archive_feature
+from entitlements.metering.delete_meter import delete_meter
+from entitlements.metering.ingest_events import ingest_events
 from entitlements.models import Feature, Meter
-from entitlements.services.archive_feature import archive_feature
-from entitlements.services.delete_meter import delete_meter
-from entitlements.services.ingest_events import ingest_events
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus
+from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.models import Invoice
-from invoicing.services.approve_invoice import approve_invoice
-from invoicing.services.record_payment import record_payment
-from invoicing.services.start_subscription import start_subscription
-from invoicing.services.update_item import update_item
-from invoicing.services.use_coupon import use_coupon as redeem
-from subscriptions.item_update import ItemUpdate
+from invoicing.payments.record_payment import record_payment
+from invoicing.subscription_changes.redeem_coupon import use_coupon as redeem
+from invoicing.subscription_changes.start_subscription import start_subscription
+from invoicing.subscription_changes.update_item import update_item
+from subscriptions.lifecycle.item_update import ItemUpdate
+from subscriptions.lifecycle.record_report import report_quantity
 from subscriptions.models import Subscription, SubscriptionItem
-from subscriptions.services.report_quantity import report_quantity
 
 _PAID_AFTER = timedelta(days=19)
 _PAID_LATE_AFTER = timedelta(days=47)

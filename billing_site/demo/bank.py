@@ -9,10 +9,10 @@ from core.audit.actors import current_actor
 from core.money import round_money
 from customers.choices import AppType
 from customers.models import BillingApp
+from invoicing.bank_statements.import_statement import import_statement
+from invoicing.bank_statements.read_csv import OPTIONAL, REQUIRED
 from invoicing.choices import OPEN_STATUSES
 from invoicing.models import Invoice
-from invoicing.services.import_statement import import_statement
-from invoicing.statement_csv import OPTIONAL, REQUIRED
 
 _TOO_MUCH = Decimal(50)
 

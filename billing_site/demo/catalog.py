@@ -6,14 +6,14 @@ from typing import Any
 
 from billing_site.demo.companies import BUSINESS, COMPANIES, ENTERPRISE, STARTER, TEAM
 from entitlements.choices import Aggregation
-from entitlements.services.create_feature import create_feature
-from entitlements.services.create_meter import create_meter
+from entitlements.features.create_feature import create_feature
+from entitlements.metering.create_meter import create_meter
+from subscriptions.catalog.create_plan import create_plan
+from subscriptions.catalog.plan_selectors import checked_terms
+from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
+from subscriptions.catalog.publish_plan import publish_plan
+from subscriptions.catalog.save_coupon import CouponFacts, create_coupon
 from subscriptions.models import Plan
-from subscriptions.plan_selectors import checked_terms
-from subscriptions.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
-from subscriptions.services.create_plan import create_plan
-from subscriptions.services.publish_plan import publish_plan
-from subscriptions.services.save_coupon import CouponFacts, create_coupon
 
 API_EVENT, COMPUTE_EVENT, SMS_EVENT, GPU_EVENT = "api.requests", "compute.job", "sms.sent", "gpu.job"
 WELCOME = "WELCOME25"

@@ -8,11 +8,11 @@ from core import clock
 from core.approvals.limits import approved
 from core.audit.actors import Actor, acting_as
 from invoicing.choices import RunTrigger
-from invoicing.services.advance_clock import next_moment
-from invoicing.services.advance_invoice import advance_due
-from invoicing.services.collect import collect_due
-from invoicing.services.mark_overdue import mark_overdue
-from invoicing.services.run_due import close_now
+from invoicing.drafts.advance_invoice import advance_due
+from invoicing.payments.collect import collect_due
+from invoicing.payments.mark_overdue import mark_overdue
+from invoicing.runs.advance_clock import next_moment
+from invoicing.runs.run_due import close_now
 
 
 @dataclass(frozen=True, slots=True)

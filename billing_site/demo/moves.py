@@ -16,14 +16,14 @@ from customers.services.profile_input import ProfileInput, whole_workflow
 from customers.services.supplier_input import SupplierInput
 from invoicing.choices import MoveOutcome
 from invoicing.models import ProfileMigration
-from invoicing.services.approve_migration import approve_migration
-from invoicing.services.check_migration import check_migration
-from invoicing.services.draft_migration import draft_migration
-from invoicing.services.manage_app import install_app
-from invoicing.services.run_migration import run_migration
-from invoicing.services.save_profile import save_new_profile
-from invoicing.services.take_back import take_back
-from invoicing.services.work_migration_shard import work_off_migration
+from invoicing.payments.manage_app import install_app
+from invoicing.profile_moves.approve_migration import approve_migration
+from invoicing.profile_moves.check_migration import check_migration
+from invoicing.profile_moves.draft_migration import draft_migration
+from invoicing.profile_moves.run_migration import run_migration
+from invoicing.profile_moves.save_profile import save_new_profile
+from invoicing.profile_moves.take_back import take_back
+from invoicing.profile_moves.work_migration_shard import work_off_migration
 
 _EUROPE, _LONG_TERM = "SaaS Europe", "Enterprise, 45 days"
 _CANARIES = 4

@@ -18,11 +18,11 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from core import ids
 from core.admin.changes import changes_of, sentence_of
 from core.admin.display import admin_url
-from core.admin.happenings import Happening, woven
 from core.admin.paginator import CappedPaginator
 from core.admin.proposals import propose
 from core.admin.refusals import explain
 from core.admin.search import MAX_FOUND, matching
+from core.admin.timeline import Happening, woven
 from core.admin.verb_pages import VerbAdmin
 from core.admin.verbs import Verb
 from core.approvals.errors import ApprovalNeeded

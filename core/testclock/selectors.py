@@ -28,3 +28,8 @@ def on_the_clock() -> Iterator[None]:
         return
     with clock.frozen_at(stored_time()):
         yield
+
+
+def clock_advances() -> bool:
+    """Whether the test clock is on its way: it then runs everything itself, in order of time."""
+    return ClockSetting.objects.filter(advancing_to__isnull=False).exists()

@@ -18,7 +18,7 @@ from customers.admin.party_form import PartyForm
 from customers.models import BillingProfile, Customer, UsageSubject
 from customers.services.create_customer import create_customer
 from customers.services.customer_input import ADDRESS_FIELDS, CustomerInput
-from customers.services.update_customer import update_customer
+from customers.services.record_update import update_customer
 
 
 class LivingCustomers(LivingFilter):

@@ -1,4 +1,5 @@
-"""Customers: create, list, get, replace, delete. `invoicing.api.customers` serves them, with what it adds."""
+"""Customers: create, list, get, replace, delete. The floors above serve them,
+with what they add."""
 
 from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
@@ -14,8 +15,8 @@ from customers.models import Customer
 from customers.selectors import customers_for_display, living_customer
 from customers.services.create_customer import create_customer
 from customers.services.customer_input import CustomerInput
-from customers.services.delete_customer import delete_customer
-from customers.services.update_customer import update_customer
+from customers.services.record_deletion import delete_customer
+from customers.services.record_update import update_customer
 
 
 class CustomerViewSet(WireViewSet):

@@ -9,8 +9,8 @@ from core.rest.fields import KeyField, NumberField, ObjectField, TextField, Text
 from core.rest.serializers import WireSerializer
 from core.rest.wire_json import loads
 from entitlements.choices import Aggregation
+from entitlements.metering.usage_query import WINDOWS
 from entitlements.models import Feature
-from entitlements.usage_query import WINDOWS
 
 
 class MeterUpdateSerializer(WireSerializer):

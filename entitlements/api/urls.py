@@ -2,9 +2,9 @@
 
 from rest_framework.routers import SimpleRouter
 
-from entitlements.api.events import EventViewSet
-from entitlements.api.features import FeatureViewSet
-from entitlements.api.meters import MeterUsageViewSet, MeterViewSet
+from entitlements.api.features.features import FeatureViewSet
+from entitlements.api.metering.events import EventViewSet
+from entitlements.api.metering.meters import MeterUsageViewSet, MeterViewSet
 
 router = SimpleRouter(trailing_slash=False)
 router.register("events", EventViewSet, basename="event")

@@ -1,18 +1,13 @@
 """Invoices, payments, bank statements, billing runs, parked customers and profile migrations in the admin."""
 
-from invoicing.admin import (
-    balance,
-    bank_statement,
-    credit_note,
-    invoice,
-    migration,
-    migration_item,
-    parked,
-    payment,
-    run,
-    series,
-    tax_rate,
-)
+from invoicing.admin.balance import entries as balance
+from invoicing.admin.corrections import credit_note
+from invoicing.admin.lifecycle import invoice, series
+from invoicing.admin.parking import parked
+from invoicing.admin.payments import bank_statement, payment
+from invoicing.admin.profile_moves import migration, migration_item
+from invoicing.admin.runs import run
+from invoicing.admin.tax import tax_rate
 
 __all__ = [
     "balance",

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from subscriptions.api.subscription_serializers import PeriodSerializer
+from subscriptions.api.lifecycle.subscription_serializers import PeriodSerializer
 
 
 @extend_schema_field(PeriodSerializer)

@@ -4,22 +4,22 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from customers.api.suppliers import SupplierViewSet
-from invoicing.api.apps import AppViewSet, CustomerAppViewSet, StripeWebhookViewSet
-from invoicing.api.balances import BalanceViewSet, CreditNoteViewSet
-from invoicing.api.bank_statements import BankStatementViewSet
-from invoicing.api.change_previews import SubscriptionPreviewViewSet
-from invoicing.api.customers import BilledCustomerViewSet
-from invoicing.api.invoices import InvoiceViewSet, SimulationViewSet
-from invoicing.api.migrations import MigrationItemViewSet, MigrationViewSet
-from invoicing.api.overrides import OverrideViewSet
-from invoicing.api.payments import PaymentViewSet
-from invoicing.api.previews import PreviewViewSet
-from invoicing.api.profiles import ProfileViewSet
-from invoicing.api.runs import RunViewSet
-from invoicing.api.subscription_addons import SubscriptionAddOnViewSet
-from invoicing.api.subscription_changes import EditableSubscriptionViewSet, SubscriptionChangeViewSet
-from invoicing.api.subscriptions import CustomerSubscriptionViewSet, SubscriptionItemViewSet
-from invoicing.api.test_clock import TestClockViewSet
+from invoicing.api.balance.balances import BalanceViewSet, CreditNoteViewSet
+from invoicing.api.customer_guards.customers import BilledCustomerViewSet
+from invoicing.api.lifecycle.invoices import InvoiceViewSet, SimulationViewSet
+from invoicing.api.payments.apps import AppViewSet, CustomerAppViewSet, StripeWebhookViewSet
+from invoicing.api.payments.bank_statements import BankStatementViewSet
+from invoicing.api.payments.payments import PaymentViewSet
+from invoicing.api.previews.previews import PreviewViewSet
+from invoicing.api.profile_moves.migrations import MigrationItemViewSet, MigrationViewSet
+from invoicing.api.profile_moves.overrides import OverrideViewSet
+from invoicing.api.profile_moves.profiles import ProfileViewSet
+from invoicing.api.runs.runs import RunViewSet
+from invoicing.api.runs.test_clock import TestClockViewSet
+from invoicing.api.subscription_changes.change_previews import SubscriptionPreviewViewSet
+from invoicing.api.subscription_changes.changes import EditableSubscriptionViewSet, SubscriptionChangeViewSet
+from invoicing.api.subscription_changes.subscription_addons import SubscriptionAddOnViewSet
+from invoicing.api.subscription_changes.subscriptions import CustomerSubscriptionViewSet, SubscriptionItemViewSet
 
 router = SimpleRouter(trailing_slash=False)
 router.register("customers", BilledCustomerViewSet, basename="customer")

@@ -15,7 +15,7 @@ from invoicing.books.examination import (
     name_invoice,
     piece_by_piece,
 )
-from invoicing.engine.issue import stored_lines
+from invoicing.lifecycle.issue import stored_lines
 from invoicing.models import Invoice
 
 Row = dict[str, Any]

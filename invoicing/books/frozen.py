@@ -9,7 +9,7 @@ from core.money import trimmed
 from invoicing.books.documents import Document, Row, by_line, check_documents
 from invoicing.books.examination import Examination, Finding
 from invoicing.choices import LineKind
-from invoicing.engine.fingerprint import fingerprint
+from invoicing.lifecycle.fingerprint import fingerprint
 from invoicing.rating import RatedLine, read_explanation, recompute, replay
 from invoicing.rating.explanation import CreditExplanation
 from subscriptions.pricing import parse_price

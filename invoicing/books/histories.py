@@ -13,8 +13,8 @@ from core.together import together_or_alone
 from customers.models import Customer
 from invoicing.books.examination import Examination, name_customer
 from invoicing.choices import CustomerOutcome, RunStatus
-from invoicing.engine.close import as_cause
-from invoicing.engine.load import LoadedCustomer, load_batch
+from invoicing.closing.close import as_cause
+from invoicing.closing.load import LoadedCustomer, load_batch
 from invoicing.models import ParkedCustomer, RunCustomer
 from subscriptions.models import Subscription
 from subscriptions.schedule import Obligation

@@ -9,9 +9,9 @@ from core import clock
 from core.ids import to_text
 from invoicing.books.examination import Examination, Finding, name_customer, name_invoice
 from invoicing.choices import CustomerOutcome, InvoiceStatus, RunStatus
+from invoicing.closing.park_customer import is_parked
+from invoicing.drafts.advance_invoice import drafts_due
 from invoicing.models import InvoiceLine, RunCustomer, RunShard
-from invoicing.selectors import is_parked
-from invoicing.services.advance_invoice import drafts_due
 from subscriptions.models import Subscription
 
 START = "See that beat and a worker run (manage.py doctor), or start a billing run."

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from invoicing.books.examination import CUSTOMERS_AT_ONCE, Examination, Finding, piece_by_piece
 from invoicing.books.histories import History, histories, name_item, subscribers
-from invoicing.engine.assemble import rate_line
-from invoicing.engine.close import as_cause
-from invoicing.engine.plan import PlannedLine, plan_customer
+from invoicing.closing.assemble import rate_line
+from invoicing.closing.close import as_cause
+from invoicing.closing.plan import PlannedLine, plan_customer
 
 CHANGED = "A fact was changed past the services. Set reconcile_from back and next_billing_at to now; then close."
 

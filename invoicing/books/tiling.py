@@ -20,10 +20,10 @@ from invoicing.books.examination import (
 )
 from invoicing.books.histories import History, histories, name_item, subscribers
 from invoicing.choices import InvoiceStatus, LineKind, LineStatus, WindowKind
-from invoicing.engine.cuts import cuts_of, unused_share
-from invoicing.engine.load import components_from_json
-from invoicing.engine.state import Billed
+from invoicing.corrections.unused_time import cuts_of, unused_share
 from invoicing.models import BilledWindow, CreditNoteLine, InvoiceLine
+from invoicing.windows.components import components_from_json
+from invoicing.windows.state import Billed
 from subscriptions.schedule import Obligation, obligations
 
 CLOSE_AGAIN = "Set the subscription's reconcile_from back to that time and its next_billing_at to now; then close."

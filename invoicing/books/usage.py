@@ -19,8 +19,9 @@ from core.money import trimmed
 from customers.attribution import Attribution
 from customers.models import UsageSubject
 from customers.selectors import attributions_of
+from entitlements.features.selectors import features_by_id
+from entitlements.metering.usage import UsageRequest, reading_of, usage_of
 from entitlements.models import Feature, UsageEvent
-from entitlements.usage import UsageRequest, features_by_id, reading_of, usage_of
 from invoicing.books.examination import (
     INVOICES_AT_ONCE,
     Examination,

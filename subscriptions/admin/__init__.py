@@ -1,5 +1,6 @@
 """Plans, add-ons, coupons and subscriptions in the admin."""
 
-from subscriptions.admin import addon, coupon, plan, subscription
+from subscriptions.admin.catalog import addon, coupon, plan
+from subscriptions.admin.lifecycle import subscription
 
 __all__ = ["addon", "coupon", "plan", "subscription"]

@@ -3,9 +3,9 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from subscriptions.api.addons import AddOnViewSet, PlanAddOnViewSet
-from subscriptions.api.coupons import CouponViewSet
-from subscriptions.api.plans import PlanViewSet
+from subscriptions.api.catalog.addons import AddOnViewSet, PlanAddOnViewSet
+from subscriptions.api.catalog.coupons import CouponViewSet
+from subscriptions.api.catalog.plans import PlanViewSet
 
 router = SimpleRouter(trailing_slash=False)
 router.register("addons", AddOnViewSet, basename="addon")

@@ -7,10 +7,10 @@ from core.audit.actors import SYSTEM, Actor, acting_as
 from customers.models import BillingProfile, Customer
 from invoicing.choices import RunTrigger
 from invoicing.models import BillingRun, Invoice
-from invoicing.services.start_run import start_run
-from invoicing.services.work_shard import work_shard
+from invoicing.runs.start_run import start_run
+from invoicing.runs.work_shard import work_shard
+from subscriptions.lifecycle.record_subscription import create_subscription
 from subscriptions.models import Plan
-from subscriptions.services.create_subscription import create_subscription
 from tests.make import at, make_customer, make_default_profile, make_excess_plan
 
 START = at("2026-03-17")

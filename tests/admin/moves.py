@@ -5,7 +5,7 @@ from typing import Any
 from core import clock
 from customers.models import BillingProfile
 from invoicing.models import ProfileMigration
-from invoicing.services.work_migration_shard import work_off_migration
+from invoicing.profile_moves.work_migration_shard import work_off_migration
 from tests.admin.billed import enterprise
 from tests.admin.desk import Desk
 from tests.make import make_default_profile, make_plan

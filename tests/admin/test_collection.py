@@ -8,9 +8,9 @@ import pytest
 from core import clock
 from core.audit.models import AuditEntry
 from invoicing.models import BalanceEntry, Invoice, Refund, WriteOff
-from invoicing.services.collect import collect_due
-from invoicing.services.record_payment import record_payment
-from invoicing.services.write_off import write_off
+from invoicing.payments.collect import collect_due
+from invoicing.payments.record_payment import record_payment
+from invoicing.payments.write_off import write_off
 from tests.admin.billed import START, make_issued
 from tests.admin.desk import list_url, page_url, said, verb_url
 from tests.admin.test_lists import queries

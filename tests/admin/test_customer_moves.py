@@ -11,7 +11,7 @@ from core import clock
 from core.audit.models import AuditEntry
 from customers.models import Customer, CustomerAppData, CustomerOverride, Supplier
 from invoicing.models import BalanceEntry
-from invoicing.services.connect_stripe import install_stripe
+from invoicing.payments.connect_stripe import install_stripe
 from tests.admin.billed import enterprise, make_draft, subscribe
 from tests.admin.desk import Desk, list_url, page_url, said, verb_url
 from tests.fake_stripe import FakeStripe, running

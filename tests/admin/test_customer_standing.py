@@ -10,8 +10,8 @@ from core import clock
 from customers.models import UsageSubject
 from entitlements.models import UsageEvent
 from invoicing.models import BalanceEntry, Invoice, ParkedCustomer
-from invoicing.services.record_payment import record_payment
-from subscriptions.services.create_subscription import create_subscription
+from invoicing.payments.record_payment import record_payment
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.admin.billed import START, make_issued, run_close, subscribe
 from tests.admin.desk import page_url
 from tests.admin.test_lists import queries

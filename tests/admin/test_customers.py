@@ -8,8 +8,8 @@ from django.urls import reverse
 from core.audit.models import AuditEntry
 from core.errors import PreconditionFailed
 from customers.models import Customer, CustomerOverride
-from customers.services.pin_customer import pin_customer
-from customers.services.unpin_customer import unpin_customer
+from customers.services.record_pin import pin_customer
+from customers.services.record_unpin import unpin_customer
 from invoicing.models import Invoice, ParkedCustomer
 from tests.admin.billed import enterprise, make_draft, make_issued
 from tests.admin.desk import list_url, page_url, said

@@ -7,8 +7,8 @@ from django.db import connection
 
 from core import clock
 from invoicing.models import Payment, Refund
-from invoicing.services.record_payment import record_payment
-from invoicing.services.refund import refund_invoice
+from invoicing.payments.record_payment import record_payment
+from invoicing.payments.refund import refund_invoice
 from tests.admin.billed import START, make_issued, make_many
 from tests.admin.desk import list_url, page_url
 from tests.admin.statements import imported, make_bank, page_of

@@ -9,13 +9,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from core import clock
-from entitlements.services.ingest_events import ingest_events
-from invoicing.admin.line_explanation import share_words
+from entitlements.metering.ingest_events import ingest_events
+from invoicing.admin.rating.line_explanation import share_words
 from invoicing.models import CreditNote, Invoice, InvoiceLine
-from invoicing.services.use_coupon import use_coupon
+from invoicing.subscription_changes.redeem_coupon import use_coupon
+from subscriptions.lifecycle.record_quantity import change_quantity
+from subscriptions.lifecycle.record_report import report_quantity
 from subscriptions.models import Coupon, SubscriptionItem
-from subscriptions.services.change_quantity import change_quantity
-from subscriptions.services.report_quantity import report_quantity
 from tests.admin.billed import make_draft
 from tests.admin.desk import page_url
 from tests.make import (

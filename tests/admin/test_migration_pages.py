@@ -11,10 +11,10 @@ from core import clock
 from core.audit.models import AuditEntry
 from core.ids import to_text
 from customers.models import BillingProfile, Customer, CustomerOverride
-from invoicing.admin import migration_verbs
+from invoicing.admin.profile_moves import migration_verbs
 from invoicing.models import BalanceEntry, Invoice, MigrationItem, ProfileMigration
-from invoicing.services import check_migration
-from invoicing.services.run_due import run_due
+from invoicing.profile_moves import check_migration
+from invoicing.runs.run_due import run_due
 from tests.admin.desk import Desk, list_url, page_url, said, verb_url
 from tests.admin.moves import ADD, do, draft, two_profiles, work
 from tests.make import at, make_customer

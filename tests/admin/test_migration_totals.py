@@ -9,10 +9,10 @@ from django.urls import reverse
 
 from core import clock
 from core.ids import to_text
-from invoicing import migration_totals as module
-from invoicing.migration_totals import add_up_all, announce_totals, totals_of
-from invoicing.services.preview_move import preview_move
-from invoicing.tasks import work_out_impact
+from invoicing.profile_moves import totals as module
+from invoicing.profile_moves.preview_move import preview_move
+from invoicing.profile_moves.tasks import work_out_impact
+from invoicing.profile_moves.totals import add_up_all, announce_totals, totals_of
 from tests.admin.desk import page_url
 from tests.admin.moves import draft, two_profiles
 from tests.moving import MOVE

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from core.audit.models import AuditEntry
 from customers.models import BillingApp, CustomerOverride, Supplier
-from customers.services.pin_customer import pin_customer
+from customers.services.record_pin import pin_customer
 from tests.admin.billed import enterprise, make_draft, subscribe
 from tests.admin.desk import page_url
 from tests.admin.test_profiles import form

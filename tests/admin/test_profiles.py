@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from core.audit.models import AuditEntry
 from customers.models import BillingApp, BillingProfile, CustomerOverride, Supplier
-from invoicing.services.make_default_profile import make_default_profile as switch_default
+from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
 from tests.admin.billed import enterprise, subscribe
 from tests.admin.desk import page_url, said, verb_url
 from tests.make import make_customer, make_default_profile, make_excess_plan

@@ -6,7 +6,7 @@ from django.urls import reverse
 from core import clock
 from core.audit.models import AuditEntry
 from invoicing.models import BillingRun, Invoice, ParkedCustomer, RunCustomer
-from invoicing.services.work_shard import work_shard
+from invoicing.runs.work_shard import work_shard
 from tests.admin.billed import START, make_issued, run_close, subscribe
 from tests.admin.desk import page_url, said
 from tests.make import make_customer, make_default_profile, make_excess_plan

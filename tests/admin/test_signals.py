@@ -5,11 +5,11 @@ from django.contrib.messages import get_messages
 
 from core import clock
 from customers.models import CustomerAppData
-from invoicing.admin.run import run_badge
+from invoicing.admin.runs.run import run_badge
 from invoicing.choices import CustomerOutcome, RunStatus
 from invoicing.models import BillingRun, Invoice, ParkedCustomer, RunCustomer
-from invoicing.run_progress import RunProgress
-from invoicing.services.write_off import mark_uncollectible
+from invoicing.payments.write_off import mark_uncollectible
+from invoicing.runs.progress import RunProgress
 from subscriptions.models import ItemRevision
 from tests.admin.billed import START, make_draft, make_issued
 from tests.admin.desk import list_url, page_url, said

@@ -13,7 +13,7 @@ from core.audit.models import AuditEntry
 from core.outbox.models import OutboxMessage
 from customers.models import Customer
 from invoicing.models import Invoice, ParkedCustomer
-from invoicing.services.run_due import run_due
+from invoicing.runs.run_due import run_due
 from subscriptions.models import Subscription
 from tests.admin.desk import Desk, list_url, page_url, said, verb_url
 from tests.admin.pages import answered, confirmed, hidden, text_of

@@ -1,12 +1,12 @@
 """Every state that a list can show has its colour."""
 
-from invoicing.admin.invoice_states import tone_of
-from invoicing.admin.payment_rows import PAYMENT_TONES, REFUND_TONES
-from invoicing.admin.run import RUN_TONES
+from invoicing.admin.lifecycle.invoice_states import tone_of
+from invoicing.admin.payments.payment_rows import PAYMENT_TONES, REFUND_TONES
+from invoicing.admin.runs.run import RUN_TONES
 from invoicing.choices import CustomerOutcome, InvoiceStatus, PaymentStatus, RefundStatus, RunStatus
-from invoicing.run_progress import OUTCOME_TONES
-from subscriptions.admin.catalog import PLAN_TONES
-from subscriptions.admin.subscription import SUBSCRIPTION_TONES
+from invoicing.runs.progress import OUTCOME_TONES
+from subscriptions.admin.catalog.versions import PLAN_TONES
+from subscriptions.admin.lifecycle.subscription import SUBSCRIPTION_TONES
 from subscriptions.choices import PlanStatus, SubscriptionStatus
 
 

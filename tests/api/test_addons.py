@@ -6,9 +6,9 @@ import pytest
 
 from core import clock
 from core.ids import to_text
+from invoicing.closing.close_customers import close_customers
 from invoicing.models import Invoice
-from invoicing.services.close_customers import close_customers
-from subscriptions.services.create_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.api.client import Api, data, fields_at_fault, refused
 from tests.make import at, make_customer, make_default_profile, make_feature, make_plan
 

@@ -4,8 +4,8 @@ from decimal import Decimal
 import pytest
 import time_machine
 
+from entitlements.metering.ingest_events import ingest_events
 from entitlements.models import UsageEvent
-from entitlements.services.ingest_events import ingest_events
 from tests.api.client import Api, data, fields_at_fault, refused
 from tests.make import at, make_customer, make_meter
 

@@ -6,15 +6,15 @@ import pytest
 
 from core import clock
 from core.ids import to_text
-from entitlements.services.ingest_events import ingest_events
+from entitlements.metering.ingest_events import ingest_events
+from invoicing.closing.close_customers import close_customers
 from invoicing.models import InvoiceLine
 from invoicing.rating import read_explanation, readable, recompute, replay
-from invoicing.services.close_customers import close_customers
-from subscriptions.edits import AddItem
-from subscriptions.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
-from subscriptions.services.create_subscription import create_subscription
-from subscriptions.services.edit_subscription import edit_subscription
-from subscriptions.services.report_quantity import report_quantity
+from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
+from subscriptions.lifecycle.edits import AddItem
+from subscriptions.lifecycle.record_edit import edit_subscription
+from subscriptions.lifecycle.record_report import report_quantity
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.api.client import Api, data, refused
 from tests.make import (
     FLAT_50,

@@ -4,8 +4,8 @@ import pytest
 
 from core.ids import to_text
 from customers.models import CustomerOverride
+from subscriptions.lifecycle.record_subscription import create_subscription
 from subscriptions.models import Coupon
-from subscriptions.services.create_subscription import create_subscription
 from tests.admin.billed import enterprise
 from tests.admin.desk import make_staff
 from tests.api.client import Api, refused

@@ -4,10 +4,10 @@ import pytest
 
 from core import clock
 from entitlements.models import UsageEvent
+from invoicing.closing.close_customers import close_customers
 from invoicing.models import Invoice, TaxRate
-from invoicing.services.close_customers import close_customers
-from subscriptions.services.create_subscription import create_subscription
-from subscriptions.services.report_quantity import report_quantity
+from subscriptions.lifecycle.record_report import report_quantity
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.api.client import data, fields_at_fault, refused
 from tests.make import (
     at,

@@ -6,10 +6,10 @@ import pytest
 
 from core import clock
 from core.outbox.models import OutboxMessage
+from invoicing.closing.close_customers import close_customers
 from invoicing.models import Invoice
-from invoicing.services.close_customers import close_customers
+from subscriptions.catalog.save_coupon import CouponFacts, create_coupon
 from subscriptions.models import QuantityChange, QuantityReport
-from subscriptions.services.save_coupon import CouponFacts, create_coupon
 from tests.api.client import Api, data, fields_at_fault, refused
 from tests.make import at, flat_card, make_customer, make_default_profile, make_excess_plan, make_plan
 

@@ -14,12 +14,12 @@ from core.ids import to_text
 from customers.errors import ProfileArchived
 from customers.models import BillingApp, BillingProfile
 from customers.services.archive_profile import archive_profile
-from customers.services.pin_customer import pin_customer
-from invoicing.services.connect_stripe import install_stripe
-from invoicing.services.draft_migration import draft_migration
-from invoicing.services.handle_stripe_event import handle_stripe_event
-from invoicing.services.import_statement import import_statement
-from invoicing.services.set_stripe_customer import set_stripe_customer
+from customers.services.record_pin import pin_customer
+from invoicing.bank_statements.import_statement import import_statement
+from invoicing.payments.connect_stripe import install_stripe
+from invoicing.payments.handle_stripe_event import handle_stripe_event
+from invoicing.payments.set_stripe_customer import set_stripe_customer
+from invoicing.profile_moves.draft_migration import draft_migration
 from tests.admin.billed import START, enterprise, subscribe
 from tests.api.client import data, fields_at_fault, refused
 from tests.fake_stripe import FakeStripe, running, signature

@@ -9,9 +9,9 @@ from core.audit.models import AuditEntry
 from core.ids import to_text
 from customers.models import BillingApp, CustomerOverride, Supplier
 from customers.services.archive_profile import archive_profile
-from invoicing.gateways import GATEWAYS, CheckProblem, PaymentMethodCheck
-from invoicing.services import override_billing
-from invoicing.services.make_default_profile import make_default_profile as make_another_default
+from invoicing.payments.gateways import GATEWAYS, CheckProblem, PaymentMethodCheck
+from invoicing.profile_moves import pin_customer as override_billing
+from invoicing.profile_moves.make_default_profile import make_default_profile as make_another_default
 from tests.admin.billed import START, enterprise, make_draft, make_issued, run_close, subscribe
 from tests.api.client import data, fields_at_fault, refused
 from tests.make import at, make_customer, make_default_profile, make_excess_plan

@@ -6,7 +6,7 @@ from core import clock
 from core.ids import to_text
 from customers.models import BillingApp, CustomerOverride
 from invoicing.models import ProfileMigration
-from invoicing.services.work_migration_shard import work_off_migration
+from invoicing.profile_moves.work_migration_shard import work_off_migration
 from tests.admin.desk import make_staff
 from tests.api.client import Api, data, fields_at_fault, refused
 from tests.make import make_customer, make_default_profile, make_plan

@@ -6,10 +6,10 @@ from core.testclock.models import ClockSetting
 from customers.models import Customer
 from invoicing.choices import RunTrigger
 from invoicing.models import BillingRun, Invoice
-from invoicing.services.advance_clock import advance_clock
-from invoicing.services.start_run import start_run
-from invoicing.services.work_shard import work_shard
-from subscriptions.services.create_subscription import create_subscription
+from invoicing.runs.advance_clock import advance_clock
+from invoicing.runs.start_run import start_run
+from invoicing.runs.work_shard import work_shard
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.api.client import data, fields_at_fault, refused
 from tests.make import at, make_customer, make_default_profile, make_excess_plan, make_plan
 

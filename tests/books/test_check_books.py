@@ -9,7 +9,7 @@ from core import clock
 from invoicing.books.check import one_snapshot
 from invoicing.choices import InvoiceStatus
 from invoicing.models import BilledWindow, Invoice, ParkedCustomer
-from invoicing.services.start_run import start_run
+from invoicing.runs.start_run import start_run
 from subscriptions.models import Subscription
 from tests.books.command import run_check
 from tests.company import Company

@@ -6,10 +6,10 @@ import pytest
 
 from core import clock
 from invoicing.models import ParkedCustomer
-from invoicing.services.pause_billing import pause_billing
-from invoicing.services.resume_billing import resume_billing
-from invoicing.services.update_item import update_item
-from subscriptions.item_update import ItemUpdate
+from invoicing.subscription_changes.pause_subscription import pause_billing
+from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.update_item import update_item
+from subscriptions.lifecycle.item_update import ItemUpdate
 from tests.books.command import run_check
 from tests.company import every_day, mixed_company
 from tests.make import at, make_customer

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from core import clock
 from invoicing.models import BankStatement, Invoice, Payment, Refund
-from invoicing.services.record_payment import record_payment
+from invoicing.payments.record_payment import record_payment
 from tests.admin.billed import START, make_issued
 from tests.admin.desk import page_url
 from tests.admin.statements import FIVE_ROWS, HEADER, make_bank

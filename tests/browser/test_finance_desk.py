@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from invoicing.models import BillingRun, Invoice, ParkedCustomer
-from invoicing.services.work_shard import work_shard
+from invoicing.runs.work_shard import work_shard
 from tests.admin.billed import make_draft, make_issued, make_many, run_close, subscribe
 from tests.admin.desk import PASSWORD, make_staff, page_url
 from tests.make import make_customer, make_default_profile, make_excess_plan

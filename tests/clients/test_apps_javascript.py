@@ -4,7 +4,7 @@ import pytest
 
 from core.ids import to_text
 from customers.models import BillingApp, CustomerAppData
-from invoicing.services.connect_stripe import install_stripe
+from invoicing.payments.connect_stripe import install_stripe
 from tests.fake_stripe import FakeStripe, running
 from tests.make import make_customer
 

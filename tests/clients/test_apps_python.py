@@ -5,7 +5,7 @@ from corehttp.exceptions import HttpResponseError, ResourceExistsError, Resource
 from openmeter import models
 
 from core.ids import to_text
-from invoicing.services.connect_stripe import install_stripe
+from invoicing.payments.connect_stripe import install_stripe
 from tests.fake_stripe import FakeStripe, running
 from tests.make import make_customer
 

@@ -12,7 +12,7 @@ from core import clock
 from customers.models import BillingApp, BillingProfile, Customer, CustomerOverride, Supplier
 from entitlements.models import UsageEvent
 from invoicing.models import Invoice, NumberSeries, ParkedCustomer
-from subscriptions.services.create_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.books.command import run_check
 from tests.make import (
     at,

@@ -15,7 +15,7 @@ from core import clock
 
 django.setup()
 
-from invoicing.services import work_migration_shard as module  # noqa: E402 - its models need Django to be set up
+from invoicing.profile_moves import work_migration_shard as module  # noqa: E402 - its models need Django to be set up
 
 BATCH = 20
 

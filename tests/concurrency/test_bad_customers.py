@@ -7,8 +7,8 @@ from psycopg.types.range import TimestamptzRange
 from core import clock
 from entitlements.models import Meter, UsageEvent
 from invoicing.models import BilledWindow, Invoice, ParkedCustomer, RunCustomer
-from invoicing.services.release_customer import release_customer
-from invoicing.services.run_due import close_now
+from invoicing.parking.release_customer import release_customer
+from invoicing.runs.run_due import close_now
 from subscriptions.models import ItemRevision, SubscriptionItem
 from tests.books.command import run_check
 from tests.concurrency.crowd import CLOSE, assert_gapless, make_crowd

@@ -9,9 +9,9 @@ from django.db import IntegrityError, transaction
 
 from core import clock
 from customers.models import BillingApp, BillingProfile, CustomerOverride, Supplier
-from invoicing.services.make_default_profile import make_default_profile
-from invoicing.services.start_subscription import start_subscription
-from subscriptions.services.create_subscription import create_subscription
+from invoicing.profile_moves.make_default_profile import make_default_profile
+from invoicing.subscription_changes.start_subscription import start_subscription
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.concurrency.crowd import CLOSE, START, at_once
 from tests.make import make_customer, make_excess_plan
 from tests.make import make_default_profile as first_profile

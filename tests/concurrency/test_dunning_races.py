@@ -11,12 +11,12 @@ from django.db import transaction
 from core import clock
 from core.errors import BillingError
 from invoicing.models import Payment, WriteOff
-from invoicing.services.collect import collect_due
-from invoicing.services.end_dunning import end_dunning
-from invoicing.services.mark_overdue import mark_overdue
-from invoicing.services.record_payment import record_payment
-from invoicing.services.run_due import run_due
-from invoicing.services.write_off import write_off
+from invoicing.payments.collect import collect_due
+from invoicing.payments.end_dunning import end_dunning
+from invoicing.payments.mark_overdue import mark_overdue
+from invoicing.payments.record_payment import record_payment
+from invoicing.payments.write_off import write_off
+from invoicing.runs.run_due import run_due
 from tests.admin.billed import make_issued
 from tests.books.command import run_check
 from tests.concurrency.crowd import at_once

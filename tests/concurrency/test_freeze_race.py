@@ -9,10 +9,10 @@ from django.db import connection, transaction
 from core import clock
 from core.ids import new_id
 from invoicing.books.check import one_snapshot
-from invoicing.engine.issue import issue_drafts
+from invoicing.closing.close_customers import close_customers
+from invoicing.lifecycle.issue import issue_drafts
 from invoicing.models import Invoice, InvoiceLine
-from invoicing.services.close_customers import close_customers
-from subscriptions.services.create_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.make import at, make_customer, make_default_profile, make_excess_plan
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -3,8 +3,8 @@ import threading
 import pytest
 from django.db import connection
 
+from entitlements.metering.ingest_events import ingest_events
 from entitlements.models import UsageEvent
-from entitlements.services.ingest_events import ingest_events
 
 
 def event(number):

@@ -17,9 +17,9 @@ from django.db import connection, transaction
 from core import clock
 from customers.models import Supplier
 from invoicing.models import Invoice, NumberSeries, RunCustomer, RunShard
-from invoicing.services import work_shard as module
-from invoicing.services.start_run import start_run
-from invoicing.services.work_shard import claim, work_shard
+from invoicing.runs import work_shard as module
+from invoicing.runs.start_run import start_run
+from invoicing.runs.work_shard import claim, work_shard
 from tests.concurrency.crowd import CLOSE, assert_each_billed_once, at_once, make_crowd
 from tests.concurrency.worker import BATCH
 

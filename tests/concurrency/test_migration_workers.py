@@ -14,12 +14,12 @@ from core.audit.models import AuditEntry
 from core.locks import lock_customers
 from customers.models import BillingApp, BillingProfile, CustomerOverride
 from invoicing.models import MigrationItem, MigrationShard
-from invoicing.services import work_migration_shard as work_migration_shard_module
-from invoicing.services.hold_migration import share_migration
-from invoicing.services.make_default_profile import make_default_profile as switch_default
-from invoicing.services.pause_migration import pause_migration
-from invoicing.services.run_migration import run_migration
-from invoicing.services.work_migration_shard import unfinished_shards, work_migration_shard
+from invoicing.profile_moves import work_migration_shard as work_migration_shard_module
+from invoicing.profile_moves.hold_migration import share_migration
+from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
+from invoicing.profile_moves.pause_migration import pause_migration
+from invoicing.profile_moves.run_migration import run_migration
+from invoicing.profile_moves.work_migration_shard import unfinished_shards, work_migration_shard
 from tests.concurrency.crowd import at_once
 from tests.concurrency.killing import expire_lease, wait_until_blocked, worker_process
 from tests.concurrency.migration_worker import BATCH

@@ -11,15 +11,15 @@ from customers.models import BillingApp, BillingProfile, Customer, CustomerAppDa
 from customers.services.override_fields import override_fields
 from invoicing.choices import OPEN_STATUSES
 from invoicing.models import Invoice, Payment
-from invoicing.services.change_subscription import change_subscription
-from invoicing.services.collect_invoice import collect_invoice
-from invoicing.services.connect_stripe import install_stripe
-from invoicing.services.make_default_profile import make_default_profile as switch_default
-from invoicing.services.override_billing import pin_billed_customer, unpin_billed_customer
-from invoicing.services.reconcile_payments import reconcile_payments
-from invoicing.services.record_payment import record_payment
-from invoicing.services.run_due import run_due
-from invoicing.services.write_off import write_off
+from invoicing.payments.collect_invoice import collect_invoice
+from invoicing.payments.connect_stripe import install_stripe
+from invoicing.payments.reconcile_payments import reconcile_payments
+from invoicing.payments.record_payment import record_payment
+from invoicing.payments.write_off import write_off
+from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
+from invoicing.profile_moves.pin_customer import pin_billed_customer, unpin_billed_customer
+from invoicing.runs.run_due import run_due
+from invoicing.subscription_changes.change_plan import change_subscription
 from subscriptions.models import Plan, Subscription
 from tests.books.command import run_check
 from tests.concurrency.crowd import at_once

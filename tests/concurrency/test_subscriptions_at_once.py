@@ -10,10 +10,10 @@ from django.db import connection
 from core import clock
 from core.errors import Conflict
 from customers.models import Customer
+from subscriptions.catalog.save_coupon import CouponFacts, create_coupon
+from subscriptions.lifecycle.record_redemption import redeem_coupon
+from subscriptions.lifecycle.record_subscription import create_subscription
 from subscriptions.models import CouponRedemption, Plan, Subscription, SubscriptionItem
-from subscriptions.services.create_subscription import create_subscription
-from subscriptions.services.redeem_coupon import redeem_coupon
-from subscriptions.services.save_coupon import CouponFacts, create_coupon
 from tests.make import at, make_customer, make_excess_plan, make_plan
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -8,14 +8,14 @@ from django.db import transaction
 
 from customers.models import Supplier
 from invoicing.choices import SeriesKind
-from invoicing.engine.numbering import take_blocks
+from invoicing.closing.close_customers import close_customers
+from invoicing.lifecycle.numbering import take_blocks
 from invoicing.models import BillingRun, Invoice, InvoiceLine, NumberSeries, RunShard
-from invoicing.services.close_customers import close_customers
-from invoicing.services.run_due import close_now
-from invoicing.services.start_run import start_run
-from invoicing.services.update_item import update_item
-from invoicing.services.work_shard import work_shard
-from subscriptions.item_update import ItemUpdate
+from invoicing.runs.run_due import close_now
+from invoicing.runs.start_run import start_run
+from invoicing.runs.work_shard import work_shard
+from invoicing.subscription_changes.update_item import update_item
+from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.models import Subscription
 from tests.concurrency.crowd import (
     CLOSE,

@@ -15,7 +15,7 @@ from core import clock
 
 django.setup()
 
-from invoicing.services import work_shard  # noqa: E402 - its models need Django to be set up
+from invoicing.runs import work_shard  # noqa: E402 - its models need Django to be set up
 
 BATCH = 20
 

@@ -29,7 +29,7 @@ from datetime import timedelta
 from django.db import connection
 from core.testclock.models import ClockSetting
 from customers.models import CustomerAppData
-from invoicing.services.connect_stripe import install_stripe
+from invoicing.payments.connect_stripe import install_stripe
 from tests.admin.billed import START, make_many
 from tests.make import make_default_profile
 connection.cursor().execute("SELECT pg_advisory_lock(%s)", [0x636C6F63])

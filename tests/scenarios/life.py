@@ -10,25 +10,25 @@ from core.errors import BillingError
 from customers.models import BillingApp
 from entitlements.models import UsageEvent
 from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
+from invoicing.drafts.approve_invoice import approve_invoice
+from invoicing.drafts.delete_draft import delete_draft
+from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
 from invoicing.models import Invoice, InvoiceLine, ParkedCustomer, TaxRate
-from invoicing.services.approve_invoice import approve_invoice
-from invoicing.services.change_addon import add_addon, change_addon_quantity
-from invoicing.services.change_subscription import change_subscription
-from invoicing.services.continue_subscription import continue_subscription
-from invoicing.services.delete_draft import delete_draft
-from invoicing.services.end_subscription import end_subscription
-from invoicing.services.invoice_pending_lines import invoice_pending_lines
-from invoicing.services.pause_billing import pause_billing
-from invoicing.services.preview import preview_customer
-from invoicing.services.resume_billing import resume_billing
-from invoicing.services.revise_subscription import revise_subscription
-from invoicing.services.run_due import run_due
-from invoicing.services.start_subscription import start_subscription
-from invoicing.services.update_item import update_item
-from subscriptions.edits import AddItem, Edit, RemoveItem
-from subscriptions.item_update import ItemUpdate
+from invoicing.previews.preview_customers import preview_customer
+from invoicing.runs.run_due import run_due
+from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
+from invoicing.subscription_changes.change_plan import change_subscription
+from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.pause_subscription import pause_billing
+from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.start_subscription import start_subscription
+from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.update_item import update_item
+from subscriptions.catalog.plan_terms import RateCardTerms
+from subscriptions.lifecycle.edits import AddItem, Edit, RemoveItem
+from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.models import Subscription, SubscriptionAddOn
-from subscriptions.plan_terms import RateCardTerms
 from tests.make import make_customer, make_default_profile
 from tests.scenarios.life_judge import check, digest, figures, previewed, stored
 from tests.scenarios.life_shop import Shop, fee

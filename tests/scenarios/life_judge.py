@@ -12,7 +12,7 @@ from invoicing.books.check import check_books
 from invoicing.choices import InvoiceStatus, LineKind
 from invoicing.models import CreditNoteLine, Invoice, InvoiceLine
 from invoicing.rating import read_explanation, recompute, replay
-from invoicing.services.change_result import ChangeResult
+from invoicing.subscription_changes.change_result import ChangeResult
 
 WRITES = tuple(
     model._meta.db_table for model in apps.get_models() if model._meta.app_label in ("invoicing", "subscriptions")

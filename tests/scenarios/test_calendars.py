@@ -7,8 +7,8 @@ import pytest
 from core import clock
 from core.periods import zone_info
 from invoicing.models import InvoiceLine
-from invoicing.services.run_due import run_due
-from subscriptions.services.create_subscription import create_subscription
+from invoicing.runs.run_due import run_due
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.make import at, flat_card, make_customer, make_plan
 
 pytestmark = pytest.mark.django_db

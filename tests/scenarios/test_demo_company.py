@@ -17,8 +17,8 @@ from customers.models import Customer
 from entitlements.models import UsageEvent
 from invoicing.choices import InvoiceStatus, RunStatus
 from invoicing.models import BankStatement, BillingRun, Invoice, InvoiceLine, ParkedCustomer, Payment, ProfileMigration
-from invoicing.selectors import due_customers
-from invoicing.services.run_due import run_due
+from invoicing.runs.run_due import run_due
+from invoicing.runs.selectors import due_customers
 from subscriptions.models import CouponRedemption, Plan, QuantityChange, QuantityReport, Subscription
 from tests.make import at, make_customer, make_default_profile
 

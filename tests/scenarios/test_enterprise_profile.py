@@ -6,13 +6,13 @@ from core import clock
 from customers.models import BillingApp, BillingProfile
 from customers.services.profile_input import ProfileInput
 from customers.services.supplier_input import SupplierInput
-from invoicing.live import show_live
+from invoicing.drafts.approve_invoice import approve_invoice
+from invoicing.gathering.live import show_live
 from invoicing.models import Invoice
-from invoicing.services.approve_invoice import approve_invoice
-from invoicing.services.override_billing import override_billing, pin_billed_customer
-from invoicing.services.run_due import run_due
-from invoicing.services.save_profile import save_new_profile
-from subscriptions.services.create_subscription import create_subscription
+from invoicing.profile_moves.pin_customer import override_billing, pin_billed_customer
+from invoicing.profile_moves.save_profile import save_new_profile
+from invoicing.runs.run_due import run_due
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.books.command import run_check
 from tests.make import at, make_customer, make_default_profile, make_plan
 

@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 
 from core import clock
+from invoicing.closing.close_customers import close_customers
 from invoicing.models import Invoice, InvoiceLine
-from invoicing.services.close_customers import close_customers
-from subscriptions.services.create_subscription import create_subscription
-from subscriptions.services.report_quantity import report_quantity
+from subscriptions.lifecycle.record_report import report_quantity
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.make import at, make_customer, make_excess_plan
 
 pytestmark = pytest.mark.django_db

@@ -19,20 +19,20 @@ from core import clock
 from core.audit.models import AuditEntry
 from core.errors import BillingError
 from invoicing.choices import InvoiceStatus
+from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.models import BalanceEntry, CreditNote, Invoice, InvoiceLine
-from invoicing.services.approve_invoice import approve_invoice
-from invoicing.services.change_subscription import change_subscription
-from invoicing.services.continue_subscription import continue_subscription
-from invoicing.services.end_subscription import end_subscription
-from invoicing.services.pause_billing import pause_billing
-from invoicing.services.resume_billing import resume_billing
-from invoicing.services.revise_subscription import revise_subscription
-from invoicing.services.run_due import run_due
-from invoicing.services.use_coupon import use_coupon
-from subscriptions.edits import AddItem
+from invoicing.runs.run_due import run_due
+from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.change_plan import change_subscription
+from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.pause_subscription import pause_billing
+from invoicing.subscription_changes.redeem_coupon import use_coupon
+from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from subscriptions.catalog.plan_terms import RateCardTerms
+from subscriptions.lifecycle.edits import AddItem
+from subscriptions.lifecycle.timing import IMMEDIATE, NEXT_BILLING_CYCLE
 from subscriptions.models import Coupon, ItemRevision, Subscription
-from subscriptions.plan_terms import RateCardTerms
-from subscriptions.timing import IMMEDIATE, NEXT_BILLING_CYCLE
 from tests.make import at, flat_card, make_customer, make_default_profile
 from tests.services.changes import assert_books_are_clean, fee, flat_plan, subscribe
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from core import clock
 from entitlements.models import UsageEvent
+from invoicing.closing.close_customers import close_customers
 from invoicing.models import Invoice
-from invoicing.services.close_customers import close_customers
-from invoicing.services.preview import preview_customer
-from subscriptions.services.create_subscription import create_subscription
+from invoicing.previews.preview_customers import preview_customer
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.make import (
     at,
     flat_card,

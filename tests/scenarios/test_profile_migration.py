@@ -6,16 +6,16 @@ import pytest
 
 from core import clock
 from customers.models import BillingApp, BillingProfile, CustomerAppData, CustomerOverride
-from invoicing.gateways import GATEWAYS
-from invoicing.migration_progress import causes_in, progress_of
 from invoicing.models import Invoice
-from invoicing.services.make_default_profile import make_default_profile as switch_default
-from invoicing.services.pin_unpinned import pin_unpinned
-from invoicing.services.retry_move import retry_failed
-from invoicing.services.run_due import run_due
-from invoicing.services.run_migration import run_migration
-from invoicing.services.take_back import take_back
-from invoicing.services.work_migration_shard import work_off_migration
+from invoicing.payments.gateways import GATEWAYS
+from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
+from invoicing.profile_moves.pin_unpinned import pin_unpinned
+from invoicing.profile_moves.progress import causes_in, progress_of
+from invoicing.profile_moves.retry_move import retry_failed
+from invoicing.profile_moves.run_migration import run_migration
+from invoicing.profile_moves.take_back import take_back
+from invoicing.profile_moves.work_migration_shard import work_off_migration
+from invoicing.runs.run_due import run_due
 from tests.books.command import run_check
 from tests.make import at, flat_card, make_default_profile, make_plan
 from tests.moving import MOVE, CardApp, approved, make_card_profile, make_customers

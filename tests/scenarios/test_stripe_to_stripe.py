@@ -12,21 +12,21 @@ from core import clock
 from core.audit.actors import acting_as
 from core.audit.models import AuditEntry
 from customers.models import BillingProfile, CustomerAppData, CustomerOverride
-from invoicing.migration_progress import causes_in, progress_of
+from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.models import Invoice, MigrationItem, MigrationShard, Payment
-from invoicing.services.approve_invoice import approve_invoice
-from invoicing.services.approve_migration import approve_migration
-from invoicing.services.check_migration import check_migration
-from invoicing.services.collect_remotely import call, start_charges
-from invoicing.services.draft_migration import draft_migration
-from invoicing.services.make_default_profile import make_default_profile as switch_default
-from invoicing.services.pin_unpinned import pin_unpinned
-from invoicing.services.record_payment import record_payment
-from invoicing.services.retry_move import retry_failed
-from invoicing.services.run_due import close_now
-from invoicing.services.run_migration import run_migration
-from invoicing.services.take_back import take_back
-from invoicing.services.work_migration_shard import unfinished_shards, work_migration_shard, work_off_migration
+from invoicing.payments.collect_remotely import call, start_charges
+from invoicing.payments.record_payment import record_payment
+from invoicing.profile_moves.approve_migration import approve_migration
+from invoicing.profile_moves.check_migration import check_migration
+from invoicing.profile_moves.draft_migration import draft_migration
+from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
+from invoicing.profile_moves.pin_unpinned import pin_unpinned
+from invoicing.profile_moves.progress import causes_in, progress_of
+from invoicing.profile_moves.retry_move import retry_failed
+from invoicing.profile_moves.run_migration import run_migration
+from invoicing.profile_moves.take_back import take_back
+from invoicing.profile_moves.work_migration_shard import unfinished_shards, work_migration_shard, work_off_migration
+from invoicing.runs.run_due import close_now
 from tests.concurrency.crowd import assert_gapless
 from tests.concurrency.killing import expire_lease, wait_until_blocked, worker_process
 from tests.concurrency.migration_worker import BATCH

@@ -9,9 +9,9 @@ from core.errors import Conflict
 from core.testclock.models import ClockSetting
 from core.testclock.selectors import on_the_clock, stored_time
 from invoicing.models import Invoice
-from invoicing.services.advance_clock import advance_clock, set_clock
-from subscriptions.services.create_subscription import create_subscription
-from subscriptions.services.report_quantity import report_quantity
+from invoicing.runs.advance_clock import advance_clock, set_clock
+from subscriptions.lifecycle.record_report import report_quantity
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.make import at, make_customer, make_default_profile, make_excess_plan
 
 pytestmark = pytest.mark.django_db

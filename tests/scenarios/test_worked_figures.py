@@ -5,10 +5,10 @@ import pytest
 from core import clock
 from core.periods import CADENCES
 from customers.models import Customer
-from entitlements.services.ingest_events import ingest_events
+from entitlements.metering.ingest_events import ingest_events
 from invoicing.models import Invoice, InvoiceLine
-from invoicing.services.end_subscription import end_subscription
-from subscriptions.services.create_subscription import create_subscription
+from invoicing.subscription_changes.cancel_subscription import end_subscription
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.make import (
     at,
     flat_card,

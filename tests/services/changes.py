@@ -5,10 +5,10 @@ from decimal import Decimal
 from core import clock
 from customers.models import BillingApp, Customer
 from invoicing.models import BalanceEntry, CreditNote, Invoice, InvoiceLine, TaxRate
-from invoicing.services.change_subscription import change_subscription
-from invoicing.services.run_due import run_due
+from invoicing.runs.run_due import run_due
+from invoicing.subscription_changes.change_plan import change_subscription
+from subscriptions.lifecycle.record_subscription import create_subscription
 from subscriptions.models import Subscription
-from subscriptions.services.create_subscription import create_subscription
 from tests.books.command import run_check
 from tests.make import at, flat_card, make_customer, make_default_profile, make_plan
 

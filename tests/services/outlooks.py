@@ -4,8 +4,8 @@ would show it."""
 from core import clock
 from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
 from invoicing.models import BalanceEntry, CreditNote, Invoice
-from invoicing.services.advance_clock import next_moment
-from invoicing.services.run_due import run_due
+from invoicing.runs.advance_clock import next_moment
+from invoicing.runs.run_due import run_due
 
 
 def live(start, until):

@@ -7,17 +7,17 @@ import pytest
 from core import clock
 from core.errors import InvalidInput
 from customers.models import Customer
-from entitlements.services.ingest_events import ingest_events
+from entitlements.metering.ingest_events import ingest_events
 from invoicing.choices import CustomerOutcome, InvoiceStatus
+from invoicing.drafts.advance_invoice import advance_invoice
+from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.errors import CannotBill
-from invoicing.live import show_live
+from invoicing.gathering.live import show_live
 from invoicing.models import BalanceEntry, Invoice, ParkedCustomer, Payment, RunCustomer
-from invoicing.services.advance_invoice import advance_invoice
-from invoicing.services.approve_invoice import approve_invoice
-from invoicing.services.end_subscription import end_subscription
-from invoicing.services.preview import preview_customers
-from invoicing.services.record_payment import record_payment
-from invoicing.services.release_customer import release_customer
+from invoicing.parking.release_customer import release_customer
+from invoicing.payments.record_payment import record_payment
+from invoicing.previews.preview_customers import preview_customers
+from invoicing.subscription_changes.cancel_subscription import end_subscription
 from subscriptions.models import Subscription
 from tests.books.command import run_check
 from tests.make import (

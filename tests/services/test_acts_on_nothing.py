@@ -7,16 +7,16 @@ from core.audit.models import AuditEntry
 from core.errors import BillingError, PreconditionFailed
 from customers.models import BillingApp
 from customers.services.archive_profile import archive_profile, restore_profile
+from invoicing.bank_statements.import_statement import import_statement
+from invoicing.bank_statements.review_statement import confirm_statement, decide_row
 from invoicing.choices import RowDecision, StatementStatus
 from invoicing.errors import WrongInvoiceState, WrongMigrationState
 from invoicing.models import BankStatement, Invoice
-from invoicing.services.approve_migration import approve_migration
-from invoicing.services.import_statement import import_statement
-from invoicing.services.pause_migration import cancel_migration, pause_migration
-from invoicing.services.retry_move import retry_failed
-from invoicing.services.review_statement import confirm_statement, decide_row
-from invoicing.services.run_migration import resume_migration, run_migration
-from invoicing.services.write_off import mark_uncollectible
+from invoicing.payments.write_off import mark_uncollectible
+from invoicing.profile_moves.approve_migration import approve_migration
+from invoicing.profile_moves.pause_migration import cancel_migration, pause_migration
+from invoicing.profile_moves.retry_move import retry_failed
+from invoicing.profile_moves.run_migration import resume_migration, run_migration
 from tests.admin.billed import enterprise, make_issued
 from tests.make import at, make_default_profile
 from tests.moving import MOVE, approved, make_customers

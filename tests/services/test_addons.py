@@ -6,14 +6,14 @@ import pytest
 
 from core import clock
 from core.errors import BillingError, InvalidInput
+from invoicing.closing.close_customers import close_customers
 from invoicing.models import BilledWindow, CreditNote, Invoice, InvoiceLine
-from invoicing.services.change_addon import add_addon, change_addon_quantity
-from invoicing.services.close_customers import close_customers
-from invoicing.services.update_item import update_item
+from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
+from invoicing.subscription_changes.update_item import update_item
 from subscriptions.errors import AddOnNotBuyable
-from subscriptions.item_update import ItemUpdate
+from subscriptions.lifecycle.item_update import ItemUpdate
+from subscriptions.lifecycle.record_subscription import create_subscription
 from subscriptions.models import AddOn, AddOnRateCard, PlanAddOn, SubscriptionAddOn, SubscriptionItem
-from subscriptions.services.create_subscription import create_subscription
 from tests.make import at, flat_card, make_customer, make_default_profile, make_feature, make_plan, usage_card
 
 pytestmark = pytest.mark.django_db

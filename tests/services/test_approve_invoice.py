@@ -3,8 +3,8 @@
 import pytest
 
 from core.audit.actors import Actor, acting_as
+from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.errors import SecondPersonNeeded
-from invoicing.services.approve_invoice import approve_invoice
 from tests.admin.billed import make_draft
 
 pytestmark = pytest.mark.django_db

@@ -5,11 +5,11 @@ import pytest
 from core import clock
 from core.errors import InvalidInput, PreconditionFailed
 from customers.models import BillingApp
+from invoicing.bank_statements.import_statement import import_statement
+from invoicing.bank_statements.review_statement import confirm_statement, decide_row, discard_statement
 from invoicing.choices import RowDecision
 from invoicing.errors import AlreadyRecorded, AppNotUsable
 from invoicing.models import BankStatement, BankStatementRow, Invoice, Payment
-from invoicing.services.import_statement import import_statement
-from invoicing.services.review_statement import confirm_statement, decide_row, discard_statement
 from tests.admin.billed import make_many
 from tests.books.command import run_check
 from tests.make import at, make_default_profile

@@ -10,13 +10,13 @@ from django.db import transaction
 from core import clock
 from core.errors import BillingError, InvalidInput
 from customers.models import BillingApp
+from invoicing.bank_statements import review_statement as review
+from invoicing.bank_statements.import_statement import import_statement
+from invoicing.bank_statements.review_statement import confirm_statement, decide_row, discard_statement
 from invoicing.choices import RowDecision
 from invoicing.errors import AlreadyRecorded
 from invoicing.models import BalanceEntry, BankStatement, BankStatementRow, Invoice, Payment
-from invoicing.services import review_statement as review
-from invoicing.services.import_statement import import_statement
-from invoicing.services.record_payment import record_payment
-from invoicing.services.review_statement import confirm_statement, decide_row, discard_statement
+from invoicing.payments.record_payment import record_payment
 from subscriptions.models import Plan
 from tests.admin.billed import make_many
 from tests.books.command import run_check

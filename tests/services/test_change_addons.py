@@ -6,12 +6,12 @@ import pytest
 
 from core import clock
 from invoicing.models import Invoice
-from invoicing.services.change_subscription import change_subscription
-from invoicing.services.continue_subscription import continue_subscription
-from invoicing.services.migrate_subscription import migrate_subscription
+from invoicing.subscription_changes.change_plan import change_subscription
+from invoicing.subscription_changes.migrate_subscription import migrate_subscription
+from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from subscriptions.catalog.plan_selectors import terms_of_plan
+from subscriptions.lifecycle.record_report import report_quantity
 from subscriptions.models import Plan, PlanAddOn, Subscription, SubscriptionAddOn
-from subscriptions.selectors import terms_of_plan
-from subscriptions.services.report_quantity import report_quantity
 from tests.make import at, flat_card, make_feature, make_plan, usage_card
 from tests.services.changes import assert_books_are_clean, change, fee, flat_plan, lines, money, run, subscribe
 from tests.services.test_addons import buy, make_addon

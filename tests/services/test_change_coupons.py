@@ -7,15 +7,15 @@ import pytest
 from core import clock
 from core.errors import Conflict
 from entitlements.models import UsageEvent
-from invoicing.services.continue_subscription import continue_subscription
-from invoicing.services.end_subscription import end_subscription
-from invoicing.services.pause_billing import pause_billing
-from invoicing.services.resume_billing import resume_billing
-from invoicing.services.revise_subscription import revise_subscription
-from subscriptions.edits import AddItem
+from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.pause_subscription import pause_billing
+from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from subscriptions.catalog.plan_terms import RateCardTerms
+from subscriptions.lifecycle.edits import AddItem
+from subscriptions.lifecycle.record_redemption import redeem_coupon
 from subscriptions.models import Coupon, CouponRedemption, Subscription
-from subscriptions.plan_terms import RateCardTerms
-from subscriptions.services.redeem_coupon import redeem_coupon
 from tests.make import at, flat_card, make_feature, make_meter, make_plan, usage_card
 from tests.services.changes import (
     assert_books_are_clean,

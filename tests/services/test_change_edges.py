@@ -7,16 +7,16 @@ import pytest
 from core import clock
 from core.errors import BillingError, Conflict, InvalidInput, PreconditionFailed
 from core.periods import parse_duration
-from invoicing.services.change_addon import add_addon, change_addon_quantity
-from invoicing.services.continue_subscription import continue_subscription
-from invoicing.services.end_subscription import end_subscription
-from invoicing.services.pause_billing import pause_billing
-from invoicing.services.resume_billing import resume_billing
-from invoicing.services.revise_subscription import revise_subscription
-from subscriptions.edits import AddItem, RemoveItem, StretchPhase, UnscheduleEdit
+from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
+from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.pause_subscription import pause_billing
+from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from subscriptions.catalog.plan_terms import RateCardTerms
+from subscriptions.lifecycle.edits import AddItem, RemoveItem, StretchPhase, UnscheduleEdit
+from subscriptions.lifecycle.record_report import report_quantity
 from subscriptions.models import ItemRevision, Subscription, SubscriptionAddOn
-from subscriptions.plan_terms import RateCardTerms
-from subscriptions.services.report_quantity import report_quantity
 from tests.make import at, flat_card, make_feature, make_plan, usage_card
 from tests.services.changes import (
     assert_books_are_clean,

@@ -5,15 +5,15 @@ import pytest
 from core import clock
 from core.periods import parse_duration
 from invoicing.models import Invoice, InvoiceLine
-from invoicing.services.continue_subscription import continue_subscription
-from invoicing.services.end_subscription import end_subscription
-from invoicing.services.migrate_subscription import migrate_subscription
-from invoicing.services.pause_billing import pause_billing
-from invoicing.services.resume_billing import resume_billing
-from invoicing.services.revise_subscription import revise_subscription
-from subscriptions.edits import AddItem, RemoveItem, StretchPhase
+from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.migrate_subscription import migrate_subscription
+from invoicing.subscription_changes.pause_subscription import pause_billing
+from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
+from subscriptions.lifecycle.edits import AddItem, RemoveItem, StretchPhase
 from subscriptions.models import Plan, Subscription
-from subscriptions.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
 from tests.make import at, flat_card, make_default_profile, make_plan
 from tests.services.changes import (
     assert_books_are_clean,

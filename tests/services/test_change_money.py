@@ -9,15 +9,15 @@ from core import clock
 from customers.models import Customer
 from invoicing.models import Invoice, InvoiceLine, TaxRate
 from invoicing.rating import read_explanation, readable
-from invoicing.services.continue_subscription import continue_subscription
-from invoicing.services.end_subscription import end_subscription
-from invoicing.services.pause_billing import pause_billing
-from invoicing.services.resume_billing import resume_billing
-from invoicing.services.run_due import run_due
-from invoicing.services.update_item import update_item
-from subscriptions.item_update import ItemUpdate
+from invoicing.runs.run_due import run_due
+from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.pause_subscription import pause_billing
+from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.update_item import update_item
+from subscriptions.lifecycle.item_update import ItemUpdate
+from subscriptions.lifecycle.record_quantity import change_quantity
 from subscriptions.models import Subscription
-from subscriptions.services.change_quantity import change_quantity
 from tests.books.command import run_check
 from tests.make import at, flat_card
 from tests.services.changes import (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core import clock
 from invoicing.models import Invoice
-from invoicing.services.change_subscription import change_subscription
+from invoicing.subscription_changes.change_plan import change_subscription
 from subscriptions.models import Subscription
 from tests.make import at, flat_card
 from tests.services.changes import assert_books_are_clean, fee, flat_plan, notes, subscribe, vat_customer

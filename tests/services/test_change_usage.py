@@ -8,15 +8,15 @@ import pytest
 from core import clock
 from entitlements.models import UsageEvent
 from invoicing.models import InvoiceLine
-from invoicing.services.end_subscription import end_subscription
-from invoicing.services.revise_subscription import revise_subscription
-from invoicing.services.update_item import update_item
-from subscriptions.edits import AddItem
-from subscriptions.item_update import ItemUpdate
+from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.update_item import update_item
+from subscriptions.catalog.plan_terms import RateCardTerms
+from subscriptions.lifecycle.edits import AddItem
+from subscriptions.lifecycle.item_update import ItemUpdate
+from subscriptions.lifecycle.record_quantity import change_quantity
+from subscriptions.lifecycle.record_report import report_quantity
 from subscriptions.models import Subscription, SubscriptionItem
-from subscriptions.plan_terms import RateCardTerms
-from subscriptions.services.change_quantity import change_quantity
-from subscriptions.services.report_quantity import report_quantity
 from tests.make import at, flat_card, make_default_profile, make_feature, make_meter, usage_card
 from tests.services.changes import assert_books_are_clean, change, fee, flat_plan, lines, money, run, subscribe
 

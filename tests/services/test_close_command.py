@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from core import clock
 from invoicing.models import BillingRun, Invoice
-from subscriptions.services.create_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.make import (
     at,
     flat_card,

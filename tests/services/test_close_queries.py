@@ -12,8 +12,8 @@ from benchmarks.customers import make_customers, months_later
 from core import clock
 from invoicing.choices import RunTrigger
 from invoicing.models import Invoice
-from invoicing.services import work_shard
-from invoicing.services.run_due import close_now
+from invoicing.runs import work_shard
+from invoicing.runs.run_due import close_now
 
 pytestmark = pytest.mark.django_db
 

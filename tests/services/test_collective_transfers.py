@@ -6,11 +6,11 @@ from core import clock
 from core.audit.models import AuditEntry
 from core.errors import InvalidInput
 from customers.models import BillingApp
+from invoicing.bank_statements.import_statement import import_statement
+from invoicing.bank_statements.movements import bank_id
+from invoicing.bank_statements.review_statement import confirm_statement, decide_row
 from invoicing.choices import RowDecision
 from invoicing.models import Invoice, Payment
-from invoicing.services.import_statement import import_statement
-from invoicing.services.review_statement import confirm_statement, decide_row
-from invoicing.statement_movements import bank_id
 from tests.admin.billed import make_many
 from tests.books.command import run_check
 from tests.make import at, make_default_profile

@@ -4,11 +4,11 @@ import pytest
 
 from core import clock
 from core.errors import Conflict, InvalidInput
+from subscriptions.catalog.archive_coupon import archive_coupon
+from subscriptions.catalog.save_coupon import CouponFacts, create_coupon, replace_coupon
+from subscriptions.lifecycle.record_redemption import redeem_coupon
+from subscriptions.lifecycle.record_subscription import create_subscription
 from subscriptions.models import Coupon, CouponRedemption, Subscription
-from subscriptions.services.archive_coupon import archive_coupon
-from subscriptions.services.create_subscription import create_subscription
-from subscriptions.services.redeem_coupon import redeem_coupon
-from subscriptions.services.save_coupon import CouponFacts, create_coupon, replace_coupon
 from tests.make import at, flat_card, make_customer, make_excess_plan, make_plan
 
 pytestmark = pytest.mark.django_db

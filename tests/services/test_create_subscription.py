@@ -6,9 +6,9 @@ import pytest
 from core import clock
 from core.audit.models import AuditEntry
 from core.errors import Conflict, InvalidInput
+from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
+from subscriptions.lifecycle.record_subscription import create_subscription
 from subscriptions.models import ItemRevision, QuantityChange, Subscription, SubscriptionItem, SubscriptionPhase
-from subscriptions.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
-from subscriptions.services.create_subscription import create_subscription
 from tests.make import (
     FLAT_50,
     at,

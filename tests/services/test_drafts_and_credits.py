@@ -5,18 +5,18 @@ from decimal import Decimal
 import pytest
 
 from core import clock
+from invoicing.drafts.advance_invoice import advance_invoice
+from invoicing.drafts.delete_draft import delete_draft
 from invoicing.models import CreditNote, Invoice
 from invoicing.rating import read_explanation, recompute
-from invoicing.services.advance_invoice import advance_invoice
-from invoicing.services.change_subscription import change_subscription
-from invoicing.services.delete_draft import delete_draft
-from invoicing.services.end_subscription import end_subscription
-from invoicing.services.pause_billing import pause_billing
-from invoicing.services.resume_billing import resume_billing
-from invoicing.services.run_due import run_due
-from invoicing.services.update_item import update_item
-from subscriptions.item_update import ItemUpdate
-from subscriptions.services.create_subscription import create_subscription
+from invoicing.runs.run_due import run_due
+from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.change_plan import change_subscription
+from invoicing.subscription_changes.pause_subscription import pause_billing
+from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.update_item import update_item
+from subscriptions.lifecycle.item_update import ItemUpdate
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.books.command import run_check
 from tests.make import at, flat_card, make_customer, make_default_profile, make_plan
 

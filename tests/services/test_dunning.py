@@ -10,8 +10,8 @@ from core.audit.models import AuditEntry
 from customers.models import BillingProfile, CustomerOverride
 from customers.services.archive_profile import archive_profile
 from invoicing.models import Payment
-from invoicing.services.record_payment import record_payment
-from invoicing.services.run_due import run_due
+from invoicing.payments.record_payment import record_payment
+from invoicing.runs.run_due import run_due
 from tests.admin.billed import enterprise, make_issued
 from tests.books.command import run_check
 from tests.make import at

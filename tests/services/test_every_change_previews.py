@@ -9,16 +9,17 @@ from core import clock
 from core.audit.models import AuditEntry
 from core.outbox.models import OutboxMessage
 from invoicing.models import BalanceEntry, BilledWindow, CreditNote, Invoice, InvoiceLine
-from invoicing.services.change_addon import add_addon, change_addon_quantity
-from invoicing.services.continue_subscription import continue_subscription
-from invoicing.services.end_subscription import end_subscription
-from invoicing.services.pause_billing import pause_billing
-from invoicing.services.preview_start import preview_start
-from invoicing.services.resume_billing import resume_billing
-from invoicing.services.revise_subscription import revise_subscription
-from invoicing.services.start_subscription import start_subscription
-from invoicing.services.use_coupon import use_coupon
-from subscriptions.edits import AddItem, RemoveItem
+from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
+from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.pause_subscription import pause_billing
+from invoicing.subscription_changes.preview_start import preview_start
+from invoicing.subscription_changes.redeem_coupon import use_coupon
+from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.start_subscription import start_subscription
+from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from subscriptions.catalog.plan_terms import RateCardTerms
+from subscriptions.lifecycle.edits import AddItem, RemoveItem
 from subscriptions.models import (
     AddOnQuantity,
     Coupon,
@@ -28,7 +29,6 @@ from subscriptions.models import (
     SubscriptionAddOn,
     SubscriptionItem,
 )
-from subscriptions.plan_terms import RateCardTerms
 from tests.make import at, make_customer, make_default_profile
 from tests.services.changes import (
     assert_books_are_clean,

@@ -7,9 +7,9 @@ import pytest
 from core import clock
 from invoicing.models import CreditNoteLine, InvoiceLine
 from invoicing.rating import read_explanation, readable, recompute, replay
-from invoicing.services.end_subscription import end_subscription
-from invoicing.services.update_item import update_item
-from subscriptions.item_update import ItemUpdate
+from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.update_item import update_item
+from subscriptions.lifecycle.item_update import ItemUpdate
 from tests.make import at, flat_card, make_default_profile
 from tests.services.changes import assert_books_are_clean, change, fee, flat_plan, subscribe
 

@@ -12,9 +12,9 @@ from core.audit.services.record import record
 from core.ids import new_id
 from customers.models import BillingProfile
 from invoicing.choices import InvoiceStatus
+from invoicing.closing.close_customers import close_customers
 from invoicing.models import BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine
-from invoicing.services.close_customers import close_customers
-from subscriptions.services.create_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.make import at, make_customer, make_excess_plan
 
 pytestmark = pytest.mark.django_db

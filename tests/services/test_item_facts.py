@@ -8,12 +8,12 @@ from core import clock
 from core.audit.models import AuditEntry
 from core.errors import Conflict, InvalidInput
 from core.periods import Period
+from subscriptions.lifecycle.record_extension import extend_period
+from subscriptions.lifecycle.record_quantity import change_quantity
+from subscriptions.lifecycle.record_report import report_quantity
+from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.selectors import quantity_at
 from subscriptions.models import QuantityChange, QuantityReport, Subscription
-from subscriptions.selectors import quantity_at
-from subscriptions.services.change_quantity import change_quantity
-from subscriptions.services.create_subscription import create_subscription
-from subscriptions.services.extend_period import extend_period
-from subscriptions.services.report_quantity import report_quantity
 from tests.make import at, flat_card, make_customer, make_excess_plan, make_feature, make_meter, make_plan, usage_card
 
 pytestmark = pytest.mark.django_db

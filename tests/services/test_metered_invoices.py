@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 
 from core import clock
-from entitlements.services.ingest_events import ingest_events
+from entitlements.metering.ingest_events import ingest_events
+from invoicing.closing.close_customers import close_customers
 from invoicing.models import InvoiceLine
-from invoicing.services.close_customers import close_customers
-from subscriptions.services.create_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.make import at, make_customer, make_default_profile, make_feature, make_meter, make_plan, usage_card
 
 pytestmark = pytest.mark.django_db

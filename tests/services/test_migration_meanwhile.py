@@ -9,17 +9,17 @@ from customers.errors import ProfileArchived
 from customers.models import Customer, CustomerOverride
 from customers.services.archive_profile import archive_profile, restore_profile
 from invoicing.errors import WrongMigrationState
-from invoicing.gateways import GATEWAYS
-from invoicing.migration_progress import progress_of
 from invoicing.models import MigrationItem
-from invoicing.services.make_default_profile import make_default_profile as switch_default
-from invoicing.services.move_batch import move_batch
-from invoicing.services.override_billing import pin_billed_customer
-from invoicing.services.retry_move import retry_failed
-from invoicing.services.run_due import run_due
-from invoicing.services.run_migration import run_migration
-from invoicing.services.take_back import take_back
-from invoicing.services.work_migration_shard import work_off_migration
+from invoicing.payments.gateways import GATEWAYS
+from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
+from invoicing.profile_moves.move_batch import move_batch
+from invoicing.profile_moves.pin_customer import pin_billed_customer
+from invoicing.profile_moves.progress import progress_of
+from invoicing.profile_moves.retry_move import retry_failed
+from invoicing.profile_moves.run_migration import run_migration
+from invoicing.profile_moves.take_back import take_back
+from invoicing.profile_moves.work_migration_shard import work_off_migration
+from invoicing.runs.run_due import run_due
 from subscriptions.models import Plan, Subscription
 from tests.make import at, make_default_profile, make_plan
 from tests.moving import MOVE, CardApp, approved, billed_by, make_card_profile, make_customers

@@ -8,7 +8,8 @@ from core import clock
 from customers.models import BillingApp, BillingProfile, CustomerOverride, Supplier
 from invoicing.choices import BalanceKind
 from invoicing.models import BalanceEntry, Invoice
-from invoicing.moves import CauseCode, check_moves
+from invoicing.profile_moves.causes import CauseCode
+from invoicing.profile_moves.checks import check_moves
 from tests.make import at, flat_card, make_customer, make_default_profile
 from tests.services.changes import fee, flat_plan, run, subscribe
 

@@ -7,13 +7,13 @@ import pytest
 from core import clock
 from customers.models import UsageSubject
 from customers.services.customer_input import CustomerInput
+from entitlements.metering.usage_query import UsageQuery, query_usage
 from entitlements.models import UsageEvent
-from entitlements.usage_query import UsageQuery, query_usage
+from invoicing.customer_guards.delete_customer import delete_billed_customer
+from invoicing.customer_guards.update_customer import update_billed_customer
 from invoicing.models import InvoiceLine
-from invoicing.services.delete_billed_customer import delete_billed_customer
-from invoicing.services.run_due import run_due
-from invoicing.services.update_billed_customer import update_billed_customer
-from subscriptions.services.create_subscription import create_subscription
+from invoicing.runs.run_due import run_due
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.books.command import run_check
 from tests.make import at, make_customer, make_feature, make_meter, make_plan, usage_card
 

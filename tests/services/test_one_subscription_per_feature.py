@@ -13,19 +13,19 @@ from core.ids import to_text
 from core.locks import lock_customers
 from core.periods import parse_duration
 from entitlements.models import Feature
-from invoicing.services.change_addon import add_addon, change_addon_quantity
-from invoicing.services.continue_subscription import continue_subscription
-from invoicing.services.end_subscription import end_subscription
-from invoicing.services.pause_billing import pause_billing
-from invoicing.services.resume_billing import resume_billing
-from invoicing.services.revise_subscription import revise_subscription
-from subscriptions.edits import AddItem, RemoveItem, RemovePhase, StretchPhase, UnscheduleEdit
+from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
+from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.pause_subscription import pause_billing
+from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from subscriptions.catalog.plan_terms import RateCardTerms
+from subscriptions.lifecycle import check_features as checking
+from subscriptions.lifecycle import record_cancelation as canceling
+from subscriptions.lifecycle.edits import AddItem, RemoveItem, RemovePhase, StretchPhase, UnscheduleEdit
+from subscriptions.lifecycle.record_cancelation import cancel_subscription
+from subscriptions.lifecycle.record_report import report_quantity
 from subscriptions.models import ItemRevision, PlanAddOn, Subscription, SubscriptionAddOn
-from subscriptions.plan_terms import RateCardTerms
-from subscriptions.services import cancel_subscription as canceling
-from subscriptions.services import check_features as checking
-from subscriptions.services.cancel_subscription import cancel_subscription
-from subscriptions.services.report_quantity import report_quantity
 from tests.books.command import run_check
 from tests.make import at, flat_card, make_feature, make_plan, usage_card
 from tests.services.changes import assert_books_are_clean, change, fee, flat_plan, invoices, run, subscribe

@@ -13,22 +13,22 @@ from hypothesis import strategies as st
 from core import clock
 from core.errors import BillingError
 from invoicing.models import NumberSeries, ParkedCustomer
-from invoicing.services.change_addon import add_addon, change_addon_quantity
-from invoicing.services.change_subscription import change_subscription
-from invoicing.services.continue_subscription import continue_subscription
-from invoicing.services.end_subscription import end_subscription
-from invoicing.services.migrate_subscription import migrate_subscription
-from invoicing.services.pause_billing import pause_billing
-from invoicing.services.preview_start import preview_start
-from invoicing.services.resume_billing import resume_billing
-from invoicing.services.revise_subscription import revise_subscription
-from invoicing.services.start_subscription import start_subscription
-from invoicing.services.update_item import update_item
-from invoicing.services.use_coupon import use_coupon
-from subscriptions.edits import AddItem, RemoveItem
-from subscriptions.item_update import ItemUpdate
+from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
+from invoicing.subscription_changes.change_plan import change_subscription
+from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.migrate_subscription import migrate_subscription
+from invoicing.subscription_changes.pause_subscription import pause_billing
+from invoicing.subscription_changes.preview_start import preview_start
+from invoicing.subscription_changes.redeem_coupon import use_coupon
+from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.start_subscription import start_subscription
+from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.update_item import update_item
+from subscriptions.catalog.plan_terms import RateCardTerms
+from subscriptions.lifecycle.edits import AddItem, RemoveItem
+from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.models import Coupon, Plan, SubscriptionAddOn
-from subscriptions.plan_terms import RateCardTerms
 from tests.make import at, flat_card, make_default_profile
 from tests.scenarios.life_judge import digest
 from tests.services.changes import fee, flat_plan, money, notes, pays_by_bank, subscribe, vat_customer

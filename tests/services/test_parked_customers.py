@@ -7,16 +7,16 @@ import pytest
 from core import clock
 from entitlements.models import UsageEvent
 from invoicing.errors import CustomerParked
+from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
 from invoicing.models import ParkedCustomer
-from invoicing.services.end_subscription import end_subscription
-from invoicing.services.invoice_pending_lines import invoice_pending_lines
-from invoicing.services.release_customer import release_customer
-from invoicing.services.revise_subscription import revise_subscription
-from invoicing.services.update_item import update_item
-from subscriptions.edits import AddItem
-from subscriptions.item_update import ItemUpdate
+from invoicing.parking.release_customer import release_customer
+from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.update_item import update_item
+from subscriptions.catalog.plan_terms import RateCardTerms
+from subscriptions.lifecycle.edits import AddItem
+from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.models import QuantityChange, Subscription
-from subscriptions.plan_terms import RateCardTerms
 from tests.make import at, flat_card, make_feature, make_meter, usage_card
 from tests.services.changes import (
     assert_books_are_clean,

@@ -10,14 +10,14 @@ from core.audit.models import AuditEntry
 from core.errors import Conflict
 from customers.models import CustomerOverride
 from invoicing.errors import WrongMigrationState
-from invoicing.migration_progress import progress_of, steps_of
-from invoicing.services import pin_unpinned as module
-from invoicing.services.check_migration import check_migration
-from invoicing.services.draft_migration import draft_migration
-from invoicing.services.make_default_profile import make_default_profile as switch_default
-from invoicing.services.pause_migration import cancel_migration
-from invoicing.services.pin_unpinned import start_pinning
-from invoicing.services.work_migration_shard import unfinished_shards, work_migration_shard, work_off_migration
+from invoicing.profile_moves import pin_unpinned as module
+from invoicing.profile_moves.check_migration import check_migration
+from invoicing.profile_moves.draft_migration import draft_migration
+from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
+from invoicing.profile_moves.pause_migration import cancel_migration
+from invoicing.profile_moves.pin_unpinned import start_pinning
+from invoicing.profile_moves.progress import progress_of, steps_of
+from invoicing.profile_moves.work_migration_shard import unfinished_shards, work_migration_shard, work_off_migration
 from tests.admin.billed import enterprise
 from tests.make import make_default_profile, make_plan
 from tests.moving import ADA, MOVE, make_customers

@@ -14,25 +14,25 @@ from customers.errors import ProfileArchived
 from customers.models import CustomerAppData, CustomerOverride, Supplier
 from customers.services.archive_profile import archive_profile
 from invoicing.errors import MoveBlocked, SecondPersonNeeded, WrongMigrationState
-from invoicing.gateways import GATEWAYS
-from invoicing.migration_progress import causes_in, progress_of, steps_of
 from invoicing.models import BalanceEntry, Invoice, MigrationItem, MigrationShard
-from invoicing.services import work_migration_shard as module
-from invoicing.services.approve_migration import approve_migration
-from invoicing.services.check_migration import check_migration
-from invoicing.services.draft_migration import draft_migration
-from invoicing.services.make_default_profile import make_default_profile as switch_default
-from invoicing.services.override_billing import pin_billed_customer
-from invoicing.services.pause_billing import pause_billing
-from invoicing.services.pause_migration import cancel_migration, pause_migration
-from invoicing.services.pin_unpinned import pin_unpinned
-from invoicing.services.preview_move import preview_move
-from invoicing.services.retry_move import retry_failed, retry_move
-from invoicing.services.run_due import run_due
-from invoicing.services.run_migration import run_migration
-from invoicing.services.take_back import take_back
-from invoicing.services.work_migration_shard import unfinished_shards, work_off_migration
-from subscriptions.services.create_subscription import create_subscription
+from invoicing.payments.gateways import GATEWAYS
+from invoicing.profile_moves import work_migration_shard as module
+from invoicing.profile_moves.approve_migration import approve_migration
+from invoicing.profile_moves.check_migration import check_migration
+from invoicing.profile_moves.draft_migration import draft_migration
+from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
+from invoicing.profile_moves.pause_migration import cancel_migration, pause_migration
+from invoicing.profile_moves.pin_customer import pin_billed_customer
+from invoicing.profile_moves.pin_unpinned import pin_unpinned
+from invoicing.profile_moves.preview_move import preview_move
+from invoicing.profile_moves.progress import causes_in, progress_of, steps_of
+from invoicing.profile_moves.retry_move import retry_failed, retry_move
+from invoicing.profile_moves.run_migration import run_migration
+from invoicing.profile_moves.take_back import take_back
+from invoicing.profile_moves.work_migration_shard import unfinished_shards, work_off_migration
+from invoicing.runs.run_due import run_due
+from invoicing.subscription_changes.pause_subscription import pause_billing
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.make import at, flat_card, make_customer, make_default_profile, make_plan
 from tests.moving import ADA, BOB, MOVE, START, CardApp, approved, billed_by, make_card_profile, make_customers
 from tests.services.changes import fee

@@ -6,11 +6,11 @@ import pytest
 
 from core import clock
 from core.errors import InvalidInput
+from invoicing.closing.close_customers import close_customers
 from invoicing.errors import AlreadyRecorded, WrongInvoiceState
 from invoicing.models import BalanceEntry, Invoice, Payment
-from invoicing.services.close_customers import close_customers
-from invoicing.services.record_payment import record_payment
-from subscriptions.services.create_subscription import create_subscription
+from invoicing.payments.record_payment import record_payment
+from subscriptions.lifecycle.record_subscription import create_subscription
 from tests.books.command import run_check
 from tests.make import at, make_customer, make_default_profile, make_plan
 

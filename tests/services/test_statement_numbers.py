@@ -4,8 +4,8 @@ import pytest
 
 from core import clock
 from customers.models import BillingApp, Supplier
+from invoicing.bank_statements.import_statement import import_statement
 from invoicing.models import BankStatement, BankStatementRow, Invoice, NumberSeries
-from invoicing.services.import_statement import import_statement
 from subscriptions.models import Plan
 from tests.admin.billed import make_many
 from tests.make import at, make_default_profile

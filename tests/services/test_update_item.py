@@ -7,14 +7,14 @@ import pytest
 from core import clock
 from core.errors import InvalidInput
 from core.outbox.models import OutboxMessage
+from invoicing.closing.close_customers import close_customers
 from invoicing.errors import NegativeAmount
 from invoicing.models import BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine, NumberSeries
-from invoicing.services.close_customers import close_customers
-from invoicing.services.run_due import run_due
-from invoicing.services.update_item import update_item
-from subscriptions.item_update import ItemUpdate
+from invoicing.runs.run_due import run_due
+from invoicing.subscription_changes.update_item import update_item
+from subscriptions.lifecycle.item_update import ItemUpdate
+from subscriptions.lifecycle.record_subscription import create_subscription
 from subscriptions.models import Coupon, CouponRedemption, QuantityChange, QuantityReport
-from subscriptions.services.create_subscription import create_subscription
 from tests.books.command import run_check
 from tests.make import (
     at,

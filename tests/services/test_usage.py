@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 
 from customers.attribution import Attribution
-from entitlements.services.ingest_events import ingest_events
-from entitlements.usage import NO_USAGE, Usage, UsageRequest, reading_of, usage_of
-from entitlements.usage_query import UsageQuery, query_usage
+from entitlements.metering.ingest_events import ingest_events
+from entitlements.metering.usage import NO_USAGE, Usage, UsageRequest, reading_of, usage_of
+from entitlements.metering.usage_query import UsageQuery, query_usage
 from tests.make import at, make_feature, make_meter
 
 pytestmark = pytest.mark.django_db

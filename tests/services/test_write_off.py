@@ -9,8 +9,8 @@ from core.audit.models import AuditEntry
 from core.errors import InvalidInput
 from invoicing.errors import WrongInvoiceState
 from invoicing.models import WriteOff
-from invoicing.services.record_payment import record_payment
-from invoicing.services.write_off import mark_uncollectible, write_off
+from invoicing.payments.record_payment import record_payment
+from invoicing.payments.write_off import mark_uncollectible, write_off
 from tests.admin.billed import START, make_issued
 from tests.books.command import run_check
 

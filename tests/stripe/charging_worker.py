@@ -14,7 +14,7 @@ from core import clock
 
 django.setup()
 
-from invoicing.services.collect import collect_due  # noqa: E402 - its models need Django to be set up
+from invoicing.payments.collect import collect_due  # noqa: E402 - its models need Django to be set up
 
 
 def main() -> None:

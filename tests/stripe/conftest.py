@@ -4,7 +4,7 @@ import pytest
 
 from core import clock
 from core.ids import to_text
-from invoicing.services.connect_stripe import install_stripe
+from invoicing.payments.connect_stripe import install_stripe
 from tests.admin.billed import START
 from tests.fake_stripe import FakeStripe, running, signature
 from tests.stripe.desk import KEY

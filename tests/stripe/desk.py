@@ -5,8 +5,8 @@ from datetime import timedelta
 from core import clock
 from customers.models import CustomerAppData
 from invoicing.models import Payment
-from invoicing.services.collect import collect_due
-from invoicing.services.reconcile_payments import reconcile_payments
+from invoicing.payments.collect import collect_due
+from invoicing.payments.reconcile_payments import reconcile_payments
 from tests.admin.billed import START, make_issued
 from tests.books.command import run_check
 from tests.make import make_default_profile

@@ -5,9 +5,9 @@ import pytest
 from core.ids import to_text
 from customers.models import BillingApp, CustomerAppData, CustomerOverride
 from customers.services.archive_profile import archive_profile
-from invoicing.gateways import PaymentMethodCheck
-from invoicing.moves import ask_app
-from invoicing.services.make_default_profile import make_default_profile as make_another_default
+from invoicing.payments.gateways import PaymentMethodCheck
+from invoicing.profile_moves.ask_app import ask_app
+from invoicing.profile_moves.make_default_profile import make_default_profile as make_another_default
 from tests.admin.billed import enterprise, make_issued
 from tests.api.client import Api, data, fields_at_fault, refused
 from tests.make import make_customer, make_default_profile

@@ -12,13 +12,13 @@ from core.outbox.services.deliver import deliver_due
 from customers.models import BillingApp
 from invoicing.errors import WrongInvoiceState
 from invoicing.models import BalanceEntry, Invoice, Payment, StripeAccount
-from invoicing.services.collect_invoice import collect_invoice
-from invoicing.services.collect_remotely import start_charges
-from invoicing.services.connect_stripe import install_stripe, update_stripe_keys
-from invoicing.services.mark_overdue import mark_overdue
-from invoicing.services.record_payment import record_payment
-from invoicing.services.run_due import run_due
-from invoicing.services.set_stripe_customer import set_stripe_customer
+from invoicing.payments.collect_invoice import collect_invoice
+from invoicing.payments.collect_remotely import start_charges
+from invoicing.payments.connect_stripe import install_stripe, update_stripe_keys
+from invoicing.payments.mark_overdue import mark_overdue
+from invoicing.payments.record_payment import record_payment
+from invoicing.payments.set_stripe_customer import set_stripe_customer
+from invoicing.runs.run_due import run_due
 from tests.admin.billed import START
 from tests.make import at, make_default_profile
 from tests.stripe.desk import KEY, check_books, collect, issued, reconcile, state

@@ -9,8 +9,8 @@ import pytest
 from core import clock
 from customers.models import BillingApp
 from invoicing.models import Payment
-from invoicing.services.record_payment import record_payment
-from invoicing.services.write_off import mark_uncollectible
+from invoicing.payments.record_payment import record_payment
+from invoicing.payments.write_off import mark_uncollectible
 from tests.admin.billed import START
 from tests.admin.desk import Desk, page_url, said, verb_url
 from tests.stripe.desk import collect, issued, state

@@ -12,8 +12,8 @@ import stripe
 from core import clock
 from customers.models import CustomerAppData
 from invoicing.models import Payment
-from invoicing.services.connect_stripe import install_stripe
-from invoicing.services.set_stripe_customer import set_stripe_customer
+from invoicing.payments.connect_stripe import install_stripe
+from invoicing.payments.set_stripe_customer import set_stripe_customer
 from tests.admin.billed import START, make_issued
 from tests.make import make_default_profile
 from tests.stripe.desk import KEY, check_books, collect, reconcile, state

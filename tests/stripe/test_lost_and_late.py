@@ -15,17 +15,17 @@ from core.locks import lock_customers
 from customers.models import CustomerAppData
 from invoicing.choices import PaymentStatus
 from invoicing.errors import WrongInvoiceState
-from invoicing.gateways import ChargeOutcome
 from invoicing.models import BalanceEntry, Invoice, Payment
-from invoicing.services.book_outcome import book_outcome
-from invoicing.services.collect_invoice import collect_invoice
-from invoicing.services.collect_remotely import start_charges
-from invoicing.services.connect_stripe import install_stripe
-from invoicing.services.mark_overdue import mark_overdue
-from invoicing.services.reconcile_payments import reconcile_payments
-from invoicing.services.record_payment import record_payment
-from invoicing.services.refund import refund_invoice
-from invoicing.services.write_off import mark_uncollectible, write_off
+from invoicing.payments.book_outcome import book_outcome
+from invoicing.payments.collect_invoice import collect_invoice
+from invoicing.payments.collect_remotely import start_charges
+from invoicing.payments.connect_stripe import install_stripe
+from invoicing.payments.gateways import ChargeOutcome
+from invoicing.payments.mark_overdue import mark_overdue
+from invoicing.payments.reconcile_payments import reconcile_payments
+from invoicing.payments.record_payment import record_payment
+from invoicing.payments.refund import refund_invoice
+from invoicing.payments.write_off import mark_uncollectible, write_off
 from tests.admin.billed import START, make_many
 from tests.concurrency.crowd import at_once
 from tests.make import at, make_default_profile
@@ -59,7 +59,7 @@ def test_a_worker_that_was_held_up_sends_nothing_any_more(app, fake, monkeypatch
             then.setattr(clock, "real_now", lambda: started)
             return pending(as_of=as_of)
 
-    monkeypatch.setattr("invoicing.services.collect_remotely.start_charges", slept)
+    monkeypatch.setattr("invoicing.payments.collect_remotely.start_charges", slept)
     collect()
     assert fake.intents == {}
     assert Payment.objects.values_list("status", "failure_code").get() == ("failed", "not_sent")

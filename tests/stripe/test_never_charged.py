@@ -9,14 +9,14 @@ from core import clock
 from core.ids import to_text
 from core.outbox.services.deliver import deliver_due
 from customers.models import BillingApp
-from invoicing.dunning_plan import dunning_steps
 from invoicing.errors import WrongInvoiceState
-from invoicing.gateways.stripe_limits import why_never
 from invoicing.models import Payment
-from invoicing.services.collect import collect_due
-from invoicing.services.collect_invoice import collect_invoice
-from invoicing.services.record_payment import record_payment
-from invoicing.services.run_due import run_due
+from invoicing.payments.collect import collect_due
+from invoicing.payments.collect_invoice import collect_invoice
+from invoicing.payments.dunning_plan import dunning_steps
+from invoicing.payments.gateways.stripe_limits import why_never
+from invoicing.payments.record_payment import record_payment
+from invoicing.runs.run_due import run_due
 from tests.admin.billed import START, make_issued
 from tests.admin.desk import Desk, page_url
 from tests.api.client import Api, data

@@ -9,11 +9,11 @@ from core import clock
 from core.audit.models import AuditEntry
 from core.errors import PreconditionFailed
 from invoicing.models import BalanceEntry, Invoice, Refund
-from invoicing.services.collect_invoice import collect_invoice
-from invoicing.services.record_payment import record_payment
-from invoicing.services.refund import refund_invoice, send_refunds
-from invoicing.services.run_due import run_due
-from invoicing.services.write_off import write_off
+from invoicing.payments.collect_invoice import collect_invoice
+from invoicing.payments.record_payment import record_payment
+from invoicing.payments.refund import refund_invoice, send_refunds
+from invoicing.payments.write_off import write_off
+from invoicing.runs.run_due import run_due
 from tests.admin.billed import START
 from tests.admin.desk import Desk, page_url
 from tests.api.client import data, refused

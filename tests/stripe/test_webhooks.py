@@ -9,7 +9,7 @@ from core.audit.models import AuditEntry
 from core.ids import to_text
 from core.testclock.models import ClockSetting
 from invoicing.models import Payment, StripeEvent
-from invoicing.services.connect_stripe import install_stripe
+from invoicing.payments.connect_stripe import install_stripe
 from tests.admin.billed import START
 from tests.api.client import data, refused
 from tests.make import at

@@ -2,9 +2,9 @@ import pytest
 
 from core.ids import new_id
 from core.periods import CADENCES, Period
-from subscriptions.billing_calendar import extension, normalized_anchor, period_at, shift_to_json
-from subscriptions.plan_terms import PhaseTerms, place_phases
+from subscriptions.catalog.plan_terms import PhaseTerms, place_phases
 from subscriptions.schedule import AnchorShift, SubscriptionFacts
+from subscriptions.schedule.billing_calendar import extension, normalized_anchor, period_at, shift_to_json
 from tests.make import at
 
 MONTH, YEAR = CADENCES["P1M"], CADENCES["P1Y"]

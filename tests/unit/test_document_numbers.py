@@ -2,7 +2,7 @@
 
 import pytest
 
-from invoicing.document_numbers import Named, NumberReader
+from invoicing.lifecycle.document_numbers import Named, NumberReader
 
 SERIES = ("ACME", "ACME2", "ACMECN", "INV", "2027/A")
 

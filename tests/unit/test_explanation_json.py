@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.ids import new_id
 from core.jsontext import canonical_json
 from core.periods import Period
-from invoicing.engine.explain_credits import GIVEN_BY_NOTE, given_by_note, lessened, without_note
+from invoicing.corrections.explain_credits import GIVEN_BY_NOTE, given_by_note, lessened, without_note
 from invoicing.rating import rate, read_explanation
 from invoicing.rating.basis import Basis, FromItem, FromMeter, FromReport, Metering
 from invoicing.rating.explanation import (

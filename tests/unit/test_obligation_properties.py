@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from core.ids import new_id
 from core.periods import CADENCES, Period
-from subscriptions.billing_calendar import extension
 from subscriptions.pricing import NO_DISCOUNTS, parse_price
 from subscriptions.schedule import ItemFacts, RevisionFacts, SubscriptionFacts, obligations
+from subscriptions.schedule.billing_calendar import extension
 from subscriptions.schedule.facts import EarlierUse, Span
 from tests.unit.strategies import CADENCE, MOMENTS, ZONES
 

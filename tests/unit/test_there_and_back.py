@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from core.ids import new_id
 from core.periods import CADENCES
-from invoicing.engine.cuts import cuts_of
-from invoicing.engine.fees import coupon_on, left_of, rate_fee
-from invoicing.engine.plan import missing_components
-from invoicing.engine.state import Billed, BilledLine
+from invoicing.closing.plan import missing_components
+from invoicing.corrections.unused_time import cuts_of
+from invoicing.rating.fees import coupon_on, left_of, rate_fee
+from invoicing.windows.state import Billed, BilledLine
 from subscriptions.pricing import Discounts, parse_price
 from subscriptions.schedule import CouponFacts, ItemFacts, RevisionFacts, SubscriptionFacts, obligations
 from subscriptions.schedule.facts import QuantityAt

@@ -16,7 +16,7 @@ from core.admin.words import (
     quantity_text,
     rhythm_words,
 )
-from subscriptions.price_words import discount_words, price_words, tier_words
+from subscriptions.catalog.price_words import discount_words, price_words, tier_words
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,31 @@
-"""Admin pages that cross apps, and staff."""
+"""Admin pages that cross apps, staff, and what every installation has: the trail, notices, the clock, requests."""
 
-from billing_site.backoffice.admin import app, customer, locked, override, profile, run, staff, subscription
+from billing_site.backoffice.admin import (
+    app,
+    approvals,
+    audit,
+    customer,
+    locked,
+    outbox,
+    override,
+    profile,
+    run,
+    staff,
+    subscription,
+    testclock,
+)
 
-__all__ = ["app", "customer", "locked", "override", "profile", "run", "staff", "subscription"]
+__all__ = [
+    "app",
+    "approvals",
+    "audit",
+    "customer",
+    "locked",
+    "outbox",
+    "override",
+    "profile",
+    "run",
+    "staff",
+    "subscription",
+    "testclock",
+]

@@ -29,15 +29,15 @@ from customers.choices import AppType
 from customers.effective import terms_of_loaded
 from customers.models import BillingApp, Customer
 from customers.settings_words import SETTING_LABELS, setting_words
-from invoicing.admin.invoice_states import state_badge
-from invoicing.admin.start_verb import StartSubscription
+from invoicing.admin.lifecycle.invoice_states import state_badge
+from invoicing.admin.subscription_changes.start_verb import StartSubscription
 from invoicing.choices import OPEN_STATUSES, CustomerOutcome, InvoiceStatus
-from invoicing.live import show_live
+from invoicing.customer_guards.delete_customer import delete_billed_customer
+from invoicing.customer_guards.update_customer import update_billed_customer
+from invoicing.gathering.live import show_live
 from invoicing.models import ParkedCustomer, RunCustomer
-from invoicing.run_progress import OUTCOME_TONES
-from invoicing.services.delete_billed_customer import delete_billed_customer
-from invoicing.services.update_billed_customer import update_billed_customer
-from subscriptions.admin.subscription import SUBSCRIPTION_TONES
+from invoicing.runs.progress import OUTCOME_TONES
+from subscriptions.admin.lifecycle.subscription import SUBSCRIPTION_TONES
 
 LATEST_INVOICES = 12
 LATEST_OUTCOMES = 8

@@ -19,18 +19,20 @@ from customers.choices import AppType
 from customers.effective import default_profile, override_values, profile_values, terms_if, terms_of
 from customers.models import BillingApp, BillingProfile, Customer, CustomerOverride
 from customers.services.override_fields import override_fields
-from invoicing.admin.causes import VERDICT_TONES, causes_shown
-from invoicing.admin.terms_review import known_at_stripe, terms_review
+from invoicing.admin.profile_moves.causes import VERDICT_TONES, causes_shown
+from invoicing.admin.profile_moves.terms_review import known_at_stripe, terms_review
 from invoicing.choices import MoveVerdict
-from invoicing.moves import CauseCode, ask_app, check_moves, severity_of
-from invoicing.services.limit_moves import why_not_move_all
-from invoicing.services.override_billing import (
+from invoicing.payments.set_stripe_customer import ask_stripe, keep_stripe_customer
+from invoicing.profile_moves.ask_app import ask_app
+from invoicing.profile_moves.causes import CauseCode, severity_of
+from invoicing.profile_moves.checks import check_moves
+from invoicing.profile_moves.limit_moves import why_not_move_all
+from invoicing.profile_moves.pin_customer import (
     causes_of_move,
     pin_billed_customer,
     remove_override,
     unpin_billed_customer,
 )
-from invoicing.services.set_stripe_customer import ask_stripe, keep_stripe_customer
 from subscriptions.models import Subscription
 
 STRIPE_RIGHT = "customers.change_customerappdata"

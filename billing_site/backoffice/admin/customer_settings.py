@@ -15,7 +15,7 @@ from customers.admin.customer import CustomerAdmin
 from customers.effective import override_values, profile_values, terms_of
 from customers.models import Customer, CustomerAppData
 from customers.settings_words import SETTING_LABELS, setting_words
-from invoicing.admin.terms_review import drafts_of
+from invoicing.admin.profile_moves.terms_review import drafts_of
 
 
 class CustomerSettings(CustomerAdmin):

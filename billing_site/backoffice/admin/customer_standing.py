@@ -16,7 +16,7 @@ from core.money import ZERO
 from customers.models import Customer, CustomerAppData, UsageSubject
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus, LineKind
 from invoicing.models import BalanceEntry, Invoice, InvoiceLine, ParkedCustomer
-from invoicing.services.preview import PreviewCreditNote, PreviewInvoice, preview_close
+from invoicing.previews.preview_customers import PreviewCreditNote, PreviewInvoice, preview_close
 from subscriptions.models import Subscription
 
 

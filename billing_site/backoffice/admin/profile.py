@@ -13,10 +13,10 @@ from customers.models import BillingProfile
 from customers.resolution import WORKFLOW_FIELDS
 from customers.services.profile_input import ProfileInput
 from customers.services.supplier_input import SupplierInput
-from invoicing.admin.default_review import default_review
-from invoicing.services.delete_profile import delete_profile
-from invoicing.services.make_default_profile import make_default_profile
-from invoicing.services.save_profile import replace_profile, save_new_profile
+from invoicing.admin.profile_moves.default_review import default_review
+from invoicing.profile_moves.delete_profile import delete_profile
+from invoicing.profile_moves.make_default_profile import make_default_profile
+from invoicing.profile_moves.save_profile import replace_profile, save_new_profile
 
 
 class MakeDefault(Verb[BillingProfile]):

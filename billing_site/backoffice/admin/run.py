@@ -18,12 +18,12 @@ from core.admin.registry import page_of
 from core.admin.words import counted, moment_text
 from core.audit.reasons import because
 from core.errors import BillingError, InvalidInput
-from invoicing.admin.run import BillingRunAdmin
+from invoicing.admin.runs.run import BillingRunAdmin
 from invoicing.choices import RunTrigger
 from invoicing.models import BillingRun, ParkedCustomer
-from invoicing.selectors import due_customers
-from invoicing.services.start_run import refuse_future, start_run
-from invoicing.tasks import enqueue_run
+from invoicing.runs.selectors import due_customers
+from invoicing.runs.start_run import refuse_future, start_run
+from invoicing.runs.tasks import enqueue_run
 
 SAMPLE = 10
 

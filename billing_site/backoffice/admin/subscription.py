@@ -13,10 +13,15 @@ from core import clock
 from core.admin.display import badge
 from core.admin.registry import page_of
 from customers.models import Customer
-from invoicing.admin.edit_verbs import EDIT_VERBS
-from invoicing.admin.start_verb import StartSubscription
-from invoicing.admin.subscription_verbs import SUBSCRIPTION_VERBS, next_of, open_pause, successor_of
-from subscriptions.admin.subscription import SubscriptionAdmin
+from invoicing.admin.subscription_changes.edit_verbs import EDIT_VERBS
+from invoicing.admin.subscription_changes.start_verb import StartSubscription
+from invoicing.admin.subscription_changes.subscription_verbs import (
+    SUBSCRIPTION_VERBS,
+    next_of,
+    open_pause,
+    successor_of,
+)
+from subscriptions.admin.lifecycle.subscription import SubscriptionAdmin
 from subscriptions.models import Subscription, SubscriptionAddOn
 
 

@@ -21,10 +21,10 @@ from customers.models import Customer
 from customers.selectors import living_customer
 from invoicing.choices import CustomerOutcome, RunTrigger
 from invoicing.models import BillingRun, RunCustomer
-from invoicing.selectors import due_customers, outcome_counts
-from invoicing.services.preview import preview_closes
-from invoicing.services.run_due import work_off
-from invoicing.services.start_run import refuse_future, start_run
+from invoicing.previews.preview_customers import preview_closes
+from invoicing.runs.run_due import work_off
+from invoicing.runs.selectors import due_customers, outcome_counts
+from invoicing.runs.start_run import refuse_future, start_run
 
 BATCH = 250
 

@@ -1,0 +1,1 @@
+"""Features: what can be sold and counted."""

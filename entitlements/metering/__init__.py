@@ -1,0 +1,1 @@
+"""Usage: meters, events, the quantity of a window."""

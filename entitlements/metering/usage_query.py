@@ -1,0 +1,191 @@
+"""Usage of one meter over time, by window and dimension: what `/meters/{slug}/query` answers.
+
+A value that can't be read as a number (its event came before the meter did) counts as nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+from psycopg import sql
+
+from entitlements.choices import Aggregation
+from entitlements.errors import BadQuery
+from entitlements.metering.meter_sql import FIGURES, number_of, path_parameter, value_in
+from entitlements.models import Meter
+
+MAX_ROWS = 10_000
+WINDOWS = {"MINUTE": "minute", "HOUR": "hour", "DAY": "day", "MONTH": "month"}
+# Whether the subject's `owner` has the `event`: a subject that moves takes no earlier usage along.
+_OWNED = (
+    "owner.key = event.subject"
+    " AND (owner.active_from IS NULL OR event.time >= owner.active_from)"
+    " AND (owner.deleted_at IS NULL OR event.time < owner.deleted_at)"
+)
+SUBJECT, CUSTOMER = "subject", "customerId"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageQuery:
+    """Times are UTC and half-open; `group_by` holds dimensions of the meter, "subject" and "customerId".
+
+    `filters` maps a dimension to the values of which any will do; `subjects` and `customers` likewise, None: all.
+    """
+
+    start: datetime | None = None
+    end: datetime | None = None
+    window: str | None = None
+    time_zone: str = "UTC"
+    group_by: tuple[str, ...] = ()
+    filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    subjects: Sequence[str] | None = None
+    customers: Sequence[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """One window of one group. `groups` follows the query's `group_by`."""
+
+    start: datetime
+    end: datetime
+    value: Decimal
+    groups: tuple[Any, ...]
+
+
+def query_usage(meter: Meter, query: UsageQuery) -> list[UsageRow]:
+    """The rows, by time and group; windows without events have none. `BadQuery` beyond 10,000 rows."""
+    names = query.group_by
+    groups = [sql.Identifier(f"g{index}") for index in range(len(names))]
+    parameters: dict[str, Any] = {"zone": query.time_zone}
+    start: sql.Composable
+    end: sql.Composable
+    if query.window:
+        unit = sql.Literal(WINDOWS[query.window])
+        start = sql.SQL("date_trunc({unit}, time, %(zone)s)").format(unit=unit)
+        end = sql.SQL("((w AT TIME ZONE %(zone)s) + ('1 ' || {unit})::interval) AT TIME ZONE %(zone)s").format(
+            unit=unit
+        )
+        # The hour that comes twice in autumn is two windows: adding to the wall time would skip one.
+        if query.window in ("MINUTE", "HOUR"):
+            end = sql.SQL("w + ('1 ' || {unit})::interval").format(unit=unit)
+    else:
+        start = sql.SQL("NULL::timestamptz")
+        end = sql.SQL("NULL::timestamptz")
+    statement = sql.SQL(
+        """
+        WITH value AS (
+          SELECT time, id, {start} AS w, {raw} AS raw {columns}
+          FROM entitlements_usageevent event
+          WHERE {conditions}
+          OFFSET 0
+        ), event AS (
+          SELECT value.*, {number} AS number FROM value
+        )
+        SELECT w, {end}, min(time), max(time), {aggregate} {groups}
+        FROM event
+        GROUP BY w {groups}
+        HAVING {aggregate} IS NOT NULL
+        ORDER BY w {groups}
+        LIMIT {limit}
+        """
+    ).format(
+        start=start,
+        end=end,
+        raw=_value(meter, parameters),
+        number=sql.SQL(number_of(meter.aggregation)),
+        columns=_columns(meter, names, parameters),
+        conditions=_conditions(meter, query, parameters),
+        aggregate=sql.SQL(FIGURES[Aggregation(meter.aggregation)]),
+        groups=sql.SQL("").join(sql.SQL(", ") + group for group in groups),
+        limit=sql.Literal(MAX_ROWS + 1),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        rows = cursor.fetchall()
+    if len(rows) > MAX_ROWS:
+        raise BadQuery(f"The answer has more than {MAX_ROWS} rows. Ask for less time, larger windows or fewer groups.")
+    return [
+        UsageRow(
+            start=window_start or query.start or first,
+            end=window_end or query.end or last,
+            value=value,
+            groups=tuple(row_groups),
+        )
+        for window_start, window_end, first, last, value, *row_groups in rows
+    ]
+
+
+def group_values(meter: Meter, name: str, *, start: datetime | None, end: datetime | None) -> list[str]:
+    """The different values of a dimension (or of "subject"), in order; at most 10,000."""
+    parameters: dict[str, Any] = {}
+    column = _group(meter, name, 0, parameters)
+    statement = sql.SQL(
+        "SELECT DISTINCT {column} AS value FROM entitlements_usageevent event"
+        " WHERE {conditions} AND {column} IS NOT NULL ORDER BY value LIMIT {limit}"
+    ).format(
+        column=column,
+        conditions=_conditions(meter, UsageQuery(start=start, end=end), parameters),
+        limit=sql.Literal(MAX_ROWS),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return [value for (value,) in cursor.fetchall()]
+
+
+def _value(meter: Meter, parameters: dict[str, Any]) -> sql.Composable:
+    if not meter.value_property:
+        return sql.SQL("NULL::text")
+    parameters["value_path"] = path_parameter(meter.value_property)
+    return sql.SQL(value_in("data", "%(value_path)s"))
+
+
+def _columns(meter: Meter, names: Sequence[str], parameters: dict[str, Any]) -> sql.Composable:
+    return sql.SQL("").join(
+        sql.SQL(", {} AS {}").format(_group(meter, name, index, parameters), sql.Identifier(f"g{index}"))
+        for index, name in enumerate(names)
+    )
+
+
+def _group(meter: Meter, name: str, index: int, parameters: dict[str, Any]) -> sql.Composable:
+    if name == SUBJECT:
+        return sql.SQL("event.subject")
+    if name == CUSTOMER:
+        return sql.SQL(f"(SELECT owner.customer_id FROM customers_usagesubject owner WHERE {_OWNED} LIMIT 1)")
+    if name not in meter.group_by:
+        known = ", ".join([*sorted(meter.group_by), SUBJECT, CUSTOMER])
+        raise BadQuery(f"The meter {meter.key} doesn't group by {name[:64]}. It groups by: {known}.")
+    parameter = f"group_path_{index}"
+    parameters[parameter] = path_parameter(meter.group_by[name])
+    return sql.SQL(value_in("event.data", f"%({parameter})s"))
+
+
+def _conditions(meter: Meter, query: UsageQuery, parameters: dict[str, Any]) -> sql.Composable:
+    parameters["type"] = meter.event_type
+    conditions: list[sql.Composable] = [sql.SQL("event.type = %(type)s")]
+    starts = [moment for moment in (query.start, meter.event_from) if moment]
+    if starts:
+        parameters["start"] = max(starts)
+        conditions.append(sql.SQL("event.time >= %(start)s"))
+    if query.end:
+        parameters["end"] = query.end
+        conditions.append(sql.SQL("event.time < %(end)s"))
+    if query.subjects is not None:
+        parameters["subjects"] = list(query.subjects)
+        conditions.append(sql.SQL("event.subject = ANY(%(subjects)s)"))
+    if query.customers is not None:
+        parameters["customers"] = list(query.customers)
+        conditions.append(
+            sql.SQL(
+                "event.subject IN (SELECT key FROM customers_usagesubject WHERE customer_id = ANY(%(customers)s))"
+                " AND EXISTS (SELECT 1 FROM customers_usagesubject owner"
+                f" WHERE owner.customer_id = ANY(%(customers)s) AND {_OWNED})"
+            )
+        )
+    for index, (name, values) in enumerate(query.filters.items(), start=100):
+        column = _group(meter, name, index, parameters)
+        parameters[f"filter_{index}"] = list(values)
+        conditions.append(sql.SQL("{} = ANY({})").format(column, sql.Placeholder(f"filter_{index}")))
+    return sql.SQL(" AND ").join(conditions)

@@ -1,1 +1,0 @@
-"""Writes of the entitlements floor: one verb a file."""

@@ -1,0 +1,138 @@
+"""What staff can do to an invoice: each verb with its permission, its question, and why it can't be done now."""
+
+from decimal import Decimal
+
+from django import forms
+from django.db.models import Sum
+from django.http import HttpRequest
+from unfold.widgets import UnfoldAdminRadioSelectWidget
+
+from core import clock
+from core.admin.verbs import Answers, Failed, OptionalReasonForm, ReasonForm, Verb, Warned
+from core.admin.words import moment_text
+from core.money import ZERO
+from invoicing.admin.payments.collection_verbs import COLLECTION_VERBS
+from invoicing.admin.payments.money_effects import worth
+from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus, LineKind
+from invoicing.drafts.advance_invoice import TO_RETRY, advance_invoice
+from invoicing.drafts.approve_invoice import OWN_DRAFT, TO_APPROVE, approve_invoice, made_by_current_actor
+from invoicing.drafts.delete_draft import delete_draft
+from invoicing.models import Invoice
+
+
+class DeleteDraftForm(ReasonForm):
+    windows = forms.ChoiceField(
+        label="The periods on it",
+        choices=(
+            ("rebill", "are billed again at the next close"),
+            ("waive", "are waived: nothing is billed for them"),
+        ),
+        initial="rebill",
+        widget=UnfoldAdminRadioSelectWidget,
+    )
+    field_order = ("windows", "reason")
+
+
+def gives_back_elsewhere(draft: Invoice) -> Decimal:
+    """What a draft gives back of other invoices: gross, negative."""
+    back = draft.lines.filter(kind=LineKind.CREDIT, deleted_at__isnull=True).exclude(amends__invoice=draft)
+    return back.aggregate(total=Sum("total"))["total"] or ZERO
+
+
+class OnDraft(Verb[Invoice]):
+    """What is offered on drafts only."""
+
+    def shows(self, invoice: Invoice) -> bool:
+        return invoice.status in DRAFT_STATUSES
+
+
+class Approve(OnDraft):
+    slug = "approve"
+    label = "Approve and issue"
+    permission = "invoicing.approve_invoice"
+    tone = "primary"
+    form = OptionalReasonForm
+    bulk = True
+
+    def asks(self, invoice: Invoice) -> str:
+        return f"Is the draft for {invoice.customer} over {worth(invoice.total, invoice)} right, to be issued now?"
+
+    def consequences(self, invoice: Invoice) -> list[str]:
+        return [
+            "It gets the next number of its series and can't be changed any more.",
+            "It is charged at once where the frozen terms say so, or else sent to the customer.",
+        ]
+
+    def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
+        if invoice.issued_at is not None:
+            return "It is issued already."
+        if invoice.status not in TO_APPROVE:
+            return f"It does not wait for approval: {invoice.get_status_display().lower()}."
+        return OWN_DRAFT if made_by_current_actor(invoice) else ""
+
+    def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
+        issued = approve_invoice(invoice=invoice)
+        said = f"{issued} over {worth(issued.total, issued)} is issued."
+        if issued.status == InvoiceStatus.PAYMENT_FAILED:
+            return Warned(f"{said} Its charge did not succeed: {issued.status_note}".strip())
+        return said
+
+
+class Advance(OnDraft):
+    slug = "advance"
+    label = "Next step"
+    permission = "invoicing.advance_invoice"
+    form = OptionalReasonForm
+    bulk = True
+
+    def asks(self, invoice: Invoice) -> str:
+        return f"Is the next step to be taken now? It stands at: {invoice.get_status_display()}."
+
+    def consequences(self, invoice: Invoice) -> list[str]:
+        return ["A step that failed is tried again, that step alone."]
+
+    def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
+        now = clock.now()
+        if invoice.status in TO_RETRY:
+            return ""
+        if invoice.status == InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED:
+            return "It waits for approval."
+        if invoice.status == InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL:
+            until = invoice.draft_until
+            return "" if until is None or until <= now else f"It is a draft until {moment_text(until)} UTC."
+        if invoice.status not in DRAFT_STATUSES:
+            return "Only drafts have a next step."
+        due = invoice.collection_at
+        return "" if due is None or due <= now else f"Its usage is collected on {moment_text(due)} UTC."
+
+    def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
+        advance_invoice(invoice=invoice)
+        said = f"Now: {invoice.get_status_display()}."
+        return Failed(f"{said} {invoice.status_note}".strip()) if invoice.status in STOPPED_STATUSES else said
+
+
+class DeleteDraft(OnDraft):
+    slug = "delete-draft"
+    label = "Delete draft"
+    permission = "invoicing.delete_draft_invoice"
+    tone = "danger"
+    form = DeleteDraftForm
+
+    def asks(self, invoice: Invoice) -> str:
+        return f"Is the draft for {invoice.customer} over {worth(invoice.total, invoice)} to be deleted?"
+
+    def consequences(self, invoice: Invoice) -> list[str]:
+        back = -gives_back_elsewhere(invoice)
+        comes_back = f"The {worth(back, invoice)} of earlier invoices that it gives back come by credit note instead."
+        return ["It had no number, so the series stays without a gap.", *([comes_back] if back else [])]
+
+    def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
+        return "" if self.shows(invoice) else "Only drafts can be deleted."
+
+    def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
+        delete_draft(invoice=invoice, rebill=answers["windows"] == "rebill", reason=answers["reason"])
+        after = "billed again at the next close" if answers["windows"] == "rebill" else "waived"
+        return f"The draft is deleted; its periods are {after}."
+
+
+INVOICE_VERBS = (Approve(), Advance(), *COLLECTION_VERBS, DeleteDraft())

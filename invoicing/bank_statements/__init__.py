@@ -1,0 +1,1 @@
+"""Bank statements: read, matched to invoices, reviewed, booked."""

@@ -1,0 +1,248 @@
+"""Turns a plan and its quantities into documents: rates the due lines, gives back what was unused, works out tax."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from core.errors import BillingError
+from core.ids import new_id
+from core.money import ZERO, to_wire
+from core.periods import parse_duration, zone_info
+from invoicing.choices import InvoiceStatus
+from invoicing.closing.documents import CustomerClose, InvoiceDocument, RatedDocumentLine
+from invoicing.closing.load import LoadedCustomer
+from invoicing.closing.plan import Plan, PlannedLine
+from invoicing.closing.quantities import Quantity, WindowKey
+from invoicing.closing.taxation import find_tax_terms, tax_document
+from invoicing.corrections.creditable_amount import Room
+from invoicing.corrections.documents import CreditLine, CreditNoteDocument, CreditPart
+from invoicing.corrections.unused_time import Cut, UnusedPart
+from invoicing.errors import CannotBill
+from invoicing.lifecycle.bounds import refuse_beyond
+from invoicing.rating import RatedLine, RatingInput, rate
+from invoicing.rating.fees import coupon_on, left_of, rate_fee
+from invoicing.tax import TaxTerms
+from subscriptions.pricing import DimensionalPrice
+
+
+def close_customer(
+    loaded: LoadedCustomer,
+    plan: Plan,
+    due: Sequence[tuple[PlannedLine, Quantity | None]],
+    *,
+    as_of: datetime,
+    give_back: bool,
+) -> CustomerClose:
+    """The documents for the `due` lines of `plan`, as of `as_of`; whatever else is planned waits.
+
+    With `give_back`, unused parts of fees billed in advance come back, on the same invoice as far as its charges go,
+    the rest by credit note (billing rules 10). BillingError, of whatever kind, means that this customer can't be
+    billed now: nothing of it may be stored.
+    """
+    close = CustomerClose(loaded, plan)
+    taken = {id(line) for line, _ in due}
+    close.gathering = [line for line in plan.lines if id(line) not in taken and line.on_draft is None]
+    by_currency: dict[str, list[RatedDocumentLine]] = {}
+    nets: dict[WindowKey, Decimal] = {}
+    # In order of time: a minimum or a maximum asks what the period's earlier windows came to, also in this very close.
+    for line, quantity in sorted(due, key=lambda each: each[0].obligation.start):
+        if quantity is not None and quantity.quantity is None and _can_still_be_reported(loaded, line, as_of):
+            quantity = quantity._replace(quantity=ZERO)
+        if quantity is not None and quantity.quantity is None:
+            close.unreported.append(line)
+            close.notes.append(f"{_what(line)}: nothing was reported for {_span(line)}, so there is nothing to bill.")
+            continue
+        rated = rate_line(line, None if quantity is None else quantity.after(nets))
+        nets[line.obligation.key] = rated.net
+        if rated.net < 0 and line.amends is not None:
+            close.dropped.append(line)
+            close.notes.append(
+                f"{_what(line)} was billed {to_wire(-rated.net)} {line.obligation.subscription.currency} too much for "
+                f"{_span(line)}: a credit is proposed, not booked."
+            )
+        elif line.on_draft is not None:
+            close.redrafted.append(rated)
+        else:
+            by_currency.setdefault(line.obligation.subscription.currency, []).append(rated)
+    for currency, lines in by_currency.items():
+        lines.sort(key=_line_order)
+        close.invoices.append(_standard_invoice(loaded, currency, lines, as_of))
+    for document in close.invoices:
+        find_tax_terms(document, as_of)
+    if give_back and plan.cuts:
+        close.cuts = list(plan.cuts)
+        _give_back(close)
+    for document in close.invoices:
+        tax_document(document)
+    _refuse_beyond_limits(close)
+    return close
+
+
+def _refuse_beyond_limits(close: CustomerClose) -> None:
+    """CannotBill where a document as a whole is too large to be right, though none of its lines is."""
+    for document in close.invoices:
+        refuse_beyond(
+            "The invoice",
+            document.totals().values(),
+            document.currency,
+            otherwise="correct the prices or quantities of the subscriptions, then release the customer.",
+        )
+    for note in close.credit_notes:
+        refuse_beyond(
+            "A credit note",
+            [sum((part.amount for part in note.parts), ZERO)],
+            note.currency,
+            otherwise="correct what it gives back, then release the customer.",
+        )
+
+
+def _can_still_be_reported(loaded: LoadedCustomer, line: PlannedLine, as_of: datetime) -> bool:
+    """Whether the line's period is over but its quantities are collected later: until then a draft holds its place."""
+    interval = parse_duration(loaded.terms.settings.values["collection_interval"])
+    return line.invoice_at <= as_of < interval.after(line.invoice_at)
+
+
+def rate_line(line: PlannedLine, quantity: Quantity | None) -> RatedDocumentLine:
+    """One line with its money; `quantity` is that of a usage line, None for a flat fee."""
+    revision = line.obligation.revision
+    if revision.price is None:
+        raise CannotBill(f"{revision.name} has no price.", code="no_price")
+    if isinstance(revision.price, DimensionalPrice):
+        raise CannotBill(
+            f"{revision.name} is priced by the rate card of its meter, which has none. "
+            "Give the item another price, then release the customer.",
+            code="no_rate_card",
+        )
+    if quantity is not None and quantity.unreadable:
+        raise CannotBill(
+            f"{quantity.unreadable} usage events of {revision.name} from {_span(line)} hold no readable value. "
+            f"Edit the subscription with effect from {line.start:%Y-%m-%d %H:%M} UTC, to a feature whose meter can "
+            "read them, then release the customer.",
+            code="unreadable_events",
+        )
+    try:
+        rated = _rated(line, quantity)
+    except BillingError as error:
+        raise CannotBill(f"{revision.name}: {error.message}", code=error.code) from error
+    except ArithmeticError as error:
+        raise CannotBill(
+            f"The quantity of {revision.name} for {_span(line)} has more digits than can be reckoned with. Nothing was "
+            f"billed. {_another_price(line)}",
+            code="beyond_limit",
+        ) from error
+    refuse_beyond(
+        f"{revision.name} for {_span(line)}",
+        (rated.amount, rated.charges_total, rated.discounts_total),
+        line.obligation.subscription.currency,
+        otherwise=f"correct its price or its quantity. {_another_price(line)}",
+    )
+    return RatedDocumentLine(line, line.waiting.id if line.waiting else new_id(), quantity, rated)
+
+
+def _another_price(line: PlannedLine) -> str:
+    return f"Edit the subscription with effect from {line.start:%Y-%m-%d %H:%M} UTC, then release the customer."
+
+
+def _rated(line: PlannedLine, quantity: Quantity | None) -> RatedLine:
+    obligation, revision = line.obligation, line.obligation.revision
+    sub = obligation.subscription
+    coupon = coupon_on(sub, obligation.item, revision, obligation.start, obligation.end)
+    if quantity is None:
+        return rate_fee(sub, revision, line.components, left_of(coupon, sub, revision, line.billed))
+    assert revision.price is not None
+    return rate(
+        RatingInput(
+            price=revision.price,
+            quantity=quantity.quantity or ZERO,
+            currency=sub.currency,
+            pre_quantity=quantity.earlier,
+            discounts=revision.discounts,
+            fraction=obligation.share,
+            is_first_split=not obligation.earlier,
+            is_last_split=obligation.closes,
+            previously_billed_net=quantity.earlier_net,
+            event_count=quantity.events,
+            coupon=coupon,
+        )
+    )
+
+
+def _standard_invoice(
+    loaded: LoadedCustomer, currency: str, lines: list[RatedDocumentLine], as_of: datetime
+) -> InvoiceDocument:
+    """A standard invoice at the step of its life that it reaches at once (billing rules 6)."""
+    settings = loaded.terms.settings.values
+    document = InvoiceDocument(loaded, currency, lines)
+    metered = [line.planned.invoice_at for line in lines if line.quantity is not None]
+    interval = parse_duration(settings["collection_interval"])
+    document.collection_at = max(as_of, interval.after(max(metered))) if metered else as_of
+    document.draft_until = parse_duration(settings["draft_period"]).after(document.collection_at)
+    if document.collection_at > as_of:
+        document.status = InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION
+        return document
+    document.snapshot_at = as_of
+    document.status = status_after_collection(settings["auto_advance"], document.draft_until, as_of)
+    return document
+
+
+def status_after_collection(auto_advance: bool, draft_until: datetime, as_of: datetime) -> str:
+    """Where a draft stands once its quantities are fixed."""
+    if not auto_advance:
+        return InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED
+    return InvoiceStatus.ISSUED if draft_until <= as_of else InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL
+
+
+def _give_back(close: CustomerClose) -> None:
+    """Put unused parts on the invoices, as far as their charges go, and the rest on credit notes. What was charged on a
+    draft comes back on that draft."""
+    documents = {document.currency: document for document in close.invoices}
+    room = {currency: Room.of(_certain(document), currency) for currency, document in documents.items()}
+    notes: dict[tuple[uuid.UUID, str], list[CreditPart]] = defaultdict(list)
+    for part in _unused(close.cuts):
+        if part.line.on_draft:
+            close.draft_credits.append((part.line.invoice_id, CreditLine(part, part.amount)))
+            continue
+        currency = part.subscription.currency
+        here = room[currency].take(part.amount, part.line.tax) if currency in room else ZERO
+        if here > 0:
+            documents[currency].credits.append(CreditLine(part, here))
+        if here < part.amount:
+            notes[(part.line.invoice_id, currency)].append(CreditPart.of(part, part.amount - here))
+    close.credit_notes = [
+        CreditNoteDocument(close.loaded.id, currency, invoice_id, parts)
+        for (invoice_id, currency), parts in notes.items()
+    ]
+
+
+def _certain(document: InvoiceDocument) -> list[tuple[Decimal, TaxTerms | None]]:
+    """Charges that can take a credit. Usage that is not collected yet may still fall."""
+    return [(line.net, line.tax_terms) for line in document.lines if document.snapshot_at or line.quantity is None]
+
+
+def _unused(cuts: Sequence[Cut]) -> list[UnusedPart]:
+    parts = [part for cut in cuts for part in cut.unused]
+    return sorted(parts, key=lambda part: (part.start, part.item.running_number, part.line.id))
+
+
+def _line_order(line: RatedDocumentLine) -> tuple[Any, ...]:
+    obligation = line.planned.obligation
+    return (
+        obligation.subscription.start,
+        obligation.subscription.id,
+        obligation.item.running_number,
+        line.planned.start,
+        line.planned.amends is not None,
+    )
+
+
+def _what(line: PlannedLine) -> str:
+    return f"Item {line.obligation.item.running_number} ({line.obligation.revision.name})"
+
+
+def _span(line: PlannedLine) -> str:
+    """The service period as people read it, by the subscription's own calendar."""
+    zone = zone_info(line.obligation.subscription.zone)
+    return f"{line.start.astimezone(zone):%-d %B %Y} to {line.end.astimezone(zone):%-d %B %Y}"

@@ -1,0 +1,134 @@
+"""Closes a batch of customers: load, plan, rate, and (unless it is a preview) store.
+
+The computation is the same for a close, for bringing gathering invoices up to date and for a preview; they differ in
+which lines they take off the gathering invoice, and in whether the result is stored.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import DataError
+
+from core import clock
+from core.errors import BillingError
+from core.money import exact_arithmetic
+from customers.attribution import Attribution
+from customers.effective import Terms
+from entitlements.models import Feature
+from invoicing.closing.assemble import close_customer
+from invoicing.closing.documents import CustomerClose
+from invoicing.closing.load import Batch, LoadedCustomer, load_batch
+from invoicing.closing.plan import Plan, PlannedLine, plan_customer
+from invoicing.closing.quantities import Quantity, feature_of, quantities_of
+from invoicing.closing.redraft import redraft
+from invoicing.closing.store import Writer
+from invoicing.errors import CannotBill
+
+logger = logging.getLogger(__name__)
+
+Taken = Callable[[PlannedLine], bool]
+
+
+@dataclass(slots=True)
+class Computed:
+    """A batch worked out: what to store for each customer, and why some can't be billed."""
+
+    closes: list[CustomerClose] = field(default_factory=list)
+    failures: dict[uuid.UUID, BillingError] = field(default_factory=dict)
+
+    def or_refuse(self) -> "Computed":
+        """The same, where everybody can be billed; raises why one can't."""
+        for error in self.failures.values():
+            raise error
+        return self
+
+
+def compute(
+    customer_ids: Collection[uuid.UUID],
+    *,
+    as_of: datetime,
+    take: Taken,
+    give_back: bool = True,
+    terms: Mapping[uuid.UUID, Terms] | None = None,
+) -> Computed:
+    """Work out a batch without writing: the lines that `take` chooses go on standard invoices, the others wait.
+
+    With `give_back`, unused parts of fees billed in advance come back. A customer whose facts can't be billed is a
+    failure; the others are not affected. `terms` are those of the customers to reckon with instead of their own.
+    """
+    batch = load_batch(customer_ids, terms=terms)
+    with exact_arithmetic():
+        return _computed(batch, as_of=as_of, take=take, give_back=give_back)
+
+
+def _computed(batch: Batch, *, as_of: datetime, take: Taken, give_back: bool) -> Computed:
+    computed = Computed()
+    plans: list[tuple[LoadedCustomer, Plan, list[PlannedLine]]] = []
+    usage_lines: list[tuple[PlannedLine, Sequence[Attribution]]] = []
+    for loaded in batch.customers:
+        try:
+            plan = plan_customer(loaded.subscriptions, loaded.pending, loaded.billed, as_of)
+            due = [line for line in plan.lines if take(line) or line.on_draft is not None]
+            usage = [(line, loaded.subjects) for line in due if not line.obligation.is_flat]
+            for line, _ in usage:
+                feature_of(line, batch.features)
+        except Exception as error:  # noqa: BLE001 - one customer's bad facts must not stop the others
+            computed.failures[loaded.id] = as_cause(error, loaded.id)
+            continue
+        plans.append((loaded, plan, due))
+        usage_lines.extend(usage)
+    quantities = _quantities(usage_lines, batch.features, as_of)
+    for loaded, plan, due in plans:
+        try:
+            lines = [(line, quantities.get(id(line))) for line in due]
+            computed.closes.append(close_customer(loaded, plan, lines, as_of=as_of, give_back=give_back))
+        except Exception as error:  # noqa: BLE001 - as above
+            computed.failures[loaded.id] = as_cause(error, loaded.id)
+    return computed
+
+
+def store(computed: Computed, *, as_of: datetime, run_id: uuid.UUID | None) -> None:
+    """Write a computed batch, in the caller's transaction, which holds the locks of its customers."""
+    writer = Writer(run_id=run_id, as_of=as_of, now=clock.now())
+    for close in computed.closes:
+        writer.add(close)
+    writer.write()
+    redraft(writer.redrafted, also=writer.drafts, now=clock.now())
+
+
+def due_by(as_of: datetime) -> Taken:
+    """Takes every line that is due."""
+    return lambda line: line.invoice_at <= as_of
+
+
+def nothing(line: PlannedLine) -> bool:
+    """Takes no line: everything stays on the gathering invoice."""
+    return False
+
+
+def as_cause(error: Exception, customer_id: uuid.UUID) -> BillingError:
+    """Why a customer can't be billed, in words that staff can act on."""
+    if isinstance(error, BillingError):
+        return error
+    logger.error("customer %s can't be billed", customer_id, exc_info=error)
+    if isinstance(error, ArithmeticError | DataError):
+        return CannotBill(
+            "A quantity or an amount has more digits than can be reckoned with. Nothing was billed. Look for it among "
+            "the customer's usage and the prices of their subscriptions; correct it, then release the customer.",
+            code="beyond_limit",
+        )
+    return CannotBill(
+        f"Something unexpected went wrong while billing ({type(error).__name__}: {error}). Nothing was billed; "
+        "the log holds the details.",
+        code="internal_error",
+    )
+
+
+def _quantities(
+    lines: Sequence[tuple[PlannedLine, Sequence[Attribution]]], features: dict[uuid.UUID, Feature], as_of: datetime
+) -> dict[int, Quantity]:
+    found = quantities_of(lines, features, as_of)
+    return {id(line): quantity for (line, _), quantity in zip(lines, found, strict=True)}

@@ -1,0 +1,140 @@
+"""Owns the documents of a close before they are stored: rated lines, invoices, credit notes. No I/O."""
+
+import uuid
+from collections.abc import Container
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from core.ids import new_id
+from core.money import ZERO
+from invoicing.choices import InvoiceStatus
+from invoicing.closing.load import LoadedCustomer
+from invoicing.closing.plan import Plan, PlannedLine
+from invoicing.closing.quantities import Quantity
+from invoicing.corrections.documents import CreditLine, CreditNoteDocument
+from invoicing.corrections.unused_time import Cut
+from invoicing.money_columns import Totals, add_totals, line_totals
+from invoicing.rating import RatedLine
+from invoicing.tax import LineTax, TaxTerms
+
+
+@dataclass(slots=True)
+class RatedDocumentLine:
+    """A planned line with its money; `tax` is worked out for the invoice as a whole."""
+
+    planned: PlannedLine
+    id: uuid.UUID
+    quantity: Quantity | None
+    rated: RatedLine
+    tax_terms: TaxTerms | None = None
+    tax: LineTax | None = None
+
+    @property
+    def subscription_id(self) -> uuid.UUID:
+        return self.planned.obligation.subscription.id
+
+    @property
+    def net(self) -> Decimal:
+        return self.rated.net
+
+    def totals(self) -> Totals:
+        """The money columns of the line."""
+        return line_totals(self.rated.amount, self.rated.charges_total, self.rated.discounts_total, self.tax)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What issuing gives a document."""
+
+    number: str
+    issued_at: datetime
+    due_at: datetime
+    total: Decimal
+
+
+@dataclass(slots=True)
+class InvoiceDocument:
+    """A standard invoice: one customer, one currency, one set of frozen terms (billing rules 5)."""
+
+    loaded: LoadedCustomer
+    currency: str
+    lines: list[RatedDocumentLine]
+    credits: list[CreditLine] = field(default_factory=list)
+    id: uuid.UUID = field(default_factory=new_id)
+    status: str = InvoiceStatus.DRAFT_CREATED
+    collection_at: datetime | None = None
+    snapshot_at: datetime | None = None
+    draft_until: datetime | None = None
+    issued: Issued | None = None
+
+    @property
+    def entries(self) -> list[RatedDocumentLine | CreditLine]:
+        """All lines, charges first."""
+        return [*self.lines, *self.credits]
+
+    @property
+    def period_start(self) -> datetime:
+        return min(line.planned.start for line in self.lines)
+
+    @property
+    def period_end(self) -> datetime:
+        return max(line.planned.end for line in self.lines)
+
+    @property
+    def is_issued(self) -> bool:
+        return self.status == InvoiceStatus.ISSUED
+
+    def totals(self) -> Totals:
+        """The money columns of the invoice: the sums of its lines', each already rounded."""
+        return add_totals([entry.totals() for entry in self.entries], self.currency)
+
+
+@dataclass(slots=True)
+class CustomerClose:
+    """Everything that a close writes for one customer."""
+
+    loaded: LoadedCustomer
+    plan: Plan
+    gathering: list[PlannedLine] = field(default_factory=list)
+    invoices: list[InvoiceDocument] = field(default_factory=list)
+    credit_notes: list[CreditNoteDocument] = field(default_factory=list)
+    # Credits for charges that are on drafts themselves, with the draft that each goes on.
+    draft_credits: list[tuple[uuid.UUID, CreditLine]] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
+    unreported: list[PlannedLine] = field(default_factory=list)
+    redrafted: list[RatedDocumentLine] = field(default_factory=list)
+    dropped: list[PlannedLine] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def entries_of(self, subscription_ids: Container[uuid.UUID]) -> list[RatedDocumentLine | CreditLine]:
+        """The lines of these subscriptions on the invoices, and what comes back there."""
+        entries = [entry for document in self.invoices for entry in document.entries]
+        return [entry for entry in entries if entry.subscription_id in subscription_ids]
+
+    def gross_of(self, subscription_ids: Container[uuid.UUID]) -> Decimal:
+        """What these subscriptions come to on the invoices, tax included, less what comes back there."""
+        return sum((entry.totals()["total"] for entry in self.entries_of(subscription_ids)), ZERO)
+
+    def schedule(self, as_of: datetime) -> dict[uuid.UUID, tuple[datetime | None, datetime]]:
+        """By subscription: when it next bills, and from when its lines may differ from what this close has settled."""
+        moments: dict[uuid.UUID, list[datetime]] = {}
+        starts: dict[uuid.UUID, list[datetime]] = {}
+        for line in self.gathering:
+            moments.setdefault(line.obligation.subscription.id, []).append(line.invoice_at)
+            starts.setdefault(line.obligation.subscription.id, []).append(line.obligation.start)
+        for sub_id, wake_at, window_start in self.plan.wakes:
+            moments.setdefault(sub_id, []).append(wake_at)
+            starts.setdefault(sub_id, []).append(window_start)
+        taken = {id(cut) for cut in self.cuts}
+        for cut in self.plan.cuts:
+            if id(cut) not in taken:
+                moments.setdefault(cut.subscription.id, []).append(cut.due_at)
+                starts.setdefault(cut.subscription.id, []).append(cut.billed.start)
+        return {
+            subscription.facts.id: (
+                min(moments.get(subscription.facts.id, ()), default=None),
+                min(starts.get(subscription.facts.id, ()), default=subscription.facts.end or as_of),
+            )
+            for subscription in self.loaded.subscriptions
+        }

@@ -1,0 +1,190 @@
+"""Owns the difference: what ought to be billed against what is billed or waiting, for one customer. Pure.
+
+A window that is not settled yet becomes a line, or changes the one that waits for it. A settled window on a draft
+changes that draft's line. One on an issued invoice gets an amendment that charges exactly what is missing. One that
+reaches beyond the time in which its item is active is cut, and what was not used comes back.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from invoicing.corrections.unused_time import Cut, cuts_of
+from invoicing.windows.state import Billed, PendingLine
+from subscriptions.schedule import Component, Obligation, obligations
+from subscriptions.schedule.facts import LoadedSubscription, RevisionTerms
+
+
+@dataclass(slots=True)
+class PlannedLine:
+    """A line that ought to stand: on the gathering invoice until `invoice_at`, then on a standard one.
+
+    `waiting` is the gathering line that it already is, if any. `amends` is the issued line that it adds to; it then
+    charges `components` only, on top of those `billed` already. `on_draft` is the draft line that it replaces in place.
+    """
+
+    obligation: Obligation
+    terms: RevisionTerms
+    components: tuple[Component, ...]
+    invoice_at: datetime
+    waiting: PendingLine | None = None
+    amends: uuid.UUID | None = None
+    on_draft: Billed | None = None
+    billed: tuple[Component, ...] = ()
+
+    @property
+    def changes_waiting_line(self) -> bool:
+        """Whether the gathering line no longer says what it should."""
+        waiting = self.waiting
+        return waiting is not None and (
+            waiting.start != self.start
+            or waiting.end != self.end
+            or waiting.invoice_at != self.invoice_at
+            or waiting.revision_id != self.obligation.revision.id
+            or waiting.components != self.components
+        )
+
+    @property
+    def start(self) -> datetime:
+        return self.obligation.start if self.amends is None else min(part.start for part in self.components)
+
+    @property
+    def end(self) -> datetime:
+        return self.obligation.end
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a close will do for one customer before anything is rated."""
+
+    lines: list[PlannedLine] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
+    obsolete: list[PendingLine] = field(default_factory=list)
+    # Settled windows that last longer than they were to: their end was taken back. `end` is the new one already.
+    grown: list[Billed] = field(default_factory=list)
+    # Windows that will be cut later: of which subscription, when, and the window's start.
+    wakes: list[tuple[uuid.UUID, datetime, datetime]] = field(default_factory=list)
+
+
+def plan_customer(
+    subscriptions: Sequence[LoadedSubscription],
+    pending: Sequence[PendingLine],
+    billed: Mapping[tuple[uuid.UUID, datetime], Billed],
+    as_of: datetime,
+) -> Plan:
+    """Everything that ought to stand for one customer as of `as_of`, due or waiting."""
+    plan = Plan()
+    waiting: dict[tuple[uuid.UUID, datetime], PendingLine] = {}
+    waiting_amendments: dict[uuid.UUID, PendingLine] = {}
+    for line in pending:
+        if line.amends_id is not None:
+            waiting_amendments[line.amends_id] = line
+        elif line.item_id is not None:
+            waiting[(line.item_id, line.start)] = line
+    for subscription in subscriptions:
+        _plan_subscription(subscription, billed, waiting, waiting_amendments, as_of, plan)
+    plan.obsolete = [*waiting.values(), *waiting_amendments.values()]
+    return plan
+
+
+def _plan_subscription(
+    subscription: LoadedSubscription,
+    billed: Mapping[tuple[uuid.UUID, datetime], Billed],
+    waiting: dict[tuple[uuid.UUID, datetime], PendingLine],
+    waiting_amendments: dict[uuid.UUID, PendingLine],
+    as_of: datetime,
+    plan: Plan,
+) -> None:
+    gone = set()
+    for cut in cuts_of(subscription.facts, billed):
+        cut.billed.end = cut.at
+        if cut.due_at <= as_of:
+            plan.cuts.append(cut)
+            if cut.vanishes:
+                gone.add(cut.billed.id)
+        else:
+            # What comes back comes back when the time ends: until then the change can be taken back, too.
+            plan.wakes.append((subscription.facts.id, cut.due_at, cut.billed.start))
+    for obligation in obligations(subscription.facts, since=subscription.reconcile_from, as_of=as_of):
+        terms = subscription.terms[obligation.revision.id]
+        settled = billed.get(obligation.key)
+        line: PlannedLine | None
+        if settled is None or settled.id in gone:
+            line = PlannedLine(
+                obligation, terms, obligation.components, obligation.invoice_at, waiting.pop(obligation.key, None)
+            )
+        else:
+            if _lasts_longer(obligation, settled):
+                settled.end = obligation.settles_until
+                plan.grown.append(settled)
+            line = _against_settled(obligation, terms, settled, waiting_amendments)
+        if line is not None:
+            plan.lines.append(line)
+
+
+def _lasts_longer(obligation: Obligation, settled: Billed) -> bool:
+    """Whether the window was settled up to an end that is none any more: of a pause, a cancelation or an edit that was
+    taken back before it began."""
+    until = obligation.settles_until
+    return settled.end is not None and (until is None or until > settled.end)
+
+
+def _against_settled(
+    obligation: Obligation,
+    terms: RevisionTerms,
+    settled: Billed,
+    waiting_amendments: dict[uuid.UUID, PendingLine],
+) -> PlannedLine | None:
+    """What a settled window still lacks. Usage was fixed by its snapshot: what comes later is late usage, not ours."""
+    if not settled.is_charge or not settled.lines or not obligation.is_flat:
+        return None
+    billed = [part for line in settled.lines for part in line.components] if settled.on_draft else settled.components
+    whole = not obligation.is_recurring or not obligation.subscription.prorate
+    missing = missing_components(obligation.components, billed, whole=whole)
+    if not missing:
+        return None
+    if settled.on_draft:
+        return PlannedLine(obligation, terms, obligation.components, obligation.invoice_at, on_draft=settled)
+    return PlannedLine(
+        obligation,
+        terms,
+        missing,
+        invoice_at=min(component.start for component in missing),
+        waiting=waiting_amendments.pop(settled.lines[0].id, None),
+        amends=settled.lines[0].id,
+        billed=tuple(billed),
+    )
+
+
+def missing_components(
+    wanted: Sequence[Component], billed: Sequence[Component], *, whole: bool = False
+) -> tuple[Component, ...]:
+    """What must be added to `billed` to make it `wanted`: parts to charge, then parts to take back (negative).
+
+    Parts are the same when quantity and time are: what they are a fraction of follows. Of what is charged `whole`,
+    however long it lasts, only the start counts: a one-time fee ends with the period in which it happens to be shown,
+    and one that is not prorated costs the same where it ends early. Each part rounds as it did when it was billed, so
+    the sum comes to the cent. Parts of no quantity cost nothing: there is nothing to add or take back.
+    """
+    wanted, billed = [part for part in wanted if part.quantity], [part for part in billed if part.quantity]
+    known = {_identity(part, whole): part for part in (*billed, *wanted)}
+    want = Counter(_identity(part, whole) for part in wanted)
+    have = Counter(_identity(part, whole) for part in billed)
+    for identity in list(have):
+        # What one amendment charged and a later one took back is as if it had never been billed.
+        opposite = (-identity[0], *identity[1:])
+        both = min(have[identity], have[opposite]) if opposite != identity else 0
+        have[identity] -= both
+        have[opposite] -= both
+    charge = [known[identity] for identity in (want - have).elements()]
+    take_back = [known[identity]._replace(quantity=-identity[0]) for identity in (have - want).elements()]
+    parts = charge + take_back
+    # The same quantity from another moment on costs the same where time plays no part.
+    return () if whole and not sum(part.quantity for part in parts) else tuple(parts)
+
+
+def _identity(part: Component, whole: bool) -> tuple[Decimal, datetime, datetime | None]:
+    return (part.quantity, part.start, None if whole else part.end)

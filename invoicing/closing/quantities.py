@@ -1,0 +1,177 @@
+"""Finds the quantities of usage lines: all metered ones in one query, all reported ones in another."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import reduce
+from types import MappingProxyType
+from typing import NamedTuple
+
+from core.money import WIDE, ZERO
+from customers.attribution import Attribution
+from entitlements.metering.usage import NO_USAGE, MeterReading, UsageRequest, reading_of, usage_of
+from entitlements.models import Feature
+from invoicing.choices import LineKind
+from invoicing.closing.plan import PlannedLine
+from invoicing.errors import CannotBill
+from invoicing.models import InvoiceLine
+from subscriptions.lifecycle.facts import Report, reports_of
+
+# A window of an item: the item's id, and its start.
+WindowKey = tuple[uuid.UUID, datetime]
+NO_NETS: Mapping[WindowKey, Decimal] = MappingProxyType({})
+
+
+class Quantity(NamedTuple):
+    """What a usage line is billed for (None: nothing was reported), and how many events it came from.
+
+    `earlier` is what the same period had used before the line's window, `earlier_nets` what was billed for that, window
+    by window, where a minimum or a maximum asks for it. A metered quantity knows how it was read (`reading`, by the
+    meter `meter_key`), a reported one when.
+    """
+
+    quantity: Decimal | None
+    events: int = 0
+    unreadable: int = 0
+    reading: MeterReading | None = None
+    meter_key: str = ""
+    reported_at: datetime | None = None
+    earlier: Decimal = ZERO
+    earlier_nets: Mapping[WindowKey, Decimal] = NO_NETS
+
+    @property
+    def earlier_net(self) -> Decimal:
+        return sum(self.earlier_nets.values(), ZERO)
+
+    def after(self, nets: Mapping[WindowKey, Decimal]) -> "Quantity":
+        """The same where earlier windows were rated anew, together with this one, and came to `nets`."""
+        if not self.earlier_nets:
+            return self
+        return self._replace(earlier_nets={key: nets.get(key, net) for key, net in self.earlier_nets.items()})
+
+    @property
+    def metered(self) -> bool:
+        return self.reading is not None
+
+
+def feature_of(line: PlannedLine, features: Mapping[uuid.UUID, Feature]) -> Feature:
+    """The feature that a usage line counts. CannotBill when nothing can count it."""
+    revision = line.obligation.revision
+    what = f"Item {line.obligation.item.running_number} ({revision.name})"
+    feature = features.get(revision.feature_id) if revision.feature_id is not None else None
+    if feature is None:
+        raise CannotBill(
+            f"{what} has a usage price but no feature, so nothing says what to count. Give it a feature.",
+            code="no_feature",
+        )
+    if feature.meter is not None and feature.meter.deleted_at is not None:
+        raise CannotBill(
+            f"{what} is measured by the meter {feature.meter.key}, which was deleted. "
+            f"Edit the subscription with effect from {line.start:%Y-%m-%d %H:%M} UTC, to a feature with a living "
+            "meter, then release the customer.",
+            code="meter_deleted",
+        )
+    return feature
+
+
+def quantities_of(
+    lines: Sequence[tuple[PlannedLine, Sequence[Attribution]]], features: Mapping[uuid.UUID, Feature], as_of: datetime
+) -> list[Quantity]:
+    """The quantity of each line, in order. A line comes with its customer's usage subjects; `feature_of` has passed it.
+
+    Usage up to `as_of` counts, so that the lines of open periods can be shown too. Quantities of a window and of what
+    its period had before it are read together, so that unique counts and maxima are those of the whole. At most three
+    queries.
+    """
+    requests: list[UsageRequest] = []
+    reported: list[int] = []
+    readings: dict[int, tuple[MeterReading, str]] = {}
+    for index, (line, subjects) in enumerate(lines):
+        feature = feature_of(line, features)
+        reading = reading_of(feature)
+        if reading is None or feature.meter is None:
+            reported.append(index)
+            continue
+        readings[index] = (reading, feature.meter.key)
+        window = line.obligation
+        end = max(min(window.end, as_of), window.start)
+        before = tuple((use.start, use.end) for use in window.earlier)
+        requests.append(UsageRequest(2 * index, reading, subjects, (*before, (window.start, end))))
+        if before:
+            requests.append(UsageRequest(2 * index + 1, reading, subjects, before))
+    usage = usage_of(requests)
+    earlier_nets = _earlier_nets([line for line, _ in lines])
+    reports = _reports([lines[index][0] for index in reported])
+    found: list[Quantity] = []
+    for index, (line, _) in enumerate(lines):
+        nets = earlier_nets.get(id(line), NO_NETS)
+        if index in readings:
+            reading, meter_key = readings[index]
+            whole, before_it = usage[2 * index], usage.get(2 * index + 1, NO_USAGE)
+            found.append(
+                Quantity(
+                    WIDE.subtract(whole.quantity, before_it.quantity),
+                    whole.events - before_it.events,
+                    whole.unreadable,
+                    reading=reading,
+                    meter_key=meter_key,
+                    earlier=before_it.quantity,
+                    earlier_nets=nets,
+                )
+            )
+        else:
+            window = line.obligation
+            said = reports.get((window.item.id, window.start, window.end))
+            before_said = (reports.get((use.item_id, use.start, use.end)) for use in window.earlier)
+            earlier = reduce(WIDE.add, (report.quantity for report in before_said if report is not None), ZERO)
+            if said is None:
+                found.append(Quantity(None, earlier=earlier, earlier_nets=nets))
+            else:
+                found.append(Quantity(said.quantity, reported_at=said.reported_at, earlier=earlier, earlier_nets=nets))
+    return found
+
+
+_Window = tuple[uuid.UUID, datetime, datetime]
+
+
+def _reports(lines: Sequence[PlannedLine]) -> dict[_Window, Report]:
+    """The last report for each window of these lines and for what their periods had before them."""
+    windows: set[_Window] = set()
+    for line in lines:
+        window = line.obligation
+        windows.add((window.item.id, window.start, window.end))
+        windows.update((use.item_id, use.start, use.end) for use in window.earlier)
+    if not windows:
+        return {}
+    said = reports_of({item_id for item_id, _, _ in windows}, since=min(start for _, start, _ in windows))
+    found: dict[_Window, Report] = {}
+    for item_id, start, end in windows:
+        reports = [report for report in said.get(item_id, ()) if start <= report.period_start < end]
+        if reports:
+            found[(item_id, start, end)] = reports[-1]
+    return found
+
+
+def _earlier_nets(lines: Sequence[PlannedLine]) -> dict[int, dict[WindowKey, Decimal]]:
+    """What was billed for each window before each line's, in its period, where a minimum or a maximum asks for it."""
+    asking = [
+        line
+        for line in lines
+        if line.obligation.earlier
+        and (price := line.obligation.revision.price) is not None
+        and (price.minimum is not None or price.maximum is not None)
+    ]
+    if not asking:
+        return {}
+    items = {use.item_id for line in asking for use in line.obligation.earlier}
+    rows = InvoiceLine.objects.filter(
+        item_id__in=items, kind=LineKind.USAGE, deleted_at__isnull=True, billed_window__isnull=False
+    ).values_list("item_id", "period_start", "amount", "charges_total", "discounts_total")
+    nets = {(item_id, start): amount + charges - discounts for item_id, start, amount, charges, discounts in rows}
+    return {
+        id(line): {
+            (use.item_id, use.start): nets.get((use.item_id, use.start), ZERO) for use in line.obligation.earlier
+        }
+        for line in asking
+    }

@@ -1,0 +1,31 @@
+"""Re-rates lines of drafts in place: after a change of facts, or when their quantities are collected."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from core.bulk import copy_rows, update_rows
+from invoicing.closing.documents import RatedDocumentLine
+from invoicing.closing.rows import RATED_COLUMNS, TERMS_COLUMNS, detail_rows, line_row, rated_columns
+from invoicing.corrections.retax_drafts import retax
+from invoicing.models import InvoiceDetailedLine, InvoiceLine
+
+_COLUMNS = ("updated_at", *TERMS_COLUMNS, *RATED_COLUMNS)
+
+
+def redraft(
+    lines: Sequence[tuple[uuid.UUID, RatedDocumentLine]], *, also: Collection[uuid.UUID] = (), now: datetime
+) -> None:
+    """Replace the money of draft lines, each given with its invoice's id, and add up their invoices again, and `also`
+    those whose lines were changed otherwise."""
+    if lines:
+        rows = []
+        details = []
+        for invoice_id, line in lines:
+            row = line_row(line.planned, line.id, invoice_id, now) | rated_columns(line)
+            rows.append([line.id, *(row[column] for column in _COLUMNS)])
+            details.extend(detail_rows(line))
+        InvoiceDetailedLine.objects.filter(line_id__in=[line.id for _, line in lines]).delete()
+        update_rows(InvoiceLine, _COLUMNS, rows)
+        copy_rows(InvoiceDetailedLine, details)
+    retax({invoice_id for invoice_id, _ in lines} | set(also), now=now)

@@ -1,0 +1,204 @@
+"""Stores what a close has worked out: a fixed number of statements for a whole batch, in the caller's transaction."""
+
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Max
+
+from core.bulk import copy_rows, delete_rows, update_rows
+from core.ids import new_id
+from core.periods import parse_duration
+from invoicing.balance.apply_balances import Balances, applied_row
+from invoicing.choices import SeriesKind, WindowKind
+from invoicing.closing.documents import CustomerClose, InvoiceDocument, Issued, RatedDocumentLine
+from invoicing.closing.plan import PlannedLine
+from invoicing.closing.rows import (
+    RATED_COLUMNS,
+    TAX_COLUMNS,
+    TERMS_COLUMNS,
+    detail_rows,
+    gathering_row,
+    invoice_row,
+    line_row,
+    rated_columns,
+    span_text,
+    window_row,
+)
+from invoicing.corrections.book_credit_notes import book_credit_notes
+from invoicing.corrections.documents import CreditLine, CreditNoteDocument
+from invoicing.corrections.retax_drafts import drop_lines
+from invoicing.corrections.rows import Row, credit_detail_row, credit_row
+from invoicing.corrections.unused_time import Cut
+from invoicing.lifecycle.fingerprint import fingerprint
+from invoicing.lifecycle.issue import freeze
+from invoicing.lifecycle.numbering import take_blocks
+from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine
+from invoicing.windows.state import Billed
+from subscriptions.models import Subscription
+
+_MOVED = ("invoice_id", "position", "updated_at", *TERMS_COLUMNS, *TAX_COLUMNS, *RATED_COLUMNS)
+_WAITING = ("updated_at", *TERMS_COLUMNS)
+
+
+class Writer:
+    """Gathers the rows of a batch, then writes them with one statement a table and kind."""
+
+    def __init__(self, *, run_id: uuid.UUID | None, as_of: datetime, now: datetime) -> None:
+        self.run_id, self.as_of, self.now = run_id, as_of, now
+        self.texts: dict[Any, str] = {}
+        self.gathering: list[Row] = []
+        self.invoices: list[tuple[InvoiceDocument, Row, list[Row], list[Row]]] = []
+        self.new_lines: list[Row] = []
+        self.moved_lines: list[Row] = []
+        self.waiting_lines: list[Row] = []
+        self.details: list[Row] = []
+        self.windows: list[Row] = []
+        self.obsolete: list[uuid.UUID] = []
+        self.redrafted: list[tuple[uuid.UUID, RatedDocumentLine]] = []
+        self.balance_entries: list[Row] = []
+        self.cuts: list[Cut] = []
+        self.grown: list[Billed] = []
+        self.credit_notes: list[CreditNoteDocument] = []
+        self.draft_credits: list[tuple[uuid.UUID, CreditLine]] = []
+        # Drafts whose lines this batch changed: to be added up once everything is written.
+        self.drafts: set[uuid.UUID] = set()
+        self.schedule: list[tuple[uuid.UUID, datetime | None, datetime]] = []
+
+    def add(self, close: CustomerClose) -> None:
+        """Take up what one customer's close has worked out."""
+        for document in close.invoices:
+            self._add_invoice(document)
+        for planned in close.unreported:
+            self.windows.append(window_row(planned, None, WindowKind.UNREPORTED, self.now))
+            if planned.waiting is not None:
+                self.obsolete.append(planned.waiting.id)
+        for planned in close.dropped:
+            if planned.waiting is not None:
+                self.obsolete.append(planned.waiting.id)
+        for planned in close.gathering:
+            self._add_waiting(close, planned)
+        self.obsolete.extend(line.id for line in close.plan.obsolete)
+        for redrafted in close.redrafted:
+            settled = redrafted.planned.on_draft
+            if settled is not None:
+                redrafted.id = settled.lines[0].id
+                self.redrafted.append((settled.lines[0].invoice_id, redrafted))
+        self.cuts.extend(close.cuts)
+        self.grown.extend(close.plan.grown)
+        self.credit_notes.extend(close.credit_notes)
+        self.draft_credits.extend(close.draft_credits)
+        schedule = close.schedule(self.as_of)
+        for subscription in close.loaded.subscriptions:
+            next_billing_at, reconcile_from = schedule[subscription.facts.id]
+            if (next_billing_at, reconcile_from) != (subscription.next_billing_at, subscription.reconcile_from):
+                self.schedule.append((subscription.facts.id, next_billing_at, reconcile_from))
+
+    def _add_invoice(self, document: InvoiceDocument) -> None:
+        line_rows: list[Row] = []
+        details: list[Row] = []
+        for position, line in enumerate(document.lines, start=1):
+            planned = line.planned
+            row = line_row(planned, line.id, document.id, self.now) | rated_columns(line)
+            row["position"] = position
+            (self.new_lines if planned.waiting is None else self.moved_lines).append(row)
+            line_rows.append(row)
+            details.extend(detail_rows(line))
+            if planned.amends is None:
+                self.windows.append(window_row(planned, line.id, WindowKind.CHARGE, self.now))
+        for position, credit in enumerate(document.credits, start=len(document.lines) + 1):
+            row = credit_row(credit, document.id, self.now) | {"position": position}
+            self.new_lines.append(row)
+            line_rows.append(row)
+            details.append(credit_detail_row(credit))
+        self.details.extend(details)
+        self.invoices.append((document, invoice_row(document, self.run_id, self.now, self.texts), line_rows, details))
+
+    def _add_waiting(self, close: CustomerClose, planned: PlannedLine) -> None:
+        waiting = planned.waiting
+        if waiting is not None:
+            if planned.changes_waiting_line:
+                self.waiting_lines.append(line_row(planned, waiting.id, waiting.invoice_id, self.now))
+            return
+        currency = planned.obligation.subscription.currency
+        invoice_id = close.loaded.gathering.get(currency)
+        if invoice_id is None:
+            invoice_id = close.loaded.gathering[currency] = new_id()
+            self.gathering.append(gathering_row(invoice_id, close.loaded.id, currency, self.now))
+        self.new_lines.append(line_row(planned, new_id(), invoice_id, self.now))
+
+    def write(self) -> None:
+        """Write everything. Lines go in before their invoices (the foreign keys are checked at commit), because a line
+        may not join an invoice that is already issued. Numbers are taken as late as can be: whoever holds a series'
+        counter makes its other issuers wait until the end of the transaction."""
+        self._move_ends()
+        self._credit_drafts()
+        delete_rows(InvoiceLine, self.obsolete)
+        copy_rows(InvoiceLine, self.new_lines)
+        self._update(InvoiceLine, _MOVED, self.moved_lines)
+        self._update(InvoiceLine, _WAITING, self.waiting_lines)
+        copy_rows(InvoiceDetailedLine, self.details)
+        copy_rows(BilledWindow, self.windows)
+        update_rows(Subscription, ("next_billing_at", "reconcile_from"), self.schedule)
+        self._issue()
+        copy_rows(Invoice, [*self.gathering, *(row for _, row, _, _ in self.invoices)])
+        copy_rows(BalanceEntry, self.balance_entries)
+        book_credit_notes(self.credit_notes, as_of=self.as_of, now=self.now)
+
+    def _move_ends(self) -> None:
+        """Let windows that ended early end there, before their time is billed to whatever came instead, and let those
+        whose end was taken back last on."""
+        vanished = [cut for cut in self.cuts if cut.vanishes]
+        delete_rows(BilledWindow, [cut.billed.id for cut in vanished])
+        update_rows(
+            BilledWindow,
+            ("span",),
+            [(cut.billed.id, span_text(cut.billed.start, cut.at)) for cut in self.cuts if not cut.vanishes]
+            + [(window.id, span_text(window.start, window.end)) for window in self.grown],
+        )
+        self.drafts |= drop_lines([cut.billed.lines[0].id for cut in vanished if cut.billed.on_draft], now=self.now)
+
+    def _credit_drafts(self) -> None:
+        """Put the credits for charges that are on drafts behind the lines of those drafts."""
+        if not self.draft_credits:
+            return
+        drafts = {invoice_id for invoice_id, _ in self.draft_credits}
+        lines = InvoiceLine.objects.filter(invoice_id__in=drafts).order_by().values_list("invoice_id")
+        positions = dict(lines.annotate(last=Max("position")))
+        for invoice_id, credit in self.draft_credits:
+            positions[invoice_id] += 1
+            self.new_lines.append(credit_row(credit, invoice_id, self.now) | {"position": positions[invoice_id]})
+            self.details.append(credit_detail_row(credit))
+        self.drafts |= drafts
+
+    def _issue(self) -> None:
+        """Number and freeze the documents that are issued at once."""
+        issued = [entry for entry in self.invoices if entry[0].is_issued]
+        balances = Balances.of({document.loaded.id for document, _, _, _ in issued})
+        blocks = take_blocks(
+            Counter(document.loaded.terms.profile.supplier_id for document, _, _, _ in issued),
+            kind=SeriesKind.INVOICE,
+            issue_at=self.as_of,
+        )
+        for document, row, lines, details in issued:
+            terms = document.loaded.terms
+            block = blocks[terms.profile.supplier_id]
+            sequence, number = block.take()
+            row |= {
+                "series_id": block.series_id,
+                "sequence": sequence,
+                "number": number,
+                "issued_at": block.issued_at,
+            }
+            applied = balances.take(document.loaded.id, document.currency, row["due"])
+            if applied:
+                row["applied_from_balance"], row["due"] = applied, row["due"] - applied
+                self.balance_entries.append(applied_row(row, applied, self.as_of))
+            freeze(row, due_at=parse_duration(terms.settings.values["due_after"]).after(block.issued_at))
+            row["content_hash"] = fingerprint(row, lines, details)
+            document.issued = Issued(number, block.issued_at, row["due_at"], row["total"])
+
+    def _update(self, model: Any, columns: Sequence[str], rows: list[Row]) -> None:
+        update_rows(model, columns, [[row["id"], *(row[column] for column in columns)] for row in rows])

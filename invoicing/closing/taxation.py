@@ -1,0 +1,81 @@
+"""Decides how each line is taxed, and works out an invoice's tax (billing rules 12)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from customers.choices import TaxBehavior
+from customers.models import Customer
+from invoicing.closing.documents import InvoiceDocument, RatedDocumentLine
+from invoicing.closing.load import LoadedCustomer
+from invoicing.errors import CannotBill
+from invoicing.tax import RateFacts, TaxTerms, rate_for, tax_lines
+
+
+def find_tax_terms(document: InvoiceDocument, as_of: datetime) -> None:
+    """Say of each charge of `document` how it is taxed. CannotBill where tax is enforced and no rate is known."""
+    for line in document.lines:
+        line.tax_terms = terms_of_line(document.loaded, line, as_of)
+
+
+def tax_document(document: InvoiceDocument) -> None:
+    """Give each line of `document` its tax, by the terms that it has."""
+    taxes = tax_lines([(entry.net, entry.tax_terms) for entry in document.entries], document.currency)
+    for entry, tax in zip(document.entries, taxes, strict=True):
+        entry.tax = tax
+
+
+def terms_of_line(loaded: LoadedCustomer, line: RatedDocumentLine, as_of: datetime) -> TaxTerms | None:
+    """How a line is taxed: at the tax point, the service period's end, or, for what is billed in advance, the date of
+    issue."""
+    in_advance = line.planned.invoice_at < line.planned.end
+    return terms_at(
+        loaded.terms.settings.values,
+        loaded.tax_rates,
+        loaded.customer,
+        line.planned.terms.tax_config,
+        as_of if in_advance else line.planned.end,
+    )
+
+
+def terms_at(
+    settings: Mapping[str, Any],
+    rates: Sequence[RateFacts],
+    customer: Customer,
+    tax_config: str | None,
+    tax_point: datetime,
+) -> TaxTerms | None:
+    """How a supply to the customer's place is taxed at `tax_point`, by the customer's effective `settings` and its own
+    `tax_config` (JSON text). CannotBill where tax is enforced and no rate is known."""
+    if not settings["tax_enabled"]:
+        return None
+    code, behavior = _config(tax_config)
+    found = rate_for(
+        rates,
+        country=customer.country,
+        region=customer.state,
+        category=code or settings["tax_code"] or "",
+        tax_point=tax_point,
+    )
+    if found is None:
+        if settings["tax_enforced"]:
+            place = customer.country or "a customer without a country"
+            raise CannotBill(
+                f"Tax is enforced, but no tax rate is known for {place}. Add the rate, or the customer's address, then "
+                "release the customer.",
+                code="no_tax_rate",
+            )
+        return None
+    inclusive = (behavior or settings["tax_behavior"]) == TaxBehavior.INCLUSIVE
+    return TaxTerms(found.rate, inclusive, found.name)
+
+
+@lru_cache(maxsize=1024)
+def _config(text: str | None) -> tuple[str | None, str | None]:
+    """The tax code and behaviour of a rate card's tax settings."""
+    if text is None:
+        return None, None
+    config = json.loads(text) or {}
+    return (config.get("stripe") or {}).get("code"), config.get("behavior")

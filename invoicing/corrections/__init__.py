@@ -1,0 +1,1 @@
+"""What comes back: unused time, credit lines, credit notes."""

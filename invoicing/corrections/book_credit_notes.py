@@ -1,0 +1,95 @@
+"""Books credit notes: numbers them, takes what they give back off their invoices, and puts the rest on the balance."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from core.bulk import copy_rows, update_rows
+from core.ids import new_id, to_text
+from core.money import ZERO, round_money
+from invoicing.choices import OPEN_STATUSES, BalanceKind, InvoiceStatus, SeriesKind
+from invoicing.corrections.credit_tax import tax_credit_notes
+from invoicing.corrections.documents import CreditNoteDocument
+from invoicing.corrections.rows import credit_note_line_rows, credit_note_row
+from invoicing.errors import CannotBill
+from invoicing.lifecycle.numbering import take_blocks
+from invoicing.models import BalanceEntry, CreditNote, CreditNoteLine, Invoice
+
+
+def book_credit_notes(notes: Sequence[CreditNoteDocument], *, as_of: datetime, now: datetime) -> None:
+    """Issue these credit notes, in the caller's transaction, which holds the customers' locks (billing rules 10, 11).
+
+    Gross, at the original lines' tax: first off what is still due on the original invoice, the rest to the balance.
+    """
+    if not notes:
+        return
+    invoices = {
+        invoice.id: invoice
+        for invoice in Invoice.objects.select_for_update()
+        .filter(pk__in={note.invoice_id for note in notes})
+        .order_by("id")
+    }
+    for invoice in invoices.values():
+        if invoice.issued_at is None:
+            raise CannotBill(
+                f"The draft {to_text(invoice.id)} charged for time that is to be given back, and no credit note can be "
+                "made out over a draft. Issue or delete that draft first. Nothing was changed.",
+                code="draft_not_issued",
+            )
+    suppliers = {note.id: invoices[note.invoice_id].supplier_id for note in notes}
+    blocks = take_blocks(
+        Counter(supplier for supplier in suppliers.values() if supplier is not None),
+        kind=SeriesKind.CREDIT_NOTE,
+        issue_at=as_of,
+    )
+    rows: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
+    tax_credit_notes(notes)
+    for note in notes:
+        supplier_id = suppliers[note.id]
+        assert supplier_id is not None
+        row = credit_note_row(note, blocks[supplier_id], now)
+        invoice = invoices[note.invoice_id]
+        row["reduced_due"] = round_money(min(row["total"], invoice.due), note.currency)
+        row["moved_to_balance"] = row["total"] - row["reduced_due"]
+        invoice.credited += row["total"]
+        invoice.due -= row["reduced_due"]
+        invoice.moved_to_balance += row["moved_to_balance"]
+        if row["moved_to_balance"]:
+            entries.append(_entry(row))
+        rows.append(row)
+        lines += credit_note_line_rows(note)
+    copy_rows(CreditNote, rows)
+    copy_rows(CreditNoteLine, lines)
+    copy_rows(BalanceEntry, entries)
+    update_rows(
+        Invoice,
+        ("credited", "due", "moved_to_balance", "status", "status_note", "next_collection_at", "updated_at"),
+        [_settled(invoice, now) for invoice in invoices.values()],
+    )
+
+
+def _settled(invoice: Invoice, now: datetime) -> tuple[Any, ...]:
+    """An invoice's columns after its credit notes: with nothing due any more it is settled, and not collected."""
+    status, note, next_try = invoice.status, invoice.status_note, invoice.next_collection_at
+    if invoice.due == ZERO and status in OPEN_STATUSES:
+        status, note, next_try = InvoiceStatus.PAID.value, "Settled by credit note", None
+    return invoice.id, invoice.credited, invoice.due, invoice.moved_to_balance, status, note, next_try, now
+
+
+def _entry(note: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "customer_id": note["customer_id"],
+        "currency": note["currency"],
+        "kind": BalanceKind.CREDIT_NOTE.value,
+        "amount": note["moved_to_balance"],
+        "at": note["issued_at"],
+        "invoice_id": note["invoice_id"],
+        "credit_note_id": note["id"],
+        "payment_id": None,
+        "refund_id": None,
+        "reason": "",
+    }

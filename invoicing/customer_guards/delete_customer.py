@@ -1,0 +1,51 @@
+"""Deleting a customer, where no business with them is open."""
+
+from django.db import transaction
+from django.db.models import Q
+
+from core import clock
+from core.locks import lock_customers
+from customers.models import Customer
+from customers.services.attribute_usage import forget_attribution
+from customers.services.record_deletion import delete_customer
+from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES
+from invoicing.errors import OpenBusiness
+from invoicing.models import Invoice
+from subscriptions.models import Subscription
+
+
+@transaction.atomic
+def delete_billed_customer(*, customer: Customer) -> Customer:
+    """Delete softly. `OpenBusiness` (Conflict) where a subscription runs or will, or an invoice is open."""
+    lock_customers([customer.pk])
+    open_business = what_is_open(customer)
+    if open_business:
+        raise OpenBusiness(
+            f"{customer} has {open_business}, and was not deleted. End the subscriptions and settle the invoices first."
+        )
+    deleted = delete_customer(customer=customer)
+    forget_if_never_subscribed(deleted)
+    return deleted
+
+
+def forget_if_never_subscribed(customer: Customer) -> None:
+    """Let the usage of given-up subjects go to their next owner where this one never subscribed to anything."""
+    if not Subscription.objects.filter(customer=customer).exists():
+        forget_attribution(customer=customer)
+
+
+def what_is_open(customer: Customer) -> str:
+    """What business with the customer is open, in words: running subscriptions, drafts, unpaid invoices; or nothing."""
+    running = Subscription.objects.filter(Q(active_to=None) | Q(active_to__gt=clock.now()), customer=customer).count()
+    invoices = Invoice.objects.filter(customer=customer)
+    drafts = invoices.filter(status__in=DRAFT_STATUSES).count()
+    unpaid = invoices.filter(status__in=OPEN_STATUSES).count()
+    gathered = invoices.filter(status="gathering", lines__isnull=False).exists()
+    parts = [
+        f"{count} {noun}{'' if count == 1 else 's'}"
+        for count, noun in ((running, "running subscription"), (drafts, "draft"), (unpaid, "unpaid invoice"))
+        if count
+    ]
+    if gathered and not parts:
+        parts.append("lines that are yet to be invoiced")
+    return " and ".join(parts)

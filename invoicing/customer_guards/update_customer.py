@@ -1,0 +1,36 @@
+"""Replacing what is known of a customer whose currency open business may bind."""
+
+from dataclasses import replace
+
+from django.db import transaction
+
+from core.errors import FieldProblem
+from core.locks import lock_customers
+from customers.models import Customer
+from customers.services.customer_input import CustomerInput, check
+from customers.services.record_update import update_customer
+from invoicing.customer_guards.delete_customer import forget_if_never_subscribed, what_is_open
+from invoicing.errors import OpenBusiness
+
+
+@transaction.atomic
+def update_billed_customer(*, customer: Customer, replacement: CustomerInput) -> Customer:
+    """Replace as `update_customer` does. While anything is open, the currency stays (billing rules 1).
+
+    Left out, it is kept then, since the caller may never have set it: the first subscription did. Another one raises
+    `OpenBusiness` (Conflict), and nothing is changed. Subjects that are given up take no usage along, unless the
+    customer never subscribed to anything: it would be billed to nobody.
+    """
+    lock_customers([customer.pk])
+    stored = Customer.objects.get(pk=customer.pk)
+    check(replacement, before=stored)
+    bound = stored.currency
+    if bound and replacement.currency != bound and (open_business := what_is_open(customer)):
+        if replacement.currency is not None:
+            message = f"{customer} is billed in {bound} and has {open_business}, so the currency can't change now."
+            problem = FieldProblem("currency", "currency_in_use", message)
+            raise OpenBusiness(f"{message} Nothing was changed.", problems=[problem])
+        replacement = replace(replacement, currency=bound)
+    updated = update_customer(customer=customer, replacement=replacement)
+    forget_if_never_subscribed(updated)
+    return updated

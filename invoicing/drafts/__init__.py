@@ -1,0 +1,1 @@
+"""The steps of a draft: collect, advance, approve, delete."""

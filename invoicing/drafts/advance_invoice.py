@@ -1,0 +1,125 @@
+"""Moves drafts on to the next step of their life that is due (billing rules 6)."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from core import clock
+from core.locks import lock_customers
+from core.together import together_or_alone
+from customers.choices import CollectionMethod
+from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
+from invoicing.closing.close import as_cause
+from invoicing.closing.notify import notify_issued_rows
+from invoicing.drafts.collect_quantities import collect_quantities
+from invoicing.errors import WrongInvoiceState
+from invoicing.lifecycle.issue import issue_drafts
+from invoicing.models import Invoice
+from invoicing.payments.collect import collect_invoices
+
+BATCH_SIZE = 250
+
+TO_COLLECT = (
+    InvoiceStatus.DRAFT_CREATED,
+    InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION,
+    InvoiceStatus.DRAFT_COLLECTING,
+    InvoiceStatus.DRAFT_COLLECTING_FAILED,
+)
+
+# Where a step failed: what this service tries again, that step alone.
+TO_RETRY = (InvoiceStatus.DRAFT_COLLECTING_FAILED, InvoiceStatus.DRAFT_INVALID)
+
+
+def drafts_due(as_of: datetime) -> QuerySet[Invoice]:
+    """Drafts whose next step is due by `as_of`: their usage can be collected, or their review time is over."""
+    return Invoice.objects.filter(
+        Q(
+            status__in=[InvoiceStatus.DRAFT_CREATED, InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION],
+            collection_at__lte=as_of,
+        )
+        | Q(status=InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, draft_until__lte=as_of)
+    )
+
+
+def advance_due(*, as_of: datetime) -> int:
+    """Move on every draft whose next step is due by `as_of`, in batches; returns how many were moved."""
+    moved = 0
+    while True:
+        ids = list(drafts_due(as_of).order_by("id").values_list("id", flat=True)[:BATCH_SIZE])
+        if not ids:
+            return moved
+        together_or_alone(ids, act=partial(_advance, as_of=as_of), fail=_fail)
+        moved += len(ids)
+
+
+def advance_invoice(*, invoice: Invoice) -> Invoice:
+    """Move one draft on, if its next step is due; a failed step is tried again. WrongInvoiceState when nothing is."""
+    as_of = clock.now()
+    retry = Q(pk=invoice.pk, status__in=TO_RETRY)
+    if not (drafts_due(as_of).filter(pk=invoice.pk) | Invoice.objects.filter(retry)).exists():
+        raise WrongInvoiceState(_why_not(invoice))
+    _advance([invoice.pk], as_of=as_of, again=True)
+    invoice.refresh_from_db()
+    return invoice
+
+
+@transaction.atomic
+def _fail(invoice_id: uuid.UUID, error: Exception) -> None:
+    """Put a draft that can't be advanced aside, with the cause, in the state of the step that failed; staff try that
+    step again."""
+    draft = Invoice.objects.select_for_update().get(pk=invoice_id)
+    cause = as_cause(error, draft.customer_id)
+    if draft.status in DRAFT_STATUSES:
+        collected = draft.status not in TO_COLLECT
+        draft.status = InvoiceStatus.DRAFT_INVALID if collected else InvoiceStatus.DRAFT_COLLECTING_FAILED
+        draft.status_note = cause.message
+        draft.save(update_fields=["status", "status_note", "updated_at"])
+
+
+def _advance(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime, again: bool = False) -> None:
+    """Collect what is to be collected, then issue what is to be issued: two transactions, so that a draft which can't
+    be issued keeps its quantities. `again`: also what could not be issued before."""
+    customer_ids = list(Invoice.objects.filter(pk__in=invoice_ids).values_list("customer_id", flat=True))
+    with transaction.atomic():
+        lock_customers(customer_ids)
+        collect_drafts(invoice_ids, as_of=as_of)
+    with transaction.atomic():
+        lock_customers(customer_ids)
+        ready = ready_to_issue(invoice_ids, as_of=as_of, again=again)
+        issue_and_notify(ready, as_of=as_of)
+    collect_invoices(ready, as_of=as_of)
+
+
+def collect_drafts(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime) -> None:
+    """Take the quantities of those of these drafts whose time has come. In the transaction that holds the locks."""
+    # Read again under the locks: another worker may have moved them on meanwhile.
+    drafts = Invoice.objects.select_for_update().filter(pk__in=invoice_ids, status__in=TO_COLLECT)
+    collect_quantities(list(drafts.filter(collection_at__lte=as_of).order_by("id")), as_of=as_of)
+
+
+def ready_to_issue(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime, again: bool = False) -> list[uuid.UUID]:
+    """Those of these drafts whose time of review is over; `again`: also what could not be issued before."""
+    approved = [InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, *([InvoiceStatus.DRAFT_INVALID] if again else [])]
+    drafts = Invoice.objects.select_for_update().filter(pk__in=invoice_ids, status__in=approved)
+    waited = drafts.filter(Q(draft_until__isnull=True) | Q(draft_until__lte=as_of)).order_by("id")
+    return list(waited.values_list("id", flat=True))
+
+
+def issue_and_notify(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime) -> None:
+    """Issue drafts and send those that customers pay by themselves. In the transaction that holds the locks."""
+    rows = issue_drafts(invoice_ids, as_of=as_of)
+    notify_issued_rows([row for row in rows if row["collection_method"] == CollectionMethod.SEND_INVOICE])
+
+
+def _why_not(invoice: Invoice) -> str:
+    if invoice.status == InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL:
+        return f"It is approved automatically on {invoice.draft_until:%-d %B %Y %H:%M} UTC; approve it to issue it now."
+    if invoice.status == InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED:
+        return "It waits for approval: approve it to issue it."
+    if invoice.status in TO_COLLECT:
+        return f"Its usage is collected on {invoice.collection_at:%-d %B %Y %H:%M} UTC."
+    return f"Only drafts can be advanced; this one is: {invoice.get_status_display()}."

@@ -1,0 +1,53 @@
+"""Approves drafts: issues them at once."""
+
+from django.db import transaction
+
+from core import clock
+from core.admin.words import money_text
+from core.audit.actors import current_actor
+from core.audit.services.record import record
+from core.locks import lock_customers
+from invoicing.choices import InvoiceStatus
+from invoicing.drafts.advance_invoice import issue_and_notify
+from invoicing.errors import SecondPersonNeeded, WrongInvoiceState
+from invoicing.models import Invoice
+from invoicing.payments.collect import collect_invoices
+
+TO_APPROVE = (InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED)
+
+OWN_DRAFT = "You started the run that made this draft: somebody else must approve it."
+
+
+def made_by_current_actor(draft: Invoice) -> bool:
+    """Whether who acts started the run that made the draft; by an API key, the user who made the key did."""
+    run = draft.run
+    return run is not None and run.author != "" and run.author == current_actor().person
+
+
+def approve_invoice(*, invoice: Invoice) -> Invoice:
+    """Issue a draft that waits for approval, by staff or by time, at once.
+
+    Raises `WrongInvoiceState` for any other invoice, `SecondPersonNeeded` for whoever started the run that made it.
+    """
+    as_of = clock.now()
+    with transaction.atomic():
+        lock_customers([invoice.customer_id])
+        locked = Invoice.objects.select_for_update().get(pk=invoice.pk)
+        if locked.status not in TO_APPROVE:
+            raise WrongInvoiceState(
+                f"Only a draft that waits for approval can be approved; this one is: {locked.get_status_display()}. "
+                "Nothing was changed."
+            )
+        if made_by_current_actor(locked):
+            raise SecondPersonNeeded(f"{OWN_DRAFT} Nothing was changed.")
+        issue_and_notify([locked.pk], as_of=as_of)
+        locked.refresh_from_db()
+        record(
+            verb="approve_invoice",
+            target=locked,
+            did=f"approved {locked} of {locked.customer} over {money_text(locked.total, locked.currency)}",
+            customer_id=locked.customer_id,
+        )
+    collect_invoices([invoice.pk], as_of=as_of)
+    invoice.refresh_from_db()
+    return invoice

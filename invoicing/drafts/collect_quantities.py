@@ -1,0 +1,138 @@
+"""Moves drafts on: collects their quantities when the time has come, and says where they stand then."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from core import clock
+from core.bulk import update_rows
+from core.errors import BillingError
+from customers.selectors import attributions_of
+from entitlements.features.selectors import features_by_id
+from invoicing.choices import InvoiceStatus, LineKind, WindowKind
+from invoicing.closing.assemble import rate_line, status_after_collection
+from invoicing.closing.close import as_cause
+from invoicing.closing.documents import RatedDocumentLine
+from invoicing.closing.plan import PlannedLine
+from invoicing.closing.quantities import WindowKey, feature_of, quantities_of
+from invoicing.closing.redraft import redraft
+from invoicing.corrections.retax_drafts import drop_lines, retax
+from invoicing.models import BilledWindow, Invoice, InvoiceLine
+from invoicing.windows.state import Billed, BilledLine
+from subscriptions.lifecycle.facts import load_subscriptions
+from subscriptions.models import Subscription
+from subscriptions.schedule import obligations
+from subscriptions.schedule.facts import LoadedSubscription
+
+
+def collect_quantities(invoices: Sequence[Invoice], *, as_of: datetime) -> dict[uuid.UUID, str]:
+    """Take the quantity snapshot of these drafts: re-rate their usage lines, then say what each waits for.
+
+    In the caller's transaction, which holds the customers' locks. A draft that can't be collected keeps its figures
+    and goes to a named failed state, from which this step alone is tried again. Returns the new status of each.
+    """
+    failures, unreported = _rerate({invoice.id for invoice in invoices}, as_of)
+    now = clock.now()
+    emptied = _settle_unreported(unreported, now)
+    rows: list[list[Any]] = []
+    statuses: dict[uuid.UUID, str] = {}
+    for invoice in invoices:
+        failure = failures.get(invoice.id)
+        if invoice.id in emptied:
+            status = InvoiceStatus.DELETED.value
+        elif failure is not None:
+            status, note = InvoiceStatus.DRAFT_COLLECTING_FAILED.value, failure.message
+            rows.append([invoice.id, status, note, invoice.quantity_snapshoted_at, now])
+        else:
+            auto_advance = invoice.workflow_snapshot["values"]["auto_advance"]
+            status = str(status_after_collection(auto_advance, invoice.draft_until or as_of, as_of))
+            if status == InvoiceStatus.ISSUED:
+                status = InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL.value
+            rows.append([invoice.id, status, "", as_of, now])
+        statuses[invoice.id] = status
+    update_rows(Invoice, ("status", "status_note", "quantity_snapshoted_at", "updated_at"), rows)
+    return statuses
+
+
+def _settle_unreported(lines: Sequence[InvoiceLine], now: datetime) -> set[uuid.UUID]:
+    """Take lines off their drafts for whose periods nothing was reported in time (billing rules 4). Returns the
+    invoices that have none left and are gone."""
+    if not lines:
+        return set()
+    ids = [line.id for line in lines]
+    BilledWindow.objects.filter(line_id__in=ids).update(kind=WindowKind.UNREPORTED, line=None)
+    retax(drop_lines(ids, now=now), now=now)
+    gone = Invoice.objects.filter(pk__in={line.invoice_id for line in lines}, status=InvoiceStatus.DELETED)
+    return set(gone.values_list("id", flat=True))
+
+
+def _rerate(
+    invoice_ids: Collection[uuid.UUID], as_of: datetime
+) -> tuple[dict[uuid.UUID, BillingError], list[InvoiceLine]]:
+    """Rate the usage lines of these drafts with the usage of now. Returns what went wrong, by invoice, and the lines
+    for which nothing was reported."""
+    lines = list(
+        InvoiceLine.objects.filter(
+            invoice_id__in=invoice_ids, kind=LineKind.USAGE, deleted_at__isnull=True, subscription__isnull=False
+        ).select_related("invoice")
+    )
+    billed = Subscription.objects.filter(pk__in={line.subscription_id for line in lines})
+    subscriptions = {loaded.facts.id: loaded for loaded in load_subscriptions(billed)}
+    features = features_by_id(
+        revision.feature_id
+        for loaded in subscriptions.values()
+        for item in loaded.facts.items
+        for revision in item.revisions
+        if revision.feature_id is not None
+    )
+    subjects = attributions_of({line.invoice.customer_id for line in lines})
+    failures: dict[uuid.UUID, BillingError] = {}
+    planned: list[tuple[InvoiceLine, PlannedLine]] = []
+    for line in lines:
+        found = _planned(line, subscriptions, as_of)
+        if found is None:
+            continue
+        try:
+            feature_of(found, features)
+        except BillingError as error:
+            failures[line.invoice_id] = error
+            continue
+        planned.append((line, found))
+    quantities = quantities_of(
+        [(found, subjects.get(line.invoice.customer_id, ())) for line, found in planned], features, as_of
+    )
+    rated: list[tuple[uuid.UUID, RatedDocumentLine]] = []
+    unreported: list[InvoiceLine] = []
+    nets: dict[WindowKey, Decimal] = {}
+    in_time = sorted(zip(planned, quantities, strict=True), key=lambda each: each[0][1].obligation.start)
+    for (line, found), quantity in in_time:
+        if quantity.quantity is None:
+            unreported.append(line)
+            continue
+        try:
+            document_line = rate_line(found, quantity.after(nets))
+        except Exception as error:  # noqa: BLE001 - one draft that can't be rated must not stop the others
+            failures[line.invoice_id] = as_cause(error, line.invoice.customer_id)
+            continue
+        document_line.id = line.id
+        nets[found.obligation.key] = document_line.net
+        rated.append((line.invoice_id, document_line))
+    redraft([entry for entry in rated if entry[0] not in failures], now=clock.now())
+    return failures, [line for line in unreported if line.invoice_id not in failures]
+
+
+def _planned(
+    line: InvoiceLine, subscriptions: dict[uuid.UUID, LoadedSubscription], as_of: datetime
+) -> PlannedLine | None:
+    """The obligation that a draft's line is for, by the facts of now; None when there is none any more."""
+    assert line.subscription_id is not None
+    loaded = subscriptions[line.subscription_id]
+    for obligation in obligations(loaded.facts, since=line.period_start, as_of=as_of):
+        if obligation.key == (line.item_id, line.period_start):
+            billed = BilledLine(line.id, line.invoice_id, (), line.total, line.total, None)
+            settled = Billed(line.id, obligation.start, obligation.settles_until, True, on_draft=True, lines=[billed])
+            terms = loaded.terms[obligation.revision.id]
+            return PlannedLine(obligation, terms, (), obligation.invoice_at, on_draft=settled)
+    return None

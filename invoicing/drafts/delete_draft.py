@@ -1,0 +1,62 @@
+"""Deletes a draft; its windows are billed again at the next close, or waived (billing rules 6)."""
+
+from django.db import transaction
+from django.db.models import F, Min, Value
+from django.db.models.functions import Least
+
+from core import clock
+from core.audit.services.record import record
+from core.errors import InvalidInput
+from core.locks import lock_customers
+from invoicing.choices import DRAFT_STATUSES, InvoiceStatus, WindowKind
+from invoicing.corrections.give_back_otherwise import give_back_otherwise
+from invoicing.corrections.retax_drafts import retax
+from invoicing.errors import WrongInvoiceState
+from invoicing.models import BilledWindow, Invoice
+from subscriptions.models import Subscription
+
+
+@transaction.atomic
+def delete_draft(*, invoice: Invoice, rebill: bool, reason: str) -> Invoice:
+    """Delete `invoice`, a draft. With `rebill` the next close bills its windows again; without, they are waived.
+
+    The lines stay with the deleted draft, for the record. What it was to give back of earlier invoices comes by credit
+    note instead. InvalidInput without a reason, WrongInvoiceState unless it is a draft.
+    """
+    if not reason.strip():
+        raise InvalidInput("Say why the draft is deleted. Nothing was changed.", code="reason_required")
+    lock_customers([invoice.customer_id])
+    locked = Invoice.objects.select_for_update().get(pk=invoice.pk)
+    if locked.status not in DRAFT_STATUSES:
+        raise WrongInvoiceState(
+            f"Only drafts can be deleted; {locked} is: {locked.get_status_display()}. Nothing was changed."
+        )
+    now = clock.now()
+    # What it was to give back was paid before: the customer gets it all the same.
+    give_back_otherwise([locked.pk], now=now, everything=True)
+    retax([locked.pk], now=now)
+    locked.refresh_from_db()
+    windows = BilledWindow.objects.filter(line__invoice=locked)
+    if rebill:
+        windows.delete()
+        locked.lines.update(deleted_at=now, updated_at=now)
+        starts = locked.lines.order_by().values("subscription_id").annotate(start=Min("period_start"))
+        for row in starts:
+            Subscription.objects.filter(pk=row["subscription_id"]).update(
+                reconcile_from=Least(F("reconcile_from"), Value(row["start"])),
+                next_billing_at=Least(F("next_billing_at"), Value(now)),
+            )
+    else:
+        windows.update(kind=WindowKind.WAIVER)
+    locked.status, locked.deleted_at = InvoiceStatus.DELETED, now
+    locked.save(update_fields=["status", "deleted_at", "updated_at"])
+    record(
+        verb="delete_draft",
+        target=locked,
+        did=f"deleted a draft of {locked.customer} over {locked.total} {locked.currency}; its periods are "
+        + ("billed again at the next close" if rebill else "waived"),
+        reason=reason,
+        customer_id=locked.customer_id,
+    )
+    invoice.refresh_from_db()
+    return invoice

@@ -1,0 +1,1 @@
+"""What would be owed now: gathering invoices, previews, invoicing before the time."""

@@ -1,0 +1,69 @@
+"""Invoices what waits on a customer's gathering invoices, at once (REST: invoice pending lines)."""
+
+import uuid
+from collections.abc import Collection
+from datetime import datetime
+
+from django.db import transaction
+
+from core import clock
+from core.audit.services.record import record
+from core.errors import FieldProblem, InvalidInput
+from core.locks import lock_customers
+from customers.models import Customer
+from invoicing.closing.close_customers import bill_customer
+from invoicing.closing.plan import PlannedLine
+from invoicing.gathering.sync import sync_customers
+from invoicing.models import Invoice
+from invoicing.payments.collect import collect_invoices
+
+
+def invoice_pending_lines(
+    *, customer: Customer, as_of: datetime | None = None, line_ids: Collection[uuid.UUID] | None = None
+) -> list[Invoice]:
+    """Bill the customer's lines that are due by `as_of` (by default now; never later), or of those only `line_ids`.
+
+    Returns the invoices made. InvalidInput when nothing is due, or a line asked for is not; CustomerParked
+    (PreconditionFailed) when the customer is parked. Repeating it bills nothing twice: what was billed is due no more.
+    """
+    now = clock.now()
+    as_of = as_of or now
+    if as_of > now:
+        raise InvalidInput(
+            "asOf must not lie in the future. Nothing was invoiced.",
+            problems=[FieldProblem("asOf", "in_the_future", "must not lie in the future")],
+        )
+    with transaction.atomic():
+        sync_customers([customer.id], as_of=as_of)
+        lock_customers([customer.id])
+        taken: set[uuid.UUID] = set()
+
+        def take(line: PlannedLine) -> bool:
+            if line.invoice_at > as_of or line.waiting is None:
+                return False
+            if line_ids is not None and line.waiting.id not in line_ids:
+                return False
+            taken.add(line.waiting.id)
+            return True
+
+        documents = bill_customer(customer.id, as_of=as_of, take=take).invoices
+        missing = set(line_ids or ()) - taken
+        if missing:
+            raise InvalidInput(
+                f"{len(missing)} of the lines asked for are not due by {as_of:%Y-%m-%d %H:%M} UTC, or do not wait on "
+                "this customer's gathering invoice. Nothing was invoiced.",
+                problems=[FieldProblem("filters.lineIds", "not_due", "names a line that can't be invoiced now")],
+            )
+        if not documents:
+            raise InvalidInput(
+                f"{customer} has nothing to invoice as of {as_of:%Y-%m-%d %H:%M} UTC.", code="nothing_to_invoice"
+            )
+        record(
+            verb="invoice_pending_lines",
+            target=customer,
+            did=f"invoiced the pending lines of {customer} up to {as_of:%Y-%m-%d %H:%M} UTC",
+            customer_id=customer.id,
+        )
+    ids = [document.id for document in documents]
+    collect_invoices(ids, as_of=as_of)
+    return list(Invoice.objects.filter(pk__in=ids).order_by("created_at", "id"))

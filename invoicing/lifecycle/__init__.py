@@ -1,0 +1,1 @@
+"""The life of an invoice: its states, issue, due date, number, what is frozen."""

@@ -1,0 +1,1 @@
+"""The release of customers whose close failed."""

@@ -1,0 +1,56 @@
+"""Releases a parked customer whose cause is gone: the next run bills what they missed."""
+
+from django.db import transaction
+
+from core import clock
+from core.audit.actors import current_actor
+from core.audit.services.record import record
+from core.errors import InvalidInput
+from core.locks import lock_customers
+from core.together import DATABASE_AWAY
+from invoicing.closing.close import as_cause, compute, due_by, store
+from invoicing.errors import StillParked, WrongInvoiceState
+from invoicing.models import ParkedCustomer
+
+
+@transaction.atomic
+def release_customer(*, parked: ParkedCustomer, reason: str) -> ParkedCustomer:
+    """Release `parked`, once a look at what is due finds nothing in the way of billing it any more.
+
+    InvalidInput without a reason; WrongInvoiceState when somebody has released them already; StillParked
+    (PreconditionFailed) where a close of now would park them again: they stay parked.
+    """
+    if not reason.strip():
+        raise InvalidInput("Say why the customer is released. Nothing was changed.", code="reason_required")
+    lock_customers([parked.customer_id])
+    locked = ParkedCustomer.objects.select_for_update(of=("self",)).select_related("customer").get(pk=parked.pk)
+    if locked.released_at is not None:
+        raise WrongInvoiceState(f"{locked.customer} is released already.", code="already_released")
+    _look_again(locked)
+    locked.released_at = clock.now()
+    locked.released_by = current_actor().label
+    locked.release_reason = reason
+    locked.save(update_fields=["released_at", "released_by", "release_reason"])
+    record(
+        verb="release_customer",
+        target=locked,
+        did=f"released {locked.customer}, who was parked: {locked.cause}",
+        reason=reason,
+        customer_id=locked.customer_id,
+    )
+    return locked
+
+
+def _look_again(parked: ParkedCustomer) -> None:
+    """StillParked where billing all that is due now fails. It is done as a close does it, and undone."""
+    now = clock.now()
+    try:
+        with transaction.atomic():
+            computed = compute([parked.customer_id], as_of=now, take=due_by(now)).or_refuse()
+            store(computed, as_of=now, run_id=None)
+            transaction.set_rollback(True)
+    except DATABASE_AWAY:
+        raise
+    except Exception as error:
+        cause = as_cause(error, parked.customer_id)
+        raise StillParked(customer=str(parked.customer), cause=cause.message) from error

@@ -1,0 +1,70 @@
+"""Marks unpaid invoices overdue once their due date has passed, and reminds their customers."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from core.bulk import update_rows
+from core.ids import to_text
+from core.money import to_wire
+from core.outbox.services.enqueue import Email, enqueue_emails
+from invoicing.choices import OPEN_STATUSES, InvoiceStatus
+from invoicing.models import Invoice, Payment
+from invoicing.payments.gateways.never import NEVER_CHARGED
+
+BATCH_SIZE = 500
+
+
+def mark_overdue(*, as_of: datetime) -> int:
+    """Mark every invoice that was due by `as_of` and still has something due; returns how many were marked.
+
+    Their customers are reminded, but for those whose money was given back past us, and those whom the app can't charge.
+    """
+    marked = 0
+    while done := _mark_batch(as_of):
+        marked += done
+    return marked
+
+
+@transaction.atomic
+def _mark_batch(as_of: datetime) -> int:
+    # While a charge is under way the money may be on its way: its outcome decides first.
+    not_yet = (InvoiceStatus.OVERDUE, InvoiceStatus.PAYMENT_PENDING)
+    statuses = [status for status in OPEN_STATUSES if status not in not_yet]
+    invoices = list(
+        Invoice.objects.select_for_update(of=("self",), skip_locked=True)
+        .filter(due__gt=0, issued_at__isnull=False, due_at__lte=as_of, status__in=statuses)
+        .order_by("due_at", "id")[:BATCH_SIZE]
+    )
+    for_staff = _never_charged(invoices)
+    update_rows(
+        Invoice, ("status", "updated_at"), [(invoice.id, InvoiceStatus.OVERDUE.value, as_of) for invoice in invoices]
+    )
+    enqueue_emails(
+        [
+            Email(
+                to=invoice.customer_snapshot.get("primaryEmail") or "",
+                subject=f"Invoice {invoice.number} is overdue",
+                body=(
+                    f"Hello {invoice.customer_snapshot.get('name')},\n\n"
+                    f"{to_wire(invoice.due)} {invoice.currency} of invoice {invoice.number} was due on "
+                    f"{invoice.due_at:%-d %B %Y} and has not been paid.\n"
+                ),
+                customer_id=invoice.customer_id,
+                dedupe_key=f"invoice-overdue:{to_text(invoice.id)}",
+            )
+            for invoice in invoices
+            # Who was given the money back, or could not be charged through us, is not told to pay: staff decide.
+            if not invoice.refunded and invoice.pk not in for_staff
+        ]
+    )
+    return len(invoices)
+
+
+def _never_charged(invoices: Sequence[Invoice]) -> set[uuid.UUID]:
+    """Those of them whose latest charge could never succeed. One query."""
+    charges = Payment.objects.filter(invoice__in=invoices, attempt__isnull=False).order_by("invoice_id", "-attempt")
+    latest = charges.distinct("invoice_id").values_list("invoice_id", "failure_code")
+    return {invoice_id for invoice_id, code in latest if code in NEVER_CHARGED}

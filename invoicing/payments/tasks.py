@@ -1,0 +1,34 @@
+"""The scheduled work of payments. Each task calls one verb; all state is in the database."""
+
+from celery import shared_task
+
+from core import clock
+from core.testclock.selectors import clock_advances
+from invoicing.payments.collect import collect_due
+from invoicing.payments.end_dunning import end_dunning
+from invoicing.payments.mark_overdue import mark_overdue
+from invoicing.payments.reconcile_payments import reconcile_payments as reconcile_payments_service
+from invoicing.payments.refund import send_refunds as send_refunds_service
+
+
+@shared_task
+def collect_invoices() -> None:
+    if not clock_advances():
+        collect_due(as_of=clock.now())
+
+
+@shared_task
+def reconcile_payments() -> None:
+    reconcile_payments_service(as_of=clock.now())
+
+
+@shared_task
+def send_refunds() -> None:
+    send_refunds_service(as_of=clock.now())
+
+
+@shared_task
+def mark_invoices_overdue() -> None:
+    if not clock_advances():
+        mark_overdue(as_of=clock.now())
+        end_dunning(as_of=clock.now())

@@ -1,0 +1,1 @@
+"""Pins, the switch of the default profile, migrations between profiles."""

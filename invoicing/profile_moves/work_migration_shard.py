@@ -1,0 +1,167 @@
+"""Works off one shard of a profile migration, batch by batch, under a lease that outlives no crash."""
+
+import logging
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from core import clock
+from core.audit.actors import Actor, acting_as
+from core.audit.services.record import record
+from core.errors import Conflict
+from core.ids import new_id
+from core.locks import customer_group
+from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict, RunStatus, ShardKind
+from invoicing.models import MigrationShard, ProfileMigration
+from invoicing.profile_moves.check_migration import check_batch
+from invoicing.profile_moves.hold_migration import hold_migration
+from invoicing.profile_moves.move_batch import move_batch
+from invoicing.profile_moves.pin_unpinned import pin_unpinned
+from invoicing.profile_moves.run_migration import settle
+
+logger = logging.getLogger(__name__)
+
+# Everybody in a batch may have to be asked about at an app outside that answers slowly, all within the lease.
+BATCH_SIZE = 40
+LEASE = timedelta(minutes=10)
+
+Progress = Callable[[int], None]
+
+
+def work_migration_shard(shard_id: uuid.UUID, *, progress: Progress | None = None) -> bool:
+    """Check, move or pin every customer of the shard that is still waiting. False when another worker holds the shard.
+
+    A worker that dies loses at most its batch's transaction; its lease runs out, and whoever takes the shard over goes
+    on with who still waits. It stops between batches when the migration is paused. `progress(left)` is told after each.
+    """
+    token = _claim(shard_id)
+    if token is None:
+        return False
+    shard = MigrationShard.objects.select_related("migration").get(pk=shard_id)
+    try:
+        if shard.kind == ShardKind.PIN:
+            return _pin(shard, token, progress)
+        return _work(shard, token, progress)
+    except Exception:
+        # The database was away, say: whoever is free takes it over, without waiting for the lease to end.
+        _release(shard_id, token)
+        raise
+
+
+def _work(shard: MigrationShard, token: uuid.UUID, progress: Progress | None) -> bool:
+    checks = shard.kind == ShardKind.CHECK
+    left = Q(verdict=MoveVerdict.UNCHECKED) if checks else Q(outcome=MoveOutcome.WAITING)
+    while True:
+        waiting = shard.items.filter(left).order_by("id").values_list("customer_id", flat=True)[:BATCH_SIZE]
+        ids = sorted(waiting, key=lambda pk: (customer_group(pk), pk))
+        if not ids:
+            break
+        if not _keep(shard.pk, token):
+            return False
+        if checks:
+            check_batch(migration=shard.migration, customer_ids=ids)
+        elif not move_batch(migration=shard.migration, customer_ids=ids):
+            _release(shard.pk, token)
+            return True
+        if progress is not None:
+            progress(shard.items.filter(left).count())
+    _finish(shard, token)
+    return True
+
+
+def _pin(shard: MigrationShard, token: uuid.UUID, progress: Progress | None) -> bool:
+    """Pin whoever follows the old default, in the name of who asked for it. Cancelling it takes the shard away."""
+    is_held, left = True, shard.total - shard.done
+
+    def go_on(pinned: int) -> bool:
+        nonlocal is_held, left
+        is_held, left = _keep(shard.pk, token, pinned=pinned), left - pinned
+        if progress is not None:
+            progress(left)
+        return is_held
+
+    try:
+        with acting_as(Actor(**shard.asked["actor"])):
+            pin_unpinned(profile=shard.migration.from_profile, reason=shard.asked["reason"], go_on=go_on)
+    except Conflict as error:
+        # Another profile became the default meanwhile: nobody follows this one any more.
+        logger.warning("pinning for %s ended early: %s", shard.migration, error)
+    if is_held:
+        _finish(shard, token)
+    return is_held
+
+
+def pinned_at_once(shard: MigrationShard) -> int:
+    """Work off a shard that pins, in this process; how many it pinned."""
+    work_migration_shard(shard.pk)
+    shard.refresh_from_db(fields=["done"])
+    return shard.done
+
+
+def work_off_migration(migration: ProfileMigration) -> ProfileMigration:
+    """Work off, in this process, the shards that nobody else holds."""
+    for shard_id in unfinished_shards(migration):
+        work_migration_shard(shard_id)
+    migration.refresh_from_db()
+    return migration
+
+
+def unfinished_shards(migration: ProfileMigration | None = None) -> list[uuid.UUID]:
+    """The shards that a worker should take now: of checks and pins, and of migrations that run."""
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=clock.real_now())
+    to_do = Q(kind__in=[ShardKind.CHECK, ShardKind.PIN]) | Q(migration__status=MigrationStatus.RUNNING)
+    shards = MigrationShard.objects.filter(free, to_do).exclude(status=RunStatus.DONE)
+    if migration is not None:
+        shards = shards.filter(migration=migration)
+    return list(shards.order_by("id").values_list("id", flat=True))
+
+
+def _claim(shard_id: uuid.UUID) -> uuid.UUID | None:
+    """Take the shard if nobody holds it; the token proves it. Compare-and-set: two workers never both win."""
+    token, now = new_id(), clock.real_now()
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    taken = (
+        MigrationShard.objects.filter(free, pk=shard_id)
+        .exclude(status=RunStatus.DONE)
+        .update(status=RunStatus.RUNNING, lease_until=now + LEASE, lease_token=token, attempts=F("attempts") + 1)
+    )
+    return token if taken else None
+
+
+def _keep(shard_id: uuid.UUID, token: uuid.UUID, *, pinned: int = 0) -> bool:
+    """Renew the lease; False when somebody else has taken the shard over."""
+    mine = MigrationShard.objects.filter(pk=shard_id, lease_token=token)
+    return mine.update(lease_until=clock.real_now() + LEASE, done=F("done") + pinned) == 1
+
+
+def _release(shard_id: uuid.UUID, token: uuid.UUID) -> None:
+    """Give the shard back with customers left in it: the migration was paused."""
+    MigrationShard.objects.filter(pk=shard_id, lease_token=token).update(
+        status=RunStatus.PENDING, lease_until=None, lease_token=None
+    )
+
+
+@transaction.atomic
+def _finish(shard: MigrationShard, token: uuid.UUID) -> None:
+    """Mark the shard done, and say what that means for the migration."""
+    migration = hold_migration(shard.migration_id)
+    MigrationShard.objects.filter(pk=shard.pk, lease_token=token).update(
+        status=RunStatus.DONE, lease_until=None, lease_token=None
+    )
+    if shard.kind == ShardKind.MOVE:
+        settle(migration)
+    if shard.kind != ShardKind.CHECK:
+        return
+    unchecked = migration.items.filter(verdict=MoveVerdict.UNCHECKED).exists()
+    if migration.status == MigrationStatus.DRAFT and not unchecked and migration.customer_count:
+        migration.status, migration.checked_at = MigrationStatus.CHECKED, clock.now()
+        migration.save(update_fields=["status", "checked_at", "updated_at"])
+        blocked = migration.items.filter(verdict=MoveVerdict.BLOCKED).count()
+        record(
+            verb="profilemigration.checked",
+            target=migration,
+            did=f"checked {migration.customer_count} customers for {migration.in_words}; blocked: {blocked}",
+        )

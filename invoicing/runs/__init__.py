@@ -1,0 +1,1 @@
+"""When closing happens: runs, shards, the test clock."""

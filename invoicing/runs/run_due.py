@@ -1,0 +1,49 @@
+"""Does everything that is due: closes periods, moves drafts on, collects, marks overdue, delivers notices."""
+
+from datetime import datetime
+
+from core.outbox.services.deliver import deliver_due
+from invoicing.choices import RunStatus, RunTrigger
+from invoicing.drafts.advance_invoice import advance_due
+from invoicing.models import BillingRun, RunShard
+from invoicing.payments.collect import collect_due
+from invoicing.payments.end_dunning import end_dunning
+from invoicing.payments.mark_overdue import mark_overdue
+from invoicing.runs.start_run import start_run
+from invoicing.runs.work_shard import Progress, work_shard
+
+
+def close_now(*, as_of: datetime, trigger: str) -> BillingRun | None:
+    """Start a run up to `as_of` and work it off in this process; None when nothing was due."""
+    run = start_run(as_of=as_of, trigger=trigger)
+    if run is None:
+        return None
+    work_off(run)
+    run.refresh_from_db()
+    return run
+
+
+def work_off(run: BillingRun, *, progress: Progress | None = None) -> None:
+    """Work off the shards of `run` that nobody else holds."""
+    for shard_id in list(run.shards.exclude(status=RunStatus.DONE).values_list("id", flat=True)):
+        work_shard(shard_id, progress=progress)
+
+
+def run_due(*, as_of: datetime) -> int:
+    """Everything that is due by `as_of`, in the order of an invoice's life; returns how many things were done."""
+    done = 0
+    for unfinished in BillingRun.objects.exclude(status=RunStatus.DONE).order_by("created_at"):
+        work_off(unfinished)
+    run = close_now(as_of=as_of, trigger=RunTrigger.CLOCK)
+    done += run.customer_count if run is not None else 0
+    done += advance_due(as_of=as_of)
+    done += collect_due(as_of=as_of)
+    done += mark_overdue(as_of=as_of)
+    done += end_dunning(as_of=as_of)
+    done += deliver_due()
+    return done
+
+
+def unfinished_shards() -> bool:
+    """Whether a run is still under way, in whichever process."""
+    return RunShard.objects.exclude(status=RunStatus.DONE).exists()

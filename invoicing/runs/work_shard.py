@@ -1,0 +1,123 @@
+"""Works off one shard of a run: batch by batch, each batch a transaction, under a lease that outlives no crash."""
+
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from core import clock
+from core.among import among
+from core.bulk import update_rows
+from core.ids import new_id
+from core.locks import customer_group, lock_customers
+from invoicing.choices import CustomerOutcome, RunStatus
+from invoicing.closing.close_customers import Outcome, close_customers
+from invoicing.models import BillingRun, RunCustomer, RunShard
+from invoicing.payments.collect import collect_invoices
+
+BATCH_SIZE = 250
+LEASE = timedelta(seconds=30)
+
+Progress = Callable[[int, int], None]
+
+
+def work_shard(shard_id: uuid.UUID, *, progress: Progress | None = None) -> bool:
+    """Close every customer of the shard that is still waiting. False when another worker holds the shard.
+
+    Everything is in the database: a worker that dies loses at most its batch's transaction, its lease runs out, and
+    whoever takes the shard over goes on with the customers that still wait. `progress(done, total)` is told after
+    each batch.
+    """
+    token = claim(shard_id)
+    if token is None:
+        return False
+    shard = RunShard.objects.select_related("run").get(pk=shard_id)
+    total = shard.customers.count()
+    while True:
+        waiting = shard.customers.filter(outcome=CustomerOutcome.PENDING).order_by("id")
+        ids = sorted(
+            waiting.values_list("customer_id", flat=True)[:BATCH_SIZE], key=lambda pk: (customer_group(pk), pk)
+        )
+        if not ids:
+            break
+        if not _keep(shard_id, token):
+            return False
+        _close_batch(shard, ids)
+        if progress is not None:
+            progress(total - shard.customers.filter(outcome=CustomerOutcome.PENDING).count(), total)
+    _finish(shard, token)
+    return True
+
+
+def claim(shard_id: uuid.UUID) -> uuid.UUID | None:
+    """Take the shard if nobody holds it; the token proves it. Compare-and-set: two workers never both win."""
+    token, now = new_id(), clock.real_now()
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    taken = (
+        RunShard.objects.filter(free, pk=shard_id)
+        .exclude(status=RunStatus.DONE)
+        .update(status=RunStatus.RUNNING, lease_until=now + LEASE, lease_token=token, attempts=F("attempts") + 1)
+    )
+    if not taken:
+        return None
+    BillingRun.objects.filter(shards=shard_id, status=RunStatus.PENDING).update(status=RunStatus.RUNNING)
+    return token
+
+
+def _keep(shard_id: uuid.UUID, token: uuid.UUID) -> bool:
+    """Renew the lease; False when somebody else has taken the shard over."""
+    renewed = RunShard.objects.filter(pk=shard_id, lease_token=token).update(lease_until=clock.real_now() + LEASE)
+    return renewed == 1
+
+
+def _close_batch(shard: RunShard, customer_ids: list[uuid.UUID]) -> None:
+    """Close a batch and write its outcomes in one transaction: either both stand or neither does.
+
+    Who still waits is read again under the locks: a worker that lost its lease may have been slow, not dead.
+    """
+    with transaction.atomic():
+        lock_customers(customer_ids)
+        pending = shard.customers.filter(outcome=CustomerOutcome.PENDING).order_by()
+        waiting = among(pending, "customer_id", customer_ids)
+        still_waiting = set(waiting.values_list("customer_id", flat=True))
+        customer_ids = [customer_id for customer_id in customer_ids if customer_id in still_waiting]
+        outcomes = close_customers(customer_ids, as_of=shard.run.as_of, run_id=shard.run_id)
+        _write(shard, outcomes)
+    collect_invoices([invoice_id for outcome in outcomes for invoice_id in outcome.invoice_ids], as_of=shard.run.as_of)
+
+
+def _write(shard: RunShard, outcomes: list[Outcome]) -> None:
+    mine = RunCustomer.objects.filter(run_id=shard.run_id).order_by()
+    closed = among(mine, "customer_id", [outcome.customer_id for outcome in outcomes])
+    rows = dict(closed.values_list("customer_id", "id"))
+    now = clock.now()
+    update_rows(
+        RunCustomer,
+        ("outcome", "cause_code", "cause", "note", "invoice_count", "finished_at"),
+        [
+            (
+                rows[outcome.customer_id],
+                outcome.outcome.value,
+                outcome.cause_code,
+                outcome.cause,
+                outcome.note,
+                len(outcome.invoice_ids),
+                now,
+            )
+            for outcome in outcomes
+        ],
+    )
+
+
+def _finish(shard: RunShard, token: uuid.UUID) -> None:
+    """Mark the shard done, and its run when it was the last one."""
+    with transaction.atomic():
+        run = BillingRun.objects.select_for_update().get(pk=shard.run_id)
+        RunShard.objects.filter(pk=shard.pk, lease_token=token).update(
+            status=RunStatus.DONE, lease_until=None, lease_token=None
+        )
+        if not run.shards.exclude(status=RunStatus.DONE).exists():
+            run.status, run.finished_at = RunStatus.DONE, clock.now()
+            run.save(update_fields=["status", "finished_at", "updated_at"])

@@ -1,1 +1,0 @@
-"""Writes of the invoicing floor: one verb a file."""

@@ -1,0 +1,1 @@
+"""Changes of a subscription with the money that they bill and give back."""

@@ -1,0 +1,88 @@
+"""Carries out a change of a subscription with its money: what comes back and what is charged, on one invoice."""
+
+import uuid
+from collections.abc import Callable, Collection
+from datetime import datetime
+
+from django.db import transaction
+
+from core import clock
+from core.locks import lock_customers
+from invoicing.closing.close_customers import bill_unparked
+from invoicing.closing.park_customer import parked_customer
+from invoicing.closing.plan import PlannedLine
+from invoicing.gathering.sync import sync_customers
+from invoicing.lifecycle.numbering import uncounted
+from invoicing.payments.collect import collect_invoices
+from invoicing.previews.look_ahead import LookAhead
+from invoicing.subscription_changes.change_result import ChangeResult, change_result, with_outlook
+from invoicing.subscription_changes.refuse_contradiction import refuse_contradiction
+from subscriptions.lifecycle.timing import Timing, moment_of
+from subscriptions.models import Subscription
+
+# Changes the facts from the given moment on; answers the successor, where there is one.
+Change = Callable[[Subscription, datetime], Subscription | None]
+
+
+def bill_change(
+    *,
+    subscription: Subscription,
+    timing: Timing,
+    change: Change,
+    item_keys: Collection[str] | None = None,
+    preview: bool = False,
+) -> ChangeResult:
+    """Let `change` happen when `timing` says, and bill what follows from it now; with `preview` leave nothing behind,
+    and show all that follows later, too.
+
+    What was due before is billed apart, so that the change's invoice shows the change alone. One transaction, behind
+    the customer's lock. ContradictsInvoice (Conflict) for a moment in the past that was billed otherwise, for the items
+    `item_keys` where only they change; BillingError where the change is refused or the customer can't be billed:
+    nothing is changed. A parked customer's subscription changes all the same (the change may be what mends the cause);
+    its money waits for the release.
+    """
+    with transaction.atomic(), uncounted(when=preview):
+        lock_customers([subscription.customer_id])
+        ahead = LookAhead.begin(subscription.customer_id) if preview else None
+        subscription = Subscription.objects.get(pk=subscription.pk)
+        now = clock.now()
+        at = moment_of(timing, subscription=subscription, now=now)
+        invoice_ids: list[uuid.UUID] = []
+        if subscription.active_from <= at < now:
+            refuse_contradiction(subscription=subscription, at=at, item_keys=item_keys)
+        earlier = close = None
+        bills_now = at <= now and parked_customer(subscription.customer_id) is None
+        if bills_now:
+            earlier = bill_unparked(subscription.customer_id, as_of=now, take=_due_before(subscription.id, at, now))
+            invoice_ids += [document.id for document in earlier.invoices]
+        successor = change(subscription, at)
+        changed = {subscription.id} | ({successor.id} if successor is not None else set())
+        if bills_now:
+            close = bill_unparked(
+                subscription.customer_id,
+                as_of=now,
+                take=lambda line: line.invoice_at <= now and line.obligation.subscription.id in changed,
+            )
+            invoice_ids += [document.id for document in close.invoices]
+        sync_customers([subscription.customer_id], as_of=now)
+        result = change_result(subscription, successor=successor, close=close, earlier=earlier)
+        if ahead is not None:
+            result = with_outlook(result, ahead.outlook(effect=at, watched=changed), effect=at)
+            transaction.set_rollback(True)
+    if not preview:
+        collect_invoices(invoice_ids, as_of=now)
+    return result
+
+
+def _due_before(subscription_id: uuid.UUID, at: datetime, now: datetime) -> Callable[[PlannedLine], bool]:
+    """Lines of a customer that are due whether or not a subscription changes at `at`: time before it, and fees in
+    advance that fell due before it. A period that begins at that very second is not billed only to come back."""
+
+    def take(line: PlannedLine) -> bool:
+        if line.invoice_at > now:
+            return False
+        if line.obligation.subscription.id != subscription_id:
+            return True
+        return line.end <= at or line.invoice_at < at
+
+    return take

@@ -1,0 +1,58 @@
+"""Changes the plan of a subscription: what was not used comes back, the new plan is charged (billing rules 10)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from invoicing.subscription_changes.bill_change import bill_change
+from invoicing.subscription_changes.change_result import ChangeResult
+from invoicing.subscription_changes.notify_change import notify_change
+from subscriptions.catalog.discount_limits import check_card_discounts
+from subscriptions.catalog.plan_terms import PlanTerms
+from subscriptions.choices import UsageOnChange
+from subscriptions.lifecycle.record_plan_change import change_plan
+from subscriptions.lifecycle.timing import Timing
+from subscriptions.models import Plan, Subscription
+from subscriptions.schedule.billing_calendar import Anchor
+
+
+def change_subscription(
+    *,
+    subscription: Subscription,
+    timing: Timing,
+    plan: Plan | None = None,
+    custom_plan: PlanTerms | None = None,
+    billing_anchor: Anchor | None = None,
+    starting_phase: str | None = None,
+    name: str | None = None,
+    description: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    settlement_mode: str | None = None,
+    usage: str = UsageOnChange.PRESERVE,
+    quantities: Mapping[str, Decimal] | None = None,
+    preview: bool = False,
+) -> ChangeResult:
+    """As `change_plan`, when `timing` says, and billed at once where that is now; with `preview` nothing is kept."""
+
+    if custom_plan is not None and not preview:
+        check_card_discounts(card for phase in custom_plan.phases for card in phase.rate_cards)
+
+    def change(current: Subscription, at: datetime) -> Subscription:
+        successor = change_plan(
+            subscription=current,
+            at=at,
+            plan=plan,
+            custom_plan=custom_plan,
+            billing_anchor=billing_anchor,
+            starting_phase=starting_phase,
+            name=name,
+            description=description,
+            metadata=metadata,
+            settlement_mode=settlement_mode,
+            usage=usage,
+            quantities=quantities,
+        )
+        notify_change(subscription=current, what=f"changes to {successor.name}", at=at)
+        return successor
+
+    return bill_change(subscription=subscription, timing=timing, change=change, preview=preview)

@@ -1,0 +1,71 @@
+"""Shows what a new subscription would bill at its start and at its next billing date, writing nothing."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+
+from core import clock
+from core.locks import lock_customers
+from customers.models import Customer
+from invoicing.closing.close_customers import bill_customer
+from invoicing.closing.park_customer import parked_customer
+from invoicing.gathering.sync import sync_customers
+from invoicing.lifecycle.numbering import uncounted
+from invoicing.previews.look_ahead import LookAhead
+from invoicing.subscription_changes.change_result import ChangeResult, change_result, with_outlook
+from subscriptions.catalog.plan_terms import PlanTerms
+from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.models import Plan, Subscription
+from subscriptions.schedule.billing_calendar import Anchor
+
+
+def preview_start(
+    *,
+    customer: Customer,
+    active_from: datetime,
+    plan: Plan | None = None,
+    custom_plan: PlanTerms | None = None,
+    billing_anchor: Anchor | None = None,
+    starting_phase: str | None = None,
+    quantities: Mapping[str, Decimal] | None = None,
+) -> ChangeResult:
+    """What `start_subscription` with the same values bills first: the lines that are due now, of this subscription
+    alone. Refuses what that refuses. A parked customer can subscribe; nothing is billed before the release."""
+    with transaction.atomic(), uncounted():
+        lock_customers([customer.id])
+        ahead = LookAhead.begin(customer.id)
+        subscription = create_subscription(
+            customer=customer,
+            plan=plan,
+            custom_plan=custom_plan,
+            active_from=active_from,
+            billing_anchor=billing_anchor,
+            starting_phase=starting_phase,
+            quantities=quantities,
+        )
+        now = clock.now()
+        sync_customers([customer.id], as_of=now)
+        result = _alone(subscription, now)
+        # What follows is billed by the close that is asked for at once, with whatever else is due.
+        outlook = ahead.outlook(effect=max(now, active_from), watched={subscription.id})
+        result = with_outlook(result, outlook, effect=now)
+        transaction.set_rollback(True)
+    return result
+
+
+def _alone(subscription: Subscription, now: datetime) -> ChangeResult:
+    """What is due now of this subscription, apart from all else that its customer has."""
+    with transaction.atomic():
+        close = None
+        if parked_customer(subscription.customer_id) is None:
+            close = bill_customer(
+                subscription.customer_id,
+                as_of=now,
+                take=lambda line: line.invoice_at <= now and line.obligation.subscription.id == subscription.id,
+            )
+        sync_customers([subscription.customer_id], as_of=now)
+        result = change_result(subscription, close=close)
+        transaction.set_rollback(True)
+    return result

@@ -1,0 +1,36 @@
+"""Redeems a coupon on an item of a subscription, and shows what the next bill comes to with it (billing rules 3)."""
+
+from django.db import transaction
+
+from core import clock
+from core.locks import lock_customers
+from invoicing.gathering.sync import sync_customers
+from invoicing.lifecycle.numbering import uncounted
+from invoicing.models import BilledWindow
+from invoicing.previews.look_ahead import LookAhead
+from invoicing.subscription_changes.change_result import ChangeResult, change_result, with_outlook
+from subscriptions.lifecycle.record_redemption import redeem_coupon
+from subscriptions.lifecycle.selectors import find_item
+from subscriptions.models import Subscription, SubscriptionItem
+
+
+def use_coupon(*, subscription: Subscription, running_number: int, code: str, preview: bool = False) -> ChangeResult:
+    """As `redeem_coupon`, from now on; what waits to be billed is reduced, and nothing that was billed comes back. With
+    `preview` nothing is kept. UnknownItem (NotFound) where there is no such item."""
+    with transaction.atomic(), uncounted(when=preview):
+        lock_customers([subscription.customer_id])
+        ahead = LookAhead.begin(subscription.customer_id) if preview else None
+        item = find_item(subscription_id=subscription.pk, running_number=running_number)
+        now = clock.now()
+        redeem_coupon(item=item, code=code, at=now, billed=is_billed_now(item))
+        sync_customers([subscription.customer_id], as_of=now)
+        result = change_result(item.subscription)
+        if ahead is not None:
+            result = with_outlook(result, ahead.outlook(effect=now, watched=result.changed), effect=now)
+            transaction.set_rollback(True)
+    return result
+
+
+def is_billed_now(item: SubscriptionItem) -> bool:
+    """Whether the item is charged for the present moment already."""
+    return BilledWindow.objects.filter(item=item, span__contains=clock.now()).exists()

@@ -1,0 +1,100 @@
+"""Starts a subscription with everything that belongs to it: its gathering lines and the purchase notice."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+
+from core import clock
+from core.errors import field_error
+from core.ids import to_text
+from core.outbox.services.enqueue import enqueue_email
+from core.periods import zone_info
+from customers.models import Customer
+from invoicing.gathering.sync import sync_customers
+from invoicing.runs.tasks import close_customers
+from subscriptions.catalog.discount_limits import check_card_discounts
+from subscriptions.catalog.plan_terms import PlanTerms
+from subscriptions.choices import SubscriptionStatus
+from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.selectors import current_period, with_status
+from subscriptions.models import Plan, Subscription
+from subscriptions.schedule.billing_calendar import Anchor
+
+
+@transaction.atomic
+def start_subscription(
+    *,
+    customer: Customer,
+    active_from: datetime,
+    plan: Plan | None = None,
+    custom_plan: PlanTerms | None = None,
+    billing_anchor: Anchor | None = None,
+    starting_phase: str | None = None,
+    name: str | None = None,
+    description: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    settlement_mode: str | None = None,
+    quantities: Mapping[str, Decimal] | None = None,
+) -> Subscription:
+    """As `create_subscription`, and the customer's gathering invoice shows it at once (billing rules 4 and 6).
+
+    A purchase always sends its notice. What is due now is billed by the next close, which is asked for at once.
+    """
+    if custom_plan is not None:
+        check_card_discounts(card for phase in custom_plan.phases for card in phase.rate_cards)
+    subscription = create_subscription(
+        customer=customer,
+        plan=plan,
+        custom_plan=custom_plan,
+        active_from=active_from,
+        billing_anchor=billing_anchor,
+        starting_phase=starting_phase,
+        name=name,
+        description=description,
+        metadata=metadata,
+        settlement_mode=settlement_mode,
+        quantities=quantities,
+    )
+    sync_customers([customer.id], as_of=clock.now())
+    _send_notice(subscription)
+    subscription.refresh_from_db(fields=["next_billing_at", "reconcile_from"])
+    if subscription.next_billing_at is not None and subscription.active_from <= clock.now():
+        # Without the broker the schedule finds it all the same, so a failure to ask is no failure to subscribe.
+        transaction.on_commit(lambda: close_customers.delay([to_text(customer.id)]), robust=True)
+    return subscription
+
+
+def next_cycle_start(*, customer_id: uuid.UUID) -> datetime:
+    """When the current billing period of the customer's running subscription ends, the newest one if there are several.
+
+    InvalidInput where none is running: there is no cycle to wait for.
+    """
+    now = clock.now()
+    running = with_status(
+        Subscription.objects.filter(customer_id=customer_id),
+        [SubscriptionStatus.ACTIVE, SubscriptionStatus.CANCELED],
+        now,
+    ).first()
+    if running is None:
+        raise field_error(
+            "timing",
+            "no_billing_cycle",
+            "The customer has no running subscription, so there is no next billing cycle to start at. Use immediate, "
+            "or a date.",
+        )
+    return current_period(running, now).end
+
+
+def _send_notice(subscription: Subscription) -> None:
+    customer = subscription.customer
+    starts = subscription.active_from.astimezone(zone_info(subscription.time_zone))
+    enqueue_email(
+        to=customer.primary_email or "",
+        subject=f"Your subscription to {subscription.name}",
+        body=(f"Hello {customer.name},\n\nyou subscribed to {subscription.name}, starting on {starts:%-d %B %Y}.\n"),
+        customer_id=customer.id,
+        dedupe_key=f"subscription-created:{to_text(subscription.id)}",
+    )

@@ -1,0 +1,1 @@
+"""What is settled of an item's time, and what waits. Pure."""

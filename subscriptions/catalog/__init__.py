@@ -1,0 +1,1 @@
+"""What is sold: plans, rate cards, add-ons, coupons."""

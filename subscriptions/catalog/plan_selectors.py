@@ -1,0 +1,137 @@
+"""Reads of plans for the catalog."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db.models import Prefetch, Q, QuerySet
+
+from core.errors import field_error
+from core.ids import from_text
+from core.rest.lookups import MAX_KEY_LENGTH, missing
+from entitlements.models import Feature
+from subscriptions.catalog.plan_rules import FeatureFacts, checked, feature_keys
+from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
+from subscriptions.choices import PlanStatus
+from subscriptions.models import (
+    AddOnRateCard,
+    Plan,
+    PlanPhase,
+    RateCard,
+)
+
+
+def plans_for_display() -> QuerySet[Plan]:
+    """All versions of all plans, deleted ones too, with phases and rate cards: three queries for any number."""
+    cards = RateCard.objects.select_related("feature").order_by("position")
+    phases = PlanPhase.objects.order_by("position").prefetch_related(Prefetch("rate_cards", cards))
+    return Plan.objects.prefetch_related(Prefetch("phases", phases))
+
+
+def with_plan_status(plans: QuerySet[Plan], statuses: Iterable[str], at: datetime) -> QuerySet[Plan]:
+    """Those which have one of `statuses` at `at`: the same rule as `Plan.status_at`, in SQL."""
+    conditions = {
+        PlanStatus.DRAFT: Q(effective_from=None),
+        PlanStatus.SCHEDULED: Q(effective_from__gt=at),
+        PlanStatus.ACTIVE: Q(effective_from__lte=at) & (Q(effective_to=None) | Q(effective_to__gt=at)),
+        PlanStatus.ARCHIVED: Q(effective_to__lte=at),
+    }
+    wanted = Q(pk__in=())
+    for status in statuses:
+        wanted |= conditions[PlanStatus(status)]
+    return plans.filter(wanted)
+
+
+def plan_addressed(id_or_key: str, *, at: datetime, latest: bool = False) -> Plan:
+    """The version with this id; or, of the plan with this key, the active version, or else (or with `latest`) the
+    newest. `NotFound` where there is none or it was deleted."""
+    plans = Plan.objects.filter(deleted_at=None)
+    identity = from_text(id_or_key)
+    by_id = plans.filter(pk=identity).first() if identity else None
+    if by_id is not None and not latest:
+        return by_id
+    key = by_id.key if by_id else id_or_key
+    if "\x00" in key or len(key) > MAX_KEY_LENGTH:
+        raise missing("plan", id_or_key)
+    versions = list(plans.filter(key=key).order_by("-version"))
+    if not versions:
+        raise missing("plan", id_or_key)
+    active = [plan for plan in versions if plan.status_at(at) == PlanStatus.ACTIVE]
+    return active[0] if active and not latest else versions[0]
+
+
+def checked_terms(terms: PlanTerms, *, path: str = "") -> PlanTerms:
+    """`terms` with its features found in the catalog and every rule of plans held. One query.
+
+    InvalidInput lists each breach by its dotted path, with `path` before it.
+    """
+    cards = (card for phase in terms.phases for card in phase.rate_cards)
+    return checked(terms, feature_facts(cards), path=path)
+
+
+def feature_facts(cards: Iterable[RateCardTerms]) -> dict[str, FeatureFacts]:
+    """What the rules need to know of the features that rate cards name, by key. One query."""
+    features = Feature.objects.filter(key__in=set(feature_keys(cards)), archived_at=None)
+    return {feature.key: FeatureFacts(feature.pk, feature.meter_id is not None) for feature in features}
+
+
+def plan_named(*, key: str, version: int | None, at: datetime) -> Plan:
+    """Plan `key` in `version`; without one, the version that is active at `at`, or else the newest.
+
+    InvalidInput naming the field where there is none.
+    """
+    plans = Plan.objects.filter(key=key, deleted_at__isnull=True).order_by("-version")
+    if version is not None:
+        plans = plans.filter(version=version)
+    found = list(plans)
+    if not found:
+        named = key if version is None else f"{key} version {version}"
+        raise field_error("plan.key", "plan_not_found", f"There is no plan {named}.")
+    return next((plan for plan in found if plan.status_at(at) == PlanStatus.ACTIVE), found[0])
+
+
+def plans_on_sale(moment: datetime) -> QuerySet[Plan]:
+    """The versions that can be subscribed to at `moment`."""
+    still = Q(effective_to__isnull=True) | Q(effective_to__gt=moment)
+    return Plan.objects.filter(still, effective_from__lte=moment, deleted_at__isnull=True).order_by("name", "key")
+
+
+def terms_of_plan(plan: Plan) -> PlanTerms:
+    """What a subscription copies of a stored plan. Two queries."""
+    cards = RateCard.objects.select_related("feature").order_by("position")
+    phases = PlanPhase.objects.filter(plan=plan).order_by("position").prefetch_related(Prefetch("rate_cards", cards))
+    return PlanTerms(
+        name=plan.name,
+        currency=plan.currency,
+        billing_cadence=plan.billing_cadence,
+        pro_rating_enabled=plan.pro_rating_enabled,
+        settlement_mode=plan.settlement_mode,
+        phases=tuple(
+            PhaseTerms(
+                key=phase.key,
+                name=phase.name,
+                description=phase.description,
+                metadata=phase.metadata,
+                duration=phase.duration,
+                rate_cards=tuple(card_terms(card) for card in phase.rate_cards.all()),
+            )
+            for phase in phases
+        ),
+    )
+
+
+def card_terms(card: RateCard | AddOnRateCard) -> RateCardTerms:
+    """A stored rate card as a plain value. Needs its feature loaded."""
+    return RateCardTerms(
+        type=card.type,
+        key=card.key,
+        name=card.name,
+        description=card.description,
+        metadata=card.metadata,
+        feature_id=card.feature_id,
+        feature_key=card.feature.key if card.feature else None,
+        billing_cadence=card.billing_cadence,
+        price=card.price,
+        discounts=card.discounts,
+        tax_config=card.tax_config,
+        entitlement_template=card.entitlement_template,
+    )

@@ -1,0 +1,1 @@
+"""The facts of subscriptions, and the functions that record them."""

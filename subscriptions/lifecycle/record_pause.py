@@ -1,0 +1,47 @@
+"""Pauses a subscription: nothing is active or billed until it is resumed."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from core import clock
+from core.audit.services.record import record
+from subscriptions.errors import NotChangeable
+from subscriptions.lifecycle.facts import calendar_of
+from subscriptions.lifecycle.lock_subscription import lock_subscription
+from subscriptions.lifecycle.mark_for_billing import mark_for_billing
+from subscriptions.lifecycle.timing import periods_touched
+from subscriptions.models import Subscription
+from subscriptions.schedule.billing_calendar import period_at
+
+
+@transaction.atomic
+def pause_subscription(*, subscription: Subscription, at: datetime) -> Subscription:
+    """Pause `subscription` from `at` (UTC) on, until somebody resumes it (billing rules 10). Touches no invoice.
+
+    Its boundaries stay where they are. Repeating it changes nothing. NotChangeable (PreconditionFailed) where it does
+    not run then, or is paused already.
+    """
+    wanted = {"from": at.isoformat(), "to": None}
+    subscription.refresh_from_db(fields=["pauses"])
+    repeated = subscription.pauses[-1:] == [wanted]
+    subscription = lock_subscription(subscription, at=at, paused=repeated)
+    if repeated:
+        return subscription
+    calendar = calendar_of(subscription)
+    if not subscription.pro_rating_enabled and period_at(calendar, calendar.cadence, at).start != at:
+        raise NotChangeable(
+            "is billed by whole periods, so a part of one can't be paused", "Pause it at the next billing cycle."
+        )
+    subscription.pauses = [*subscription.pauses, wanted]
+    subscription.save(update_fields=["pauses", "updated_at"])
+    mark_for_billing(
+        subscription=subscription, changed_from=periods_touched(subscription, at), due_at=max(clock.now(), at)
+    )
+    record(
+        verb="subscription.paused",
+        target=subscription,
+        did=f"paused {subscription} from {at:%Y-%m-%d %H:%M} UTC on",
+        customer_id=subscription.customer_id,
+    )
+    return subscription

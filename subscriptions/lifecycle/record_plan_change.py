@@ -1,0 +1,110 @@
+"""Moves a customer from one plan to another: ends a subscription and starts its successor at the same moment."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import Q
+
+from core import clock
+from core.audit.services.record import record
+from subscriptions.catalog.plan_terms import PlanTerms
+from subscriptions.choices import UsageOnChange
+from subscriptions.errors import CurrencyMismatch
+from subscriptions.lifecycle.carry_addons import carry_addons
+from subscriptions.lifecycle.carry_coupons import carry_coupons
+from subscriptions.lifecycle.carry_periods import carry_periods
+from subscriptions.lifecycle.check_features import kept_by_database
+from subscriptions.lifecycle.lock_subscription import lock_subscription
+from subscriptions.lifecycle.mark_for_billing import mark_for_billing
+from subscriptions.lifecycle.place_subscription import place_subscription
+from subscriptions.lifecycle.selectors import flat_items_at, quantity_at
+from subscriptions.lifecycle.timing import periods_touched
+from subscriptions.models import Plan, QuantityChange, Subscription
+from subscriptions.schedule.billing_calendar import Anchor
+
+
+@transaction.atomic
+@kept_by_database()
+def change_plan(
+    *,
+    subscription: Subscription,
+    at: datetime,
+    plan: Plan | None = None,
+    custom_plan: PlanTerms | None = None,
+    billing_anchor: Anchor | None = None,
+    starting_phase: str | None = None,
+    name: str | None = None,
+    description: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    settlement_mode: str | None = None,
+    usage: str = UsageOnChange.PRESERVE,
+    quantities: Mapping[str, Decimal] | None = None,
+) -> Subscription:
+    """End `subscription` at `at` (UTC) and start its successor there: on `plan`, or on the terms in `custom_plan`.
+
+    Zone, and without a `billing_anchor` the boundaries, stay. Seats carry over to flat items of the same key, also the
+    changes planned for later, unless `quantities` says otherwise; so do coupons that still run and the add-ons that
+    `plan` sells, too. With usage preserved, items of the same key continue their period; a one-time fee is owed once
+    for each item key and plan (billing rules 10). Touches no invoice. Answers the successor.
+
+    NotChangeable (PreconditionFailed) where the subscription does not run; SuccessorScheduled, CurrencyMismatch or
+    FeatureAlreadySubscribed (Conflict); InvalidInput where a value is wrong.
+    """
+    old = lock_subscription(subscription, at=at)
+    currency = (
+        plan.currency if plan is not None else (custom_plan.currency if custom_plan is not None else old.currency)
+    )
+    if currency != old.currency:
+        raise CurrencyMismatch(customer=old.customer.name, theirs=old.currency, offered=currency)
+    carried = {item.key: quantity_at(item, at) for item in flat_items_at(old, at)}
+    old.active_to = at
+    old.save(update_fields=["active_to", "updated_at"])
+    new = place_subscription(
+        customer=old.customer,
+        plan=plan,
+        custom_plan=custom_plan,
+        active_from=at,
+        zone=old.time_zone,
+        billing_anchor=billing_anchor,
+        starting_phase=starting_phase,
+        name=name,
+        description=description,
+        metadata=metadata if metadata is not None else old.metadata,
+        settlement_mode=settlement_mode,
+        quantities=dict(quantities or {}),
+        carried=carried,
+        previous=old,
+    )
+    _carry_planned_quantities(old, new, at, given=quantities or {})
+    carry_addons(old=old, new=new, at=at)
+    carry_coupons(old=old, new=new, at=at)
+    carry_periods(old=old, new=new, at=at, usage=usage == UsageOnChange.PRESERVE)
+    mark_for_billing(subscription=old, changed_from=periods_touched(old, at), due_at=max(clock.now(), at))
+    record(
+        verb="subscription.changed",
+        target=old,
+        did=f"changed {old} to {new.name} on {at:%Y-%m-%d %H:%M} UTC",
+        changes={"activeTo": [None, at.isoformat()]},
+        customer_id=old.customer_id,
+    )
+    return new
+
+
+def _carry_planned_quantities(
+    old: Subscription, new: Subscription, at: datetime, *, given: Mapping[str, Decimal]
+) -> None:
+    """Changes of quantity that were planned for after the change of plan stay planned."""
+    planned = QuantityChange.objects.filter(item__subscription=old, effective_at__gt=at).exclude(item__key__in=given)
+    flat = Q(revisions__price__type="flat")
+    targets = {item.key: item for item in new.items.filter(flat).distinct()}
+    QuantityChange.objects.bulk_create(
+        QuantityChange(
+            item=targets[key], effective_at=effective_at, quantity=quantity, action=action, recorded_at=recorded_at
+        )
+        for key, effective_at, quantity, action, recorded_at in planned.values_list(
+            "item__key", "effective_at", "quantity", "action", "recorded_at"
+        )
+        if key in targets
+    )

@@ -1,1 +1,0 @@
-"""Writes of the subscriptions floor: one verb a file."""
