@@ -19,6 +19,7 @@ from invoicing.choices import InvoiceStatus
 from invoicing.closing.close import as_cause, compute, due_by, store
 from invoicing.drafts.advance_invoice import collect_drafts, drafts_due, ready_to_issue
 from invoicing.lifecycle.issue import issue_drafts
+from invoicing.lifecycle.numbering import uncounted
 from invoicing.models import Invoice, InvoiceLine, ParkedCustomer
 from invoicing.payments.gateways import GATEWAYS
 from invoicing.previews.outlook import Outlook
@@ -41,8 +42,8 @@ class _Ahead:
 
 @dataclass(frozen=True, slots=True)
 class LookAhead:
-    """A look ahead for one customer, in the caller's transaction, which holds the customer's lock, has its numbers
-    `uncounted`, and is rolled back. `begin` it before anything is changed."""
+    """A look ahead for one customer, in the caller's transaction, which holds the customer's lock. `begin` it before
+    anything is changed. For an `outlook` the transaction has its numbers `uncounted`, and is rolled back."""
 
     customer_id: uuid.UUID
     now: datetime
@@ -71,6 +72,13 @@ class LookAhead:
             gathered_from=ahead.gathered_from,
             cause=ahead.cause,
         )
+
+    def glimpse(self, *, effect: datetime) -> Outlook:
+        """The outlook until `effect`, from within a transaction that is kept."""
+        with transaction.atomic(), uncounted():
+            outlook = self.outlook(effect=effect, watched=set())
+            transaction.set_rollback(True)
+        return outlook
 
     def _go(self, ahead: _Ahead, upcoming: "_Next", effect: datetime, watched: set[uuid.UUID]) -> None:
         before = after = 0

@@ -43,10 +43,11 @@ def bill_change(
     """
     with transaction.atomic(), uncounted(when=preview):
         lock_customers([subscription.customer_id])
-        ahead = LookAhead.begin(subscription.customer_id) if preview else None
         subscription = Subscription.objects.get(pk=subscription.pk)
         now = clock.now()
         at = moment_of(timing, subscription=subscription, now=now)
+        # What takes effect later says, also once it is done, what will come back then.
+        ahead = LookAhead.begin(subscription.customer_id) if preview or at > now else None
         invoice_ids: list[uuid.UUID] = []
         if subscription.active_from <= at < now:
             refuse_contradiction(subscription=subscription, at=at, item_keys=item_keys)
@@ -67,7 +68,9 @@ def bill_change(
         sync_customers([subscription.customer_id], as_of=now)
         result = change_result(subscription, successor=successor, close=close, earlier=earlier)
         if ahead is not None:
-            result = with_outlook(result, ahead.outlook(effect=at, watched=changed), effect=at)
+            outlook = ahead.outlook(effect=at, watched=changed) if preview else ahead.glimpse(effect=at)
+            result = with_outlook(result, outlook, effect=at)
+        if preview:
             transaction.set_rollback(True)
     if not preview:
         collect_invoices(invoice_ids, as_of=now)

@@ -67,8 +67,8 @@ class ChangeResult:
     is the gross total at the next billing, with what is known now. `lines` are those of the invoice, `credited` those
     of credit notes, `next_lines` those of the next billing. `ended_addons` do not go over to the successor.
 
-    A preview has an `outlook` on all documents that follow; and where it takes effect later, what comes back then is in
-    `credit_amount` and `credit_note_total`.
+    A preview has an `outlook` on all documents that follow; what is done for later has one up to then. What comes back
+    when it takes effect is in `credit_amount` and `credit_note_total`, also where that is later.
     """
 
     subscription: Subscription
@@ -95,7 +95,7 @@ class ChangeResult:
 
 
 def with_outlook(result: ChangeResult, outlook: Outlook, *, effect: datetime) -> ChangeResult:
-    """The preview of a change that takes effect at `effect`, with what follows from it."""
+    """The result of a change that takes effect at `effect`, with what follows from it."""
     net, gross = outlook.coming_back(result.changed, after=clock.now(), until=effect, currency=result.currency)
     return replace(
         result,

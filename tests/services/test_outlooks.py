@@ -98,7 +98,8 @@ def test_an_end_in_two_weeks_shows_what_comes_back_then(paid_quarter):
     )
     assert moved(result.outlook) == [("credit_note", at("2026-01-31"), "71.40", "71.40")]
     with clock.frozen_at(at("2026-01-15")):
-        end_subscription(**asked)
+        made = end_subscription(**asked)
+    assert (made.credit_amount, made.credit_note_total) == (result.credit_amount, result.credit_note_total)
     assert notes() == []
     live(at("2026-01-15"), at("2026-02-01"))
     assert [(net, total, to_balance) for _, net, total, _, to_balance in notes()] == [("60.00", "71.40", "71.40")]
