@@ -16,7 +16,7 @@ from customers.models import BillingProfile, Customer, UsageSubject
 from entitlements.models import Feature, Meter, UsageEvent
 from invoicing.choices import RunTrigger
 from invoicing.runs.run_due import close_now
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import ItemRevision, Plan, PlanPhase, RateCard, Subscription, SubscriptionItem
 from subscriptions.models import SubscriptionPhase as Phase
 
@@ -72,7 +72,7 @@ def _first_customer() -> Customer:
     )
     customer = Customer.objects.create(key="customer-0", name="Customer 0", currency="EUR")
     UsageSubject.objects.create(customer=customer, key="customer-0")
-    create_subscription(customer=customer, plan=plan, active_from=START)
+    record_subscription(customer=customer, plan=plan, active_from=START)
     return customer
 
 

@@ -10,9 +10,9 @@ from customers.models import BillingApp, BillingProfile, Customer, CustomerOverr
 from entitlements.models import UsageEvent
 from invoicing.gathering.sync import sync_customers
 from invoicing.runs.run_due import run_due
-from subscriptions.lifecycle.record_quantity import change_quantity
-from subscriptions.lifecycle.record_report import report_quantity
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_quantity import record_quantity
+from subscriptions.lifecycle.record_report import record_report
+from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Plan, Subscription
 from tests.make import (
     at,
@@ -123,7 +123,7 @@ class Company:
             CustomerOverride.objects.create(customer=customer, billing_profile=self.enterprise)
 
         def subscribe() -> None:
-            create_subscription(
+            record_subscription(
                 customer=customer,
                 plan=plan,
                 active_from=at(on),
@@ -158,7 +158,7 @@ class Company:
 
         def change() -> None:
             subscription = Subscription.objects.get(customer__key=key)
-            change_quantity(
+            record_quantity(
                 item=subscription.items.get(key="seats"), quantity=Decimal(quantity), effective_at=at(effective or when)
             )
             sync_customers([subscription.customer_id], as_of=at(when))
@@ -170,7 +170,7 @@ class Company:
 
         def tell() -> None:
             subscription = Subscription.objects.get(customer__key=key)
-            report_quantity(item=subscription.items.get(key="storage"), quantity=Decimal(quantity))
+            record_report(item=subscription.items.get(key="storage"), quantity=Decimal(quantity))
 
         self.acts.append((at(when), tell))
 

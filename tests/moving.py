@@ -15,7 +15,7 @@ from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.check_migration import check_migration
 from invoicing.profile_moves.draft_migration import draft_migration
 from invoicing.profile_moves.work_migration_shard import work_off_migration
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Plan
 from tests.make import at, make_default_profile
 
@@ -72,7 +72,7 @@ def make_customers(number: int, plan: Plan, *, app: BillingApp | None = None, fi
                 key=f"c{index}", name=f"Customer {index:04}", currency="EUR", primary_email=f"c{index}@example.com"
             )
             UsageSubject.objects.create(customer=customer, key=f"c{index}")
-            create_subscription(customer=customer, plan=plan, active_from=START)
+            record_subscription(customer=customer, plan=plan, active_from=START)
             if app is not None:
                 CustomerAppData.objects.create(customer=customer, app=app, external_id=f"cus_{index}")
             made.append(customer)

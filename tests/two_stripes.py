@@ -16,7 +16,7 @@ from invoicing.payments.connect_stripe import install_stripe
 from invoicing.payments.reconcile_payments import reconcile_payments
 from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
 from invoicing.runs.run_due import run_due
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Plan
 from tests.books.command import run_check
 from tests.fake_stripe import FakeStripe
@@ -67,7 +67,7 @@ class Company:
                     key=key, name=f"Customer {index:03}", currency="EUR", primary_email=f"{key}@example.com"
                 )
                 UsageSubject.objects.create(customer=customer, key=key)
-                create_subscription(customer=customer, plan=plan, active_from=clock.now())
+                record_subscription(customer=customer, plan=plan, active_from=clock.now())
                 self.customers.append(customer)
         for app, account in ((self.old.app, self.at_old), (self.new.app, self.at_new)):
             rows = []

@@ -22,7 +22,7 @@ from customers.effective import terms_of
 from customers.models import Customer, CustomerAppData, CustomerOverride
 from customers.services.create_customer import create_customer
 from customers.services.customer_input import CustomerInput
-from customers.services.record_pin import pin_customer
+from customers.services.record_pin import record_pin
 from entitlements.features.archive_feature import archive_feature
 from entitlements.metering.delete_meter import delete_meter
 from entitlements.metering.ingest_events import ingest_events
@@ -31,11 +31,11 @@ from invoicing.choices import OPEN_STATUSES, InvoiceStatus
 from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.models import Invoice
 from invoicing.payments.record_payment import record_payment
-from invoicing.subscription_changes.redeem_coupon import use_coupon as redeem
+from invoicing.subscription_changes.redeem_coupon import redeem_coupon as redeem
 from invoicing.subscription_changes.start_subscription import start_subscription
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.lifecycle.item_update import ItemUpdate
-from subscriptions.lifecycle.record_report import report_quantity
+from subscriptions.lifecycle.record_report import record_report
 from subscriptions.models import Subscription, SubscriptionItem
 
 _PAID_AFTER = timedelta(days=19)
@@ -63,7 +63,7 @@ def sign_up(company: Company, profiles: Profiles) -> None:
     )
     profile = profiles.of(company)
     if profile is not None:
-        pin_customer(customer=customer, profile=profile, reason=f"{profile.name} terms, as agreed when they signed.")
+        record_pin(customer=customer, profile=profile, reason=f"{profile.name} terms, as agreed when they signed.")
     if Trait.LONGER_TERM in company.traits:
         CustomerOverride.objects.create(customer=customer, due_after="P14D")
 
@@ -107,7 +107,7 @@ def report_storage(company: Company, gigabytes: Decimal) -> int:
     item = SubscriptionItem.objects.select_related("subscription__customer").get(
         subscription__customer__key=company.key, key="storage"
     )
-    report_quantity(item=item, quantity=gigabytes)
+    record_report(item=item, quantity=gigabytes)
     return 0
 
 

@@ -21,7 +21,7 @@ from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.check_migration import check_migration
 from invoicing.profile_moves.draft_migration import draft_migration
 from invoicing.profile_moves.run_migration import run_migration
-from invoicing.profile_moves.save_profile import save_new_profile
+from invoicing.profile_moves.save_profile import create_profile
 from invoicing.profile_moves.take_back import take_back
 from invoicing.profile_moves.work_migration_shard import work_off_migration
 
@@ -60,7 +60,7 @@ def _draft_long_term() -> int:
 
 
 def _profile(name: str, description: str, app_id: uuid.UUID, workflow: dict[str, Any]) -> BillingProfile:
-    return save_new_profile(
+    return create_profile(
         profile=ProfileInput(
             name=name,
             description=description,

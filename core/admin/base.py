@@ -22,7 +22,7 @@ from core.admin.paginator import CappedPaginator
 from core.admin.proposals import propose
 from core.admin.refusals import explain
 from core.admin.search import MAX_FOUND, matching
-from core.admin.timeline import Happening, woven
+from core.admin.timeline import TimelineEntry, merge_timeline
 from core.admin.verb_pages import VerbAdmin
 from core.admin.verbs import Verb
 from core.approvals.errors import ApprovalNeeded
@@ -167,7 +167,7 @@ class BackOfficeAdmin(VerbAdmin):
         """The latest audit entries about `obj`."""
         return list(self.trail_of(obj)[:TIMELINE_LENGTH])
 
-    def happenings(self, obj: Any) -> list[Happening]:
+    def timeline_entries(self, obj: Any) -> list[TimelineEntry]:
         """What happened to `obj` besides what is in the audit trail, the newest first."""
         return []
 
@@ -184,7 +184,7 @@ class BackOfficeAdmin(VerbAdmin):
         context = {
             "title": f"History: {obj}",
             "object": obj,
-            "timeline": woven(entries, self.happenings(obj), is_first=is_first, is_last=is_last),
+            "timeline": merge_timeline(entries, self.timeline_entries(obj), is_first=is_first, is_last=is_last),
             "page": page,
             "is_whole": True,
             "back": admin_url(obj),

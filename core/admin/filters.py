@@ -24,7 +24,7 @@ class ChoiceFilter(SimpleListFilter):
         yield from rest
 
 
-class LivingFilter(ChoiceFilter):
+class ActiveFilter(ChoiceFilter):
     """Without a choice, the rows whose moment `ended` has not come; else those where it has or, for "all", both."""
 
     title = "State"

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class TimelineEntry:
     """A sentence of a timeline that is no audit entry: nobody did it by hand, so nobody recorded it."""
 
     at: datetime
@@ -20,13 +20,14 @@ class Happening:
     is_derived = True
 
 
-def woven(entries: Sequence[Any], happenings: Sequence[Happening], *, is_first: bool, is_last: bool) -> list[Any]:
+def merge_timeline(
+    entries: Sequence[Any], timeline_entries: Sequence[TimelineEntry], *, is_first: bool, is_last: bool
+) -> list[Any]:
     """A page of a trail, the newest first, with the happenings of its span; all of them where it is the only page."""
     oldest, newest = (entries[-1].at, entries[0].at) if entries else (None, None)
     fitting = [
-        happening
-        for happening in happenings
-        if (is_first or newest is None or happening.at < newest)
-        and (is_last or oldest is None or happening.at >= oldest)
+        entry
+        for entry in timeline_entries
+        if (is_first or newest is None or entry.at < newest) and (is_last or oldest is None or entry.at >= oldest)
     ]
     return sorted([*entries, *fitting], key=lambda entry: entry.at, reverse=True)

@@ -12,16 +12,16 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from core.admin.base import MasterDataAdmin
 from core.admin.choosers import CurrencyField, TimeZoneField
 from core.admin.display import EMPTY, badge, moment
-from core.admin.filters import ChoiceFilter, LivingFilter
+from core.admin.filters import ActiveFilter, ChoiceFilter
 from core.admin.registry import page_of
 from customers.admin.party_form import PartyForm
 from customers.models import BillingProfile, Customer, UsageSubject
 from customers.services.create_customer import create_customer
 from customers.services.customer_input import ADDRESS_FIELDS, CustomerInput
-from customers.services.record_update import update_customer
+from customers.services.record_update import record_update
 
 
-class LivingCustomers(LivingFilter):
+class LivingCustomers(ActiveFilter):
     choices_of = (("deleted", "Deleted"),)
     default_label = "Not deleted"
     ended = "deleted_at"
@@ -142,6 +142,6 @@ class CustomerAdmin(MasterDataAdmin):
 
     def save_recorded(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
-            update_customer(customer=obj, replacement=form.as_input())
+            record_update(customer=obj, replacement=form.as_input())
         else:
             obj.pk = create_customer(customer=form.as_input()).pk

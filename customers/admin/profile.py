@@ -12,7 +12,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from core.admin.base import MasterDataAdmin
 from core.admin.choosers import CurrencyField
 from core.admin.display import badge, number
-from core.admin.filters import LivingFilter
+from core.admin.filters import ActiveFilter
 from core.admin.registry import page_of
 from core.admin.verbs import Answers, Verb
 from core.admin.words import counted
@@ -24,7 +24,7 @@ from customers.services.archive_profile import archive_profile, restore_profile
 from customers.settings_words import SETTING_LABELS, setting_words
 
 
-class UsableProfiles(LivingFilter):
+class UsableProfiles(ActiveFilter):
     choices_of = (("archived", "Archived"),)
     default_label = "In use"
     ended = "archived_at"

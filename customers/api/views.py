@@ -15,8 +15,8 @@ from customers.models import Customer
 from customers.selectors import customers_for_display, living_customer
 from customers.services.create_customer import create_customer
 from customers.services.customer_input import CustomerInput
-from customers.services.record_deletion import delete_customer
-from customers.services.record_update import update_customer
+from customers.services.record_deletion import record_deletion
+from customers.services.record_update import record_update
 
 
 class CustomerViewSet(WireViewSet):
@@ -63,11 +63,11 @@ class CustomerViewSet(WireViewSet):
 
     def replace(self, customer: Customer, replacement: CustomerInput) -> Customer:
         """What replacing means here; floors that know of open business guard the currency."""
-        return update_customer(customer=customer, replacement=replacement)
+        return record_update(customer=customer, replacement=replacement)
 
     def remove(self, customer: Customer) -> None:
         """What deleting means here; floors that know of open business check it first."""
-        delete_customer(customer=customer)
+        record_deletion(customer=customer)
 
     def present(self, customer: Customer, status: int = status.HTTP_200_OK) -> Response:
         return self.show(self.get_queryset().get(pk=customer.pk), status=status)

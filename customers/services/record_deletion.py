@@ -10,7 +10,7 @@ from customers.services.attribute_usage import attribute_usage
 
 
 @transaction.atomic
-def delete_customer(*, customer: Customer) -> Customer:
+def record_deletion(*, customer: Customer) -> Customer:
     """Mark the customer as deleted; its key and subjects become free. Deleting it again changes nothing."""
     lock_customers([customer.pk])
     customer = Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)

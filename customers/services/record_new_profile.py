@@ -9,7 +9,7 @@ from customers.services.save_supplier import match_or_create_supplier
 
 
 @transaction.atomic
-def create_profile(*, profile: ProfileInput) -> BillingProfile:
+def record_new_profile(*, profile: ProfileInput) -> BillingProfile:
     """Store a new profile, with the supplier that its data mean. It is not the default yet: the floors above switch it.
 
     Raises `InvalidInput` naming every field at fault, and Conflict for a supplier that is known otherwise.

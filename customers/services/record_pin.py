@@ -9,7 +9,7 @@ from customers.models import BillingProfile, Customer, CustomerOverride
 
 
 @transaction.atomic
-def pin_customer(*, customer: Customer, profile: BillingProfile, reason: str) -> CustomerOverride:
+def record_pin(*, customer: Customer, profile: BillingProfile, reason: str) -> CustomerOverride:
     """From now on the customer is billed by `profile`, whatever the default is (billing rules 5).
 
     Drafts and issued invoices keep their terms; the customer's own overrides stay. Pinning again to the same profile

@@ -15,7 +15,7 @@ from customers.settings_words import SETTING_LABELS, setting_words
 
 
 @transaction.atomic
-def update_profile(*, profile: BillingProfile, replacement: ProfileInput, supplier: Supplier) -> BillingProfile:
+def record_profile(*, profile: BillingProfile, replacement: ProfileInput, supplier: Supplier) -> BillingProfile:
     """Replace name, texts, supplier and workflow. The app stays for good (billing rules 5).
 
     Whether the supplier may change is for the floors to say that know who is billed by the profile. Drafts and issued

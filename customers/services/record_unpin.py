@@ -8,7 +8,7 @@ from customers.models import Customer, CustomerOverride
 
 
 @transaction.atomic
-def unpin_customer(*, customer: Customer, reason: str) -> None:
+def record_unpin(*, customer: Customer, reason: str) -> None:
     """Undo the customer's pin; their own overrides stay. Without a pin nothing changes (billing rules 5)."""
     lock_customers([customer.pk])
     override = (

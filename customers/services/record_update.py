@@ -14,7 +14,7 @@ from customers.services.customer_input import CustomerInput, check
 
 
 @transaction.atomic
-def update_customer(*, customer: Customer, replacement: CustomerInput) -> Customer:
+def record_update(*, customer: Customer, replacement: CustomerInput) -> Customer:
     """Replace every field; what `replacement` leaves out is cleared. Saying the same again changes nothing.
 
     Existing drafts and issued invoices keep their copies. Raises `InvalidInput`, `KeyTaken`, `SubjectTaken`,

@@ -34,11 +34,12 @@ def _would_write(exam: Examination, history: History) -> Iterator[Finding]:
         problem = _problem(exam, history, line)
         if problem:
             yield Finding(name_item(line.obligation, history.name), problem, CHANGED)
-    for cut in plan.cuts:
+    for unused_time in plan.unused_times:
+        begin = unused_time.billed.start
         yield Finding(
             f"Customer {history.name}",
-            f"a window of theirs from {cut.billed.start:%Y-%m-%d %H:%M} UTC reaches beyond its item's active time: "
-            f"a close would end it on {cut.at:%Y-%m-%d %H:%M} UTC and give the rest back.",
+            f"a window of theirs from {begin:%Y-%m-%d %H:%M} UTC reaches beyond its item's active time: "
+            f"a close would end it on {unused_time.at:%Y-%m-%d %H:%M} UTC and give the rest back.",
             CHANGED,
         )
     for pending in plan.obsolete:

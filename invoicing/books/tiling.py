@@ -20,7 +20,7 @@ from invoicing.books.examination import (
 )
 from invoicing.books.histories import History, histories, name_item, subscribers
 from invoicing.choices import InvoiceStatus, LineKind, LineStatus, WindowKind
-from invoicing.corrections.unused_time import cuts_of, unused_share
+from invoicing.corrections.unused_time import find_unused_times, unused_share
 from invoicing.models import BilledWindow, CreditNoteLine, InvoiceLine
 from invoicing.windows.components import components_from_json
 from invoicing.windows.state import Billed
@@ -63,9 +63,13 @@ def _of_customer(exam: Examination, history: History) -> Iterator[Finding]:
         reconciled = history.reconciled[subscription.facts.id]
         # Parked and due customers are billed later, from there on; what lies behind, no close looks at again.
         open_from = None if history.at_rest else reconciled
-        cuts = cuts_of(subscription.facts, loaded.billed)
+        unused_times = find_unused_times(subscription.facts, loaded.billed)
         # They end early once that time has come; who is parked or due has it done later, too.
-        to_come |= {cut.billed.id for cut in cuts if cut.due_at > exam.as_of or not history.at_rest}
+        to_come |= {
+            unused_time.billed.id
+            for unused_time in unused_times
+            if unused_time.due_at > exam.as_of or not history.at_rest
+        }
         for period in obligations(subscription.facts, since=subscription.facts.start, as_of=exam.as_of):
             settled = left.pop(period.key, None)
             if settled is not None:

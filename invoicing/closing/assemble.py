@@ -17,9 +17,9 @@ from invoicing.closing.load import LoadedCustomer
 from invoicing.closing.plan import Plan, PlannedLine
 from invoicing.closing.quantities import Quantity, WindowKey
 from invoicing.closing.taxation import find_tax_terms, tax_document
-from invoicing.corrections.creditable_amount import Room
+from invoicing.corrections.creditable_amount import CreditableAmount
 from invoicing.corrections.documents import CreditLine, CreditNoteDocument, CreditPart
-from invoicing.corrections.unused_time import Cut, UnusedPart
+from invoicing.corrections.unused_time import UnusedPart, UnusedTime
 from invoicing.errors import CannotBill
 from invoicing.lifecycle.bounds import refuse_beyond
 from invoicing.rating import RatedLine, RatingInput, rate
@@ -72,8 +72,8 @@ def close_customer(
         close.invoices.append(_standard_invoice(loaded, currency, lines, as_of))
     for document in close.invoices:
         find_tax_terms(document, as_of)
-    if give_back and plan.cuts:
-        close.cuts = list(plan.cuts)
+    if give_back and plan.unused_times:
+        close.unused_times = list(plan.unused_times)
         _give_back(close)
     for document in close.invoices:
         tax_document(document)
@@ -199,9 +199,9 @@ def _give_back(close: CustomerClose) -> None:
     """Put unused parts on the invoices, as far as their charges go, and the rest on credit notes. What was charged on a
     draft comes back on that draft."""
     documents = {document.currency: document for document in close.invoices}
-    room = {currency: Room.of(_certain(document), currency) for currency, document in documents.items()}
+    room = {currency: CreditableAmount.of(_certain(document), currency) for currency, document in documents.items()}
     notes: dict[tuple[uuid.UUID, str], list[CreditPart]] = defaultdict(list)
-    for part in _unused(close.cuts):
+    for part in _unused(close.unused_times):
         if part.line.on_draft:
             close.draft_credits.append((part.line.invoice_id, CreditLine(part, part.amount)))
             continue
@@ -222,8 +222,8 @@ def _certain(document: InvoiceDocument) -> list[tuple[Decimal, TaxTerms | None]]
     return [(line.net, line.tax_terms) for line in document.lines if document.snapshot_at or line.quantity is None]
 
 
-def _unused(cuts: Sequence[Cut]) -> list[UnusedPart]:
-    parts = [part for cut in cuts for part in cut.unused]
+def _unused(unused_times: Sequence[UnusedTime]) -> list[UnusedPart]:
+    parts = [part for unused_time in unused_times for part in unused_time.unused]
     return sorted(parts, key=lambda part: (part.start, part.item.running_number, part.line.id))
 
 

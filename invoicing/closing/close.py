@@ -29,7 +29,7 @@ from invoicing.errors import CannotBill
 
 logger = logging.getLogger(__name__)
 
-Taken = Callable[[PlannedLine], bool]
+LineSelector = Callable[[PlannedLine], bool]
 
 
 @dataclass(slots=True)
@@ -50,28 +50,28 @@ def compute(
     customer_ids: Collection[uuid.UUID],
     *,
     as_of: datetime,
-    take: Taken,
+    select: LineSelector,
     give_back: bool = True,
     terms: Mapping[uuid.UUID, Terms] | None = None,
 ) -> Computed:
-    """Work out a batch without writing: the lines that `take` chooses go on standard invoices, the others wait.
+    """Work out a batch without writing: the lines that `select` chooses go on standard invoices, the others wait.
 
     With `give_back`, unused parts of fees billed in advance come back. A customer whose facts can't be billed is a
     failure; the others are not affected. `terms` are those of the customers to reckon with instead of their own.
     """
     batch = load_batch(customer_ids, terms=terms)
     with exact_arithmetic():
-        return _computed(batch, as_of=as_of, take=take, give_back=give_back)
+        return _computed(batch, as_of=as_of, select=select, give_back=give_back)
 
 
-def _computed(batch: Batch, *, as_of: datetime, take: Taken, give_back: bool) -> Computed:
+def _computed(batch: Batch, *, as_of: datetime, select: LineSelector, give_back: bool) -> Computed:
     computed = Computed()
     plans: list[tuple[LoadedCustomer, Plan, list[PlannedLine]]] = []
     usage_lines: list[tuple[PlannedLine, Sequence[Attribution]]] = []
     for loaded in batch.customers:
         try:
             plan = plan_customer(loaded.subscriptions, loaded.pending, loaded.billed, as_of)
-            due = [line for line in plan.lines if take(line) or line.on_draft is not None]
+            due = [line for line in plan.lines if select(line) or line.on_draft is not None]
             usage = [(line, loaded.subjects) for line in due if not line.obligation.is_flat]
             for line, _ in usage:
                 feature_of(line, batch.features)
@@ -99,12 +99,12 @@ def store(computed: Computed, *, as_of: datetime, run_id: uuid.UUID | None) -> N
     redraft(writer.redrafted, also=writer.drafts, now=clock.now())
 
 
-def due_by(as_of: datetime) -> Taken:
+def select_due(as_of: datetime) -> LineSelector:
     """Takes every line that is due."""
     return lambda line: line.invoice_at <= as_of
 
 
-def nothing(line: PlannedLine) -> bool:
+def select_none(line: PlannedLine) -> bool:
     """Takes no line: everything stays on the gathering invoice."""
     return False
 

@@ -11,7 +11,7 @@ from core.among import among
 from core.locks import lock_customers
 from core.together import together_or_alone
 from invoicing.choices import CustomerOutcome
-from invoicing.closing.close import Computed, Taken, as_cause, compute, due_by, store
+from invoicing.closing.close import Computed, LineSelector, as_cause, compute, select_due, store
 from invoicing.closing.documents import CustomerClose
 from invoicing.closing.notify import notify_issued
 from invoicing.closing.park_customer import park_customers, parked_customer
@@ -48,8 +48,8 @@ def close_customers(
     return [outcome for group in groups for outcome in group]
 
 
-def bill_customer(customer_id: uuid.UUID, *, as_of: datetime, take: Taken) -> CustomerClose:
-    """Bill the lines of one customer that `take` chooses, and raise what stands in the way instead of parking.
+def bill_customer(customer_id: uuid.UUID, *, as_of: datetime, select: LineSelector) -> CustomerClose:
+    """Bill the lines of one customer that `select` chooses, and raise what stands in the way instead of parking.
 
     For staff and API, who are told at once. In the caller's transaction, which holds the customer's lock.
     CustomerParked (PreconditionFailed) where the customer is parked already, also once the cause is gone.
@@ -57,12 +57,12 @@ def bill_customer(customer_id: uuid.UUID, *, as_of: datetime, take: Taken) -> Cu
     parked = parked_customer(customer_id)
     if parked is not None:
         raise CustomerParked(customer=str(parked.customer), cause=parked.cause)
-    return bill_unparked(customer_id, as_of=as_of, take=take)
+    return bill_unparked(customer_id, as_of=as_of, select=select)
 
 
-def bill_unparked(customer_id: uuid.UUID, *, as_of: datetime, take: Taken) -> CustomerClose:
+def bill_unparked(customer_id: uuid.UUID, *, as_of: datetime, select: LineSelector) -> CustomerClose:
     """As `bill_customer`, for a caller who has seen, behind the customer's lock, that they are not parked."""
-    computed = compute([customer_id], as_of=as_of, take=take).or_refuse()
+    computed = compute([customer_id], as_of=as_of, select=select).or_refuse()
     _store(computed, as_of=as_of, run_id=None)
     return computed.closes[0]
 
@@ -72,7 +72,7 @@ def _close_together(customer_ids: Sequence[uuid.UUID], *, as_of: datetime, run_i
     lock_customers(customer_ids)
     parked = _parked(customer_ids)
     open_ids = [customer_id for customer_id in customer_ids if customer_id not in parked]
-    computed = compute(open_ids, as_of=as_of, take=due_by(as_of)) if open_ids else Computed()
+    computed = compute(open_ids, as_of=as_of, select=select_due(as_of)) if open_ids else Computed()
     _store(computed, as_of=as_of, run_id=run_id)
     if computed.failures:
         park_customers(computed.failures, run_id=run_id)

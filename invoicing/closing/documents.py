@@ -13,7 +13,7 @@ from invoicing.closing.load import LoadedCustomer
 from invoicing.closing.plan import Plan, PlannedLine
 from invoicing.closing.quantities import Quantity
 from invoicing.corrections.documents import CreditLine, CreditNoteDocument
-from invoicing.corrections.unused_time import Cut
+from invoicing.corrections.unused_time import UnusedTime
 from invoicing.money_columns import Totals, add_totals, line_totals
 from invoicing.rating import RatedLine
 from invoicing.tax import LineTax, TaxTerms
@@ -101,7 +101,7 @@ class CustomerClose:
     credit_notes: list[CreditNoteDocument] = field(default_factory=list)
     # Credits for charges that are on drafts themselves, with the draft that each goes on.
     draft_credits: list[tuple[uuid.UUID, CreditLine]] = field(default_factory=list)
-    cuts: list[Cut] = field(default_factory=list)
+    unused_times: list[UnusedTime] = field(default_factory=list)
     unreported: list[PlannedLine] = field(default_factory=list)
     redrafted: list[RatedDocumentLine] = field(default_factory=list)
     dropped: list[PlannedLine] = field(default_factory=list)
@@ -126,11 +126,11 @@ class CustomerClose:
         for sub_id, wake_at, window_start in self.plan.wakes:
             moments.setdefault(sub_id, []).append(wake_at)
             starts.setdefault(sub_id, []).append(window_start)
-        taken = {id(cut) for cut in self.cuts}
-        for cut in self.plan.cuts:
-            if id(cut) not in taken:
-                moments.setdefault(cut.subscription.id, []).append(cut.due_at)
-                starts.setdefault(cut.subscription.id, []).append(cut.billed.start)
+        taken = {id(unused_time) for unused_time in self.unused_times}
+        for unused_time in self.plan.unused_times:
+            if id(unused_time) not in taken:
+                moments.setdefault(unused_time.subscription.id, []).append(unused_time.due_at)
+                starts.setdefault(unused_time.subscription.id, []).append(unused_time.billed.start)
         return {
             subscription.facts.id: (
                 min(moments.get(subscription.facts.id, ()), default=None),

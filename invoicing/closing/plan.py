@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from invoicing.corrections.unused_time import Cut, cuts_of
+from invoicing.corrections.unused_time import UnusedTime, find_unused_times
 from invoicing.windows.state import Billed, PendingLine
 from subscriptions.schedule import Component, Obligation, obligations
 from subscriptions.schedule.facts import LoadedSubscription, RevisionTerms
@@ -61,7 +61,7 @@ class Plan:
     """What a close will do for one customer before anything is rated."""
 
     lines: list[PlannedLine] = field(default_factory=list)
-    cuts: list[Cut] = field(default_factory=list)
+    unused_times: list[UnusedTime] = field(default_factory=list)
     obsolete: list[PendingLine] = field(default_factory=list)
     # Settled windows that last longer than they were to: their end was taken back. `end` is the new one already.
     grown: list[Billed] = field(default_factory=list)
@@ -99,15 +99,15 @@ def _plan_subscription(
     plan: Plan,
 ) -> None:
     gone = set()
-    for cut in cuts_of(subscription.facts, billed):
-        cut.billed.end = cut.at
-        if cut.due_at <= as_of:
-            plan.cuts.append(cut)
-            if cut.vanishes:
-                gone.add(cut.billed.id)
+    for unused_time in find_unused_times(subscription.facts, billed):
+        unused_time.billed.end = unused_time.at
+        if unused_time.due_at <= as_of:
+            plan.unused_times.append(unused_time)
+            if unused_time.vanishes:
+                gone.add(unused_time.billed.id)
         else:
             # What comes back comes back when the time ends: until then the change can be taken back, too.
-            plan.wakes.append((subscription.facts.id, cut.due_at, cut.billed.start))
+            plan.wakes.append((subscription.facts.id, unused_time.due_at, unused_time.billed.start))
     for obligation in obligations(subscription.facts, since=subscription.reconcile_from, as_of=as_of):
         terms = subscription.terms[obligation.revision.id]
         settled = billed.get(obligation.key)

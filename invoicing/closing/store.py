@@ -31,7 +31,7 @@ from invoicing.corrections.book_credit_notes import book_credit_notes
 from invoicing.corrections.documents import CreditLine, CreditNoteDocument
 from invoicing.corrections.retax_drafts import drop_lines
 from invoicing.corrections.rows import Row, credit_detail_row, credit_row
-from invoicing.corrections.unused_time import Cut
+from invoicing.corrections.unused_time import UnusedTime
 from invoicing.lifecycle.fingerprint import fingerprint
 from invoicing.lifecycle.issue import freeze
 from invoicing.lifecycle.numbering import take_blocks
@@ -59,7 +59,7 @@ class Writer:
         self.obsolete: list[uuid.UUID] = []
         self.redrafted: list[tuple[uuid.UUID, RatedDocumentLine]] = []
         self.balance_entries: list[Row] = []
-        self.cuts: list[Cut] = []
+        self.unused_times: list[UnusedTime] = []
         self.grown: list[Billed] = []
         self.credit_notes: list[CreditNoteDocument] = []
         self.draft_credits: list[tuple[uuid.UUID, CreditLine]] = []
@@ -86,7 +86,7 @@ class Writer:
             if settled is not None:
                 redrafted.id = settled.lines[0].id
                 self.redrafted.append((settled.lines[0].invoice_id, redrafted))
-        self.cuts.extend(close.cuts)
+        self.unused_times.extend(close.unused_times)
         self.grown.extend(close.plan.grown)
         self.credit_notes.extend(close.credit_notes)
         self.draft_credits.extend(close.draft_credits)
@@ -150,15 +150,21 @@ class Writer:
     def _move_ends(self) -> None:
         """Let windows that ended early end there, before their time is billed to whatever came instead, and let those
         whose end was taken back last on."""
-        vanished = [cut for cut in self.cuts if cut.vanishes]
-        delete_rows(BilledWindow, [cut.billed.id for cut in vanished])
+        vanished = [unused_time for unused_time in self.unused_times if unused_time.vanishes]
+        delete_rows(BilledWindow, [unused_time.billed.id for unused_time in vanished])
         update_rows(
             BilledWindow,
             ("span",),
-            [(cut.billed.id, span_text(cut.billed.start, cut.at)) for cut in self.cuts if not cut.vanishes]
+            [
+                (unused_time.billed.id, span_text(unused_time.billed.start, unused_time.at))
+                for unused_time in self.unused_times
+                if not unused_time.vanishes
+            ]
             + [(window.id, span_text(window.start, window.end)) for window in self.grown],
         )
-        self.drafts |= drop_lines([cut.billed.lines[0].id for cut in vanished if cut.billed.on_draft], now=self.now)
+        self.drafts |= drop_lines(
+            [unused_time.billed.lines[0].id for unused_time in vanished if unused_time.billed.on_draft], now=self.now
+        )
 
     def _credit_drafts(self) -> None:
         """Put the credits for charges that are on drafts behind the lines of those drafts."""

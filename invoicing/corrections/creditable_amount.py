@@ -10,14 +10,14 @@ from invoicing.tax.compute import tax_on
 
 
 @dataclass(slots=True)
-class Room:
+class CreditableAmount:
     """What is left of an invoice's charges, net, by how they are taxed."""
 
     left: dict[TaxTerms | None, Decimal]
     currency: str
 
     @classmethod
-    def of(cls, charges: Iterable[tuple[Decimal, TaxTerms | None]], currency: str) -> "Room":
+    def of(cls, charges: Iterable[tuple[Decimal, TaxTerms | None]], currency: str) -> "CreditableAmount":
         room = cls({}, currency)
         for net, terms in charges:
             key = _alike(terms)

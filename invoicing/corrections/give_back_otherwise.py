@@ -11,7 +11,7 @@ from core.money import ZERO
 from customers.choices import TaxBehavior
 from invoicing.choices import LineKind
 from invoicing.corrections.book_credit_notes import book_credit_notes
-from invoicing.corrections.creditable_amount import Room
+from invoicing.corrections.creditable_amount import CreditableAmount
 from invoicing.corrections.documents import CreditNoteDocument, CreditPart
 from invoicing.corrections.explain_credits import GIVEN_BY_NOTE, given_by_note, lessened, without_note
 from invoicing.models import InvoiceDetailedLine, InvoiceLine
@@ -34,7 +34,7 @@ def give_back_otherwise(invoice_ids: Collection[uuid.UUID], *, now: datetime, ev
     for here in lines.values():
         back = [line for line in here if _gives_back_elsewhere(line)]
         charges = [] if everything else [line for line in here if not _gives_back_elsewhere(line)]
-        room = Room.of([(_net(line), _terms(line)) for line in charges], here[0].currency)
+        room = CreditableAmount.of([(_net(line), _terms(line)) for line in charges], here[0].currency)
         for line in back:
             terms = _terms(line)
             amount = -_net(line)

@@ -47,7 +47,7 @@ class UnusedPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class UnusedTime:
     """A settled window that ends at `at`, before it was to; at its start: it is not there at all.
 
     What was not used comes back at `due_at`: `at`, or before that for a window that lies ahead and will not come.
@@ -64,7 +64,7 @@ class Cut:
         return self.at <= self.billed.start
 
 
-def cuts_of(sub: SubscriptionFacts, billed: Mapping[tuple[UUID, datetime], Billed]) -> list[Cut]:
+def find_unused_times(sub: SubscriptionFacts, billed: Mapping[tuple[UUID, datetime], Billed]) -> list[UnusedTime]:
     """The windows of this subscription's flat items that reach beyond the time in which they are active.
 
     So are waived ones, though nothing of them comes back: their time may be charged by other terms.
@@ -89,7 +89,7 @@ def cuts_of(sub: SubscriptionFacts, billed: Mapping[tuple[UUID, datetime], Bille
             at = _active_until(window, spans)
             if at < window.end and (sub.prorate or at <= window.start):
                 due_at = at if at > window.start else _inactive_from(window, spans)
-                found.append(_cut(sub, item, revisions, window, at, due_at))
+                found.append(_unused_time(sub, item, revisions, window, at, due_at))
     return found
 
 
@@ -99,7 +99,7 @@ def _fee_cut(
     revisions: Sequence[RevisionFacts],
     window: Billed,
     spans: Sequence[tuple[RevisionFacts, Span]],
-) -> Cut | None:
+) -> UnusedTime | None:
     """The end of a one-time fee's window: nothing comes back, unless the fee was never reached.
 
     A window without end stays so, unless the item goes on by terms that have windows of their own.
@@ -112,10 +112,10 @@ def _fee_cut(
             needed = window.end is not None or any(
                 later.cadence is not None and time.start >= end for later, time in spans
             )
-            return Cut(sub, window, end, end) if needed else None
+            return UnusedTime(sub, window, end, end) if needed else None
     if item.continued_at is not None and item.continued_at <= window.start:
         return None
-    return _cut(sub, item, revisions, window, window.start, window.start)
+    return _unused_time(sub, item, revisions, window, window.start, window.start)
 
 
 def _active_until(window: Billed, spans: Sequence[tuple[RevisionFacts, Span]]) -> datetime:
@@ -143,16 +143,16 @@ def _inactive_from(window: Billed, spans: Sequence[tuple[RevisionFacts, Span]]) 
     return max(ends, default=window.start)
 
 
-def _cut(
+def _unused_time(
     sub: SubscriptionFacts,
     item: ItemFacts,
     revisions: Sequence[RevisionFacts],
     window: Billed,
     at: datetime,
     due_at: datetime,
-) -> Cut:
+) -> UnusedTime:
     if window.on_draft:
-        return Cut(sub, window, at, due_at)
+        return UnusedTime(sub, window, at, due_at)
     # A window for good was charged for the time that its line shows.
     window_end = window.end or max(part.end for line in window.lines for part in line.components)
     billed_by = (known for known in revisions if known.id == window.revision_id)
@@ -165,7 +165,7 @@ def _cut(
             start = max(at, min(part.start for part in line.components))
             parts = _as_time(line, start, window_end, share)
             unused.append(UnusedPart(sub, item, revision, line, start, window_end, parts, amount, same_time))
-    return Cut(sub, window, at, due_at, tuple(unused))
+    return UnusedTime(sub, window, at, due_at, tuple(unused))
 
 
 def _as_time(line: BilledLine, start: datetime, end: datetime, share: Fraction) -> tuple[int, int]:

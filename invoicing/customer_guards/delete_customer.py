@@ -7,7 +7,7 @@ from core import clock
 from core.locks import lock_customers
 from customers.models import Customer
 from customers.services.attribute_usage import forget_attribution
-from customers.services.record_deletion import delete_customer
+from customers.services.record_deletion import record_deletion
 from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES
 from invoicing.errors import OpenBusiness
 from invoicing.models import Invoice
@@ -15,7 +15,7 @@ from subscriptions.models import Subscription
 
 
 @transaction.atomic
-def delete_billed_customer(*, customer: Customer) -> Customer:
+def delete_customer(*, customer: Customer) -> Customer:
     """Delete softly. `OpenBusiness` (Conflict) where a subscription runs or will, or an invoice is open."""
     lock_customers([customer.pk])
     open_business = what_is_open(customer)
@@ -23,7 +23,7 @@ def delete_billed_customer(*, customer: Customer) -> Customer:
         raise OpenBusiness(
             f"{customer} has {open_business}, and was not deleted. End the subscriptions and settle the invoices first."
         )
-    deleted = delete_customer(customer=customer)
+    deleted = record_deletion(customer=customer)
     forget_if_never_subscribed(deleted)
     return deleted
 

@@ -8,13 +8,13 @@ from core.errors import FieldProblem
 from core.locks import lock_customers
 from customers.models import Customer
 from customers.services.customer_input import CustomerInput, check
-from customers.services.record_update import update_customer
+from customers.services.record_update import record_update
 from invoicing.customer_guards.delete_customer import forget_if_never_subscribed, what_is_open
 from invoicing.errors import OpenBusiness
 
 
 @transaction.atomic
-def update_billed_customer(*, customer: Customer, replacement: CustomerInput) -> Customer:
+def update_customer(*, customer: Customer, replacement: CustomerInput) -> Customer:
     """Replace as `update_customer` does. While anything is open, the currency stays (billing rules 1).
 
     Left out, it is kept then, since the caller may never have set it: the first subscription did. Another one raises
@@ -31,6 +31,6 @@ def update_billed_customer(*, customer: Customer, replacement: CustomerInput) ->
             problem = FieldProblem("currency", "currency_in_use", message)
             raise OpenBusiness(f"{message} Nothing was changed.", problems=[problem])
         replacement = replace(replacement, currency=bound)
-    updated = update_customer(customer=customer, replacement=replacement)
+    updated = record_update(customer=customer, replacement=replacement)
     forget_if_never_subscribed(updated)
     return updated

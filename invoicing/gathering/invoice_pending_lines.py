@@ -38,7 +38,7 @@ def invoice_pending_lines(
         lock_customers([customer.id])
         taken: set[uuid.UUID] = set()
 
-        def take(line: PlannedLine) -> bool:
+        def select(line: PlannedLine) -> bool:
             if line.invoice_at > as_of or line.waiting is None:
                 return False
             if line_ids is not None and line.waiting.id not in line_ids:
@@ -46,7 +46,7 @@ def invoice_pending_lines(
             taken.add(line.waiting.id)
             return True
 
-        documents = bill_customer(customer.id, as_of=as_of, take=take).invoices
+        documents = bill_customer(customer.id, as_of=as_of, select=select).invoices
         missing = set(line_ids or ()) - taken
         if missing:
             raise InvalidInput(

@@ -31,7 +31,7 @@ def show_live(invoices: Sequence[Invoice]) -> None:
     if not gathering:
         return
     now = clock.now()
-    computed = compute({invoice.customer_id for invoice in gathering}, as_of=now, take=lambda line: True)
+    computed = compute({invoice.customer_id for invoice in gathering}, as_of=now, select=lambda line: True)
     rated: dict[uuid.UUID, list[RatedDocumentLine]] = {}
     for close in computed.closes:
         for document in close.invoices:

@@ -8,7 +8,7 @@ from core.audit.services.record import record
 from core.errors import InvalidInput
 from core.locks import lock_customers
 from core.together import DATABASE_AWAY
-from invoicing.closing.close import as_cause, compute, due_by, store
+from invoicing.closing.close import as_cause, compute, select_due, store
 from invoicing.errors import StillParked, WrongInvoiceState
 from invoicing.models import ParkedCustomer
 
@@ -46,7 +46,7 @@ def _look_again(parked: ParkedCustomer) -> None:
     now = clock.now()
     try:
         with transaction.atomic():
-            computed = compute([parked.customer_id], as_of=now, take=due_by(now)).or_refuse()
+            computed = compute([parked.customer_id], as_of=now, select=select_due(now)).or_refuse()
             store(computed, as_of=now, run_id=None)
             transaction.set_rollback(True)
     except DATABASE_AWAY:

@@ -16,7 +16,7 @@ from core.errors import BillingError
 from core.together import DATABASE_AWAY
 from customers.models import Customer
 from invoicing.choices import InvoiceStatus
-from invoicing.closing.close import as_cause, compute, due_by, store
+from invoicing.closing.close import as_cause, compute, select_due, store
 from invoicing.drafts.advance_invoice import collect_drafts, drafts_due, ready_to_issue
 from invoicing.lifecycle.issue import issue_drafts
 from invoicing.lifecycle.numbering import uncounted
@@ -166,7 +166,7 @@ def _live(customer_id: uuid.UUID, moment: datetime) -> str | None:
     with clock.frozen_at(moment):
         try:
             with transaction.atomic():
-                computed = compute([customer_id], as_of=moment, take=due_by(moment)).or_refuse()
+                computed = compute([customer_id], as_of=moment, select=select_due(moment)).or_refuse()
                 store(computed, as_of=moment, run_id=None)
                 _advance(customer_id, moment)
                 _collect(customer_id, moment)

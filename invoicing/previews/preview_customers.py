@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from core.errors import BillingError
 from core.money import ONE
-from invoicing.closing.close import Computed, compute, due_by
+from invoicing.closing.close import Computed, compute, select_due
 from invoicing.closing.documents import InvoiceDocument, RatedDocumentLine
 from invoicing.corrections.credit_tax import tax_credit_notes
 from invoicing.corrections.documents import CreditLine, CreditPart
@@ -104,7 +104,7 @@ def preview_customers(
 
 def preview_closes(*, customer_ids: Collection[uuid.UUID], until: datetime) -> Previewed:
     """As `preview_customers`, with the credit notes that the same close would make."""
-    computed = compute(customer_ids, as_of=until, take=due_by(until))
+    computed = compute(customer_ids, as_of=until, select=select_due(until))
     return Previewed(_invoices(computed), _credit_notes(computed), computed.failures)
 
 
@@ -127,7 +127,12 @@ def _credit_notes(computed: Computed) -> list[PreviewCreditNote]:
         ],
     )
     over = dict(Invoice.objects.filter(pk__in={note.invoice_id for note in notes}).values_list("pk", "number"))
-    unused = {part.line.id: part for close in computed.closes for cut in close.cuts for part in cut.unused}
+    unused = {
+        part.line.id: part
+        for close in computed.closes
+        for unused_time in close.unused_times
+        for part in unused_time.unused
+    }
     return [
         PreviewCreditNote(
             customer_id=note.customer_id,

@@ -14,8 +14,8 @@ from customers.effective import default_profile, terms_of
 from customers.errors import ProfileArchived
 from customers.models import BillingProfile, Customer, CustomerOverride
 from customers.services.override_fields import override_fields
-from customers.services.record_pin import pin_customer
-from customers.services.record_unpin import unpin_customer
+from customers.services.record_pin import record_pin
+from customers.services.record_unpin import record_unpin
 from customers.services.workflow_input import check_workflow
 from customers.tax_switch import noticing_tax_off
 from invoicing.errors import MoveBlocked
@@ -60,23 +60,23 @@ def override_billing(
             count_move(customer, target)
         with noticing_tax_off(customer):
             if profile is not None:
-                pin_customer(customer=customer, profile=profile, reason=reason)
+                record_pin(customer=customer, profile=profile, reason=reason)
             else:
-                unpin_customer(customer=customer, reason=reason)
+                record_unpin(customer=customer, reason=reason)
             if workflow is not None:
                 override_fields(customer=customer, workflow=workflow, reason=reason)
         override, _ = CustomerOverride.objects.select_related("billing_profile").get_or_create(customer=customer)
         return override
 
 
-def pin_billed_customer(
+def pin_customer(
     *, customer: Customer, profile: BillingProfile, reason: str, known_as: str | None = None
 ) -> CustomerOverride:
     """Pin the customer; their own settings stay. As `override_billing`."""
     return override_billing(customer=customer, profile=profile, reason=reason, known_as=known_as)
 
 
-def unpin_billed_customer(*, customer: Customer, reason: str) -> CustomerOverride:
+def unpin_customer(*, customer: Customer, reason: str) -> CustomerOverride:
     """Let the customer follow the default again: a move too, which a block refuses. As `override_billing`."""
     return override_billing(customer=customer, profile=None, reason=reason)
 
@@ -98,7 +98,7 @@ def remove_override(*, customer: Customer, reason: str = "") -> None:
         if terms_of([customer.pk])[customer.pk].profile != target:
             count_move(customer, target)
         with noticing_tax_off(customer):
-            unpin_customer(customer=customer, reason=reason)
+            record_unpin(customer=customer, reason=reason)
             CustomerOverride.objects.filter(customer=customer).delete()
         record(
             verb="customer.override_removed",

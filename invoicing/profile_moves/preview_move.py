@@ -13,7 +13,7 @@ from core.periods import parse_duration
 from customers.effective import Terms, terms_under
 from customers.models import BillingProfile, Customer
 from invoicing.choices import InvoiceStatus
-from invoicing.closing.close import Computed, compute, due_by
+from invoicing.closing.close import Computed, compute, select_due
 from invoicing.models import InvoiceLine, ProfileMigration
 from subscriptions.models import Subscription
 
@@ -97,7 +97,9 @@ class _Side:
 
 def _computed(customer_ids: Sequence[uuid.UUID], profile: BillingProfile, moment: datetime, give_back: bool) -> _Side:
     terms = terms_under(customer_ids, profile)
-    computed: Computed = compute(customer_ids, as_of=moment, take=due_by(moment), give_back=give_back, terms=terms)
+    computed: Computed = compute(
+        customer_ids, as_of=moment, select=select_due(moment), give_back=give_back, terms=terms
+    )
     invoices = {}
     for close in computed.closes:
         for document in close.invoices:

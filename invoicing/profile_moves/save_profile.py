@@ -6,8 +6,8 @@ from core.errors import Conflict, field_error
 from customers.errors import DefaultProfile
 from customers.models import BillingProfile, Supplier
 from customers.services.profile_input import ProfileInput
-from customers.services.record_new_profile import create_profile
-from customers.services.record_profile import update_profile
+from customers.services.record_new_profile import record_new_profile
+from customers.services.record_profile import record_profile
 from customers.services.save_supplier import create_supplier, find_supplier, update_supplier
 from invoicing.customer_guards.open_business import with_open_business
 from invoicing.profile_moves.limit_profile_changes import check_profile_change
@@ -15,12 +15,12 @@ from invoicing.profile_moves.make_default_profile import make_default_profile
 
 
 @transaction.atomic
-def save_new_profile(*, profile: ProfileInput) -> BillingProfile:
+def create_profile(*, profile: ProfileInput) -> BillingProfile:
     """Store a new profile; where it says so, it becomes the default (billing rules 5).
 
     Raises `InvalidInput` naming every field at fault, and Conflict for a supplier that is known otherwise.
     """
-    created = create_profile(profile=profile)
+    created = record_new_profile(profile=profile)
     if profile.default:
         make_default_profile(profile=created)
         created.refresh_from_db()
@@ -28,7 +28,7 @@ def save_new_profile(*, profile: ProfileInput) -> BillingProfile:
 
 
 @transaction.atomic
-def replace_profile(*, profile: BillingProfile, replacement: ProfileInput) -> BillingProfile:
+def update_profile(*, profile: BillingProfile, replacement: ProfileInput) -> BillingProfile:
     """Replace everything but the app; it may become the default, and stays it until another one does.
 
     The supplier's data, where they name no other one, correct the profile's own supplier. Another supplier is refused
@@ -45,7 +45,7 @@ def replace_profile(*, profile: BillingProfile, replacement: ProfileInput) -> Bi
         )
     supplier = _supplier_of(profile, replacement)
     check_profile_change(profile, replacement, supplier)
-    profile = update_profile(profile=profile, replacement=replacement, supplier=supplier)
+    profile = record_profile(profile=profile, replacement=replacement, supplier=supplier)
     if replacement.default and not profile.is_default:
         make_default_profile(profile=profile)
         profile.refresh_from_db()

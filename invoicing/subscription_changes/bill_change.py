@@ -54,7 +54,7 @@ def bill_change(
         earlier = close = None
         bills_now = at <= now and parked_customer(subscription.customer_id) is None
         if bills_now:
-            earlier = bill_unparked(subscription.customer_id, as_of=now, take=_due_before(subscription.id, at, now))
+            earlier = bill_unparked(subscription.customer_id, as_of=now, select=_due_before(subscription.id, at, now))
             invoice_ids += [document.id for document in earlier.invoices]
         successor = change(subscription, at)
         changed = {subscription.id} | ({successor.id} if successor is not None else set())
@@ -62,7 +62,7 @@ def bill_change(
             close = bill_unparked(
                 subscription.customer_id,
                 as_of=now,
-                take=lambda line: line.invoice_at <= now and line.obligation.subscription.id in changed,
+                select=lambda line: line.invoice_at <= now and line.obligation.subscription.id in changed,
             )
             invoice_ids += [document.id for document in close.invoices]
         sync_customers([subscription.customer_id], as_of=now)
@@ -81,11 +81,11 @@ def _due_before(subscription_id: uuid.UUID, at: datetime, now: datetime) -> Call
     """Lines of a customer that are due whether or not a subscription changes at `at`: time before it, and fees in
     advance that fell due before it. A period that begins at that very second is not billed only to come back."""
 
-    def take(line: PlannedLine) -> bool:
+    def select(line: PlannedLine) -> bool:
         if line.invoice_at > now:
             return False
         if line.obligation.subscription.id != subscription_id:
             return True
         return line.end <= at or line.invoice_at < at
 
-    return take
+    return select

@@ -14,12 +14,12 @@ from invoicing.subscription_changes.bill_change import bill_change
 from invoicing.subscription_changes.change_result import ChangeResult
 from invoicing.subscription_changes.delete_subscription import delete_subscription
 from invoicing.subscription_changes.notify_change import notify_change
-from subscriptions.lifecycle.record_cancelation import cancel_subscription
+from subscriptions.lifecycle.record_cancelation import record_cancelation
 from subscriptions.lifecycle.timing import Timing, moment_of
 from subscriptions.models import Subscription
 
 
-def end_subscription(*, subscription: Subscription, timing: Timing, preview: bool = False) -> ChangeResult:
+def cancel_subscription(*, subscription: Subscription, timing: Timing, preview: bool = False) -> ChangeResult:
     """As `cancel_subscription`, when `timing` says, and billed at once where that is now; with `preview` nothing is
     kept. One that would never begin is deleted."""
     now = clock.now()
@@ -29,7 +29,7 @@ def end_subscription(*, subscription: Subscription, timing: Timing, preview: boo
         return _never_begun(subscription, preview)
 
     def change(current: Subscription, at: datetime) -> None:
-        canceled = cancel_subscription(subscription=current, at=at)
+        canceled = record_cancelation(subscription=current, at=at)
         notify_change(subscription=canceled, what="ends" if at >= clock.now() else "ended", at=at)
 
     return bill_change(subscription=subscription, timing=timing, change=change, preview=preview)

@@ -6,8 +6,8 @@ from datetime import datetime
 from invoicing.subscription_changes.bill_change import bill_change
 from invoicing.subscription_changes.change_result import ChangeResult
 from invoicing.subscription_changes.notify_change import notify_change
-from subscriptions.lifecycle.record_addon import buy_addon, check_quantity
-from subscriptions.lifecycle.record_addon_quantity import set_addon_quantity
+from subscriptions.lifecycle.record_addon import check_quantity, record_addon
+from subscriptions.lifecycle.record_addon_quantity import record_addon_quantity
 from subscriptions.lifecycle.timing import Timing
 from subscriptions.models import AddOn, Subscription, SubscriptionAddOn
 
@@ -27,7 +27,7 @@ def add_addon(
     nothing is kept."""
 
     def change(current: Subscription, at: datetime) -> None:
-        bought = buy_addon(
+        bought = record_addon(
             subscription=current,
             addon=addon,
             quantity=quantity,
@@ -49,7 +49,7 @@ def change_addon_quantity(
     check_quantity(purchase.subscription, purchase.addon, quantity)
 
     def change(current: Subscription, at: datetime) -> None:
-        set_addon_quantity(purchase=purchase, quantity=quantity, at=at)
+        record_addon_quantity(purchase=purchase, quantity=quantity, at=at)
         notify_change(subscription=current, what=f"has {quantity} of {purchase.name}", at=at)
 
     return bill_change(subscription=purchase.subscription, timing=timing, change=change, preview=preview)

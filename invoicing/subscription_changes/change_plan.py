@@ -10,13 +10,13 @@ from invoicing.subscription_changes.notify_change import notify_change
 from subscriptions.catalog.discount_limits import check_card_discounts
 from subscriptions.catalog.plan_terms import PlanTerms
 from subscriptions.choices import UsageOnChange
-from subscriptions.lifecycle.record_plan_change import change_plan
+from subscriptions.lifecycle.record_plan_change import record_plan_change
 from subscriptions.lifecycle.timing import Timing
 from subscriptions.models import Plan, Subscription
 from subscriptions.schedule.billing_calendar import Anchor
 
 
-def change_subscription(
+def change_plan(
     *,
     subscription: Subscription,
     timing: Timing,
@@ -38,7 +38,7 @@ def change_subscription(
         check_card_discounts(card for phase in custom_plan.phases for card in phase.rate_cards)
 
     def change(current: Subscription, at: datetime) -> Subscription:
-        successor = change_plan(
+        successor = record_plan_change(
             subscription=current,
             at=at,
             plan=plan,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from core import clock
 from core.money import ZERO, round_money
 from invoicing.choices import LineKind
-from invoicing.closing.close import compute, due_by
+from invoicing.closing.close import compute, select_due
 from invoicing.closing.documents import CustomerClose, InvoiceDocument, RatedDocumentLine
 from invoicing.closing.park_customer import parked_customer
 from invoicing.corrections.documents import CreditLine, CreditNoteDocument
@@ -196,7 +196,7 @@ def _next_billing(
     if at is None:
         return None, []
     at = max(at, clock.now())
-    computed = compute([customer_id], as_of=at, take=due_by(at))
+    computed = compute([customer_id], as_of=at, select=select_due(at))
     for error in computed.failures.values():
         if parked_customer(customer_id) is None:
             raise error

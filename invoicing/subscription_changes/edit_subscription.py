@@ -10,12 +10,12 @@ from invoicing.subscription_changes.bill_change import bill_change
 from invoicing.subscription_changes.change_result import ChangeResult
 from subscriptions.catalog.discount_limits import Charged, check_own_price
 from subscriptions.lifecycle.edits import AddItem, Edit, RemoveItem
-from subscriptions.lifecycle.record_edit import edit_subscription
+from subscriptions.lifecycle.record_edit import record_edit
 from subscriptions.lifecycle.timing import Timing
 from subscriptions.models import ItemRevision, Subscription
 
 
-def revise_subscription(
+def edit_subscription(
     *, subscription: Subscription, timing: Timing, edits: Sequence[Edit], preview: bool = False
 ) -> ChangeResult:
     """As `edit_subscription`, when `timing` says, and billed at once where that is now; with `preview` nothing is
@@ -24,7 +24,7 @@ def revise_subscription(
     def change(current: Subscription, at: datetime) -> None:
         if not preview:
             _check_discounts(current, edits)
-        edit_subscription(subscription=current, at=max(at, current.active_from), edits=edits)
+        record_edit(subscription=current, at=max(at, current.active_from), edits=edits)
 
     return bill_change(
         subscription=subscription, timing=timing, change=change, item_keys=_items_alone(edits), preview=preview

@@ -2,7 +2,7 @@
 
 from core import clock
 from core.errors import field_error
-from invoicing.subscription_changes.change_plan import change_subscription
+from invoicing.subscription_changes.change_plan import change_plan
 from invoicing.subscription_changes.change_result import ChangeResult
 from subscriptions.catalog.plan_selectors import plan_named
 from subscriptions.errors import NotChangeable
@@ -20,7 +20,7 @@ def migrate_subscription(
     billing_anchor: Anchor | None = None,
     preview: bool = False,
 ) -> ChangeResult:
-    """As `change_subscription`, to `target_version` of the same plan, by default the one on sale then.
+    """As `change_plan`, to `target_version` of the same plan, by default the one on sale then.
 
     NotChangeable (PreconditionFailed) where the subscription has no plan or is on the newest version; InvalidInput
     where the version named is not newer.
@@ -40,7 +40,7 @@ def migrate_subscription(
             f"The subscription is on version {plan.version} of {plan.key}; version {target.version} is not newer. "
             "Nothing was changed.",
         )
-    return change_subscription(
+    return change_plan(
         subscription=subscription,
         timing=timing,
         plan=target,

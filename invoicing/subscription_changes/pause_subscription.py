@@ -4,16 +4,16 @@ from datetime import datetime
 
 from invoicing.subscription_changes.bill_change import bill_change
 from invoicing.subscription_changes.change_result import ChangeResult
-from subscriptions.lifecycle.record_pause import pause_subscription
+from subscriptions.lifecycle.record_pause import record_pause
 from subscriptions.lifecycle.timing import Timing
 from subscriptions.models import Subscription
 
 
-def pause_billing(*, subscription: Subscription, timing: Timing, preview: bool = False) -> ChangeResult:
+def pause_subscription(*, subscription: Subscription, timing: Timing, preview: bool = False) -> ChangeResult:
     """As `pause_subscription`, when `timing` says, and billed at once where that is now; with `preview` nothing is
     kept."""
 
     def change(current: Subscription, at: datetime) -> None:
-        pause_subscription(subscription=current, at=at)
+        record_pause(subscription=current, at=at)
 
     return bill_change(subscription=subscription, timing=timing, change=change, preview=preview)

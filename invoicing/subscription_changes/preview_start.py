@@ -16,7 +16,7 @@ from invoicing.lifecycle.numbering import uncounted
 from invoicing.previews.look_ahead import LookAhead
 from invoicing.subscription_changes.change_result import ChangeResult, change_result, with_outlook
 from subscriptions.catalog.plan_terms import PlanTerms
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Plan, Subscription
 from subscriptions.schedule.billing_calendar import Anchor
 
@@ -36,7 +36,7 @@ def preview_start(
     with transaction.atomic(), uncounted():
         lock_customers([customer.id])
         ahead = LookAhead.begin(customer.id)
-        subscription = create_subscription(
+        subscription = record_subscription(
             customer=customer,
             plan=plan,
             custom_plan=custom_plan,
@@ -63,7 +63,7 @@ def _alone(subscription: Subscription, now: datetime) -> ChangeResult:
             close = bill_customer(
                 subscription.customer_id,
                 as_of=now,
-                take=lambda line: line.invoice_at <= now and line.obligation.subscription.id == subscription.id,
+                select=lambda line: line.invoice_at <= now and line.obligation.subscription.id == subscription.id,
             )
         sync_customers([subscription.customer_id], as_of=now)
         result = change_result(subscription, close=close)

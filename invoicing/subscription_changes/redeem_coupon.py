@@ -9,12 +9,12 @@ from invoicing.lifecycle.numbering import uncounted
 from invoicing.models import BilledWindow
 from invoicing.previews.look_ahead import LookAhead
 from invoicing.subscription_changes.change_result import ChangeResult, change_result, with_outlook
-from subscriptions.lifecycle.record_redemption import redeem_coupon
+from subscriptions.lifecycle.record_redemption import record_redemption
 from subscriptions.lifecycle.selectors import find_item
 from subscriptions.models import Subscription, SubscriptionItem
 
 
-def use_coupon(*, subscription: Subscription, running_number: int, code: str, preview: bool = False) -> ChangeResult:
+def redeem_coupon(*, subscription: Subscription, running_number: int, code: str, preview: bool = False) -> ChangeResult:
     """As `redeem_coupon`, from now on; what waits to be billed is reduced, and nothing that was billed comes back. With
     `preview` nothing is kept. UnknownItem (NotFound) where there is no such item."""
     with transaction.atomic(), uncounted(when=preview):
@@ -22,7 +22,7 @@ def use_coupon(*, subscription: Subscription, running_number: int, code: str, pr
         ahead = LookAhead.begin(subscription.customer_id) if preview else None
         item = find_item(subscription_id=subscription.pk, running_number=running_number)
         now = clock.now()
-        redeem_coupon(item=item, code=code, at=now, billed=is_billed_now(item))
+        record_redemption(item=item, code=code, at=now, billed=is_billed_now(item))
         sync_customers([subscription.customer_id], as_of=now)
         result = change_result(item.subscription)
         if ahead is not None:

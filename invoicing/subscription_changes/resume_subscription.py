@@ -4,16 +4,16 @@ from datetime import datetime
 
 from invoicing.subscription_changes.bill_change import bill_change
 from invoicing.subscription_changes.change_result import ChangeResult
-from subscriptions.lifecycle.record_resumption import resume_subscription
+from subscriptions.lifecycle.record_resumption import record_resumption
 from subscriptions.lifecycle.timing import Timing
 from subscriptions.models import Subscription
 
 
-def resume_billing(*, subscription: Subscription, timing: Timing, preview: bool = False) -> ChangeResult:
+def resume_subscription(*, subscription: Subscription, timing: Timing, preview: bool = False) -> ChangeResult:
     """As `resume_subscription`, when `timing` says, and billed at once where that is now; with `preview` nothing is
     kept."""
 
     def change(current: Subscription, at: datetime) -> None:
-        resume_subscription(subscription=current, at=at)
+        record_resumption(subscription=current, at=at)
 
     return bill_change(subscription=subscription, timing=timing, change=change, preview=preview)

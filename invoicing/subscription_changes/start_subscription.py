@@ -18,7 +18,7 @@ from invoicing.runs.tasks import close_customers
 from subscriptions.catalog.discount_limits import check_card_discounts
 from subscriptions.catalog.plan_terms import PlanTerms
 from subscriptions.choices import SubscriptionStatus
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.lifecycle.selectors import current_period, with_status
 from subscriptions.models import Plan, Subscription
 from subscriptions.schedule.billing_calendar import Anchor
@@ -45,7 +45,7 @@ def start_subscription(
     """
     if custom_plan is not None:
         check_card_discounts(card for phase in custom_plan.phases for card in phase.rate_cards)
-    subscription = create_subscription(
+    subscription = record_subscription(
         customer=customer,
         plan=plan,
         custom_plan=custom_plan,

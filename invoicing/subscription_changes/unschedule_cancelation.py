@@ -10,11 +10,11 @@ from invoicing.previews.look_ahead import LookAhead
 from invoicing.subscription_changes.change_result import ChangeResult, change_result, with_outlook
 from invoicing.subscription_changes.delete_subscription import delete_subscription
 from subscriptions.lifecycle.lock_subscription import scheduled_successor
-from subscriptions.lifecycle.record_continuation import unschedule_cancelation
+from subscriptions.lifecycle.record_continuation import record_continuation
 from subscriptions.models import Subscription
 
 
-def continue_subscription(*, subscription: Subscription, preview: bool = False) -> ChangeResult:
+def unschedule_cancelation(*, subscription: Subscription, preview: bool = False) -> ChangeResult:
     """As `unschedule_cancelation`; a successor that has not begun is deleted. Bills nothing by itself.
 
     With `preview` nothing is kept.
@@ -25,7 +25,7 @@ def continue_subscription(*, subscription: Subscription, preview: bool = False) 
         successor = scheduled_successor(subscription)
         if successor is not None:
             delete_subscription(subscription=successor)
-        continued = unschedule_cancelation(subscription=subscription)
+        continued = record_continuation(subscription=subscription)
         sync_customers([subscription.customer_id], as_of=clock.now())
         result = change_result(continued)
         if ahead is not None:

@@ -12,7 +12,7 @@ from core.errors import field_error
 from core.locks import lock_customers
 from core.money import ZERO, round_money, trimmed
 from core.outbox.services.enqueue import enqueue_email
-from invoicing.closing.close import Taken, compute, due_by
+from invoicing.closing.close import LineSelector, compute, select_due
 from invoicing.closing.close_customers import bill_customer
 from invoicing.closing.documents import CustomerClose
 from invoicing.errors import FiguresMoved, NegativeAmount
@@ -24,10 +24,10 @@ from invoicing.previews.look_ahead import LookAhead
 from invoicing.previews.outlook import Outlook
 from invoicing.subscription_changes.redeem_coupon import is_billed_now
 from subscriptions.lifecycle.item_update import ItemUpdate
-from subscriptions.lifecycle.record_extension import extend_period
-from subscriptions.lifecycle.record_quantity import change_quantity
-from subscriptions.lifecycle.record_redemption import redeem_coupon
-from subscriptions.lifecycle.record_report import report_quantity, reported_period
+from subscriptions.lifecycle.record_extension import record_extension
+from subscriptions.lifecycle.record_quantity import record_quantity
+from subscriptions.lifecycle.record_redemption import record_redemption
+from subscriptions.lifecycle.record_report import record_report, reported_period
 from subscriptions.lifecycle.selectors import find_item, item_period, revision_at
 from subscriptions.models import QuantityChange, Subscription, SubscriptionItem
 from subscriptions.pricing import parse_price
@@ -78,7 +78,7 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
             if update.align:
                 _refuse_moved(item, update.as_of, now)
                 # What was due before the update is billed apart, so that what the update costs stands alone.
-                due = bill_customer(customer_id, as_of=now, take=due_by(now))
+                due = bill_customer(customer_id, as_of=now, select=select_due(now))
                 invoice_ids += [document.id for document in due.invoices]
             effect = _change_flat(item, update, now)
             if update.align:
@@ -87,9 +87,9 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
         else:
             late = _report(item, update)
         if update.coupon_code:
-            redeem_coupon(item=item, code=update.coupon_code, at=now, billed=is_billed_now(item))
+            record_redemption(item=item, code=update.coupon_code, at=now, billed=is_billed_now(item))
         sync_customers([customer_id], as_of=now)
-        _refuse_negative(_computed(customer_id, now, take=_due_or_amending(now)), item.subscription_id)
+        _refuse_negative(_computed(customer_id, now, select=_due_or_amending(now)), item.subscription_id)
         next_at, next_amount = _next_billing(item.subscription)
         if update.send_notification and not update.preview_only:
             _notify(item, update)
@@ -144,11 +144,11 @@ def _change_flat(item: SubscriptionItem, update: ItemUpdate, now: datetime) -> d
         raise field_error(
             "effectiveAt", "not_with_alignment", "An aligned update takes effect now: leave effectiveAt out."
         )
-    change_quantity(
+    record_quantity(
         item=item, quantity=update.quantity, effective_at=effective_at, action=update.action, as_of=update.as_of
     )
     if update.extend:
-        extend_period(item=item, at=effective_at)
+        record_extension(item=item, at=effective_at)
     return effective_at
 
 
@@ -174,7 +174,7 @@ def _bill_difference(subscription: Subscription, now: datetime) -> tuple[Decimal
     close = bill_customer(
         subscription.customer_id,
         as_of=now,
-        take=lambda line: line.invoice_at <= now and line.obligation.subscription.id == subscription.id,
+        select=lambda line: line.invoice_at <= now and line.obligation.subscription.id == subscription.id,
     )
     _refuse_negative(close, subscription.id)
     return close.gross_of({subscription.id}), [document.id for document in close.invoices]
@@ -192,7 +192,7 @@ def _report(item: SubscriptionItem, update: ItemUpdate) -> bool:
     windows = BilledWindow.objects.filter(item=item, span__contains=period.start).select_related("line__invoice")
     window = windows.first()
     late = window is not None and (window.line is None or window.line.invoice.quantity_snapshoted_at is not None)
-    report_quantity(
+    record_report(
         item=item,
         quantity=update.quantity,
         usage_period_start=update.usage_period_start,
@@ -211,14 +211,14 @@ def _refuse_negative(close: CustomerClose, subscription_id: uuid.UUID) -> None:
             )
 
 
-def _due_or_amending(now: datetime) -> Taken:
+def _due_or_amending(now: datetime) -> LineSelector:
     """Takes what is due, and every change of what is billed already: one that takes effect later must not lower it."""
     return lambda line: line.invoice_at <= now or line.amends is not None
 
 
-def _computed(customer_id: uuid.UUID, as_of: datetime, *, take: Taken) -> CustomerClose:
+def _computed(customer_id: uuid.UUID, as_of: datetime, *, select: LineSelector) -> CustomerClose:
     """What a close of the customer as of `as_of` would do, unless it would park them."""
-    return compute([customer_id], as_of=as_of, take=take).or_refuse().closes[0]
+    return compute([customer_id], as_of=as_of, select=select).or_refuse().closes[0]
 
 
 def _next_billing(subscription: Subscription) -> tuple[datetime | None, Decimal]:
@@ -227,7 +227,7 @@ def _next_billing(subscription: Subscription) -> tuple[datetime | None, Decimal]
     at = subscription.next_billing_at
     if at is None:
         return None, ZERO
-    return at, _computed(subscription.customer_id, at, take=due_by(at)).gross_of({subscription.id})
+    return at, _computed(subscription.customer_id, at, select=select_due(at)).gross_of({subscription.id})
 
 
 def _notify(item: SubscriptionItem, update: ItemUpdate) -> None:

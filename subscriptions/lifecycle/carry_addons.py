@@ -9,7 +9,7 @@ from django.db.models import Max
 from core import clock
 from subscriptions.catalog.addon_selectors import terms_of_addon
 from subscriptions.catalog.plan_terms import RateCardTerms
-from subscriptions.lifecycle.record_addon_quantity import apply_addon_quantity
+from subscriptions.lifecycle.record_addon_quantity import place_addon_quantity
 from subscriptions.lifecycle.selectors import overlapping_features
 from subscriptions.models import AddOn, Plan, PlanAddOn, Subscription, SubscriptionAddOn, SubscriptionItem
 
@@ -99,4 +99,4 @@ def _buy(
         for number, card in enumerate(cards, newest + 1)
     )
     for effective_at, quantity in quantities:
-        apply_addon_quantity(purchase=kept, quantity=quantity, at=effective_at)
+        place_addon_quantity(purchase=kept, quantity=quantity, at=effective_at)

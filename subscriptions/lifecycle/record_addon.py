@@ -16,13 +16,13 @@ from subscriptions.choices import InstanceType, PlanStatus
 from subscriptions.errors import AddOnNotBuyable
 from subscriptions.lifecycle.check_features import kept_by_database
 from subscriptions.lifecycle.lock_subscription import lock_subscription
-from subscriptions.lifecycle.record_addon_quantity import apply_addon_quantity, check_addon_features, check_before_end
+from subscriptions.lifecycle.record_addon_quantity import check_addon_features, check_before_end, place_addon_quantity
 from subscriptions.models import AddOn, PlanAddOn, Subscription, SubscriptionAddOn, SubscriptionItem
 
 
 @transaction.atomic
 @kept_by_database()
-def buy_addon(
+def record_addon(
     *,
     subscription: Subscription,
     addon: AddOn,
@@ -54,7 +54,7 @@ def buy_addon(
         SubscriptionItem(subscription=subscription, running_number=number, key=card.key, purchase=purchase)
         for number, card in enumerate(cards, newest + 1)
     )
-    apply_addon_quantity(purchase=purchase, quantity=Decimal(quantity), at=at)
+    place_addon_quantity(purchase=purchase, quantity=Decimal(quantity), at=at)
     record(
         verb="subscription.addon_bought",
         target=subscription,

@@ -17,7 +17,7 @@ from subscriptions.lifecycle.check_features import NOT_CHANGED, kept_by_database
 from subscriptions.lifecycle.lock_subscription import lock_subscription
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.place_subscription import revision_of
-from subscriptions.lifecycle.record_quantity import change_quantity
+from subscriptions.lifecycle.record_quantity import record_quantity
 from subscriptions.lifecycle.selectors import item_period, overlapping_features, revision_at
 from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import AddOn, AddOnQuantity, ItemRevision, Subscription, SubscriptionAddOn
@@ -25,7 +25,7 @@ from subscriptions.models import AddOn, AddOnQuantity, ItemRevision, Subscriptio
 
 @transaction.atomic
 @kept_by_database()
-def set_addon_quantity(*, purchase: SubscriptionAddOn, quantity: int, at: datetime) -> SubscriptionAddOn:
+def record_addon_quantity(*, purchase: SubscriptionAddOn, quantity: int, at: datetime) -> SubscriptionAddOn:
     """From `at` (UTC) on, the subscription has `quantity` of the add-on; what was planned for later is replaced.
 
     At 0 it ends, and what was billed in advance comes back. A smaller quantity than what is billed takes effect with
@@ -54,7 +54,7 @@ def set_addon_quantity(*, purchase: SubscriptionAddOn, quantity: int, at: dateti
         cards = terms_of_addon(purchase.addon).rate_cards
         check_addon_features(subscription, purchase.addon, cards, at, kept=purchase)
     _forget_plans(purchase, at)
-    apply_addon_quantity(purchase=purchase, quantity=Decimal(quantity), at=at)
+    place_addon_quantity(purchase=purchase, quantity=Decimal(quantity), at=at)
     record(
         verb="subscription.addon_changed",
         target=subscription,
@@ -67,7 +67,7 @@ def set_addon_quantity(*, purchase: SubscriptionAddOn, quantity: int, at: dateti
     return purchase
 
 
-def apply_addon_quantity(*, purchase: SubscriptionAddOn, quantity: Decimal, at: datetime) -> None:
+def place_addon_quantity(*, purchase: SubscriptionAddOn, quantity: Decimal, at: datetime) -> None:
     """Write the quantity, and what follows from it for the items. Behind the customer's lock; `at` is the latest."""
     before = purchase.quantity_at(at)
     AddOnQuantity.objects.update_or_create(purchase=purchase, effective_at=at, defaults={"quantity": quantity})
@@ -79,7 +79,7 @@ def apply_addon_quantity(*, purchase: SubscriptionAddOn, quantity: Decimal, at: 
         for item in purchase.items.select_related("subscription__customer").order_by("running_number"):
             revision = revision_at(item, at)
             if revision is not None and revision.price is not None and revision.price["type"] == "flat":
-                change_quantity(item=item, quantity=quantity, effective_at=at)
+                record_quantity(item=item, quantity=quantity, effective_at=at)
     mark_for_billing(subscription=purchase.subscription, changed_from=periods_touched(purchase.subscription, at))
 
 

@@ -16,7 +16,7 @@ from subscriptions.models import Subscription
 
 @transaction.atomic
 @kept_by_database()
-def cancel_subscription(*, subscription: Subscription, at: datetime) -> Subscription:
+def record_cancelation(*, subscription: Subscription, at: datetime) -> Subscription:
     """Let `subscription` end at `at` (UTC); until then it runs on as it is (billing rules 10). Touches no invoice.
 
     One that is canceled already ends at `at` instead. Repeating it changes nothing. NotChangeable

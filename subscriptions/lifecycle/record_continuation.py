@@ -14,7 +14,7 @@ from subscriptions.models import Subscription
 
 @transaction.atomic
 @kept_by_database()
-def unschedule_cancelation(*, subscription: Subscription) -> Subscription:
+def record_continuation(*, subscription: Subscription) -> Subscription:
     """Let `subscription` run on without end.
 
     NotChangeable (PreconditionFailed) where no end is planned, and once it has ended; SuccessorScheduled (Conflict)

@@ -26,7 +26,7 @@ from subscriptions.models import ItemRevision, QuantityChange, Subscription, Sub
 
 @transaction.atomic
 @kept_by_database()
-def edit_subscription(*, subscription: Subscription, at: datetime, edits: Sequence[Edit]) -> Subscription:
+def record_edit(*, subscription: Subscription, at: datetime, edits: Sequence[Edit]) -> Subscription:
     """Carry out `edits`, in order, with effect from `at` (UTC): all of them or none. Touches no invoice.
 
     The plan stays; what an item was priced by before stays in its history. InvalidInput, naming the edit, where one

@@ -17,7 +17,7 @@ from subscriptions.schedule.billing_calendar import extension, shift_to_json
 
 
 @transaction.atomic
-def extend_period(*, item: SubscriptionItem, at: datetime) -> Period:
+def record_extension(*, item: SubscriptionItem, at: datetime) -> Period:
     """Let the period that holds `at` (UTC) last a full cadence from `at` on, for all items of that cadence.
 
     Later boundaries are counted from the new end. Answers the extended period; where it would not become longer,

@@ -16,7 +16,7 @@ from subscriptions.schedule.billing_calendar import period_at
 
 
 @transaction.atomic
-def pause_subscription(*, subscription: Subscription, at: datetime) -> Subscription:
+def record_pause(*, subscription: Subscription, at: datetime) -> Subscription:
     """Pause `subscription` from `at` (UTC) on, until somebody resumes it (billing rules 10). Touches no invoice.
 
     Its boundaries stay where they are. Repeating it changes nothing. NotChangeable (PreconditionFailed) where it does

@@ -27,7 +27,7 @@ from subscriptions.schedule.billing_calendar import Anchor
 
 @transaction.atomic
 @kept_by_database()
-def change_plan(
+def record_plan_change(
     *,
     subscription: Subscription,
     at: datetime,

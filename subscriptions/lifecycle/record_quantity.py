@@ -18,7 +18,7 @@ from subscriptions.pricing import parse_price
 
 
 @transaction.atomic
-def change_quantity(
+def record_quantity(
     *,
     item: SubscriptionItem,
     quantity: Decimal,

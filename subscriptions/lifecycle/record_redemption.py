@@ -21,7 +21,7 @@ from subscriptions.schedule.billing_calendar import period_at
 
 
 @transaction.atomic
-def redeem_coupon(*, item: SubscriptionItem, code: str, at: datetime, billed: bool = False) -> CouponRedemption:
+def record_redemption(*, item: SubscriptionItem, code: str, at: datetime, billed: bool = False) -> CouponRedemption:
     """Redeem `code` on `item` at `at` (UTC) (billing rules 3). Touches no invoice.
 
     It counts from the item's current period on; where that was charged in advance already, from the next one: a coupon

@@ -46,7 +46,7 @@ def reported_period(*, item: SubscriptionItem, usage_period_start: datetime | No
 
 
 @transaction.atomic
-def report_quantity(
+def record_report(
     *,
     item: SubscriptionItem,
     quantity: Decimal,

@@ -15,7 +15,7 @@ from subscriptions.models import Subscription
 
 
 @transaction.atomic
-def resume_subscription(*, subscription: Subscription, at: datetime) -> Subscription:
+def record_resumption(*, subscription: Subscription, at: datetime) -> Subscription:
     """End the pause of `subscription` at `at` (UTC); from there on its time is billed again. Touches no invoice.
 
     A pause that has not begun is called off. Repeating it changes nothing. NotChangeable (PreconditionFailed) where

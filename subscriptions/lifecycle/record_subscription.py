@@ -20,7 +20,7 @@ from subscriptions.schedule.billing_calendar import Anchor
 
 @transaction.atomic
 @kept_by_database()
-def create_subscription(
+def record_subscription(
     *,
     customer: Customer,
     active_from: datetime,

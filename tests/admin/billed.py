@@ -9,7 +9,7 @@ from invoicing.choices import RunTrigger
 from invoicing.models import BillingRun, Invoice
 from invoicing.runs.start_run import start_run
 from invoicing.runs.work_shard import work_shard
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Plan
 from tests.make import at, make_customer, make_default_profile, make_excess_plan
 
@@ -33,7 +33,7 @@ def subscribe(plan: Plan, **customer: Any) -> Customer:
     """A customer on `plan` since 17 March 2026."""
     made = make_customer(**customer)
     with clock.frozen_at(START):
-        create_subscription(customer=made, plan=plan, active_from=START)
+        record_subscription(customer=made, plan=plan, active_from=START)
     return made
 
 

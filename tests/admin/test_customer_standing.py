@@ -11,7 +11,7 @@ from customers.models import UsageSubject
 from entitlements.models import UsageEvent
 from invoicing.models import BalanceEntry, Invoice, ParkedCustomer
 from invoicing.payments.record_payment import record_payment
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.admin.billed import START, make_issued, run_close, subscribe
 from tests.admin.desk import page_url
 from tests.admin.test_lists import queries
@@ -144,7 +144,7 @@ def test_page_and_parts_ask_a_fixed_number_of_queries(clerk):
         for number in range(first, first + count):
             UsageSubject.objects.create(customer=customer, key=f"acme-{number}")
             with clock.frozen_at(START):
-                create_subscription(customer=customer, plan=plan, active_from=START)
+                record_subscription(customer=customer, plan=plan, active_from=START)
         run_close()
 
     grow(0, 2)

@@ -8,8 +8,8 @@ from django.urls import reverse
 from core.audit.models import AuditEntry
 from core.errors import PreconditionFailed
 from customers.models import Customer, CustomerOverride
-from customers.services.record_pin import pin_customer
-from customers.services.record_unpin import unpin_customer
+from customers.services.record_pin import record_pin
+from customers.services.record_unpin import record_unpin
 from invoicing.models import Invoice, ParkedCustomer
 from tests.admin.billed import enterprise, make_draft, make_issued
 from tests.admin.desk import list_url, page_url, said
@@ -153,10 +153,10 @@ def test_a_pin_leaves_an_open_draft_on_its_terms(clerk):
 def test_pinning_twice_records_once_and_unpinning_goes_back(db):
     customer, profile = make_customer(), enterprise()
     for _ in range(2):
-        pin_customer(customer=customer, profile=profile, reason="Contract")
+        record_pin(customer=customer, profile=profile, reason="Contract")
     assert AuditEntry.objects.filter(verb="customer.pinned").count() == 1
     for _ in range(2):
-        unpin_customer(customer=customer, reason="Contract ended")
+        record_unpin(customer=customer, reason="Contract ended")
     assert CustomerOverride.objects.get().billing_profile is None
     assert AuditEntry.objects.get(verb="customer.unpinned").sentence == "Countinghouse unpinned Acme from “Enterprise”."
 
@@ -164,7 +164,7 @@ def test_pinning_twice_records_once_and_unpinning_goes_back(db):
 def test_nobody_is_pinned_to_an_archived_profile(db):
     profile = enterprise(archived_at="2026-01-01T00:00Z")
     with pytest.raises(PreconditionFailed, match=r"is archived\. Acme stays where it is"):
-        pin_customer(customer=make_customer(), profile=profile, reason="Contract")
+        record_pin(customer=make_customer(), profile=profile, reason="Contract")
     assert CustomerOverride.objects.count() == 0
 
 

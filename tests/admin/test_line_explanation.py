@@ -12,9 +12,9 @@ from core import clock
 from entitlements.metering.ingest_events import ingest_events
 from invoicing.admin.rating.line_explanation import share_words
 from invoicing.models import CreditNote, Invoice, InvoiceLine
-from invoicing.subscription_changes.redeem_coupon import use_coupon
-from subscriptions.lifecycle.record_quantity import change_quantity
-from subscriptions.lifecycle.record_report import report_quantity
+from invoicing.subscription_changes.redeem_coupon import redeem_coupon
+from subscriptions.lifecycle.record_quantity import record_quantity
+from subscriptions.lifecycle.record_report import record_report
 from subscriptions.models import Coupon, SubscriptionItem
 from tests.admin.billed import make_draft
 from tests.admin.desk import page_url
@@ -118,7 +118,7 @@ def test_a_tiered_line_lists_its_tiers_its_roundings_its_discount_and_its_tax(cl
     make_default_profile(tax_enabled=True)
     subscription = subscribe(make_plan(cards=(card,)), customer=vat_customer())
     with clock.frozen_at(at("2026-04-30T21:30")):
-        report_quantity(item=subscription.items.get(), quantity=Decimal(250))
+        record_report(item=subscription.items.get(), quantity=Decimal(250))
     run("2026-05-01")
     ((_, facts, steps),) = explanations(clerk, numbered("INV-000001"))
     assert facts["Quantity from"] == "A report of 30 Apr 2026 21:30 UTC"
@@ -153,8 +153,8 @@ def test_packages_a_short_period_its_minimum_and_a_coupon_can_be_checked_by_hand
     subscription = subscribe(plan, "2026-04-17", billing_anchor=at("2026-04-01"))
     Coupon.objects.create(code="QUARTER", name="A quarter", percentage=Decimal(25), periods=None)
     with clock.frozen_at(at("2026-04-17")):
-        use_coupon(subscription=subscription, running_number=1, code="QUARTER")
-        report_quantity(item=subscription.items.get(key="storage"), quantity=Decimal(31))
+        redeem_coupon(subscription=subscription, running_number=1, code="QUARTER")
+        record_report(item=subscription.items.get(key="storage"), quantity=Decimal(31))
     run("2026-05-01")
     (_, fee_facts, fee_steps), (_, facts, steps) = explanations(clerk, numbered("INV-000001"))
     assert fee_facts["Part of the full period"] == "1 Apr 2026 00:00 UTC to 1 May 2026 00:00 UTC"
@@ -177,7 +177,7 @@ def test_packages_a_short_period_its_minimum_and_a_coupon_can_be_checked_by_hand
 def test_seats_added_within_a_period_show_their_share_of_it(clerk):
     subscribe(make_plan(cards=(flat_card(name="Seats", price=fee("10.00", "in_arrears")),)))
     with clock.frozen_at(at("2026-04-11")):
-        change_quantity(item=SubscriptionItem.objects.get(), quantity=Decimal(3), effective_at=at("2026-04-11"))
+        record_quantity(item=SubscriptionItem.objects.get(), quantity=Decimal(3), effective_at=at("2026-04-11"))
     run("2026-05-01")
     ((_, facts, steps),) = explanations(clerk, numbered("INV-000001"))
     assert facts["Quantity from"] == "The subscription item"

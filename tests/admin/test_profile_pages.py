@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from core.audit.models import AuditEntry
 from customers.models import BillingApp, CustomerOverride, Supplier
-from customers.services.record_pin import pin_customer
+from customers.services.record_pin import record_pin
 from tests.admin.billed import enterprise, make_draft, subscribe
 from tests.admin.desk import page_url
 from tests.admin.test_profiles import form
@@ -169,7 +169,7 @@ def test_the_pages_ask_as_many_queries_for_three_customers_as_for_thirty(auditor
     profile = enterprise()
     for index in range(number):
         customer = make_customer(key=f"c{index}", name=f"Customer {index}")
-        pin_customer(customer=customer, profile=profile, reason="Contract")
+        record_pin(customer=customer, profile=profile, reason="Contract")
     every_page = 6
     for url, budget in ((pinned_url(profile), 4), (compare_url(), 2), (page_url(profile), 3)):
         with CaptureQueriesContext(connection) as captured:

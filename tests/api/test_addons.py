@@ -8,7 +8,7 @@ from core import clock
 from core.ids import to_text
 from invoicing.closing.close_customers import close_customers
 from invoicing.models import Invoice
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.api.client import Api, data, fields_at_fault, refused
 from tests.make import at, make_customer, make_default_profile, make_feature, make_plan
 
@@ -156,7 +156,7 @@ def subscription(api):
     addon = at_time("2026-03-01", lambda: published(api))
     data(api.post("/plans/storage/addons", {"addonId": addon["id"], "fromPlanPhase": "phase_1"}), 201)
     with clock.frozen_at(at("2026-04-01")):
-        subscription = create_subscription(customer=customer, plan=plan, active_from=at("2026-04-01"))
+        subscription = record_subscription(customer=customer, plan=plan, active_from=at("2026-04-01"))
         close_customers([customer.id], as_of=at("2026-04-01"))
     return f"/subscriptions/{to_text(subscription.id)}", addon
 

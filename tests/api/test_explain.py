@@ -12,9 +12,9 @@ from invoicing.models import InvoiceLine
 from invoicing.rating import read_explanation, readable, recompute, replay
 from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
 from subscriptions.lifecycle.edits import AddItem
-from subscriptions.lifecycle.record_edit import edit_subscription
-from subscriptions.lifecycle.record_report import report_quantity
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_edit import record_edit
+from subscriptions.lifecycle.record_report import record_report
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.api.client import Api, data, refused
 from tests.make import (
     FLAT_50,
@@ -40,7 +40,7 @@ def customer(db):
 
 def subscribe(customer, plan, on="2026-03-17"):
     with clock.frozen_at(at(on)):
-        subscription = create_subscription(customer=customer, plan=plan, active_from=at(on))
+        subscription = record_subscription(customer=customer, plan=plan, active_from=at(on))
         close_customers([customer.id], as_of=at(on))
     return subscription
 
@@ -145,7 +145,7 @@ def test_a_gathering_line_is_explained_as_it_would_be_billed_now(api, customer):
 def test_a_reported_line_says_when_it_was_reported_and_a_flat_one_is_the_items(api, customer):
     subscription = subscribe(customer, make_excess_plan())
     with clock.frozen_at(at("2026-04-16T09:30")):
-        report_quantity(item=subscription.items.get(running_number=2), quantity=Decimal(200))
+        record_report(item=subscription.items.get(running_number=2), quantity=Decimal(200))
     close(customer, "2026-04-17")
     fee, excess = InvoiceLine.objects.filter(invoice__number="INV-000002").order_by("position")
     assert excess.explain["basis"]["quantity"] == {"source": "report", "reportedAt": "2026-04-16T09:30:00+00:00"}
@@ -170,11 +170,11 @@ def test_what_is_billed_for_a_part_of_a_period_names_the_full_one(api, customer)
     minimum = usage_card(feature=make_feature(), price={"type": "unit", "amount": "1", "minimumAmount": "100.00"})
     plan = make_plan(cards=(flat_card(), minimum))
     with clock.frozen_at(at("2026-03-17")):
-        subscription = create_subscription(
+        subscription = record_subscription(
             customer=customer, plan=plan, active_from=at("2026-03-17"), billing_anchor=at("2026-03-01")
         )
     with clock.frozen_at(at("2026-03-20")):
-        report_quantity(item=subscription.items.get(running_number=2), quantity=Decimal(10))
+        record_report(item=subscription.items.get(running_number=2), quantity=Decimal(10))
     close(customer, "2026-03-17")
     close(customer, "2026-04-01")
     fee, usage = InvoiceLine.objects.filter(period_start=at("2026-03-17")).order_by("position")
@@ -209,7 +209,7 @@ def test_terms_of_the_customers_own_are_named_so(customer):
         phases=(PhaseTerms(key="main", name="Main", rate_cards=(card,)),),
     )
     with clock.frozen_at(at("2026-03-17")):
-        create_subscription(customer=customer, custom_plan=terms, active_from=at("2026-03-17"))
+        record_subscription(customer=customer, custom_plan=terms, active_from=at("2026-03-17"))
         close_customers([customer.id], as_of=at("2026-03-17"))
     line = InvoiceLine.objects.get(invoice__number="INV-000001")
     assert line.explain["basis"]["price"] == {"source": "custom"}
@@ -281,9 +281,7 @@ def test_an_item_that_an_edit_brought_in_is_priced_by_the_customers_own_terms(cu
     subscription = subscribe(customer, make_plan(cards=(flat_card(),)))
     extra = RateCardTerms(type="flat_fee", key="extra", name="Extra", billing_cadence="P1M", price=FLAT_50)
     with clock.frozen_at(at("2026-03-20")):
-        edit_subscription(
-            subscription=subscription, at=at("2026-03-20"), edits=[AddItem(phase_key="phase_1", card=extra)]
-        )
+        record_edit(subscription=subscription, at=at("2026-03-20"), edits=[AddItem(phase_key="phase_1", card=extra)])
         close_customers([customer.id], as_of=at("2026-03-20"))
     line = InvoiceLine.objects.get(invoice__number="INV-000002")
     assert (line.name, line.explain["basis"]["price"]) == ("Extra", {"source": "custom"})

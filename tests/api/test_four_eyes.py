@@ -4,7 +4,7 @@ import pytest
 
 from core.ids import to_text
 from customers.models import CustomerOverride
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Coupon
 from tests.admin.billed import enterprise
 from tests.admin.desk import make_staff
@@ -27,7 +27,7 @@ def pin(api, customer, profile):
 
 def subscribed(number):
     customer = make_customer(key=f"c{number}", name=f"Customer {number}")
-    create_subscription(customer=customer, plan=make_plan(key=f"p{number}"), active_from=at("2026-03-01"))
+    record_subscription(customer=customer, plan=make_plan(key=f"p{number}"), active_from=at("2026-03-01"))
     return customer
 
 

@@ -6,8 +6,8 @@ from core import clock
 from entitlements.models import UsageEvent
 from invoicing.closing.close_customers import close_customers
 from invoicing.models import Invoice, TaxRate
-from subscriptions.lifecycle.record_report import report_quantity
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_report import record_report
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.api.client import data, fields_at_fault, refused
 from tests.make import (
     at,
@@ -38,7 +38,7 @@ def bill(customer, moment):
 def subscribe(plan=None, start=START, **overrides):
     customer = make_customer(**overrides)
     with clock.frozen_at(start):
-        subscription = create_subscription(customer=customer, plan=plan or make_excess_plan(), active_from=start)
+        subscription = record_subscription(customer=customer, plan=plan or make_excess_plan(), active_from=start)
     return customer, subscription
 
 
@@ -47,7 +47,7 @@ def excess_story():
     customer, subscription = subscribe()
     bill(customer, "2026-03-17")
     with clock.frozen_at(at("2026-04-16T22:00")):
-        report_quantity(item=subscription.items.get(running_number=2), quantity=Decimal(200))
+        record_report(item=subscription.items.get(running_number=2), quantity=Decimal(200))
     bill(customer, "2026-04-17")
     return customer
 
@@ -111,7 +111,7 @@ class TestGet:
         )
         customer, subscription = subscribe(make_plan(cards=(storage,)))
         with clock.frozen_at(at("2026-04-16")):
-            report_quantity(item=subscription.items.get(), quantity=Decimal(300))
+            record_report(item=subscription.items.get(), quantity=Decimal(300))
         bill(customer, "2026-04-17")
         [shown] = invoices(api, "?statuses=paid&statuses=issued&expand=lines")["items"]
         [line] = shown["lines"]
@@ -307,7 +307,7 @@ class TestDraft:
         customer, subscription = subscribe()
         bill(customer, "2026-03-17")
         with clock.frozen_at(at("2026-04-16")):
-            report_quantity(item=subscription.items.get(running_number=2), quantity=Decimal(200))
+            record_report(item=subscription.items.get(running_number=2), quantity=Decimal(200))
         bill(customer, "2026-04-17")
         [draft] = invoices(api, "?statuses=draft", now="2026-04-17")["items"]
         assert "snapshotQuantities" in draft["statusDetails"]["availableActions"]

@@ -14,7 +14,7 @@ from core.ids import to_text
 from customers.errors import ProfileArchived
 from customers.models import BillingApp, BillingProfile
 from customers.services.archive_profile import archive_profile
-from customers.services.record_pin import pin_customer
+from customers.services.record_pin import record_pin
 from invoicing.bank_statements.import_statement import import_statement
 from invoicing.payments.connect_stripe import install_stripe
 from invoicing.payments.handle_stripe_event import handle_stripe_event
@@ -112,7 +112,7 @@ class TestPins:
                 "The profile “Enterprise” is archived. Acme stays where it is: choose another one."
             )
             with pytest.raises(ProfileArchived, match="Acme stays where it is: choose another one"):
-                pin_customer(customer=customer, profile=profile, reason="By hand")
+                record_pin(customer=customer, profile=profile, reason="By hand")
 
 
 class TestMoves:

@@ -9,7 +9,7 @@ from invoicing.models import BillingRun, Invoice
 from invoicing.runs.advance_clock import advance_clock
 from invoicing.runs.start_run import start_run
 from invoicing.runs.work_shard import work_shard
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.api.client import data, fields_at_fault, refused
 from tests.make import at, make_customer, make_default_profile, make_excess_plan, make_plan
 
@@ -24,7 +24,7 @@ def _default_profile(db):
 
 def subscribed(plan, start=MARCH_17, **customer):
     with clock.frozen_at(start):
-        create_subscription(customer=make_customer(**customer), plan=plan, active_from=start)
+        record_subscription(customer=make_customer(**customer), plan=plan, active_from=start)
 
 
 def run_everything(moment=MARCH_17):

@@ -6,8 +6,8 @@ import pytest
 
 from core import clock
 from invoicing.models import ParkedCustomer
-from invoicing.subscription_changes.pause_subscription import pause_billing
-from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.pause_subscription import pause_subscription
+from invoicing.subscription_changes.resume_subscription import resume_subscription
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.lifecycle.item_update import ItemUpdate
 from tests.books.command import run_check
@@ -35,13 +35,13 @@ def test_a_period_that_was_extended_during_a_pause_and_resumed_early_is_no_findi
     """The rest of the extended period is billed ahead; the time before it, from the resumption on, still waits."""
     subscription = subscribe(flat_plan("team", "10.00"))
     with clock.frozen_at(at("2026-04-11")):
-        pause_billing(subscription=subscription, timing="immediate")
+        pause_subscription(subscription=subscription, timing="immediate")
     with clock.frozen_at(at("2026-04-12")):
-        resume_billing(subscription=subscription, timing=at("2026-05-01"))
+        resume_subscription(subscription=subscription, timing=at("2026-05-01"))
     with clock.frozen_at(at("2026-04-16")):
         extended = ItemUpdate(product_id="base", quantity=Decimal(2), align=True, extend=True)
         update_item(subscription_id=subscription.id, running_number=1, update=extended)
-        resume_billing(subscription=subscription, timing=at("2026-04-21"))
+        resume_subscription(subscription=subscription, timing=at("2026-04-21"))
     assert run_check(now="2026-04-16")[0] == 0
     run("2026-04-21")
     assert run_check(now="2026-04-21")[0] == 0

@@ -12,7 +12,7 @@ from core import clock
 from customers.models import BillingApp, BillingProfile, Customer, CustomerOverride, Supplier
 from entitlements.models import UsageEvent
 from invoicing.models import Invoice, NumberSeries, ParkedCustomer
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.books.command import run_check
 from tests.make import (
     at,
@@ -45,7 +45,7 @@ def make_crowd(number: int) -> list[Customer]:
     for index in range(number):
         with clock.frozen_at(START):
             customer = make_customer(key=f"c{index}", name=f"Customer {index}")
-            create_subscription(customer=customer, plan=plan, active_from=START)
+            record_subscription(customer=customer, plan=plan, active_from=START)
         customers.append(customer)
     UsageEvent.objects.bulk_create(
         UsageEvent(

@@ -11,7 +11,7 @@ from core import clock
 from customers.models import BillingApp, BillingProfile, CustomerOverride, Supplier
 from invoicing.profile_moves.make_default_profile import make_default_profile
 from invoicing.subscription_changes.start_subscription import start_subscription
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.concurrency.crowd import CLOSE, START, at_once
 from tests.make import make_customer, make_excess_plan
 from tests.make import make_default_profile as first_profile
@@ -29,7 +29,7 @@ def test_two_switches_at_once_leave_one_default_and_pin_each_customer_to_the_fir
     first = first_profile()
     customer = make_customer()
     with clock.frozen_at(START):
-        create_subscription(customer=customer, plan=make_excess_plan(), active_from=START)
+        record_subscription(customer=customer, plan=make_excess_plan(), active_from=START)
     for round_number in range(8):
         second, third = (profile_on_its_own_app(f"{name} {round_number}") for name in "AB")
         kept = at_once(

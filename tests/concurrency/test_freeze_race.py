@@ -12,7 +12,7 @@ from invoicing.books.check import one_snapshot
 from invoicing.closing.close_customers import close_customers
 from invoicing.lifecycle.issue import issue_drafts
 from invoicing.models import Invoice, InvoiceLine
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.make import at, make_customer, make_default_profile, make_excess_plan
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,7 +22,7 @@ def test_a_line_that_comes_while_another_transaction_issues_is_refused():
     make_default_profile(auto_advance=False)
     customer = make_customer()
     with clock.frozen_at(at("2026-03-17")):
-        create_subscription(customer=customer, plan=make_excess_plan(), active_from=at("2026-03-17"))
+        record_subscription(customer=customer, plan=make_excess_plan(), active_from=at("2026-03-17"))
         close_customers([customer.id], as_of=at("2026-03-17"))
     draft = Invoice.objects.get(status="draft.manual_approval_needed")
     line = draft.lines.get()

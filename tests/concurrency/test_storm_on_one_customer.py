@@ -17,9 +17,9 @@ from invoicing.payments.reconcile_payments import reconcile_payments
 from invoicing.payments.record_payment import record_payment
 from invoicing.payments.write_off import write_off
 from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
-from invoicing.profile_moves.pin_customer import pin_billed_customer, unpin_billed_customer
+from invoicing.profile_moves.pin_customer import pin_customer, unpin_customer
 from invoicing.runs.run_due import run_due
-from invoicing.subscription_changes.change_plan import change_subscription
+from invoicing.subscription_changes.change_plan import change_plan
 from subscriptions.models import Plan, Subscription
 from tests.books.command import run_check
 from tests.concurrency.crowd import at_once
@@ -59,10 +59,10 @@ def acme(fake):
     return customer
 
 
-def change_plan():
+def swap_plan():
     current = Subscription.objects.filter(active_to=None).latest("active_from")
     other = Plan.objects.get(key="large" if current.plan.key == "small" else "small")
-    change_subscription(subscription=current, timing="immediate", plan=other)
+    change_plan(subscription=current, timing="immediate", plan=other)
 
 
 def open_invoice():
@@ -88,8 +88,8 @@ def ask_stripe():
 
 def pin():
     customer, profile = Customer.objects.get(), BillingProfile.objects.get(name="Enterprise")
-    pin_billed_customer(customer=customer, profile=profile, reason="Storm")
-    unpin_billed_customer(customer=customer, reason="Storm")
+    pin_customer(customer=customer, profile=profile, reason="Storm")
+    unpin_customer(customer=customer, reason="Storm")
 
 
 def switch():
@@ -119,7 +119,18 @@ def allowed(act):
 
 
 def test_everything_at_one_moment(acme, fake):
-    acts = (close, change_plan, pin, pay_a_part, charge_again, ask_stripe, switch, set_own_terms, close, give_up)
+    acts = (
+        close,
+        swap_plan,
+        pin,
+        pay_a_part,
+        charge_again,
+        ask_stripe,
+        switch,
+        set_own_terms,
+        close,
+        give_up,
+    )
     for day in DAYS:
         began = time.monotonic()
         outcomes = at_once(*map(allowed, acts), now=at(day))

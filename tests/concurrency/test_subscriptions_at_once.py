@@ -11,8 +11,8 @@ from core import clock
 from core.errors import Conflict
 from customers.models import Customer
 from subscriptions.catalog.save_coupon import CouponFacts, create_coupon
-from subscriptions.lifecycle.record_redemption import redeem_coupon
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_redemption import record_redemption
+from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import CouponRedemption, Plan, Subscription, SubscriptionItem
 from tests.make import at, make_customer, make_excess_plan, make_plan
 
@@ -43,7 +43,7 @@ def test_of_two_purchases_of_one_feature_one_is_refused():
     make_excess_plan()
 
     def buy():
-        return create_subscription(customer=Customer.objects.get(), plan=Plan.objects.get(), active_from=START)
+        return record_subscription(customer=Customer.objects.get(), plan=Plan.objects.get(), active_from=START)
 
     answers = at_once(buy, buy)
     assert sorted(type(answer).__name__ for answer in answers) == ["FeatureAlreadySubscribed", "Subscription"]
@@ -55,9 +55,9 @@ def test_the_limit_of_a_coupon_holds_between_customers():
     create_coupon(facts=CouponFacts(code="ONE", percentage=Decimal(50), redemption_limit=1))
     with clock.frozen_at(START):
         for key in ("acme", "bolt"):
-            create_subscription(customer=make_customer(key=key, name=key), plan=plan, active_from=START)
+            record_subscription(customer=make_customer(key=key, name=key), plan=plan, active_from=START)
     items = list(SubscriptionItem.objects.select_related("subscription__plan"))
 
-    answers = at_once(*(lambda item=item: redeem_coupon(item=item, code="ONE", at=START) for item in items))
+    answers = at_once(*(lambda item=item: record_redemption(item=item, code="ONE", at=START) for item in items))
     assert sorted(type(answer).__name__ for answer in answers) == ["CouponNotRedeemable", "CouponRedemption"]
     assert CouponRedemption.objects.count() == 1

@@ -16,14 +16,14 @@ from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
 from invoicing.models import Invoice, InvoiceLine, ParkedCustomer, TaxRate
 from invoicing.previews.preview_customers import preview_customer
 from invoicing.runs.run_due import run_due
-from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
-from invoicing.subscription_changes.change_plan import change_subscription
-from invoicing.subscription_changes.edit_subscription import revise_subscription
-from invoicing.subscription_changes.pause_subscription import pause_billing
-from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.change_plan import change_plan
+from invoicing.subscription_changes.edit_subscription import edit_subscription
+from invoicing.subscription_changes.pause_subscription import pause_subscription
+from invoicing.subscription_changes.resume_subscription import resume_subscription
 from invoicing.subscription_changes.start_subscription import start_subscription
-from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem, Edit, RemoveItem
@@ -158,7 +158,7 @@ class World:
         timing = self._timing(timing)
         self._previewed_act(
             f"change {sub.name} -> {self.plans[plan].key} {timing} {usage}",
-            lambda preview: change_subscription(
+            lambda preview: change_plan(
                 subscription=Subscription.objects.get(pk=sub.pk),
                 timing=timing,
                 plan=self.plans[plan],
@@ -174,7 +174,7 @@ class World:
         timing = self._timing(timing)
         self._previewed_act(
             f"cancel {sub.name} {timing}",
-            lambda preview: end_subscription(
+            lambda preview: cancel_subscription(
                 subscription=Subscription.objects.get(pk=sub.pk), timing=timing, preview=preview
             ),
         )
@@ -182,7 +182,7 @@ class World:
     def unschedule(self, which: int) -> None:
         sub = self.pick(which)
         if sub is not None:
-            self._act(f"unschedule {sub.name}", lambda: continue_subscription(subscription=sub))
+            self._act(f"unschedule {sub.name}", lambda: unschedule_cancelation(subscription=sub))
 
     def pause(self, which: int, timing: Any) -> None:
         sub = self.pick(which)
@@ -191,7 +191,7 @@ class World:
         timing = self._timing(timing)
         self._previewed_act(
             f"pause {sub.name} {timing}",
-            lambda preview: pause_billing(
+            lambda preview: pause_subscription(
                 subscription=Subscription.objects.get(pk=sub.pk), timing=timing, preview=preview
             ),
         )
@@ -203,7 +203,7 @@ class World:
         timing = self._timing(timing)
         self._previewed_act(
             f"resume {sub.name} {timing}",
-            lambda preview: resume_billing(
+            lambda preview: resume_subscription(
                 subscription=Subscription.objects.get(pk=sub.pk), timing=timing, preview=preview
             ),
         )
@@ -235,7 +235,7 @@ class World:
             edits = [AddItem(phase.key, card)]
         self._previewed_act(
             f"edit {sub.name} {kind} {amount} {timing}",
-            lambda preview: revise_subscription(
+            lambda preview: edit_subscription(
                 subscription=Subscription.objects.get(pk=sub.pk), timing=timing, edits=edits, preview=preview
             ),
         )

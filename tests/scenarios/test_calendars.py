@@ -8,7 +8,7 @@ from core import clock
 from core.periods import zone_info
 from invoicing.models import InvoiceLine
 from invoicing.runs.run_due import run_due
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.make import at, flat_card, make_customer, make_plan
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +20,7 @@ def billed_periods(*, zone, start, anchor=None, cadence="P1M", until):
     fee = {"type": "flat", "amount": "31.00", "paymentTerm": "in_arrears"}
     plan = make_plan(cards=(flat_card(price=fee, billing_cadence=cadence),), billing_cadence=cadence)
     with clock.frozen_at(at(start)):
-        create_subscription(
+        record_subscription(
             customer=customer, plan=plan, active_from=at(start), billing_anchor=at(anchor) if anchor else None
         )
     moment = at(start)

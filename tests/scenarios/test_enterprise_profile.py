@@ -9,10 +9,10 @@ from customers.services.supplier_input import SupplierInput
 from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.gathering.live import show_live
 from invoicing.models import Invoice
-from invoicing.profile_moves.pin_customer import override_billing, pin_billed_customer
-from invoicing.profile_moves.save_profile import save_new_profile
+from invoicing.profile_moves.pin_customer import override_billing, pin_customer
+from invoicing.profile_moves.save_profile import create_profile
 from invoicing.runs.run_due import run_due
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.books.command import run_check
 from tests.make import at, make_customer, make_default_profile, make_plan
 
@@ -24,7 +24,7 @@ SUPPLIER = SupplierInput(name="My company Ltd", address={"country": "GB", "city"
 def make_profile(name: str, app_type: str, *, default: bool, **workflow: str) -> BillingProfile:
     app = BillingApp.objects.create(type=app_type, name=f"{name} app")
     said = {"collection_interval": "PT0S", **workflow}
-    return save_new_profile(
+    return create_profile(
         profile=ProfileInput(name=name, supplier=SUPPLIER, default=default, workflow=said, apps=(app.pk,) * 3)
     )
 
@@ -58,14 +58,14 @@ def invoices_of(customer):
 
 def subscribe(customer, plan):
     with clock.frozen_at(at("2026-03-01")):
-        create_subscription(customer=customer, plan=plan, active_from=at("2026-03-01"))
+        record_subscription(customer=customer, plan=plan, active_from=at("2026-03-01"))
 
 
 def test_pinned_customers_get_the_one_and_all_others_the_other(profiles):
     _, enterprise = profiles
     plan = make_plan()
     acme, globex = make_customer(), make_customer(key="globex", name="Globex")
-    pin_billed_customer(customer=globex, profile=enterprise, reason="Signed PO 4711")
+    pin_customer(customer=globex, profile=enterprise, reason="Signed PO 4711")
     for customer in (acme, globex):
         subscribe(customer, plan)
     close("2026-03-01")

@@ -7,8 +7,8 @@ import pytest
 from core import clock
 from invoicing.closing.close_customers import close_customers
 from invoicing.models import Invoice, InvoiceLine
-from subscriptions.lifecycle.record_report import report_quantity
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_report import record_report
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.make import at, make_customer, make_excess_plan
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +21,7 @@ def issued():
 def test_an_excess_item_and_the_month_ahead_come_on_one_bill():
     customer = make_customer()
     with clock.frozen_at(at("2026-03-17")):
-        subscription = create_subscription(customer=customer, plan=make_excess_plan(), active_from=at("2026-03-17"))
+        subscription = record_subscription(customer=customer, plan=make_excess_plan(), active_from=at("2026-03-17"))
         outcomes = close_customers([customer.id], as_of=at("2026-03-17"))
     assert [outcome.outcome for outcome in outcomes] == ["invoiced"]
     [first] = issued()
@@ -29,7 +29,7 @@ def test_an_excess_item_and_the_month_ahead_come_on_one_bill():
 
     with clock.frozen_at(at("2026-04-16T22:00")):
         item = subscription.items.get(running_number=2)
-        report_quantity(item=item, quantity=Decimal(200))
+        record_report(item=item, quantity=Decimal(200))
         close_customers([customer.id], as_of=at("2026-04-16T22:00"))
     assert len(issued()) == 1
 

@@ -22,13 +22,13 @@ from invoicing.choices import InvoiceStatus
 from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.models import BalanceEntry, CreditNote, Invoice, InvoiceLine
 from invoicing.runs.run_due import run_due
-from invoicing.subscription_changes.cancel_subscription import end_subscription
-from invoicing.subscription_changes.change_plan import change_subscription
-from invoicing.subscription_changes.edit_subscription import revise_subscription
-from invoicing.subscription_changes.pause_subscription import pause_billing
-from invoicing.subscription_changes.redeem_coupon import use_coupon
-from invoicing.subscription_changes.resume_subscription import resume_billing
-from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
+from invoicing.subscription_changes.change_plan import change_plan
+from invoicing.subscription_changes.edit_subscription import edit_subscription
+from invoicing.subscription_changes.pause_subscription import pause_subscription
+from invoicing.subscription_changes.redeem_coupon import redeem_coupon
+from invoicing.subscription_changes.resume_subscription import resume_subscription
+from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem
 from subscriptions.lifecycle.timing import IMMEDIATE, NEXT_BILLING_CYCLE
@@ -51,12 +51,12 @@ FIGURES = (
     "next_amount",
 )
 SERVICES: dict[str, Callable[..., Any]] = {
-    "change": change_subscription,
-    "edit": revise_subscription,
-    "pause": pause_billing,
-    "resume": resume_billing,
-    "cancel": end_subscription,
-    "continue": continue_subscription,
+    "change": change_plan,
+    "edit": edit_subscription,
+    "pause": pause_subscription,
+    "resume": resume_subscription,
+    "cancel": cancel_subscription,
+    "continue": unschedule_cancelation,
 }
 PROFILES: dict[str, dict[str, Any]] = {
     "paid": {},
@@ -174,7 +174,7 @@ def _live(steps, term, half_off, profile):
     if half_off:
         Coupon.objects.create(code="HALF", percentage=Decimal(50), periods=None)
         with clock.frozen_at(START):
-            use_coupon(subscription=subscription, running_number=1, code="HALF")
+            redeem_coupon(subscription=subscription, running_number=1, code="HALF")
     story = Story(share=Fraction(1, 2 if half_off else 1), prices=[(START, "change", PRICES["basic"])])
     now = START
     for verb, key, timing, wait in steps:
@@ -234,9 +234,9 @@ def _end(story, now):
     with clock.frozen_at(now):
         for subscription in Subscription.objects.filter(active_from__lte=now).order_by("-active_from", "-id")[:1]:
             if subscription.active_to is None or subscription.active_to > now:
-                continue_subscription(subscription=subscription)
+                unschedule_cancelation(subscription=subscription)
                 story.tell("continue", now, now, Decimal(0))
-                end_subscription(subscription=subscription, timing=IMMEDIATE)
+                cancel_subscription(subscription=subscription, timing=IMMEDIATE)
                 story.tell("cancel", now, now, Decimal(0))
         _close(now)
     assert_books_are_clean(f"{now:%Y-%m-%dT%H:%M:%S}")

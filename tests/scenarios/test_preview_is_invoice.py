@@ -13,7 +13,7 @@ from entitlements.models import UsageEvent
 from invoicing.closing.close_customers import close_customers
 from invoicing.models import Invoice
 from invoicing.previews.preview_customers import preview_customer
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.make import (
     at,
     flat_card,
@@ -78,7 +78,7 @@ def test_a_preview_is_the_invoice_that_follows(flats, metered, currency, zone, s
             feature = make_feature(key="calls", meter=make_meter())
             plan = make_plan(cards=(*cards, usage_card(key="calls", feature=feature, **metered)), currency=currency)
             customer = make_customer(currency=currency, time_zone=zone)
-            create_subscription(
+            record_subscription(
                 customer=customer,
                 plan=plan,
                 active_from=start,

@@ -7,8 +7,8 @@ from core.periods import CADENCES
 from customers.models import Customer
 from entitlements.metering.ingest_events import ingest_events
 from invoicing.models import Invoice, InvoiceLine
-from invoicing.subscription_changes.cancel_subscription import end_subscription
-from subscriptions.lifecycle.record_subscription import create_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.make import (
     at,
     flat_card,
@@ -62,7 +62,7 @@ def test_a_fee_is_charged_for_the_time_that_was_used(amount, cadence, currency, 
     customer = make_customer(currency=currency)
     subscription = subscribe(recurring("plan", amount, cadence, currency=currency), start, customer=customer)
     with clock.frozen_at(at(end)):
-        end_subscription(subscription=subscription, timing="immediate")
+        cancel_subscription(subscription=subscription, timing="immediate")
     assert [str(total) for total in Invoice.objects.filter(number="INV-000001").values_list("total", flat=True)] == [
         charged
     ]
@@ -162,7 +162,7 @@ def test_a_customer_who_moves_to_another_time_zone_gets_no_gap_and_no_overlap():
 def test_a_start_in_the_past_bills_every_period_since_then():
     make_default_profile()
     with clock.frozen_at(at("2026-06-10")):
-        create_subscription(customer=make_customer(), plan=flat_plan("b", "30.00"), active_from=at("2026-04-01"))
+        record_subscription(customer=make_customer(), plan=flat_plan("b", "30.00"), active_from=at("2026-04-01"))
     run("2026-06-10")
     assert (totals(), [start for start, _ in billed()]) == (
         ["90.00"],
@@ -173,7 +173,7 @@ def test_a_start_in_the_past_bills_every_period_since_then():
 def test_a_start_to_come_bills_nothing_before_it():
     make_default_profile()
     with clock.frozen_at(at("2026-04-01")):
-        create_subscription(customer=make_customer(), plan=flat_plan("b", "30.00"), active_from=at("2026-05-01"))
+        record_subscription(customer=make_customer(), plan=flat_plan("b", "30.00"), active_from=at("2026-05-01"))
     run("2026-04-30T23:59:59")
     assert totals() == []
     run("2026-05-01")

@@ -6,8 +6,8 @@ from core import clock
 from customers.models import BillingApp, Customer
 from invoicing.models import BalanceEntry, CreditNote, Invoice, InvoiceLine, TaxRate
 from invoicing.runs.run_due import run_due
-from invoicing.subscription_changes.change_plan import change_subscription
-from subscriptions.lifecycle.record_subscription import create_subscription
+from invoicing.subscription_changes.change_plan import change_plan
+from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Subscription
 from tests.books.command import run_check
 from tests.make import at, flat_card, make_customer, make_default_profile, make_plan
@@ -34,7 +34,7 @@ def subscribe(plan, on="2026-04-01", *, customer=None, bill=True, **options):
     make_default_profile()
     customer = customer or Customer.objects.filter(key="acme").first() or make_customer()
     with clock.frozen_at(at(on)):
-        subscription = create_subscription(customer=customer, plan=plan, active_from=at(on), **options)
+        subscription = record_subscription(customer=customer, plan=plan, active_from=at(on), **options)
         if bill:
             run_due(as_of=at(on))
     return subscription
@@ -55,7 +55,7 @@ def pays_by_bank():
 def change(subscription, plan, on="2026-04-16", *, timing="immediate", **options):
     """The result of changing to `plan`, said on that day."""
     with clock.frozen_at(at(on)):
-        return change_subscription(
+        return change_plan(
             subscription=Subscription.objects.get(pk=subscription.pk), timing=timing, plan=plan, **options
         )
 

@@ -17,7 +17,7 @@ from invoicing.models import BalanceEntry, Invoice, ParkedCustomer, Payment, Run
 from invoicing.parking.release_customer import release_customer
 from invoicing.payments.record_payment import record_payment
 from invoicing.previews.preview_customers import preview_customers
-from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from subscriptions.models import Subscription
 from tests.books.command import run_check
 from tests.make import (
@@ -114,7 +114,7 @@ def test_a_credit_beyond_a_limit_that_was_lowered_is_refused_and_changes_nothing
     subscription = subscribe(flat_plan("large", "900000000.00"))
     settings.AMOUNT_LIMITS = {"EUR": Decimal(1000000)}
     with clock.frozen_at(at("2026-04-16")), pytest.raises(CannotBill, match=r"A credit note comes to 450,000,000.00"):
-        end_subscription(subscription=subscription, timing="immediate")
+        cancel_subscription(subscription=subscription, timing="immediate")
     assert Subscription.objects.get().active_to is None
     assert not BalanceEntry.objects.exists()
 

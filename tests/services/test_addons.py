@@ -12,7 +12,7 @@ from invoicing.subscription_changes.change_addon import add_addon, change_addon_
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.errors import AddOnNotBuyable
 from subscriptions.lifecycle.item_update import ItemUpdate
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import AddOn, AddOnRateCard, PlanAddOn, SubscriptionAddOn, SubscriptionItem
 from tests.make import at, flat_card, make_customer, make_default_profile, make_feature, make_plan, usage_card
 
@@ -46,7 +46,7 @@ def subscription(db):
     make_default_profile()
     customer = make_customer()
     with clock.frozen_at(at("2026-04-01")):
-        subscription = create_subscription(customer=customer, plan=make_plan(), active_from=at("2026-04-01"))
+        subscription = record_subscription(customer=customer, plan=make_plan(), active_from=at("2026-04-01"))
         close_customers([customer.id], as_of=at("2026-04-01"))
     return subscription
 
@@ -194,7 +194,7 @@ def test_prices_of_one_key_or_feature_are_not_merged(db, cards, said):
     feature = make_feature(key="storage")
     plan = make_plan(cards=(flat_card(), usage_card(feature=feature)))
     with clock.frozen_at(at("2026-04-01")):
-        subscription = create_subscription(customer=make_customer(), plan=plan, active_from=at("2026-04-01"))
+        subscription = record_subscription(customer=make_customer(), plan=plan, active_from=at("2026-04-01"))
     cards = [{**card, "feature": feature} if card["key"] == "more" else card for card in cards]
     with pytest.raises(AddOnNotBuyable, match=said):
         buy(subscription, offered(subscription, *cards))
@@ -229,7 +229,7 @@ def test_an_addon_waits_for_the_phase_from_which_on_it_is_sold(db):
     make_default_profile()
     plan = make_plan({"key": "trial", "duration": "P1M", "cards": ()}, {"key": "paid", "cards": (flat_card(),)})
     with clock.frozen_at(at("2026-04-01")):
-        subscription = create_subscription(customer=make_customer(), plan=plan, active_from=at("2026-04-01"))
+        subscription = record_subscription(customer=make_customer(), plan=plan, active_from=at("2026-04-01"))
     addon = offered(subscription, phase="paid")
     with pytest.raises(InvalidInput, match="from the phase paid on, which begins on 2026-05-01"):
         buy(subscription, addon)

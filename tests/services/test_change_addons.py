@@ -6,11 +6,11 @@ import pytest
 
 from core import clock
 from invoicing.models import Invoice
-from invoicing.subscription_changes.change_plan import change_subscription
+from invoicing.subscription_changes.change_plan import change_plan
 from invoicing.subscription_changes.migrate_subscription import migrate_subscription
-from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from subscriptions.catalog.plan_selectors import terms_of_plan
-from subscriptions.lifecycle.record_report import report_quantity
+from subscriptions.lifecycle.record_report import record_report
 from subscriptions.models import Plan, PlanAddOn, Subscription, SubscriptionAddOn
 from tests.make import at, flat_card, make_feature, make_plan, usage_card
 from tests.services.changes import assert_books_are_clean, change, fee, flat_plan, lines, money, run, subscribe
@@ -121,7 +121,7 @@ def test_the_usage_of_an_addon_counts_on(basic, pro):
     buy(basic, addon, "2026-04-01")
     successor = change(basic, pro).successor
     with clock.frozen_at(at("2026-04-20")):
-        report_quantity(item=successor.items.get(key="calls"), quantity=Decimal(70))
+        record_report(item=successor.items.get(key="calls"), quantity=Decimal(70))
     run("2026-05-01")
     assert totals()[-1] == "110.00"
     assert_books_are_clean("2026-05-01T00:30")
@@ -183,7 +183,7 @@ def test_a_change_that_is_taken_back_leaves_the_addon_where_it_was(basic, pro):
     buy(basic, sell(make_addon(), basic.plan, pro), "2026-04-01", quantity=2)
     change(basic, pro, timing="next_billing_cycle")
     with clock.frozen_at(at("2026-04-20")):
-        continue_subscription(subscription=Subscription.objects.get(pk=basic.pk))
+        unschedule_cancelation(subscription=Subscription.objects.get(pk=basic.pk))
     assert list(SubscriptionAddOn.objects.values_list("subscription_id", flat=True)) == [basic.pk]
     run("2026-05-01")
     assert totals() == ["30.00", "60.00", "90.00"]
@@ -194,7 +194,7 @@ def test_on_terms_of_their_own_no_addon_is_sold(basic):
     buy(basic, sell(make_addon(), basic.plan), "2026-04-01")
     other = flat_plan("pro", "90.00")
     with clock.frozen_at(at("2026-04-16")):
-        result = change_subscription(
+        result = change_plan(
             subscription=Subscription.objects.get(pk=basic.pk), timing="immediate", custom_plan=terms_of_plan(other)
         )
     assert ended(result) == [("Support", 1)]

@@ -7,14 +7,14 @@ import pytest
 from core import clock
 from core.errors import Conflict
 from entitlements.models import UsageEvent
-from invoicing.subscription_changes.cancel_subscription import end_subscription
-from invoicing.subscription_changes.edit_subscription import revise_subscription
-from invoicing.subscription_changes.pause_subscription import pause_billing
-from invoicing.subscription_changes.resume_subscription import resume_billing
-from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
+from invoicing.subscription_changes.edit_subscription import edit_subscription
+from invoicing.subscription_changes.pause_subscription import pause_subscription
+from invoicing.subscription_changes.resume_subscription import resume_subscription
+from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem
-from subscriptions.lifecycle.record_redemption import redeem_coupon
+from subscriptions.lifecycle.record_redemption import record_redemption
 from subscriptions.models import Coupon, CouponRedemption, Subscription
 from tests.make import at, flat_card, make_feature, make_meter, make_plan, usage_card
 from tests.services.changes import (
@@ -39,7 +39,7 @@ def base_of(subscription):
 
 def redeem(subscription, on, code="C"):
     with clock.frozen_at(at(on)):
-        return redeem_coupon(item=base_of(subscription), code=code, at=at(on))
+        return record_redemption(item=base_of(subscription), code=code, at=at(on))
 
 
 def subscribe_with(plan, **terms):
@@ -155,7 +155,7 @@ def test_a_change_taken_back_leaves_the_coupon_where_it_was():
     change(subscription, flat_plan("basic", "30.00"), "2026-04-10", timing="next_billing_cycle")
     assert CouponRedemption.objects.count() == 2
     with clock.frozen_at(at("2026-04-16")):
-        continue_subscription(subscription=Subscription.objects.get(pk=subscription.pk))
+        unschedule_cancelation(subscription=Subscription.objects.get(pk=subscription.pk))
     assert CouponRedemption.objects.count() == 1
     run("2026-05-01")
     assert totals() == ["45.00", "45.00"]
@@ -185,7 +185,7 @@ def test_a_downgrade_gives_back_what_was_paid_with_the_coupon():
 def test_a_cancelation_gives_back_half_of_what_was_paid_with_the_coupon(terms, paid, back):
     subscription = subscribe_with(flat_plan("basic", "30.00"), **terms)
     with clock.frozen_at(at("2026-04-16")):
-        end_subscription(subscription=subscription, timing="immediate")
+        cancel_subscription(subscription=subscription, timing="immediate")
     assert totals() == [paid]
     assert [gross for _, _, gross, _, _ in notes()] == ([back] if back else [])
     assert_books_are_clean("2026-04-16T00:30")
@@ -212,9 +212,9 @@ def test_a_pause_counts_among_the_periods_of_a_coupon():
     """Half off April and May. Paused over the boundary: 7.50 of April come back, half of 15.48 is charged for May."""
     subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50))
     with clock.frozen_at(at("2026-04-16")):
-        pause_billing(subscription=subscription, timing="immediate")
+        pause_subscription(subscription=subscription, timing="immediate")
     with clock.frozen_at(at("2026-05-16")):
-        resume_billing(subscription=Subscription.objects.get(pk=subscription.pk), timing="immediate")
+        resume_subscription(subscription=Subscription.objects.get(pk=subscription.pk), timing="immediate")
     run("2026-06-01")
     assert ([gross for _, _, gross, _, _ in notes()], totals()) == (["7.50"], ["15.00", "7.74", "30.00"])
 
@@ -224,7 +224,7 @@ def test_an_edit_gives_back_and_charges_with_the_coupon():
     subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50))
     card = RateCardTerms(key="base", name="Base", type="flat_fee", billing_cadence="P1M", price=fee("90.00"))
     with clock.frozen_at(at("2026-04-16")):
-        revise_subscription(subscription=subscription, timing="immediate", edits=[AddItem("phase_1", card)])
+        edit_subscription(subscription=subscription, timing="immediate", edits=[AddItem("phase_1", card)])
     run("2026-05-01")
     run("2026-06-01")
     assert totals() == ["15.00", "15.00", "45.00", "90.00"]
@@ -289,7 +289,7 @@ def test_a_fixed_amount_is_divided_by_an_edit_as_by_a_change_of_plan():
     subscription = subscribe_with(flat_plan("basic", "30.00"), **FIVE_OFF)
     card = RateCardTerms(key="base", name="Base", type="flat_fee", billing_cadence="P1M", price=fee("90.00"))
     with clock.frozen_at(at("2026-04-16")):
-        revise_subscription(subscription=subscription, timing="immediate", edits=[AddItem("phase_1", card)])
+        edit_subscription(subscription=subscription, timing="immediate", edits=[AddItem("phase_1", card)])
     run("2026-05-01")
     assert totals() == ["25.00", "30.00", "85.00"]
     assert_books_are_clean("2026-05-01T00:30")
@@ -298,7 +298,7 @@ def test_a_fixed_amount_is_divided_by_an_edit_as_by_a_change_of_plan():
 def test_no_pause_wins_a_fixed_amount_twice():
     """25.00 was paid, 12.50 come back and are charged again at once: 15.00 less half of 5.00."""
     subscription = subscribe_with(flat_plan("basic", "30.00"), **FIVE_OFF)
-    for verb in (pause_billing, resume_billing):
+    for verb in (pause_subscription, resume_subscription):
         with clock.frozen_at(at("2026-04-16")):
             verb(subscription=Subscription.objects.get(pk=subscription.pk), timing="immediate")
     run("2026-04-17")

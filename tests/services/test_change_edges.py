@@ -7,15 +7,15 @@ import pytest
 from core import clock
 from core.errors import BillingError, Conflict, InvalidInput, PreconditionFailed
 from core.periods import parse_duration
-from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
-from invoicing.subscription_changes.edit_subscription import revise_subscription
-from invoicing.subscription_changes.pause_subscription import pause_billing
-from invoicing.subscription_changes.resume_subscription import resume_billing
-from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.edit_subscription import edit_subscription
+from invoicing.subscription_changes.pause_subscription import pause_subscription
+from invoicing.subscription_changes.resume_subscription import resume_subscription
+from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem, RemoveItem, StretchPhase, UnscheduleEdit
-from subscriptions.lifecycle.record_report import report_quantity
+from subscriptions.lifecycle.record_report import record_report
 from subscriptions.models import ItemRevision, Subscription, SubscriptionAddOn
 from tests.make import at, flat_card, make_feature, make_plan, usage_card
 from tests.services.changes import (
@@ -42,11 +42,11 @@ def do(service, subscription, on, timing="immediate", **options):
 
 def unschedule(subscription, on):
     with clock.frozen_at(at(on)):
-        return continue_subscription(subscription=Subscription.objects.get(pk=subscription.pk)).subscription
+        return unschedule_cancelation(subscription=Subscription.objects.get(pk=subscription.pk)).subscription
 
 
 def edit(subscription, on, *edits, timing="immediate"):
-    return do(revise_subscription, subscription, on, timing, edits=list(edits))
+    return do(edit_subscription, subscription, on, timing, edits=list(edits))
 
 
 def card(key="base", amount="90.00"):
@@ -99,7 +99,7 @@ def test_after_unscheduling_another_change_can_be_made(basic):
 
 def test_while_it_is_paused_nothing_of_it_is_changed_or_edited(basic):
     pro = flat_plan("pro", "90.00")
-    do(pause_billing, basic, "2026-04-16")
+    do(pause_subscription, basic, "2026-04-16")
     for timing in ("immediate", "next_billing_cycle"):
         with pytest.raises(PreconditionFailed, match="is paused from 2026-04-16T00:00:00"):
             change(basic, pro, "2026-05-01", timing=timing)
@@ -111,9 +111,9 @@ def test_while_it_is_paused_nothing_of_it_is_changed_or_edited(basic):
 def test_a_pause_over_a_boundary_and_a_change_after_it(basic):
     """15.00 back; from 10 May, 22 of 31 days are 21.29. On the 16th 16 of those 22 days come back, 15.48; 46.45 of
     90.00 are charged."""
-    do(pause_billing, basic, "2026-04-16")
+    do(pause_subscription, basic, "2026-04-16")
     run("2026-05-01")
-    do(resume_billing, basic, "2026-05-10")
+    do(resume_subscription, basic, "2026-05-10")
     result = change(basic, flat_plan("pro", "90.00"), "2026-05-16")
     assert lines(result.invoice_ids[-1]) == [("Pro fee", "46.45"), ("Unused part: Basic fee", "-15.48")]
     run("2026-06-01")
@@ -125,25 +125,25 @@ def test_a_pause_over_a_boundary_and_a_change_after_it(basic):
 def test_a_change_that_waits_is_unscheduled_before_a_pause(basic):
     change(basic, flat_plan("pro", "90.00"), timing="next_billing_cycle")
     with pytest.raises(Conflict, match="Unschedule it first"):
-        do(pause_billing, basic, "2026-04-20")
+        do(pause_subscription, basic, "2026-04-20")
 
 
 def test_canceled_while_paused_it_gives_nothing_back_twice(basic):
-    do(pause_billing, basic, "2026-04-16")
-    result = do(end_subscription, basic, "2026-04-20")
+    do(pause_subscription, basic, "2026-04-16")
+    result = do(cancel_subscription, basic, "2026-04-20")
     assert (money(result.credit_amount), money(result.credit_note_total)) == ("0.00", "0.00")
     run("2026-05-01")
     assert (totals(), [gross for _, _, gross, _, _ in notes()]) == (["30.00"], ["15.00"])
     with pytest.raises(PreconditionFailed, match="ended on 2026-04-20 00:00 UTC"):
-        do(resume_billing, basic, "2026-04-21")
+        do(resume_subscription, basic, "2026-04-21")
     assert_books_are_clean("2026-05-01T00:30")
 
 
 def test_canceled_while_paused_it_can_be_resumed_until_it_ends(basic):
     """Resumed on the 21st: 10 of 30 days are 10.00, and nothing after April."""
-    do(pause_billing, basic, "2026-04-16")
-    do(end_subscription, basic, "2026-04-20", "next_billing_cycle")
-    do(resume_billing, basic, "2026-04-21")
+    do(pause_subscription, basic, "2026-04-16")
+    do(cancel_subscription, basic, "2026-04-20", "next_billing_cycle")
+    do(resume_subscription, basic, "2026-04-21")
     run("2026-05-01")
     assert totals() == ["30.00", "10.00"]
     assert_books_are_clean("2026-05-01T00:30")
@@ -163,17 +163,17 @@ def test_canceled_while_paused_it_can_be_resumed_until_it_ends(basic):
     ],
 )
 def test_resumed_in_the_past_it_is_charged_from_then_on(basic, since, charged):
-    do(pause_billing, basic, "2026-04-16")
+    do(pause_subscription, basic, "2026-04-16")
     run("2026-05-01")
-    result = do(resume_billing, basic, "2026-05-20", at(since))
+    result = do(resume_subscription, basic, "2026-05-20", at(since))
     assert lines(result.invoice_ids[-1]) == charged
     assert_books_are_clean("2026-05-20T00:30")
 
 
 def test_it_is_not_resumed_before_it_was_paused(basic):
-    do(pause_billing, basic, "2026-04-16")
+    do(pause_subscription, basic, "2026-04-16")
     with pytest.raises(InvalidInput, match="The pause began on 2026-04-16 00:00 UTC only"):
-        do(resume_billing, basic, "2026-04-20", at("2026-04-10"))
+        do(resume_subscription, basic, "2026-04-20", at("2026-04-10"))
 
 
 # The past, over what was issued
@@ -184,10 +184,10 @@ CONTRADICTION = "Invoice INV-000002, issued on 1 May 2026, bills Basic fee for 1
 @pytest.mark.parametrize(
     ("service", "options"),
     [
-        (end_subscription, {}),
-        (pause_billing, {}),
-        (revise_subscription, {"edits": [AddItem("phase_1", card())]}),
-        (revise_subscription, {"edits": [RemoveItem("phase_1", "base")]}),
+        (cancel_subscription, {}),
+        (pause_subscription, {}),
+        (edit_subscription, {"edits": [AddItem("phase_1", card())]}),
+        (edit_subscription, {"edits": [RemoveItem("phase_1", "base")]}),
     ],
 )
 @pytest.mark.parametrize("preview", [True, False])
@@ -237,7 +237,7 @@ def test_what_was_not_billed_at_all_can_be_added_from_before_an_issued_invoice(d
 
 def report(subscription, on):
     with clock.frozen_at(at(on)):
-        report_quantity(item=subscription.items.get(key="storage"), quantity=Decimal(200))
+        record_report(item=subscription.items.get(key="storage"), quantity=Decimal(200))
 
 
 def test_a_new_price_from_the_second_of_the_last_boundary_on_replaces_the_whole_period(basic):

@@ -5,12 +5,12 @@ import pytest
 from core import clock
 from core.periods import parse_duration
 from invoicing.models import Invoice, InvoiceLine
-from invoicing.subscription_changes.cancel_subscription import end_subscription
-from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
+from invoicing.subscription_changes.edit_subscription import edit_subscription
 from invoicing.subscription_changes.migrate_subscription import migrate_subscription
-from invoicing.subscription_changes.pause_subscription import pause_billing
-from invoicing.subscription_changes.resume_subscription import resume_billing
-from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.pause_subscription import pause_subscription
+from invoicing.subscription_changes.resume_subscription import resume_subscription
+from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
 from subscriptions.lifecycle.edits import AddItem, RemoveItem, StretchPhase
 from subscriptions.models import Plan, Subscription
@@ -61,7 +61,7 @@ def do(service, subscription, on, **options):
 
 
 def edit(subscription, on, *edits):
-    return do(revise_subscription, subscription, on, timing="immediate", edits=list(edits))
+    return do(edit_subscription, subscription, on, timing="immediate", edits=list(edits))
 
 
 def once(amount, key="setup", term="in_advance"):
@@ -129,7 +129,7 @@ def test_another_plan_charges_its_own_and_the_way_back_charges_nothing():
 
 def test_a_new_subscription_owes_anew():
     subscription = subscribe(plan_of())
-    do(end_subscription, subscription, "2026-04-16", timing="immediate")
+    do(cancel_subscription, subscription, "2026-04-16", timing="immediate")
     with clock.frozen_at(at("2026-04-20")):
         subscribe(Plan.objects.get(key="team"), "2026-04-20")
     assert billed() == ["100.00", "100.00"]
@@ -220,7 +220,7 @@ def test_a_fee_in_arrears_moves_on_and_is_charged_at_the_end():
     second = migrate(subscription).successor
     run("2026-05-01")
     assert billed() == []
-    do(end_subscription, second, "2026-05-16", timing="immediate")
+    do(cancel_subscription, second, "2026-05-16", timing="immediate")
     assert billed() == ["90.00"]
     assert_books_are_clean("2026-05-16T00:30")
 
@@ -230,7 +230,7 @@ def test_a_fee_in_arrears_is_charged_when_its_plan_is_left():
     pro = plan_of(base("90.00"), key="pro")
     second = change(subscription, pro).successor
     change(second, Plan.objects.get(key="team"), "2026-04-20")
-    do(end_subscription, Subscription.objects.latest("active_from"), "2026-04-25", timing="immediate")
+    do(cancel_subscription, Subscription.objects.latest("active_from"), "2026-04-25", timing="immediate")
     assert billed() == ["80.00"]
     assert_books_are_clean("2026-04-25T00:30")
 
@@ -239,8 +239,8 @@ def test_a_migration_that_is_taken_back_leaves_the_fee_where_it_was():
     subscription = subscribe(plan_of(base(), setup_card("80.00", "in_arrears")))
     version(2, base(), setup_card("90.00", "in_arrears"))
     migrate(subscription, timing="next_billing_cycle")
-    do(continue_subscription, subscription, "2026-04-20")
-    do(end_subscription, subscription, "2026-04-25", timing="immediate")
+    do(unschedule_cancelation, subscription, "2026-04-20")
+    do(cancel_subscription, subscription, "2026-04-25", timing="immediate")
     assert billed() == ["80.00"]
 
 
@@ -260,7 +260,7 @@ def test_a_fee_in_arrears_takes_the_price_that_an_edit_gave_it():
     subscription = subscribe(plan_of(base(), setup_card("80.00", "in_arrears")))
     edit(subscription, "2026-04-16", AddItem("phase_1", once("95.00", term="in_arrears")))
     assert billed() == []
-    do(end_subscription, subscription, "2026-04-20", timing="immediate")
+    do(cancel_subscription, subscription, "2026-04-20", timing="immediate")
     assert billed() == ["95.00"]
     assert_books_are_clean("2026-04-20T00:30")
 
@@ -282,7 +282,7 @@ def test_no_part_of_a_fee_comes_back_when_its_phase_ends_early():
         {"key": "later", "cards": (base(),)},
     )
     subscription = subscribe(make_plan(*phases, key="team", name="Team"))
-    do(end_subscription, subscription, "2026-04-16", timing="immediate")
+    do(cancel_subscription, subscription, "2026-04-16", timing="immediate")
     assert [net for _, net, *_ in notes()] == ["15.00"]
     assert_books_are_clean("2026-04-16T00:30")
 
@@ -293,8 +293,8 @@ def test_a_pause_and_a_longer_phase_charge_no_fee_a_second_time():
         {"key": "later", "cards": (base(), setup_card("70.00", key="later_setup"))},
     )
     subscription = subscribe(make_plan(*phases, key="team", name="Team"))
-    do(pause_billing, subscription, "2026-04-10", timing="immediate")
-    do(resume_billing, subscription, "2026-04-20", timing="immediate")
+    do(pause_subscription, subscription, "2026-04-10", timing="immediate")
+    do(resume_subscription, subscription, "2026-04-20", timing="immediate")
     edit(subscription, "2026-05-10", StretchPhase("start", parse_duration("P1M")))
     for on in ("2026-06-01", "2026-07-01", "2026-08-01"):
         run(on)

@@ -10,13 +10,13 @@ from customers.models import Customer
 from invoicing.models import Invoice, InvoiceLine, TaxRate
 from invoicing.rating import read_explanation, readable
 from invoicing.runs.run_due import run_due
-from invoicing.subscription_changes.cancel_subscription import end_subscription
-from invoicing.subscription_changes.pause_subscription import pause_billing
-from invoicing.subscription_changes.resume_subscription import resume_billing
-from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
+from invoicing.subscription_changes.pause_subscription import pause_subscription
+from invoicing.subscription_changes.resume_subscription import resume_subscription
+from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.lifecycle.item_update import ItemUpdate
-from subscriptions.lifecycle.record_quantity import change_quantity
+from subscriptions.lifecycle.record_quantity import record_quantity
 from subscriptions.models import Subscription
 from tests.books.command import run_check
 from tests.make import at, flat_card
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.django_db
 
 def cancel(subscription, on, timing="immediate"):
     with clock.frozen_at(at(on)):
-        return end_subscription(subscription=Subscription.objects.get(pk=subscription.pk), timing=timing)
+        return cancel_subscription(subscription=Subscription.objects.get(pk=subscription.pk), timing=timing)
 
 
 def figures(result):
@@ -172,7 +172,7 @@ def test_an_end_that_comes_and_goes_makes_no_document_where_whole_periods_are_bi
     cancel(subscription, "2026-04-20", timing=at("2026-05-16"))
     run("2026-05-01")
     with clock.frozen_at(at("2026-05-10")):
-        continue_subscription(subscription=Subscription.objects.get(pk=subscription.pk))
+        unschedule_cancelation(subscription=Subscription.objects.get(pk=subscription.pk))
     run("2026-05-20")
     assert [total for _, total, _ in invoices()] == ["30.00", "30.00"]
     assert_books_are_clean("2026-05-20T00:30")
@@ -193,11 +193,11 @@ def test_seats_planned_for_another_day_make_no_document_where_whole_periods_are_
     subscription = subscribe(plan, quantities={"base": Decimal(5)}, bill=False)
     item = subscription.items.get()
     with clock.frozen_at(at("2026-04-01")):
-        change_quantity(item=item, quantity=Decimal(7), effective_at=at("2026-04-10"))
+        record_quantity(item=item, quantity=Decimal(7), effective_at=at("2026-04-10"))
     run("2026-04-01")
     with clock.frozen_at(at("2026-04-05")):
-        change_quantity(item=item, quantity=Decimal(5), effective_at=at("2026-04-05"))
-        change_quantity(item=item, quantity=Decimal(7), effective_at=at("2026-04-20"))
+        record_quantity(item=item, quantity=Decimal(5), effective_at=at("2026-04-05"))
+        record_quantity(item=item, quantity=Decimal(7), effective_at=at("2026-04-20"))
     run("2026-04-25")
     assert [total for _, total, _ in invoices()] == ["70.00"]
     assert_books_are_clean("2026-04-25T00:30")
@@ -292,7 +292,7 @@ def test_seats_that_were_added_one_by_one_come_back_as_they_are_charged_again():
 def test_a_pause_of_one_second_costs_nothing():
     """26.91 was billed, 13.45 comes back and is charged again."""
     subscription = subscribe(discounted())
-    for verb in (pause_billing, resume_billing):
+    for verb in (pause_subscription, resume_subscription):
         with clock.frozen_at(at("2026-04-16")):
             verb(subscription=Subscription.objects.get(pk=subscription.pk), timing="immediate")
             run_due(as_of=at("2026-04-16"))
@@ -404,7 +404,7 @@ def test_the_books_show_what_is_wrong_with_credits(name):
     assert said in report
 
 
-@pytest.mark.parametrize("stop", [end_subscription, pause_billing])
+@pytest.mark.parametrize("stop", [cancel_subscription, pause_subscription])
 def test_the_rest_of_an_extended_period_comes_back_at_once_too(stop):
     """5 seats at 10.00 from 1 April, 8 from the 16th, extended to 16 May: 50.00, 15.00 and 40.00 for the extra 15 days.
     Stopped on the 21st: 10 of 30 days of 50.00, 10 of 15 of 15.00, and the 40.00."""
@@ -427,7 +427,7 @@ def test_an_end_that_is_taken_back_leaves_the_whole_period_billed_once():
     cancel(subscription, "2026-04-01", timing=at("2026-04-16"))
     run("2026-04-01")
     with clock.frozen_at(at("2026-04-05")):
-        continue_subscription(subscription=Subscription.objects.get(pk=subscription.pk))
+        unschedule_cancelation(subscription=Subscription.objects.get(pk=subscription.pk))
     run("2026-04-05")
     assert_books_are_clean("2026-04-05")
     with clock.frozen_at(at("2026-04-16")):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core import clock
 from invoicing.models import Invoice
-from invoicing.subscription_changes.change_plan import change_subscription
+from invoicing.subscription_changes.change_plan import change_plan
 from subscriptions.models import Subscription
 from tests.make import at, flat_card
 from tests.services.changes import assert_books_are_clean, fee, flat_plan, notes, subscribe, vat_customer
@@ -52,6 +52,4 @@ def _preview_and_change(old, new, percentage, moment, timing):
 
 
 def _change(subscription, timing, plan, **options):
-    return change_subscription(
-        subscription=Subscription.objects.get(pk=subscription.pk), timing=timing, plan=plan, **options
-    )
+    return change_plan(subscription=Subscription.objects.get(pk=subscription.pk), timing=timing, plan=plan, **options)

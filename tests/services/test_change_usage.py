@@ -8,14 +8,14 @@ import pytest
 from core import clock
 from entitlements.models import UsageEvent
 from invoicing.models import InvoiceLine
-from invoicing.subscription_changes.cancel_subscription import end_subscription
-from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
+from invoicing.subscription_changes.edit_subscription import edit_subscription
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem
 from subscriptions.lifecycle.item_update import ItemUpdate
-from subscriptions.lifecycle.record_quantity import change_quantity
-from subscriptions.lifecycle.record_report import report_quantity
+from subscriptions.lifecycle.record_quantity import record_quantity
+from subscriptions.lifecycle.record_report import record_report
 from subscriptions.models import Subscription, SubscriptionItem
 from tests.make import at, flat_card, make_default_profile, make_feature, make_meter, usage_card
 from tests.services.changes import assert_books_are_clean, change, fee, flat_plan, lines, money, run, subscribe
@@ -149,7 +149,7 @@ def test_a_cancelation_after_a_change_closes_the_period_with_the_minimum_of_its_
     use("2026-04-18", "20")
     successor = change(subscription, metered_plan("pro", calls, price=price)).successor
     with clock.frozen_at(at("2026-04-21")):
-        end_subscription(subscription=successor, timing="immediate")
+        cancel_subscription(subscription=successor, timing="immediate")
     assert [amount for _, _, amount in usage_lines()] == ["10.00", "50.00"]
     assert_books_are_clean("2026-04-21T00:30")
 
@@ -192,10 +192,10 @@ def test_reported_quantities_count_on_too():
     feature = make_feature()
     subscription = subscribe(flat_plan("basic", None, cards=(usage_card(feature=feature),)))
     with clock.frozen_at(at("2026-04-10")):
-        report_quantity(item=SubscriptionItem.objects.get(), quantity=Decimal(190))
+        record_report(item=SubscriptionItem.objects.get(), quantity=Decimal(190))
     successor = change(subscription, flat_plan("pro", None, cards=(usage_card(feature=feature),))).successor
     with clock.frozen_at(at("2026-04-20")):
-        report_quantity(item=successor.items.get(), quantity=Decimal(20))
+        record_report(item=successor.items.get(), quantity=Decimal(20))
     run("2026-05-01")
     assert usage_lines() == [("Excess storage", "190", "8.00"), ("Excess storage", "20", "1.00")]
     assert_books_are_clean("2026-05-01T00:30")
@@ -245,7 +245,7 @@ def test_seats_that_were_planned_for_later_stay_planned():
     cards = (flat_card(key="seats", name="Seats", price=fee("10.00")),)
     subscription = subscribe(flat_plan("basic", None, cards=cards), quantities={"seats": Decimal(5)})
     with clock.frozen_at(at("2026-04-11")):
-        change_quantity(item=SubscriptionItem.objects.get(), quantity=Decimal(8), effective_at=at("2026-05-01"))
+        record_quantity(item=SubscriptionItem.objects.get(), quantity=Decimal(8), effective_at=at("2026-05-01"))
     result = change(subscription, flat_plan("pro", None, cards=cards))
     assert lines(result.invoice_ids[0]) == [("Seats", "25.00"), ("Unused part: Seats", "-25.00")]
     run("2026-05-01")
@@ -307,7 +307,7 @@ def test_an_edit_to_another_feature_starts_its_usage_anew(calls):
         type="usage_based", key="calls", name="Texts", billing_cadence="P1M", feature_key=texts.key, **terms
     )
     with clock.frozen_at(at("2026-04-16")):
-        revise_subscription(
+        edit_subscription(
             subscription=Subscription.objects.get(pk=subscription.pk),
             timing="immediate",
             edits=[AddItem("phase_1", card)],

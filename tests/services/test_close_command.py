@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from core import clock
 from invoicing.models import BillingRun, Invoice
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.make import (
     at,
     flat_card,
@@ -29,7 +29,7 @@ def _subscribed():
     plan = make_plan()
     with clock.frozen_at(MARCH_17):
         for key, name in (("acme", "Acme"), ("bolt", "Bolt")):
-            create_subscription(customer=make_customer(key=key, name=name), plan=plan, active_from=MARCH_17)
+            record_subscription(customer=make_customer(key=key, name=name), plan=plan, active_from=MARCH_17)
 
 
 def run(*arguments, now=MARCH_17):
@@ -71,7 +71,7 @@ def test_a_customer_who_cannot_be_billed_is_named_with_the_cause():
     card = usage_card(feature=make_feature(meter=meter), price={"type": "unit", "amount": "1.00"})
     plan = make_plan(cards=(flat_card(), card), key="metered", name="Metered")
     with clock.frozen_at(MARCH_17):
-        create_subscription(customer=make_customer(key="cole", name="Cole"), plan=plan, active_from=MARCH_17)
+        record_subscription(customer=make_customer(key="cole", name="Cole"), plan=plan, active_from=MARCH_17)
     run()
     meter.deleted_at = MARCH_17
     meter.save()

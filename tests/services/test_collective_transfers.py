@@ -4,7 +4,7 @@ import pytest
 
 from core import clock
 from core.audit.models import AuditEntry
-from core.errors import InvalidInput
+from core.errors import InvalidInput, PreconditionFailed
 from customers.models import BillingApp
 from invoicing.bank_statements.import_statement import import_statement
 from invoicing.bank_statements.movements import bank_id
@@ -143,7 +143,9 @@ def test_the_same_id_on_what_differs_in_anything_is_for_staff(bank, other):
     [(match, decision, note)] = matches(second)
     assert (match, decision) == ("ambiguous", "open")
     assert note.startswith("The bank's transaction T1 is also row 1 of march.csv, which differs from this row.")
-    confirm_statement(statement=second)
+    with pytest.raises(PreconditionFailed, match="1 wait for a decision"):
+        confirm_statement(statement=second)
+    second.refresh_from_db()
     assert second.status == "review"
 
 

@@ -6,8 +6,8 @@ from core import clock
 from core.errors import Conflict, InvalidInput
 from subscriptions.catalog.archive_coupon import archive_coupon
 from subscriptions.catalog.save_coupon import CouponFacts, create_coupon, replace_coupon
-from subscriptions.lifecycle.record_redemption import redeem_coupon
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_redemption import record_redemption
+from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Coupon, CouponRedemption, Subscription
 from tests.make import at, flat_card, make_customer, make_excess_plan, make_plan
 
@@ -22,7 +22,7 @@ def _on_10_april():
 
 
 def subscribe(plan=None, **customer):
-    subscription = create_subscription(
+    subscription = record_subscription(
         customer=make_customer(**customer), plan=plan or make_excess_plan(), active_from=at("2026-04-01")
     )
     Subscription.objects.update(reconcile_from=at("2026-05-01"), next_billing_at=at("2026-05-01"))
@@ -31,42 +31,42 @@ def subscribe(plan=None, **customer):
 
 def test_on_usage_a_coupon_counts_from_the_current_period_on():
     create_coupon(facts=HALF)
-    redemption = redeem_coupon(item=subscribe()["storage"], code="HALF", at=at("2026-04-10"))
+    redemption = record_redemption(item=subscribe()["storage"], code="HALF", at=at("2026-04-10"))
     assert (redemption.effective_from, redemption.effective_to) == (at("2026-04-01"), at("2026-06-01"))
     assert Subscription.objects.get().reconcile_from == at("2026-04-01")
 
 
 def test_on_a_fee_charged_in_advance_a_coupon_counts_from_the_next_period_on():
     create_coupon(facts=HALF)
-    redemption = redeem_coupon(item=subscribe()["base"], code="HALF", at=at("2026-04-10"))
+    redemption = record_redemption(item=subscribe()["base"], code="HALF", at=at("2026-04-10"))
     assert (redemption.effective_from, redemption.effective_to) == (at("2026-05-01"), at("2026-07-01"))
 
 
 def test_a_coupon_without_periods_lasts_forever():
     create_coupon(facts=CouponFacts(code="ALWAYS", amount=Decimal("5.00"), currency="EUR", periods=None))
-    assert redeem_coupon(item=subscribe()["storage"], code="ALWAYS", at=at("2026-04-10")).effective_to is None
+    assert record_redemption(item=subscribe()["storage"], code="ALWAYS", at=at("2026-04-10")).effective_to is None
 
 
 def test_a_one_time_fee_takes_a_coupon_until_it_is_charged():
     create_coupon(facts=HALF)
     item = subscribe(make_plan(cards=(flat_card(billing_cadence=None),)))["base"]
     with pytest.raises(Conflict, match="came too late: the item is charged once"):
-        redeem_coupon(item=item, code="HALF", at=at("2026-04-10"))
-    assert redeem_coupon(item=item, code="HALF", at=at("2026-04-01")).effective_from == at("2026-04-01")
+        record_redemption(item=item, code="HALF", at=at("2026-04-10"))
+    assert record_redemption(item=item, code="HALF", at=at("2026-04-01")).effective_from == at("2026-04-01")
 
 
 def test_a_coupon_that_still_runs_is_not_counted_twice():
     create_coupon(facts=HALF)
     item = subscribe()["storage"]
-    first = redeem_coupon(item=item, code="HALF", at=at("2026-04-10"))
-    assert redeem_coupon(item=item, code="HALF", at=at("2026-05-31")) == first
+    first = record_redemption(item=item, code="HALF", at=at("2026-04-10"))
+    assert record_redemption(item=item, code="HALF", at=at("2026-05-31")) == first
     with pytest.raises(Conflict, match="Coupon HALF was used up on this item; nothing was changed"):
-        redeem_coupon(item=item, code="HALF", at=at("2026-06-01"))
+        record_redemption(item=item, code="HALF", at=at("2026-06-01"))
 
 
 def test_an_unknown_coupon_is_refused():
     with pytest.raises(InvalidInput, match="There is no coupon NOPE"):
-        redeem_coupon(item=subscribe()["base"], code="NOPE", at=at("2026-04-10"))
+        record_redemption(item=subscribe()["base"], code="NOPE", at=at("2026-04-10"))
 
 
 @pytest.mark.parametrize(
@@ -81,26 +81,26 @@ def test_an_unknown_coupon_is_refused():
 def test_a_coupon_is_refused_when_expired_out_of_scope_or_of_another_currency(facts, because):
     create_coupon(facts=CouponFacts(**({"code": "C", "percentage": Decimal(50)} | facts)))
     with pytest.raises(Conflict, match=because):
-        redeem_coupon(item=subscribe()["base"], code="C", at=at("2026-04-10"))
+        record_redemption(item=subscribe()["base"], code="C", at=at("2026-04-10"))
     assert not CouponRedemption.objects.exists()
 
 
 def test_a_coupon_is_redeemed_up_to_its_limit():
     create_coupon(facts=CouponFacts(code="C", percentage=Decimal(50), redemption_limit=1))
     items = subscribe()
-    redeem_coupon(item=items["base"], code="C", at=at("2026-04-10"))
+    record_redemption(item=items["base"], code="C", at=at("2026-04-10"))
     with pytest.raises(Conflict, match="was redeemed 1 times, which is its limit"):
-        redeem_coupon(item=items["storage"], code="C", at=at("2026-04-10"))
+        record_redemption(item=items["storage"], code="C", at=at("2026-04-10"))
 
 
 def test_an_archived_coupon_goes_on_where_it_was_redeemed_but_is_not_redeemed_again():
     coupon = create_coupon(facts=HALF)
     items = subscribe()
-    redeem_coupon(item=items["base"], code="HALF", at=at("2026-04-10"))
+    record_redemption(item=items["base"], code="HALF", at=at("2026-04-10"))
     archive_coupon(coupon=coupon)
     assert CouponRedemption.objects.count() == 1
     with pytest.raises(Conflict, match="is archived"):
-        redeem_coupon(item=items["storage"], code="HALF", at=at("2026-04-10"))
+        record_redemption(item=items["storage"], code="HALF", at=at("2026-04-10"))
 
 
 def test_a_coupon_never_redeemed_is_deleted_and_its_code_is_free():
@@ -111,7 +111,7 @@ def test_a_coupon_never_redeemed_is_deleted_and_its_code_is_free():
 
 def test_what_a_redeemed_coupon_takes_off_stays():
     coupon = create_coupon(facts=HALF)
-    redeem_coupon(item=subscribe()["base"], code="HALF", at=at("2026-04-10"))
+    record_redemption(item=subscribe()["base"], code="HALF", at=at("2026-04-10"))
     with pytest.raises(Conflict, match="was redeemed, so its percentage stays"):
         replace_coupon(coupon=coupon, facts=CouponFacts(code="HALF", percentage=Decimal(60), periods=2))
     replaced = replace_coupon(

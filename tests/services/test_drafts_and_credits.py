@@ -10,13 +10,13 @@ from invoicing.drafts.delete_draft import delete_draft
 from invoicing.models import CreditNote, Invoice
 from invoicing.rating import read_explanation, recompute
 from invoicing.runs.run_due import run_due
-from invoicing.subscription_changes.cancel_subscription import end_subscription
-from invoicing.subscription_changes.change_plan import change_subscription
-from invoicing.subscription_changes.pause_subscription import pause_billing
-from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
+from invoicing.subscription_changes.change_plan import change_plan
+from invoicing.subscription_changes.pause_subscription import pause_subscription
+from invoicing.subscription_changes.resume_subscription import resume_subscription
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.lifecycle.item_update import ItemUpdate
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.books.command import run_check
 from tests.make import at, flat_card, make_customer, make_default_profile, make_plan
 
@@ -32,7 +32,7 @@ def subscription():
     """5 seats at 10.00, issued and paid for April; from then on every invoice waits a day for review."""
     customer = make_customer()
     with clock.frozen_at(at("2026-04-01")):
-        subscription = create_subscription(
+        subscription = record_subscription(
             customer=customer,
             plan=make_plan(cards=(fee("10.00"),)),
             active_from=at("2026-04-01"),
@@ -50,7 +50,7 @@ def draft():
 def to_bigger(subscription):
     """Change to 30.00 a seat on 16 April: 75.00 for the rest of the month, less 25.00 of what was paid."""
     bigger = make_plan(key="bigger", name="Bigger", cards=(fee("30.00"),))
-    return change_subscription(
+    return change_plan(
         subscription=subscription, timing="immediate", plan=bigger, quantities={"seats": Decimal(5)}
     ).successor
 
@@ -88,7 +88,7 @@ def test_what_a_draft_can_give_back_no_more_comes_by_credit_note(subscription):
     """75.00 - 25.00; ended on the second it began, nothing is charged any more."""
     with clock.frozen_at(at("2026-04-16")):
         successor = to_bigger(subscription)
-        end_subscription(subscription=successor, timing="immediate")
+        cancel_subscription(subscription=successor, timing="immediate")
     assert not Invoice.objects.filter(status__startswith="draft.").exists()
     assert notes() == ["25.00"]
     assert_books_are_clean("2026-04-16")
@@ -100,7 +100,7 @@ def test_a_draft_keeps_as_much_of_its_credit_as_its_charges_can_take(subscriptio
     with clock.frozen_at(at("2026-04-16")):
         successor = to_bigger(subscription)
     with clock.frozen_at(at("2026-04-19")):
-        end_subscription(subscription=successor, timing="immediate")
+        cancel_subscription(subscription=successor, timing="immediate")
     credit = draft().lines.get(kind="credit")
     assert (str(draft().total), str(credit.amount), notes()) == ("0.00", "-15.00", ["10.00"])
     assert recompute(read_explanation(credit.explain)) == Decimal("-15.00")
@@ -122,7 +122,7 @@ def test_what_was_charged_on_a_draft_comes_back_on_that_draft(subscription):
     """Three more seats on the 16th, 15.00; ended twelve hours later: 14.50 of them, and 24.17 of the 50.00."""
     more_seats(subscription)
     with clock.frozen_at(at("2026-04-16T12:00")):
-        end_subscription(subscription=subscription, timing="immediate")
+        cancel_subscription(subscription=subscription, timing="immediate")
     assert [str(line.total) for line in draft().lines.order_by("position")] == ["15.00", "-14.50"]
     assert (str(draft().total), notes()) == ("0.50", ["24.17"])
     assert_books_are_clean("2026-04-16T12:00")
@@ -136,7 +136,7 @@ def test_nothing_comes_back_of_what_was_waived_with_a_draft(subscription):
     with clock.frozen_at(at("2026-04-16")):
         delete_draft(invoice=draft(), rebill=False, reason="a gift")
     with clock.frozen_at(at("2026-04-21")):
-        end_subscription(subscription=subscription, timing="immediate")
+        cancel_subscription(subscription=subscription, timing="immediate")
     assert notes() == ["16.67"]
     assert_books_are_clean("2026-04-21")
 
@@ -144,7 +144,7 @@ def test_nothing_comes_back_of_what_was_waived_with_a_draft(subscription):
 def test_a_draft_that_cant_be_advanced_stops_no_other_and_says_why(subscription):
     other = make_customer(key="other", name="Other")
     with clock.frozen_at(at("2026-05-01")):
-        create_subscription(
+        record_subscription(
             customer=other, plan=make_plan(key="more", cards=(fee("7.00"),)), active_from=at("2026-05-01")
         )
         run_due(as_of=at("2026-05-01"))
@@ -167,13 +167,13 @@ def test_a_waived_period_can_be_paused_and_resumed():
     customer = make_customer()
     with clock.frozen_at(at("2026-04-01")):
         plan = make_plan(cards=(fee("50.00"),))
-        subscription = create_subscription(customer=customer, plan=plan, active_from=at("2026-04-01"))
+        subscription = record_subscription(customer=customer, plan=plan, active_from=at("2026-04-01"))
         run_due(as_of=at("2026-04-01"))
         delete_draft(invoice=draft(), rebill=False, reason="a gift")
     with clock.frozen_at(at("2026-04-11")):
-        pause_billing(subscription=subscription, timing="immediate")
+        pause_subscription(subscription=subscription, timing="immediate")
     assert_books_are_clean("2026-04-11")
     with clock.frozen_at(at("2026-04-21")):
-        resume_billing(subscription=subscription, timing="immediate")
+        resume_subscription(subscription=subscription, timing="immediate")
     assert (str(draft().total), notes()) == ("16.67", [])
     assert_books_are_clean("2026-04-21")

@@ -9,15 +9,15 @@ from core import clock
 from core.audit.models import AuditEntry
 from core.outbox.models import OutboxMessage
 from invoicing.models import BalanceEntry, BilledWindow, CreditNote, Invoice, InvoiceLine
-from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
-from invoicing.subscription_changes.edit_subscription import revise_subscription
-from invoicing.subscription_changes.pause_subscription import pause_billing
+from invoicing.subscription_changes.edit_subscription import edit_subscription
+from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.preview_start import preview_start
-from invoicing.subscription_changes.redeem_coupon import use_coupon
-from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.redeem_coupon import redeem_coupon
+from invoicing.subscription_changes.resume_subscription import resume_subscription
 from invoicing.subscription_changes.start_subscription import start_subscription
-from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem, RemoveItem
 from subscriptions.models import (
@@ -102,7 +102,7 @@ def basic(db):
 
 def test_a_cancelation_at_once(basic):
     """15.00 net come back, with VAT 17.85."""
-    made = previewed_and_made(end_subscription, "2026-04-16", subscription=basic, timing="immediate")
+    made = previewed_and_made(cancel_subscription, "2026-04-16", subscription=basic, timing="immediate")
     assert amounts(made) == ("15.00", "0.00", "0.00", "17.85")
     assert [total for _, _, total, _, _ in notes()] == ["17.85"]
 
@@ -110,7 +110,7 @@ def test_a_cancelation_at_once(basic):
 def test_a_cancelation_of_what_has_not_begun(db):
     with clock.frozen_at(at("2026-03-01")):
         subscription = subscribe(flat_plan("basic", "30.00"), bill=False)
-    made = previewed_and_made(end_subscription, "2026-03-02", subscription=subscription, timing="immediate")
+    made = previewed_and_made(cancel_subscription, "2026-03-02", subscription=subscription, timing="immediate")
     assert amounts(made) == ("0.00", "0.00", "0.00", "0.00")
     assert not Subscription.objects.exists()
 
@@ -118,22 +118,22 @@ def test_a_cancelation_of_what_has_not_begun(db):
 def test_a_cancelation_that_is_taken_back(basic):
     """Nothing is billed; May is, with VAT, 35.70."""
     with clock.frozen_at(at("2026-04-10")):
-        end_subscription(subscription=basic, timing="next_billing_cycle")
-    made = previewed_and_made(continue_subscription, "2026-04-16", subscription=fresh(basic))
+        cancel_subscription(subscription=basic, timing="next_billing_cycle")
+    made = previewed_and_made(unschedule_cancelation, "2026-04-16", subscription=fresh(basic))
     assert amounts(made) == ("0.00", "0.00", "0.00", "0.00")
     assert (money(made.next_amount), made.next_billing_at) == ("35.70", at("2026-05-01"))
 
 
 def test_a_change_that_is_taken_back(basic):
     change(basic, flat_plan("pro", "90.00"), "2026-04-10", timing="next_billing_cycle")
-    made = previewed_and_made(continue_subscription, "2026-04-16", subscription=fresh(basic))
+    made = previewed_and_made(unschedule_cancelation, "2026-04-16", subscription=fresh(basic))
     assert (money(made.next_amount), Subscription.objects.count()) == ("35.70", 1)
 
 
 def test_an_edit(basic):
     """The fee leaves: 15.00 come back; 60.00 a month for half of April are 30.00: 15.00 net, 17.85 with VAT."""
     edits = [RemoveItem("phase_1", "base"), AddItem("phase_1", card("care", "60.00"))]
-    made = previewed_and_made(revise_subscription, "2026-04-16", subscription=basic, timing="immediate", edits=edits)
+    made = previewed_and_made(edit_subscription, "2026-04-16", subscription=basic, timing="immediate", edits=edits)
     assert amounts(made) == ("15.00", "30.00", "17.85", "0.00")
     assert money(made.next_amount) == "71.40"
 
@@ -143,9 +143,9 @@ def card(key, amount):
 
 
 def test_a_pause_and_its_end(basic):
-    made = previewed_and_made(pause_billing, "2026-04-16", subscription=basic, timing="immediate")
+    made = previewed_and_made(pause_subscription, "2026-04-16", subscription=basic, timing="immediate")
     assert amounts(made) == ("15.00", "0.00", "0.00", "17.85")
-    resumed = previewed_and_made(resume_billing, "2026-04-21", subscription=fresh(basic), timing="immediate")
+    resumed = previewed_and_made(resume_subscription, "2026-04-21", subscription=fresh(basic), timing="immediate")
     # 10 of 30 days are 10.00, with VAT 11.90, which the balance pays.
     assert amounts(resumed) == ("0.00", "10.00", "0.00", "0.00")
     assert_books_are_clean("2026-04-21T00:30")
@@ -178,7 +178,7 @@ def test_an_addon_from_the_next_cycle_on(basic):
 def test_a_coupon(basic):
     """April is charged already, so May is the first with half off: 15.00, with VAT 17.85."""
     Coupon.objects.create(code="HALF", percentage=Decimal(50), periods=1)
-    made = previewed_and_made(use_coupon, "2026-04-16", subscription=basic, running_number=1, code="HALF")
+    made = previewed_and_made(redeem_coupon, "2026-04-16", subscription=basic, running_number=1, code="HALF")
     assert amounts(made) == ("0.00", "0.00", "0.00", "0.00")
     assert money(made.next_amount) == "17.85"
     run("2026-05-01")
@@ -218,7 +218,7 @@ def test_a_new_subscription_that_begins_later_bills_nothing_now(db):
 
 def test_what_was_due_before_a_change_is_shown_apart(basic):
     """May, 35.70, was not closed yet when the subscription is canceled on the 16th: 16 of 31 days come back off it."""
-    made = previewed_and_made(end_subscription, "2026-05-16", subscription=basic, timing="immediate")
+    made = previewed_and_made(cancel_subscription, "2026-05-16", subscription=basic, timing="immediate")
     # 30.00 x 16 / 31 = 15.48; VAT 2.94.
     assert amounts(made) == ("15.48", "0.00", "0.00", "18.42")
     assert (money(made.due_before), made.lines) == ("17.28", ())

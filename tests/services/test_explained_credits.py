@@ -7,7 +7,7 @@ import pytest
 from core import clock
 from invoicing.models import CreditNoteLine, InvoiceLine
 from invoicing.rating import read_explanation, readable, recompute, replay
-from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.lifecycle.item_update import ItemUpdate
 from tests.make import at, flat_card, make_default_profile
@@ -61,7 +61,7 @@ def test_a_cancelation_whose_rest_comes_back_by_note_alone_is_explained_there():
     card = flat_card(name="Basic fee", price=fee("29.90"), discounts={"percentage": {"percentage": 10}})
     subscription = subscribe(flat_plan("basic", None, cards=(card,)))
     with clock.frozen_at(at("2026-04-16")):
-        end_subscription(subscription=subscription, timing="immediate")
+        cancel_subscription(subscription=subscription, timing="immediate")
     assert noted() == [
         [
             f"Unused part: Basic fee {SECOND_HALF}: 1 × 26.91 × 15/30 days = 13.46",

@@ -14,7 +14,7 @@ from customers.models import BillingProfile
 from invoicing.choices import InvoiceStatus
 from invoicing.closing.close_customers import close_customers
 from invoicing.models import BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.make import at, make_customer, make_excess_plan
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ def issued():
     """An issued invoice with one line of 50.00, its window and its detailed line."""
     customer = make_customer()
     with clock.frozen_at(at("2026-03-17")):
-        create_subscription(customer=customer, plan=make_excess_plan(), active_from=at("2026-03-17"))
+        record_subscription(customer=customer, plan=make_excess_plan(), active_from=at("2026-03-17"))
         close_customers([customer.id], as_of=at("2026-03-17"))
     return Invoice.objects.get(issued_at__isnull=False)
 

@@ -8,7 +8,7 @@ from core import clock
 from entitlements.metering.ingest_events import ingest_events
 from invoicing.closing.close_customers import close_customers
 from invoicing.models import InvoiceLine
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.make import at, make_customer, make_default_profile, make_feature, make_meter, make_plan, usage_card
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +44,7 @@ def billed(aggregation, filters=None, path="$.used.tokens[0]"):
     feature = make_feature(key="tokens", meter=meter, meter_filters=filters or {})
     customer = make_customer(subjects=("acme", "acme-eu"))
     with clock.frozen_at(at("2026-03-01")):
-        create_subscription(
+        record_subscription(
             customer=customer,
             plan=make_plan(cards=(usage_card(key="tokens", name="Tokens", feature=feature, price=TIERED),)),
             active_from=at("2026-03-01"),
@@ -105,7 +105,7 @@ def test_a_price_by_dimension_parks_the_customer_by_name_while_its_meter_has_no_
         key="calls", name="Calls", feature=make_feature(meter=make_meter()), price={"type": "dimensional"}
     )
     with clock.frozen_at(at("2026-03-01")):
-        create_subscription(customer=customer, plan=make_plan(cards=(card,)), active_from=at("2026-03-01"))
+        record_subscription(customer=customer, plan=make_plan(cards=(card,)), active_from=at("2026-03-01"))
     with clock.frozen_at(at("2026-04-01")):
         (outcome,) = close_customers([customer.id], as_of=at("2026-04-01"))
     assert (outcome.outcome, outcome.cause_code) == ("parked", "no_rate_card")

@@ -13,7 +13,7 @@ from invoicing.models import MigrationItem
 from invoicing.payments.gateways import GATEWAYS
 from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
 from invoicing.profile_moves.move_batch import move_batch
-from invoicing.profile_moves.pin_customer import pin_billed_customer
+from invoicing.profile_moves.pin_customer import pin_customer
 from invoicing.profile_moves.progress import progress_of
 from invoicing.profile_moves.retry_move import retry_failed
 from invoicing.profile_moves.run_migration import run_migration
@@ -135,7 +135,7 @@ def test_nobody_is_taken_back_once_somebody_has_changed_their_profile_since(old,
     migration = run(approved(old, new))
     third = make_card_profile(name="Third", collection_method="send_invoice")
     with clock.frozen_at(MOVE):
-        pin_billed_customer(customer=customers[0], profile=third, reason="By hand")
+        pin_customer(customer=customers[0], profile=third, reason="By hand")
         with pytest.raises(WrongMigrationState, match="was changed since"):
             take_back(migration=migration, customer=customers[0])
     assert billed_by(customers[:1]) == {"Third": 1}

@@ -9,11 +9,11 @@ from customers.models import UsageSubject
 from customers.services.customer_input import CustomerInput
 from entitlements.metering.usage_query import UsageQuery, query_usage
 from entitlements.models import UsageEvent
-from invoicing.customer_guards.delete_customer import delete_billed_customer
-from invoicing.customer_guards.update_customer import update_billed_customer
+from invoicing.customer_guards.delete_customer import delete_customer
+from invoicing.customer_guards.update_customer import update_customer
 from invoicing.models import InvoiceLine
 from invoicing.runs.run_due import run_due
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.books.command import run_check
 from tests.make import at, make_customer, make_feature, make_meter, make_plan, usage_card
 
@@ -31,7 +31,7 @@ def metered(db):
 def subscribed(plan, key, *subjects):
     customer = make_customer(key=key, name=key.title(), subjects=subjects)
     with clock.frozen_at(at("2026-03-01")):
-        create_subscription(customer=customer, plan=plan, active_from=at("2026-03-01"))
+        record_subscription(customer=customer, plan=plan, active_from=at("2026-03-01"))
     return customer
 
 
@@ -50,7 +50,7 @@ def use(subject, day, amount):
 def attribute(customer, on, *subjects):
     with clock.frozen_at(at(on)):
         given = CustomerInput(name=customer.name, key=customer.key, currency="EUR", subjects=subjects)
-        update_billed_customer(customer=customer, replacement=given)
+        update_customer(customer=customer, replacement=given)
 
 
 def quantities():
@@ -98,7 +98,7 @@ def test_a_subject_of_a_customer_who_never_subscribed_takes_its_usage_along(mete
     if by == "update":
         attribute(slip, "2026-03-16", "another")
     else:
-        delete_billed_customer(customer=slip)
+        delete_customer(customer=slip)
     attribute(new, "2026-03-18", "robot")
     with clock.frozen_at(at("2026-04-01")):
         run_due(as_of=at("2026-04-01"))

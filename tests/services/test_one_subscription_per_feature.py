@@ -13,18 +13,18 @@ from core.ids import to_text
 from core.locks import lock_customers
 from core.periods import parse_duration
 from entitlements.models import Feature
-from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
-from invoicing.subscription_changes.edit_subscription import revise_subscription
-from invoicing.subscription_changes.pause_subscription import pause_billing
-from invoicing.subscription_changes.resume_subscription import resume_billing
-from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.edit_subscription import edit_subscription
+from invoicing.subscription_changes.pause_subscription import pause_subscription
+from invoicing.subscription_changes.resume_subscription import resume_subscription
+from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle import check_features as checking
 from subscriptions.lifecycle import record_cancelation as canceling
 from subscriptions.lifecycle.edits import AddItem, RemoveItem, RemovePhase, StretchPhase, UnscheduleEdit
-from subscriptions.lifecycle.record_cancelation import cancel_subscription
-from subscriptions.lifecycle.record_report import report_quantity
+from subscriptions.lifecycle.record_cancelation import record_cancelation
+from subscriptions.lifecycle.record_report import record_report
 from subscriptions.models import ItemRevision, PlanAddOn, Subscription, SubscriptionAddOn
 from tests.books.command import run_check
 from tests.make import at, flat_card, make_feature, make_plan, usage_card
@@ -52,11 +52,11 @@ def do(service, subscription, on, **options):
 
 
 def end(subscription, on, when):
-    return do(end_subscription, subscription, on, timing=at(when))
+    return do(cancel_subscription, subscription, on, timing=at(when))
 
 
 def edit(subscription, on, *edits):
-    return do(revise_subscription, subscription, on, timing="immediate", edits=list(edits))
+    return do(edit_subscription, subscription, on, timing="immediate", edits=list(edits))
 
 
 def second_from(moment):
@@ -85,10 +85,10 @@ def test_usage_is_billed_once_where_a_second_subscription_takes_over(first):
     """5 units in May, after the first one's end: 5.00 by the second alone."""
     end(first, "2026-04-10", "2026-05-01")
     second = second_from("2026-05-01")
-    refused(second, lambda: do(continue_subscription, first, "2026-04-20"))
-    refused(second, lambda: do(continue_subscription, first, "2026-04-20", preview=True))
+    refused(second, lambda: do(unschedule_cancelation, first, "2026-04-20"))
+    refused(second, lambda: do(unschedule_cancelation, first, "2026-04-20", preview=True))
     with clock.frozen_at(at("2026-05-10")):
-        report_quantity(item=second.items.get(), quantity=Decimal(5))
+        record_report(item=second.items.get(), quantity=Decimal(5))
     run("2026-06-01")
     assert [total for _, total, _ in invoices()] == ["5.00"]
     assert_books_are_clean("2026-06-01T00:30")
@@ -106,14 +106,14 @@ def test_an_end_is_put_off_up_to_the_second_one_and_no_further(first):
 def test_once_the_second_one_is_canceled_or_deleted_the_first_one_can_go_on(first):
     end(first, "2026-04-10", "2026-05-01")
     end(second_from("2026-05-01"), "2026-04-11", "2026-05-01")
-    do(continue_subscription, first, "2026-04-20")
+    do(unschedule_cancelation, first, "2026-04-20")
     assert Subscription.objects.get(pk=first.pk).active_to is None
 
 
 def test_a_change_that_is_taken_back_is_refused_where_another_one_has_the_feature(first):
     change(first, flat_plan("pro", "90.00"), "2026-04-10", timing="next_billing_cycle")
     second = second_from("2026-05-01")
-    refused(second, lambda: do(continue_subscription, first, "2026-04-20"))
+    refused(second, lambda: do(unschedule_cancelation, first, "2026-04-20"))
     assert Subscription.objects.filter(previous=first).exists()
 
 
@@ -157,7 +157,7 @@ def test_a_phase_with_the_feature_does_not_move_up_into_the_second_subscription(
 
 def test_an_edit_that_is_taken_back_is_refused(first):
     edit_later = {"timing": at("2026-05-01"), "edits": [RemoveItem("phase_1", "calls")]}
-    do(revise_subscription, first, "2026-04-10", **edit_later)
+    do(edit_subscription, first, "2026-04-10", **edit_later)
     second = second_from("2026-05-01")
     refused(second, lambda: edit(first, "2026-04-20", UnscheduleEdit()))
 
@@ -220,14 +220,14 @@ def test_an_addon_of_a_canceled_subscription_is_bought_up_to_its_end(db):
     end(subscription, "2026-04-10", "2026-05-01")
     second = second_from("2026-05-01")
     do(add_addon, subscription, "2026-04-16", addon=addon, quantity=1, timing="immediate")
-    refused(second, lambda: do(continue_subscription, subscription, "2026-04-20"))
+    refused(second, lambda: do(unschedule_cancelation, subscription, "2026-04-20"))
 
 
 def test_a_paused_subscription_keeps_its_features_and_is_resumed(first):
-    do(pause_billing, first, "2026-04-10", timing="immediate")
+    do(pause_subscription, first, "2026-04-10", timing="immediate")
     with pytest.raises(Conflict, match="already has calls in subscription"):
         second_from("2026-04-20")
-    do(resume_billing, first, "2026-05-10", timing="immediate")
+    do(resume_subscription, first, "2026-05-10", timing="immediate")
     assert_books_are_clean("2026-05-10T00:30")
 
 
@@ -277,7 +277,7 @@ def test_what_slips_through_to_the_database_is_refused_in_the_same_words(first, 
     second = second_from("2026-05-01")
     monkeypatch.setattr(canceling, "check_longer", lambda *args, **options: None)
     with clock.frozen_at(at("2026-04-20")):
-        refused(second, lambda: cancel_subscription(subscription=first, at=at("2026-06-01")))
+        refused(second, lambda: record_cancelation(subscription=first, at=at("2026-06-01")))
     assert checking.CONSTRAINT == "one_subscription_per_feature"
 
 

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from core import clock
 from core.errors import BillingError
 from invoicing.models import NumberSeries, ParkedCustomer
-from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
-from invoicing.subscription_changes.change_plan import change_subscription
-from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.change_plan import change_plan
+from invoicing.subscription_changes.edit_subscription import edit_subscription
 from invoicing.subscription_changes.migrate_subscription import migrate_subscription
-from invoicing.subscription_changes.pause_subscription import pause_billing
+from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.preview_start import preview_start
-from invoicing.subscription_changes.redeem_coupon import use_coupon
-from invoicing.subscription_changes.resume_subscription import resume_billing
+from invoicing.subscription_changes.redeem_coupon import redeem_coupon
+from invoicing.subscription_changes.resume_subscription import resume_subscription
 from invoicing.subscription_changes.start_subscription import start_subscription
-from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem, RemoveItem
@@ -39,12 +39,12 @@ from tests.services.test_every_change_previews import fresh
 pytestmark = pytest.mark.django_db
 
 CHANGES: dict[str, Any] = {
-    "cancel": end_subscription,
-    "change": change_subscription,
+    "cancel": cancel_subscription,
+    "change": change_plan,
     "migrate": migrate_subscription,
-    "pause": pause_billing,
-    "resume": resume_billing,
-    "edit": revise_subscription,
+    "pause": pause_subscription,
+    "resume": resume_subscription,
+    "edit": edit_subscription,
     "buy": add_addon,
     "addon": change_addon_quantity,
 }
@@ -80,7 +80,7 @@ def previewed(service, on, **options):
 def test_an_end_in_two_weeks_shows_what_comes_back_then(paid_quarter):
     """30 of the quarter's 90 days are used: 60.00 come back on 31 January, with VAT 71.40, to the balance."""
     asked = {"subscription": paid_quarter, "timing": at("2026-01-31")}
-    result = previewed(end_subscription, "2026-01-15", **asked)
+    result = previewed(cancel_subscription, "2026-01-15", **asked)
     assert (money(result.credit_amount), money(result.credit_note_total)) == ("60.00", "71.40")
     assert (money(result.due_now), result.lines, result.credited) == ("0.00", (), ())
     [note] = result.outlook.documents
@@ -98,7 +98,7 @@ def test_an_end_in_two_weeks_shows_what_comes_back_then(paid_quarter):
     )
     assert moved(result.outlook) == [("credit_note", at("2026-01-31"), "71.40", "71.40")]
     with clock.frozen_at(at("2026-01-15")):
-        made = end_subscription(**asked)
+        made = cancel_subscription(**asked)
     assert (made.credit_amount, made.credit_note_total) == (result.credit_amount, result.credit_note_total)
     assert notes() == []
     live(at("2026-01-15"), at("2026-02-01"))
@@ -108,7 +108,9 @@ def test_an_end_in_two_weeks_shows_what_comes_back_then(paid_quarter):
 def test_an_end_in_three_minutes_shows_what_comes_back_then(paid_quarter):
     """On 15 January at 12:00, 1,252,800 s of 7,776,000 s are used, with three minutes 1,252,980 s: 6,523,020 s come
     back, 90.00 x 6,523,020 / 7,776,000 = 75.4979..., so 75.50; VAT 14.345, so 14.35 (14.3450 rounds away from zero)."""
-    result = previewed(end_subscription, "2026-01-15T12:00", subscription=paid_quarter, timing=at("2026-01-15T12:03"))
+    result = previewed(
+        cancel_subscription, "2026-01-15T12:00", subscription=paid_quarter, timing=at("2026-01-15T12:03")
+    )
     assert (money(result.credit_amount), money(result.credit_note_total)) == ("75.50", "89.85")
     assert shown(result.outlook) == [("credit_note", at("2026-01-15T12:03"), "89.85")]
 
@@ -116,7 +118,7 @@ def test_an_end_in_three_minutes_shows_what_comes_back_then(paid_quarter):
 def test_an_end_that_was_not_paid_lowers_what_is_due(db):
     pays_by_bank()
     subscription = subscribe(quarter(), "2026-01-01", customer=vat_customer())
-    result = previewed(end_subscription, "2026-01-15", subscription=subscription, timing=at("2026-01-31"))
+    result = previewed(cancel_subscription, "2026-01-15", subscription=subscription, timing=at("2026-01-31"))
     [note] = result.outlook.documents
     assert (money(note.reduced_due), money(note.moved_to_balance)) == ("71.40", "0.00")
     assert result.outlook.movements == ()
@@ -125,8 +127,8 @@ def test_an_end_that_was_not_paid_lowers_what_is_due(db):
 def test_what_is_on_the_balance_is_followed_onto_the_invoice_that_uses_it(paid_quarter):
     """The pause has given back 71.40; the quarter from April on comes to 107.10: 35.70 are due."""
     with clock.frozen_at(at("2026-01-31")):
-        pause_billing(subscription=paid_quarter, timing="immediate")
-    result = previewed(resume_billing, "2026-02-01", subscription=fresh(paid_quarter), timing=at("2026-04-01"))
+        pause_subscription(subscription=paid_quarter, timing="immediate")
+    result = previewed(resume_subscription, "2026-02-01", subscription=fresh(paid_quarter), timing=at("2026-04-01"))
     invoice = result.outlook.documents[0]
     assert shown(result.outlook)[0] == ("invoice", at("2026-04-01"), "107.10")
     assert (money(invoice.applied_from_balance), money(invoice.due)) == ("71.40", "35.70")
@@ -136,7 +138,7 @@ def test_what_is_on_the_balance_is_followed_onto_the_invoice_that_uses_it(paid_q
 def test_an_upgrade_to_come_shows_its_invoice_before_the_next_one(paid_quarter):
     """From 31 January on: 60.00 of 90.00 come back, 60 of 90 days of 180.00 are 120.00; then 180.00 from April on."""
     pro = flat_plan("pro", None, cards=(flat_card(name="Pro fee", price=fee("180.00"), billing_cadence="P3M"),))
-    result = previewed(change_subscription, "2026-01-15", subscription=paid_quarter, timing=at("2026-01-31"), plan=pro)
+    result = previewed(change_plan, "2026-01-15", subscription=paid_quarter, timing=at("2026-01-31"), plan=pro)
     assert shown(result.outlook) == [
         ("invoice", at("2026-01-31"), "71.40"),
         ("invoice", at("2026-04-01"), "214.20"),
@@ -166,7 +168,7 @@ def test_an_end_behind_more_bills_than_are_shown_one_by_one_still_shows_what_com
         flat_card(key="day", name="Day", price=fee("1.00"), billing_cadence="P1D"),
     )
     subscription = subscribe(flat_plan("basic", None, cards=cards), "2026-01-01")
-    result = previewed(end_subscription, "2026-01-01", subscription=subscription, timing=at("2026-07-20"))
+    result = previewed(cancel_subscription, "2026-01-01", subscription=subscription, timing=at("2026-07-20"))
     assert money(result.credit_amount) == "165.00"
     assert result.outlook.gathered_from is not None
     charged = sum(d.total for d in result.outlook.documents if d.is_invoice)
@@ -177,7 +179,7 @@ def test_an_end_behind_more_bills_than_are_shown_one_by_one_still_shows_what_com
 
 def test_a_preview_leaves_the_counters_of_numbers_alone(paid_quarter):
     with clock.frozen_at(at("2026-01-15")), CaptureQueriesContext(connection) as captured:
-        end_subscription(subscription=paid_quarter, timing="immediate", preview=True)
+        cancel_subscription(subscription=paid_quarter, timing="immediate", preview=True)
     counting = [query["sql"] for query in captured if NumberSeries._meta.db_table in query["sql"]]
     assert counting
     assert not [sql for sql in counting if "FOR UPDATE" in sql or sql.startswith("UPDATE")]
@@ -188,7 +190,7 @@ def test_a_preview_asks_a_fixed_number_of_questions(db, django_assert_max_num_qu
     cards = [flat_card(key=f"fee{n}", name=f"Fee {n}", price=fee("90.00"), billing_cadence="P3M") for n in range(fees)]
     subscription = subscribe(flat_plan("basic", None, cards=tuple(cards)), "2026-01-01", customer=vat_customer())
     with clock.frozen_at(at("2026-01-15")), django_assert_max_num_queries(108):
-        result = end_subscription(subscription=subscription, timing=at("2026-01-31"), preview=True)
+        result = cancel_subscription(subscription=subscription, timing=at("2026-01-31"), preview=True)
     assert money(result.credit_amount) == money(Decimal(60 * fees))
 
 
@@ -196,7 +198,7 @@ def test_a_parked_customer_is_said_to_wait(paid_quarter):
     ParkedCustomer.objects.create(
         customer=paid_quarter.customer, parked_at=at("2026-01-10"), cause_code="x", cause="No rate card."
     )
-    result = previewed(end_subscription, "2026-01-15", subscription=paid_quarter, timing=at("2026-01-31"))
+    result = previewed(cancel_subscription, "2026-01-15", subscription=paid_quarter, timing=at("2026-01-31"))
     assert result.outlook.documents == ()
     assert result.outlook.cause == "Billing is parked until the customer is released: No rate card."
 
@@ -283,7 +285,7 @@ def _act(verb, subscription, timing, new, now, canceled):
         flat_plan("basic", new, version=2, effective_from=now)
     elif verb == "resume":
         with clock.frozen_at(now):
-            pause_billing(subscription=subscription, timing="immediate")
+            pause_subscription(subscription=subscription, timing="immediate")
     elif verb == "edit":
         card = RateCardTerms(key="care", name="Care", type="flat_fee", billing_cadence="P1M", price=fee(new))
         options["edits"] = [RemoveItem("phase_1", "fee0"), AddItem("phase_1", card)]
@@ -299,11 +301,11 @@ def _act(verb, subscription, timing, new, now, canceled):
             )
     elif verb == "unschedule":
         with clock.frozen_at(now):
-            end_subscription(subscription=subscription, timing=now + timedelta(days=40))
-        return lambda preview: continue_subscription(subscription=fresh(subscription), preview=preview)
+            cancel_subscription(subscription=subscription, timing=now + timedelta(days=40))
+        return lambda preview: unschedule_cancelation(subscription=fresh(subscription), preview=preview)
     elif verb == "coupon":
         Coupon.objects.create(code="HALF", percentage=Decimal(50), periods=1)
-        return lambda preview: use_coupon(
+        return lambda preview: redeem_coupon(
             subscription=fresh(subscription), running_number=1, code="HALF", preview=preview
         )
     elif verb in ("seats", "aligned", "extended"):
@@ -317,5 +319,5 @@ def _act(verb, subscription, timing, new, now, canceled):
         return lambda preview: preview_start(**terms) if preview else start_subscription(**terms)
     if canceled and verb == "cancel":
         with clock.frozen_at(now):
-            end_subscription(subscription=subscription, timing=now + timedelta(days=40))
+            cancel_subscription(subscription=subscription, timing=now + timedelta(days=40))
     return lambda preview: CHANGES[verb](subscription=fresh(subscription), preview=preview, **options)

@@ -10,8 +10,8 @@ from invoicing.errors import CustomerParked
 from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
 from invoicing.models import ParkedCustomer
 from invoicing.parking.release_customer import release_customer
-from invoicing.subscription_changes.cancel_subscription import end_subscription
-from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
+from invoicing.subscription_changes.edit_subscription import edit_subscription
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem
@@ -76,7 +76,7 @@ def test_a_change_of_plan_waits_with_its_money_for_the_release(subscription):
 
 def test_a_parked_customer_can_cancel(subscription):
     with clock.frozen_at(at("2026-04-16")):
-        result = end_subscription(subscription=subscription, timing="immediate")
+        result = cancel_subscription(subscription=subscription, timing="immediate")
     assert (result.credit_note_total, balance()) == (0, "0.00")
     assert Subscription.objects.get().active_to == at("2026-04-16")
     release("2026-04-20")
@@ -120,7 +120,7 @@ def test_the_way_out_that_the_cause_names_leads_out():
         price={"type": "unit", "amount": "1.00"},
     )
     with clock.frozen_at(at("2026-05-02")):
-        revise_subscription(subscription=subscription, timing=at("2026-04-01"), edits=[AddItem("phase_1", card)])
+        edit_subscription(subscription=subscription, timing=at("2026-04-01"), edits=[AddItem("phase_1", card)])
     release("2026-05-02")
     run("2026-05-02")
     assert [total for _, total, _ in invoices()] == ["30.00", "32.00"]

@@ -22,7 +22,7 @@ from invoicing.profile_moves.check_migration import check_migration
 from invoicing.profile_moves.draft_migration import draft_migration
 from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
 from invoicing.profile_moves.pause_migration import cancel_migration, pause_migration
-from invoicing.profile_moves.pin_customer import pin_billed_customer
+from invoicing.profile_moves.pin_customer import pin_customer
 from invoicing.profile_moves.pin_unpinned import pin_unpinned
 from invoicing.profile_moves.preview_move import preview_move
 from invoicing.profile_moves.progress import causes_in, progress_of, steps_of
@@ -31,8 +31,8 @@ from invoicing.profile_moves.run_migration import run_migration
 from invoicing.profile_moves.take_back import take_back
 from invoicing.profile_moves.work_migration_shard import unfinished_shards, work_off_migration
 from invoicing.runs.run_due import run_due
-from invoicing.subscription_changes.pause_subscription import pause_billing
-from subscriptions.lifecycle.record_subscription import create_subscription
+from invoicing.subscription_changes.pause_subscription import pause_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.make import at, flat_card, make_customer, make_default_profile, make_plan
 from tests.moving import ADA, BOB, MOVE, START, CardApp, approved, billed_by, make_card_profile, make_customers
 from tests.services.changes import fee
@@ -329,7 +329,7 @@ class TestRunning:
         migration = approved(old, new)
         third = make_card_profile(name="Third", collection_method="send_invoice")
         with clock.frozen_at(MOVE):
-            pin_billed_customer(customer=customers[0], profile=third, reason="By hand")
+            pin_customer(customer=customers[0], profile=third, reason="By hand")
         migration = run(migration)
         assert outcomes(migration) == {"moved": 5, "failed": 1}
         assert causes(migration, customers[0]) == ("blocked", ["not_on_source"])
@@ -391,7 +391,7 @@ class TestTakingBack:
         there = make_card_profile(name="There", app=new.app)
         with clock.frozen_at(MOVE):
             for customer in customers:
-                pin_billed_customer(customer=customer, profile=there, reason="To begin with")
+                pin_customer(customer=customer, profile=there, reason="To begin with")
         migration = run(approved(there, old))
         cards.cardless = {"cus_0"}
         with clock.frozen_at(MOVE):
@@ -451,13 +451,13 @@ def test_the_next_invoice_is_shown_behind_what_comes_back_before_it(old, new, cu
     The next invoice is that of 1 April over 50.00: nothing of what came back is on it."""
     cards = (flat_card(name="Quarter", price=fee("92.00"), billing_cadence="P3M"),)
     with clock.frozen_at(START):
-        quarter = create_subscription(
+        quarter = record_subscription(
             customer=customers[0], plan=make_plan(key="quarter", name="Quarter", cards=cards), active_from=START
         )
         run_due(as_of=START)
     migration = draft_migration(from_profile=old, to_profile=new, criteria={})
     with clock.frozen_at(MOVE):
-        pause_billing(subscription=quarter, timing=at("2026-03-25"))
+        pause_subscription(subscription=quarter, timing=at("2026-03-25"))
         [impact] = preview_move(migration=migration, customer_ids=[customers[0].pk])
     assert (str(impact.before.total), str(impact.after.total)) == ("50.00", "50.00")
     assert impact.before.issue_at == at("2026-04-01")

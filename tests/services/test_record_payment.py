@@ -10,7 +10,7 @@ from invoicing.closing.close_customers import close_customers
 from invoicing.errors import AlreadyRecorded, WrongInvoiceState
 from invoicing.models import BalanceEntry, Invoice, Payment
 from invoicing.payments.record_payment import record_payment
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.books.command import run_check
 from tests.make import at, make_customer, make_default_profile, make_plan
 
@@ -22,7 +22,7 @@ def invoice():
     make_default_profile(collection_method="send_invoice")
     customer = make_customer()
     with clock.frozen_at(at("2026-03-17")):
-        create_subscription(customer=customer, plan=make_plan(), active_from=at("2026-03-17"))
+        record_subscription(customer=customer, plan=make_plan(), active_from=at("2026-03-17"))
         close_customers([customer.id], as_of=at("2026-03-17"))
         yield Invoice.objects.get(issued_at__isnull=False)
 

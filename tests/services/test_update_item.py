@@ -13,7 +13,7 @@ from invoicing.models import BilledWindow, Invoice, InvoiceDetailedLine, Invoice
 from invoicing.runs.run_due import run_due
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.lifecycle.item_update import ItemUpdate
-from subscriptions.lifecycle.record_subscription import create_subscription
+from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Coupon, CouponRedemption, QuantityChange, QuantityReport
 from tests.books.command import run_check
 from tests.make import (
@@ -44,7 +44,7 @@ def close(moment, customer):
 def start(*cards, on="2026-04-01", seats=5):
     customer = make_customer()
     with clock.frozen_at(at(on)):
-        subscription = create_subscription(
+        subscription = record_subscription(
             customer=customer,
             plan=make_plan(cards=cards or (seats_card(),)),
             active_from=at(on),
@@ -205,7 +205,7 @@ def test_a_backdated_reduction_on_an_issued_window_is_refused():
 def excess(on="2026-03-17"):
     customer = make_customer()
     with clock.frozen_at(at(on)):
-        subscription = create_subscription(customer=customer, plan=make_excess_plan(), active_from=at(on))
+        subscription = record_subscription(customer=customer, plan=make_excess_plan(), active_from=at(on))
         close_customers([customer.id], as_of=at(on))
     return subscription
 
@@ -296,7 +296,7 @@ def redeemed(subscription, **terms):
 def start_with_coupon(**terms):
     customer = make_customer()
     with clock.frozen_at(at("2026-04-01")):
-        subscription = create_subscription(
+        subscription = record_subscription(
             customer=customer,
             plan=make_plan(cards=(seats_card(),)),
             active_from=at("2026-04-01"),
@@ -332,7 +332,7 @@ def test_a_coupon_redeemed_at_the_second_a_period_begins_loses_none_of_its_two_p
     Coupon.objects.create(code="HALF", percentage=Decimal(50), periods=2)
     customer = make_customer()
     with clock.frozen_at(at("2026-04-01")):
-        subscription = create_subscription(
+        subscription = record_subscription(
             customer=customer,
             plan=make_plan(cards=(seats_card(),)),
             active_from=at("2026-04-01"),
@@ -366,7 +366,7 @@ def test_a_period_for_which_nothing_was_reported_until_its_snapshot_bills_nothin
     cards = (flat_card(), usage_card(feature=feature)) if with_fee else (usage_card(feature=feature),)
     customer = make_customer()
     with clock.frozen_at(at("2026-03-17")):
-        create_subscription(customer=customer, plan=make_plan(cards=cards), active_from=at("2026-03-17"))
+        record_subscription(customer=customer, plan=make_plan(cards=cards), active_from=at("2026-03-17"))
         close_customers([customer.id], as_of=at("2026-03-17"))
     for moment in ("2026-04-17", "2026-04-17T06:00"):
         with clock.frozen_at(at(moment)):

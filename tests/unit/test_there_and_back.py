@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.ids import new_id
 from core.periods import CADENCES
 from invoicing.closing.plan import missing_components
-from invoicing.corrections.unused_time import cuts_of
+from invoicing.corrections.unused_time import find_unused_times
 from invoicing.rating.fees import coupon_on, left_of, rate_fee
 from invoicing.windows.state import Billed, BilledLine
 from subscriptions.pricing import Discounts, parse_price
@@ -97,7 +97,7 @@ def given_back(terms, moment):
 def cut_at(moment, sub, lines):
     """What comes back of each line that gives something back."""
     billed = Billed(new_id(), APRIL, MAY, is_charge=True, revision_id=sub.items[0].revisions[0].id, lines=lines)
-    return [part.amount for cut in cuts_of(sub, {(sub.items[0].id, APRIL): billed}) for part in cut.unused]
+    return [part.amount for cut in find_unused_times(sub, {(sub.items[0].id, APRIL): billed}) for part in cut.unused]
 
 
 def charged_again(terms, moment):

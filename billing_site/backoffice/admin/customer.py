@@ -32,8 +32,8 @@ from customers.settings_words import SETTING_LABELS, setting_words
 from invoicing.admin.lifecycle.invoice_states import state_badge
 from invoicing.admin.subscription_changes.start_verb import StartSubscription
 from invoicing.choices import OPEN_STATUSES, CustomerOutcome, InvoiceStatus
-from invoicing.customer_guards.delete_customer import delete_billed_customer
-from invoicing.customer_guards.update_customer import update_billed_customer
+from invoicing.customer_guards.delete_customer import delete_customer
+from invoicing.customer_guards.update_customer import update_customer
 from invoicing.gathering.live import show_live
 from invoicing.models import ParkedCustomer, RunCustomer
 from invoicing.runs.progress import OUTCOME_TONES
@@ -64,7 +64,7 @@ class Delete(Verb[Customer]):
         return "The customer is deleted already." if customer.deleted_at else ""
 
     def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
-        delete_billed_customer(customer=customer)
+        delete_customer(customer=customer)
         return f"{customer} is deleted. Their invoices stay."
 
 
@@ -90,7 +90,7 @@ class CustomerPage(CustomerSettings):
 
     def save_recorded(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
-            update_billed_customer(customer=obj, replacement=form.as_input())
+            update_customer(customer=obj, replacement=form.as_input())
         else:
             super().save_recorded(request, obj, form, change)
 

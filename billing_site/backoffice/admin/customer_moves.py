@@ -29,9 +29,9 @@ from invoicing.profile_moves.checks import check_moves
 from invoicing.profile_moves.limit_moves import why_not_move_all
 from invoicing.profile_moves.pin_customer import (
     causes_of_move,
-    pin_billed_customer,
+    pin_customer,
     remove_override,
-    unpin_billed_customer,
+    unpin_customer,
 )
 from subscriptions.models import Subscription
 
@@ -202,7 +202,7 @@ class Pin(Verb[Customer]):
         known_as = answers.get("stripe_customer_id") or None
         if known_as and not request.user.has_perm(STRIPE_RIGHT):
             raise Forbidden("Your role may not set ids at Stripe. Nothing was changed.", code="no_right")
-        pin_billed_customer(customer=customer, profile=answers["profile"], reason=answers["reason"], known_as=known_as)
+        pin_customer(customer=customer, profile=answers["profile"], reason=answers["reason"], known_as=known_as)
         also = f" and is {known_as} at {answers['profile'].app}" if known_as else ""
         return f"{customer} is pinned to “{answers['profile']}”{also}. {_KEPT}"
 
@@ -234,7 +234,7 @@ class Unpin(Verb[Customer]):
         return _too_many(customers, default_profile())
 
     def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
-        unpin_billed_customer(customer=customer, reason=answers["reason"])
+        unpin_customer(customer=customer, reason=answers["reason"])
         return f"{customer} follows the default profile again. {_KEPT}"
 
 

@@ -16,7 +16,7 @@ from customers.services.supplier_input import SupplierInput
 from invoicing.admin.profile_moves.default_review import default_review
 from invoicing.profile_moves.delete_profile import delete_profile
 from invoicing.profile_moves.make_default_profile import make_default_profile
-from invoicing.profile_moves.save_profile import replace_profile, save_new_profile
+from invoicing.profile_moves.save_profile import create_profile, update_profile
 
 
 class MakeDefault(Verb[BillingProfile]):
@@ -66,9 +66,9 @@ class ProfilePage(ProfilePages):
             apps=None if change else (values["app"].pk,),
         )
         if change:
-            replace_profile(profile=obj, replacement=said)
+            update_profile(profile=obj, replacement=said)
         else:
-            obj.pk = save_new_profile(profile=said).pk
+            obj.pk = create_profile(profile=said).pk
 
     def delete_model(self, request: HttpRequest, obj: BillingProfile) -> None:
         delete_profile(profile=obj)

@@ -8,12 +8,12 @@ from unfold.decorators import display
 
 from core.admin.base import MasterDataAdmin
 from core.admin.display import badge, link, moment
-from core.admin.filters import LivingFilter
+from core.admin.filters import ActiveFilter
 from core.admin.registry import page_of
 from entitlements.models import Feature
 
 
-class LivingFeatures(LivingFilter):
+class LivingFeatures(ActiveFilter):
     choices_of = (("archived", "Archived"),)
     default_label = "In use"
     ended = "archived_at"

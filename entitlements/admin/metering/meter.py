@@ -8,12 +8,12 @@ from unfold.decorators import display
 
 from core.admin.base import MasterDataAdmin
 from core.admin.display import badge, moment
-from core.admin.filters import LivingFilter
+from core.admin.filters import ActiveFilter
 from core.admin.registry import page_of
 from entitlements.models import Meter
 
 
-class LivingMeters(LivingFilter):
+class LivingMeters(ActiveFilter):
     choices_of = (("deleted", "Deleted"),)
     default_label = "In use"
     ended = "deleted_at"

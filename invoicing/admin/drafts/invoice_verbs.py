@@ -9,10 +9,9 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from core import clock
 from core.admin.verbs import Answers, Failed, OptionalReasonForm, ReasonForm, Verb, Warned
-from core.admin.words import moment_text
+from core.admin.words import moment_text, money_text
 from core.money import ZERO
 from invoicing.admin.payments.collection_verbs import COLLECTION_VERBS
-from invoicing.admin.payments.money_effects import worth
 from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus, LineKind
 from invoicing.drafts.advance_invoice import TO_RETRY, advance_invoice
 from invoicing.drafts.approve_invoice import OWN_DRAFT, TO_APPROVE, approve_invoice, made_by_current_actor
@@ -55,7 +54,8 @@ class Approve(OnDraft):
     bulk = True
 
     def asks(self, invoice: Invoice) -> str:
-        return f"Is the draft for {invoice.customer} over {worth(invoice.total, invoice)} right, to be issued now?"
+        total = money_text(invoice.total, invoice.currency)
+        return f"Is the draft for {invoice.customer} over {total} right, to be issued now?"
 
     def consequences(self, invoice: Invoice) -> list[str]:
         return [
@@ -72,7 +72,7 @@ class Approve(OnDraft):
 
     def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
         issued = approve_invoice(invoice=invoice)
-        said = f"{issued} over {worth(issued.total, issued)} is issued."
+        said = f"{issued} over {money_text(issued.total, issued.currency)} is issued."
         if issued.status == InvoiceStatus.PAYMENT_FAILED:
             return Warned(f"{said} Its charge did not succeed: {issued.status_note}".strip())
         return said
@@ -119,11 +119,12 @@ class DeleteDraft(OnDraft):
     form = DeleteDraftForm
 
     def asks(self, invoice: Invoice) -> str:
-        return f"Is the draft for {invoice.customer} over {worth(invoice.total, invoice)} to be deleted?"
+        return f"Is the draft for {invoice.customer} over {money_text(invoice.total, invoice.currency)} to be deleted?"
 
     def consequences(self, invoice: Invoice) -> list[str]:
         back = -gives_back_elsewhere(invoice)
-        comes_back = f"The {worth(back, invoice)} of earlier invoices that it gives back come by credit note instead."
+        amount = money_text(back, invoice.currency)
+        comes_back = f"The {amount} of earlier invoices that it gives back come by credit note instead."
         return ["It had no number, so the series stays without a gap.", *([comes_back] if back else [])]
 
     def why_not(self, request: HttpRequest, invoice: Invoice) -> str:

@@ -10,12 +10,12 @@ from unfold.decorators import display
 from core.admin.base import TIMELINE_LENGTH, ReadOnlyAdmin
 from core.admin.display import day, link, money
 from core.admin.registry import page_of
-from core.admin.timeline import Happening, woven
+from core.admin.timeline import TimelineEntry, merge_timeline
 from customers.choices import CollectionMethod
 from customers.settings_words import SETTING_LABELS, setting_words
 from invoicing.admin.drafts.invoice_verbs import INVOICE_VERBS
 from invoicing.admin.lifecycle.invoice_states import InvoiceCurrency, InvoiceState, IssuedIn, state_badge, tone_of
-from invoicing.admin.lifecycle.invoice_timeline import happenings_of
+from invoicing.admin.lifecycle.invoice_timeline import timeline_of
 from invoicing.admin.payments.collection_verbs import AskProvider
 from invoicing.admin.payments.payment_rows import after_dunning, payment_rows, payments_of, step_rows
 from invoicing.admin.rating.line_explanation import line_explanation
@@ -89,8 +89,8 @@ class InvoiceAdmin(ReadOnlyAdmin):
     def collected_by(self, invoice: Invoice) -> str:
         return HOW_PAID.get(CollectionMethod(invoice.collection_method), "–") if invoice.collection_method else "–"
 
-    def happenings(self, obj: Invoice) -> list[Happening]:
-        return happenings_of(obj, payments_of(obj), obj.credit_notes.all())
+    def timeline_entries(self, obj: Invoice) -> list[TimelineEntry]:
+        return timeline_of(obj, payments_of(obj), obj.credit_notes.all())
 
     def page_context(self, request: HttpRequest, obj: Invoice) -> dict[str, Any]:
         live = obj.status == InvoiceStatus.GATHERING
@@ -117,9 +117,9 @@ class InvoiceAdmin(ReadOnlyAdmin):
             "credit_notes": notes,
             "money_rows": money_rows(obj),
             "terms": terms_rows(obj),
-            "timeline": woven(
+            "timeline": merge_timeline(
                 entries,
-                happenings_of(obj, payments, notes),
+                timeline_of(obj, payments, notes),
                 is_first=True,
                 is_last=len(entries) < TIMELINE_LENGTH,
             ),

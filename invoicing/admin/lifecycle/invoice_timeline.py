@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core.admin.display import link
-from core.admin.timeline import Happening
+from core.admin.timeline import TimelineEntry
 from core.admin.words import amount_text, moment_text
 from invoicing.choices import InvoiceStatus, PaymentStatus, RefundStatus
 from invoicing.models import BillingRun, CreditNote, Invoice, Payment, Refund
@@ -26,14 +26,14 @@ _BECAME = {
 }
 
 
-def happenings_of(invoice: Invoice, payments: Iterable[Payment], notes: Iterable[CreditNote]) -> list[Happening]:
+def timeline_of(invoice: Invoice, payments: Iterable[Payment], notes: Iterable[CreditNote]) -> list[TimelineEntry]:
     """How it was made, issued, sent, charged and credited, the newest first. `payments` with their apps and refunds.
     No query."""
     if invoice.status == InvoiceStatus.GATHERING:
         return []
     found = _made(invoice)
     if invoice.sent_to_customer_at is not None:
-        found.append(Happening(invoice.sent_to_customer_at, SafeString("It was sent to the customer.")))
+        found.append(TimelineEntry(invoice.sent_to_customer_at, SafeString("It was sent to the customer.")))
     # What staff recorded by hand is in the audit trail, with who did.
     charges = [payment for payment in payments if payment.attempt is not None]
     found += [_charge(payment) for payment in sorted(charges, key=lambda payment: (payment.created_at, payment.id))]
@@ -44,25 +44,25 @@ def happenings_of(invoice: Invoice, payments: Iterable[Payment], notes: Iterable
         if refund.status == RefundStatus.FAILED
     ]
     found += [
-        Happening(note.issued_at, format_html("{} credited {}.", link(note), _worth(note.total, note.currency)))
+        TimelineEntry(note.issued_at, format_html("{} credited {}.", link(note), _worth(note.total, note.currency)))
         for note in notes
     ]
     if invoice.voided_at is not None:
-        found.append(Happening(invoice.voided_at, SafeString("It was voided.")))
-    return sorted(found, key=lambda happening: happening.at)[::-1]
+        found.append(TimelineEntry(invoice.voided_at, SafeString("It was voided.")))
+    return sorted(found, key=lambda entry: entry.at)[::-1]
 
 
-def _made(invoice: Invoice) -> list[Happening]:
+def _made(invoice: Invoice) -> list[TimelineEntry]:
     if invoice.issued_at is None or invoice.due_at is None:
-        return [Happening(invoice.created_at, _by(invoice.run, "made it as a draft", "It was made as a draft."))]
+        return [TimelineEntry(invoice.created_at, _by(invoice.run, "made it as a draft", "It was made as a draft."))]
     due = moment_text(invoice.due_at).rpartition(" ")[0]
     issued = f"issued as {invoice.number} over {_worth(invoice.total, invoice.currency)}, due on {due}"
     if invoice.issued_at - invoice.created_at <= _AT_ONCE:
         words = issued.replace("issued as", "issued it as", 1)
-        return [Happening(invoice.issued_at, _by(invoice.run, words, f"It was {issued}."))]
+        return [TimelineEntry(invoice.issued_at, _by(invoice.run, words, f"It was {issued}."))]
     return [
-        Happening(invoice.created_at, _by(invoice.run, "made it as a draft", "It was made as a draft.")),
-        Happening(invoice.issued_at, format_html("It was {}.", issued)),
+        TimelineEntry(invoice.created_at, _by(invoice.run, "made it as a draft", "It was made as a draft.")),
+        TimelineEntry(invoice.issued_at, format_html("It was {}.", issued)),
     ]
 
 
@@ -74,20 +74,20 @@ def _by(run: BillingRun | None, did: str, otherwise: str) -> SafeString:
     return format_html("The {}, started by {}, {}.", name, run.started_by or "the schedule", did)
 
 
-def _charge(payment: Payment) -> Happening:
+def _charge(payment: Payment) -> TimelineEntry:
     worth, app = _worth(payment.amount, payment.currency), payment.app.name
     if payment.status == PaymentStatus.SUCCEEDED:
-        return Happening(payment.received_at or payment.created_at, format_html("{} collected {}.", app, worth))
+        return TimelineEntry(payment.received_at or payment.created_at, format_html("{} collected {}.", app, worth))
     said = f": {payment.failure_message.rstrip('.')}" if payment.failure_message else ""
     became = _BECAME[PaymentStatus(payment.status)]
-    return Happening(payment.created_at, format_html("A charge of {} through {} {}{}.", worth, app, became, said))
+    return TimelineEntry(payment.created_at, format_html("A charge of {} through {} {}{}.", worth, app, became, said))
 
 
-def _failed_refund(refund: Refund, app: str) -> Happening:
+def _failed_refund(refund: Refund, app: str) -> TimelineEntry:
     """Who asked for it is in the audit trail; that it failed came later."""
     said = f": {refund.failure_message.rstrip('.')}" if refund.failure_message else ""
     worth = _worth(refund.amount, refund.currency)
-    return Happening(refund.updated_at, format_html("The refund of {} through {} failed{}.", worth, app, said))
+    return TimelineEntry(refund.updated_at, format_html("The refund of {} through {} failed{}.", worth, app, said))
 
 
 def _worth(amount: Decimal, currency: str) -> str:

@@ -9,7 +9,7 @@ from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, link, moment
-from core.admin.filters import LivingFilter
+from core.admin.filters import ActiveFilter
 from core.admin.registry import page_of
 from core.admin.verbs import Answers, Verb
 from invoicing.models import ParkedCustomer
@@ -41,7 +41,7 @@ class Release(Verb[ParkedCustomer]):
         return f"{parked.customer} is released. The next run bills everything that is due."
 
 
-class StillParked(LivingFilter):
+class StillParked(ActiveFilter):
     """Parked now by default: who was released is history."""
 
     choices_of = (("released", "Released"), ("all", "All"))

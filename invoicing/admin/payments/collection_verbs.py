@@ -11,10 +11,10 @@ from unfold.widgets import UnfoldAdminSingleDateWidget, UnfoldAdminTextInputWidg
 
 from core import clock
 from core.admin.verbs import Answers, Effect, Failed, OptionalReasonForm, ReasonForm, Verb
-from core.admin.words import amount_text, counted, joined
+from core.admin.words import amount_text, counted, joined, money_text
 from core.money import ZERO, exponent
 from customers.choices import AppStatus, CollectionMethod
-from invoicing.admin.payments.money_effects import Booking, due_in_all, effects_of, worth
+from invoicing.admin.payments.money_effects import Booking, due_in_all, effects_of
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus, PaymentStatus, RefundStatus
 from invoicing.models import Invoice, Payment
 from invoicing.payments.ask_provider import OPEN_CHARGES, OPEN_REFUNDS, ask_provider
@@ -107,7 +107,7 @@ class Collect(OnIssued):
     bulk = True
 
     def asks(self, invoice: Invoice) -> str:
-        return f"Is {worth(invoice.due, invoice)} to be charged now?"
+        return f"Is {money_text(invoice.due, invoice.currency)} to be charged now?"
 
     def consequences(self, invoice: Invoice) -> list[str]:
         notes = ["One charge is tried at the invoice's billing app. A decline changes none of the figures below."]
@@ -121,7 +121,9 @@ class Collect(OnIssued):
         if invoice.issued_at is None:
             return "It is not issued yet."
         if invoice.due > 0 and invoice.status == InvoiceStatus.UNCOLLECTIBLE:
-            return f"It is uncollectible: {worth(invoice.due, invoice)} stays due, and is charged no more."
+            return (
+                f"It is uncollectible: {money_text(invoice.due, invoice.currency)} stays due, and is charged no more."
+            )
         if invoice.status not in OPEN_STATUSES or invoice.due <= 0:
             return "Nothing is due on it."
         if invoice.collection_method != CollectionMethod.CHARGE_AUTOMATICALLY:
@@ -180,8 +182,8 @@ class RecordPayment(OnIssued):
     form = ReceiptForm
 
     def asks(self, invoice: Invoice) -> str:
-        lost = f"{worth(invoice.written_off, invoice)} written off" if invoice.written_off else ""
-        due = f"{worth(invoice.due, invoice)} due" if invoice.due or not lost else ""
+        lost = f"{money_text(invoice.written_off, invoice.currency)} written off" if invoice.written_off else ""
+        due = f"{money_text(invoice.due, invoice.currency)} due" if invoice.due or not lost else ""
         return f"How much of the {joined(part for part in (due, lost) if part)} on {invoice} has arrived?"
 
     def consequences(self, invoice: Invoice) -> list[str]:
@@ -236,13 +238,13 @@ class RecordPayment(OnIssued):
             reference=answers["reference"],
             unless_alike=not answers.get("another"),
         )
-        left = f"{worth(invoice.due, invoice)} is still due" if invoice.due else "paid in full"
+        left = f"{money_text(invoice.due, invoice.currency)} is still due" if invoice.due else "paid in full"
         if invoice.written_off:
-            left = f"{worth(invoice.written_off, invoice)} stays written off"
+            left = f"{money_text(invoice.written_off, invoice.currency)} stays written off"
         too_much = invoice.moved_to_balance - moved_before
         if too_much:
-            left = f"{left}, and {worth(too_much, invoice)} went to the customer's balance"
-        return f"{worth(payment.amount, invoice)} recorded for {invoice}: {left}."
+            left = f"{left}, and {money_text(too_much, invoice.currency)} went to the customer's balance"
+        return f"{money_text(payment.amount, invoice.currency)} recorded for {invoice}: {left}."
 
 
 class Refund(OnIssued):
@@ -253,7 +255,7 @@ class Refund(OnIssued):
     form = RefundForm
 
     def asks(self, invoice: Invoice) -> str:
-        most = worth(refundable(invoice), invoice)
+        most = money_text(refundable(invoice), invoice.currency)
         return f"How much of {invoice} is to go back to {invoice.customer}? At most {most} can."
 
     def consequences(self, invoice: Invoice) -> list[str]:
@@ -285,7 +287,7 @@ class Refund(OnIssued):
 
     def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
         refund = refund_invoice(invoice=invoice, amount=answers["amount"], reason=answers["reason"])
-        how = worth(refund.amount, invoice)
+        how = money_text(refund.amount, invoice.currency)
         if refund.status == RefundStatus.PENDING:
             return f"{how} of {invoice} goes back within seconds: {refund.payment.app} is asked for it."
         return f"{how} of {invoice} is recorded as given back: send the money to the customer."
@@ -309,7 +311,7 @@ class MarkUncollectible(GiveUp):
     permission = "invoicing.mark_uncollectible_invoice"
 
     def asks(self, invoice: Invoice) -> str:
-        return f"Is {invoice} over {worth(invoice.due, invoice)} not to be collected any more?"
+        return f"Is {invoice} over {money_text(invoice.due, invoice.currency)} not to be collected any more?"
 
     def consequences(self, invoice: Invoice) -> list[str]:
         return [
@@ -327,9 +329,8 @@ class MarkUncollectible(GiveUp):
 
     def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
         marked = mark_uncollectible(invoice=invoice, reason=answers["reason"])
-        return (
-            f"{marked} is uncollectible: {worth(marked.due, marked)} stays due, and nobody is reminded of it any more."
-        )
+        due = money_text(marked.due, marked.currency)
+        return f"{marked} is uncollectible: {due} stays due, and nobody is reminded of it any more."
 
 
 class WriteOff(GiveUp):
@@ -338,7 +339,7 @@ class WriteOff(GiveUp):
     permission = "invoicing.write_off_invoice"
 
     def asks(self, invoice: Invoice) -> str:
-        return f"Are the {worth(invoice.due, invoice)} due on {invoice} to be written off as a loss?"
+        return f"Are the {money_text(invoice.due, invoice.currency)} due on {invoice} to be written off as a loss?"
 
     def consequences(self, invoice: Invoice) -> list[str]:
         return [
@@ -353,7 +354,8 @@ class WriteOff(GiveUp):
 
     def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
         lost = invoice.due
-        return f"{worth(lost, invoice)} of {write_off(invoice=invoice, reason=answers['reason'])} is written off."
+        written_off = money_text(lost, invoice.currency)
+        return f"{written_off} of {write_off(invoice=invoice, reason=answers['reason'])} is written off."
 
 
 COLLECTION_VERBS = (Collect(), AskProvider(), RecordPayment(), Refund(), MarkUncollectible(), WriteOff())

@@ -14,11 +14,6 @@ from invoicing.models import Invoice
 from invoicing.payments.refundable import balance_of
 
 
-def worth(amount: Decimal, invoice: Invoice) -> str:
-    """An amount in the invoice's currency, in a sentence."""
-    return f"{amount_text(amount, invoice.currency)} {invoice.currency}"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
     """By how much each sum of an invoice moves, and the status that follows (None: the same)."""

@@ -17,7 +17,7 @@ from invoicing.admin.subscription_changes.edit_forms import (
 from invoicing.admin.subscription_changes.subscription_forms import WhenForm, timing_of
 from invoicing.admin.subscription_changes.subscription_verbs import DatedChange, billed_words, planned_otherwise
 from invoicing.subscription_changes.change_result import ChangeResult
-from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.edit_subscription import edit_subscription
 from subscriptions.admin.catalog.card_review import card_effects
 from subscriptions.catalog.price_words import price_words
 from subscriptions.lifecycle.edits import AddItem, UnscheduleEdit
@@ -37,11 +37,11 @@ class Edit(DatedChange):
     def asks(self, subscription: Subscription) -> str:
         return self.question.format(subscription)
 
-    def hindrance(self, subscription: Subscription) -> str:
+    def blocking_reason(self, subscription: Subscription) -> str:
         return planned_otherwise(subscription)
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
-        return revise_subscription(
+        return edit_subscription(
             subscription=subscription, timing=timing_of(answers), edits=answers["edits"], preview=preview
         )
 

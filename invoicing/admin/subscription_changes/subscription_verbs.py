@@ -18,14 +18,14 @@ from invoicing.admin.subscription_changes.subscription_forms import (
     WhenForm,
     timing_of,
 )
-from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
-from invoicing.subscription_changes.change_plan import change_subscription
+from invoicing.subscription_changes.change_plan import change_plan
 from invoicing.subscription_changes.change_result import ChangeResult
-from invoicing.subscription_changes.pause_subscription import pause_billing
-from invoicing.subscription_changes.redeem_coupon import use_coupon
-from invoicing.subscription_changes.resume_subscription import resume_billing
-from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.pause_subscription import pause_subscription
+from invoicing.subscription_changes.redeem_coupon import redeem_coupon
+from invoicing.subscription_changes.resume_subscription import resume_subscription
+from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from invoicing.subscription_changes.update_item import ItemUpdateResult, update_item
 from subscriptions.choices import SubscriptionStatus, UsageOnChange
 from subscriptions.lifecycle.facts import pauses_of
@@ -71,9 +71,9 @@ class SubscriptionVerb(Verb[Subscription]):
             return "It has ended."
         if status == SubscriptionStatus.SCHEDULED and not self.before_begin:
             return "It has not begun."
-        return self.hindrance(subscription)
+        return self.blocking_reason(subscription)
 
-    def hindrance(self, subscription: Subscription) -> str:
+    def blocking_reason(self, subscription: Subscription) -> str:
         """What else stands in the way, "" for nothing."""
         return ""
 
@@ -151,14 +151,14 @@ class ChangePlan(Change):
     def asks(self, subscription: Subscription) -> str:
         return f"To which plan is {subscription} to change, and when?"
 
-    def hindrance(self, subscription: Subscription) -> str:
+    def blocking_reason(self, subscription: Subscription) -> str:
         return planned_otherwise(subscription)
 
     def notes(self, answers: Answers) -> list[str]:
         return [f"Usage of the current period {_USAGE_WORDS[answers['usage']]}."]
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
-        return change_subscription(
+        return change_plan(
             subscription=subscription,
             timing=timing_of(answers),
             plan=answers["plan"],
@@ -219,7 +219,7 @@ class ChangeAddOn(DatedChange):
     def asks(self, subscription: Subscription) -> str:
         return f"Which add-on is {subscription} to have, and how many?"
 
-    def hindrance(self, subscription: Subscription) -> str:
+    def blocking_reason(self, subscription: Subscription) -> str:
         if subscription.plan_id is None:
             return "It is on terms of its own: only plans offer add-ons."
         return planned_otherwise(subscription)
@@ -251,7 +251,7 @@ class RedeemCoupon(Change):
         ]
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
-        return use_coupon(
+        return redeem_coupon(
             subscription=subscription, running_number=answers["item"], code=answers["code"], preview=preview
         )
 
@@ -275,11 +275,11 @@ class Pause(DatedChange):
     def shows(self, subscription: Subscription) -> bool:
         return open_pause(subscription) is None
 
-    def hindrance(self, subscription: Subscription) -> str:
+    def blocking_reason(self, subscription: Subscription) -> str:
         return planned_otherwise(subscription)
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
-        return pause_billing(subscription=subscription, timing=timing_of(answers), preview=preview)
+        return pause_subscription(subscription=subscription, timing=timing_of(answers), preview=preview)
 
     def done(self, result: ChangeResult) -> str:
         return f"{result.subscription.name} is paused.{billed_words(result)}"
@@ -298,11 +298,11 @@ class Resume(DatedChange):
     def shows(self, subscription: Subscription) -> bool:
         return open_pause(subscription) is not None
 
-    def hindrance(self, subscription: Subscription) -> str:
+    def blocking_reason(self, subscription: Subscription) -> str:
         return "" if open_pause(subscription) is not None else "It is not paused."
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
-        return resume_billing(subscription=subscription, timing=timing_of(answers), preview=preview)
+        return resume_subscription(subscription=subscription, timing=timing_of(answers), preview=preview)
 
     def done(self, result: ChangeResult) -> str:
         return f"{result.subscription.name} runs on.{billed_words(result)}"
@@ -323,11 +323,11 @@ class Unschedule(Change):
     def shows(self, subscription: Subscription) -> bool:
         return subscription.active_to is not None
 
-    def hindrance(self, subscription: Subscription) -> str:
+    def blocking_reason(self, subscription: Subscription) -> str:
         return "" if subscription.active_to is not None else "No end is planned."
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
-        return continue_subscription(subscription=subscription, preview=preview)
+        return unschedule_cancelation(subscription=subscription, preview=preview)
 
     def done(self, result: ChangeResult) -> str:
         return f"{result.subscription.name} runs on without end."
@@ -344,11 +344,11 @@ class Cancel(DatedChange):
     def asks(self, subscription: Subscription) -> str:
         return f"When is {subscription} to be canceled?"
 
-    def hindrance(self, subscription: Subscription) -> str:
+    def blocking_reason(self, subscription: Subscription) -> str:
         return "A change of plan is planned: unschedule it first." if successor_of(subscription) is not None else ""
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
-        return end_subscription(subscription=subscription, timing=timing_of(answers), preview=preview)
+        return cancel_subscription(subscription=subscription, timing=timing_of(answers), preview=preview)
 
     def done(self, result: ChangeResult) -> str:
         end = result.subscription.active_to

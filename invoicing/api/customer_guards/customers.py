@@ -17,8 +17,8 @@ from customers.api.serializers import CustomerSerializer
 from customers.api.views import CustomerViewSet
 from customers.models import Customer
 from customers.services.customer_input import CustomerInput
-from invoicing.customer_guards.delete_customer import delete_billed_customer
-from invoicing.customer_guards.update_customer import update_billed_customer
+from invoicing.customer_guards.delete_customer import delete_customer
+from invoicing.customer_guards.update_customer import update_customer
 from subscriptions.api.lifecycle.subscription_serializers import SubscriptionSerializer
 from subscriptions.choices import SubscriptionStatus
 from subscriptions.lifecycle.selectors import subscriptions_shown, with_status
@@ -81,7 +81,7 @@ class BilledCustomerViewSet(CustomerViewSet):
         return super().retrieve(request, **kwargs)
 
     def replace(self, customer: Customer, replacement: CustomerInput) -> Customer:
-        return update_billed_customer(customer=customer, replacement=replacement)
+        return update_customer(customer=customer, replacement=replacement)
 
     def remove(self, customer: Customer) -> None:
-        delete_billed_customer(customer=customer)
+        delete_customer(customer=customer)

@@ -25,7 +25,7 @@ from customers.models import BillingProfile
 from customers.selectors import profiles_for_display
 from customers.services.archive_profile import archive_profile, restore_profile
 from invoicing.profile_moves.delete_profile import delete_profile
-from invoicing.profile_moves.save_profile import replace_profile, save_new_profile
+from invoicing.profile_moves.save_profile import create_profile, update_profile
 
 
 class ReasonSerializer(WireSerializer):
@@ -81,7 +81,7 @@ class ProfileViewSet(WireViewSet):
         operation_id="createBillingProfile", request=ProfileCreateSerializer, responses={201: ProfileSerializer}
     )
     def create(self, request: Request) -> Response:
-        created = save_new_profile(profile=profile_input(self.read_body(ProfileCreateSerializer)))
+        created = create_profile(profile=profile_input(self.read_body(ProfileCreateSerializer)))
         return self.present(created, status.HTTP_201_CREATED)
 
     @extend_schema(operation_id="getBillingProfile", parameters=[ExpandSerializer])
@@ -91,7 +91,7 @@ class ProfileViewSet(WireViewSet):
     @extend_schema(operation_id="updateBillingProfile", request=ProfileReplaceSerializer)
     def update(self, request: Request, **kwargs: str) -> Response:
         replacement = profile_input(self.read_body(ProfileReplaceSerializer))
-        return self.present(replace_profile(profile=self.living(), replacement=replacement))
+        return self.present(update_profile(profile=self.living(), replacement=replacement))
 
     @extend_schema(operation_id="deleteBillingProfile", responses={204: None})
     def destroy(self, request: Request, **kwargs: str) -> Response:

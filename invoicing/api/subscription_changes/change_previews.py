@@ -13,15 +13,15 @@ from invoicing.api.subscription_changes.changes import SubscriptionChangeViewSet
 from invoicing.api.subscription_changes.subscription_addons import addon_named
 from invoicing.api.subscription_changes.subscription_inputs import SubscriptionCreateSerializer
 from invoicing.api.subscription_changes.subscriptions import start_terms
-from invoicing.subscription_changes.cancel_subscription import end_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
 from invoicing.subscription_changes.change_result import ChangeResult
-from invoicing.subscription_changes.edit_subscription import revise_subscription
-from invoicing.subscription_changes.pause_subscription import pause_billing
+from invoicing.subscription_changes.edit_subscription import edit_subscription
+from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.preview_start import preview_start
-from invoicing.subscription_changes.redeem_coupon import use_coupon
-from invoicing.subscription_changes.resume_subscription import resume_billing
-from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.redeem_coupon import redeem_coupon
+from invoicing.subscription_changes.resume_subscription import resume_subscription
+from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from subscriptions.models import SubscriptionAddOn
 
 
@@ -52,10 +52,10 @@ class SubscriptionPreviewViewSet(SubscriptionChangeViewSet):
         if "plan" in body or "custom_plan" in body:
             return self.changed(body, preview=True)
         if "unschedule" in body:
-            return continue_subscription(subscription=self.subscription(), preview=True)
+            return unschedule_cancelation(subscription=self.subscription(), preview=True)
         if "redeem_coupon" in body:
             said = body["redeem_coupon"]
-            return use_coupon(
+            return redeem_coupon(
                 subscription=self.subscription(),
                 running_number=said["running_number"],
                 code=said["coupon_code"],
@@ -66,13 +66,13 @@ class SubscriptionPreviewViewSet(SubscriptionChangeViewSet):
         timing = body.get("pause", body.get("resume", body))["timing"]
         subscription = self.subscription(timing)
         if "pause" in body:
-            return pause_billing(subscription=subscription, timing=timing, preview=True)
+            return pause_subscription(subscription=subscription, timing=timing, preview=True)
         if "resume" in body:
-            return resume_billing(subscription=subscription, timing=timing, preview=True)
+            return resume_subscription(subscription=subscription, timing=timing, preview=True)
         if "customizations" in body:
             edits = edits_of(body["customizations"])
-            return revise_subscription(subscription=subscription, timing=timing, edits=edits, preview=True)
-        return end_subscription(subscription=subscription, timing=timing, preview=True)
+            return edit_subscription(subscription=subscription, timing=timing, edits=edits, preview=True)
+        return cancel_subscription(subscription=subscription, timing=timing, preview=True)
 
     def _addon(self, body: dict[str, Any]) -> ChangeResult:
         said = body.get("buy_addon") or body["change_addon"]

@@ -20,14 +20,14 @@ from invoicing.api.subscription_changes.change_inputs import (
     edits_of,
 )
 from invoicing.api.subscription_changes.subscriptions import SCOPES, SubscriptionViewSet, check_backdate
-from invoicing.subscription_changes.cancel_subscription import end_subscription
-from invoicing.subscription_changes.change_plan import change_subscription
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
+from invoicing.subscription_changes.change_plan import change_plan
 from invoicing.subscription_changes.change_result import ChangeResult
-from invoicing.subscription_changes.edit_subscription import revise_subscription
+from invoicing.subscription_changes.edit_subscription import edit_subscription
 from invoicing.subscription_changes.migrate_subscription import migrate_subscription
-from invoicing.subscription_changes.pause_subscription import pause_billing
-from invoicing.subscription_changes.resume_subscription import resume_billing
-from invoicing.subscription_changes.unschedule_cancelation import continue_subscription
+from invoicing.subscription_changes.pause_subscription import pause_subscription
+from invoicing.subscription_changes.resume_subscription import resume_subscription
+from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from subscriptions.api.catalog.plan_serializers import plan_terms
 from subscriptions.api.lifecycle.subscription_serializers import SubscriptionSerializer
 from subscriptions.catalog.plan_selectors import plan_named
@@ -44,7 +44,7 @@ class EditableSubscriptionViewSet(SubscriptionViewSet):
         body = self.read_body(SubscriptionEditSerializer)
         timing = body["timing"]
         check_backdate(request, timing if isinstance(timing, datetime) else None)
-        result = revise_subscription(
+        result = edit_subscription(
             subscription=find(self.get_queryset(), self.addressed, what="subscription"),
             timing=timing,
             edits=edits_of(body["customizations"]),
@@ -79,27 +79,27 @@ class SubscriptionChangeViewSet(WireViewSet):
     @extend_schema(operation_id="cancelSubscription", request=TimingSerializer)
     def cancel(self, request: Request, **kwargs: str) -> Response:
         timing = self.timing()
-        return self.show(end_subscription(subscription=self.subscription(timing), timing=timing).subscription)
+        return self.show(cancel_subscription(subscription=self.subscription(timing), timing=timing).subscription)
 
     @extend_schema(operation_id="unscheduleCancelation", request=None)
     def unschedule_cancelation(self, request: Request, **kwargs: str) -> Response:
         """Let it run on. A change of plan that has not begun is taken back with it."""
-        return self.show(continue_subscription(subscription=self.subscription()).subscription)
+        return self.show(unschedule_cancelation(subscription=self.subscription()).subscription)
 
     @extend_schema(operation_id="restoreSubscription", request=None)
     def restore(self, request: Request, **kwargs: str) -> Response:
         """The same as to unschedule a cancelation: the clients have both."""
-        return self.show(continue_subscription(subscription=self.subscription()).subscription)
+        return self.show(unschedule_cancelation(subscription=self.subscription()).subscription)
 
     @extend_schema(operation_id="pauseSubscription", request=TimingSerializer)
     def pause(self, request: Request, **kwargs: str) -> Response:
         timing = self.timing()
-        return self.show(pause_billing(subscription=self.subscription(timing), timing=timing).subscription)
+        return self.show(pause_subscription(subscription=self.subscription(timing), timing=timing).subscription)
 
     @extend_schema(operation_id="resumeSubscription", request=TimingSerializer)
     def resume(self, request: Request, **kwargs: str) -> Response:
         timing = self.timing()
-        return self.show(resume_billing(subscription=self.subscription(timing), timing=timing).subscription)
+        return self.show(resume_subscription(subscription=self.subscription(timing), timing=timing).subscription)
 
     def timing(self) -> Timing:
         timing: Timing = self.read_body(TimingSerializer)["timing"]
@@ -118,7 +118,7 @@ class SubscriptionChangeViewSet(WireViewSet):
         subscription = self.subscription(timing)
         now = clock.now()
         sold_at = max(now, moment_of(timing, subscription=subscription, now=now))
-        return change_subscription(
+        return change_plan(
             subscription=subscription,
             timing=timing,
             plan=plan_named(**{"version": None, **named}, at=sold_at) if named else None,

@@ -27,7 +27,7 @@ from invoicing.api.subscription_changes.subscription_inputs import (
     item_update,
 )
 from invoicing.subscription_changes.delete_subscription import delete_subscription
-from invoicing.subscription_changes.redeem_coupon import use_coupon
+from invoicing.subscription_changes.redeem_coupon import redeem_coupon
 from invoicing.subscription_changes.start_subscription import next_cycle_start, start_subscription
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.api.catalog.plan_serializers import plan_terms
@@ -153,7 +153,7 @@ class SubscriptionItemViewSet(WireViewSet):
         """Redeem a coupon on the item, from now on. Its preview is `redeemCoupon` of `preview-change`."""
         subscription = find(self.get_queryset(), self.addressed, what="subscription")
         code = self.read_body(CouponRedemptionInputSerializer)["coupon_code"]
-        use_coupon(subscription=subscription, running_number=runningNumber, code=code)
+        redeem_coupon(subscription=subscription, running_number=runningNumber, code=code)
         redemption = CouponRedemption.objects.select_related("coupon", "item").get(
             coupon__code=code, item__subscription=subscription, item__running_number=runningNumber
         )

@@ -15,7 +15,7 @@ from core import clock
 from core.admin.base import ChangeReasonForm, MasterDataAdmin
 from core.admin.choosers import CurrencyField
 from core.admin.display import badge, moment
-from core.admin.filters import LivingFilter
+from core.admin.filters import ActiveFilter
 from core.admin.registry import page_of
 from core.admin.verbs import Answers, Verb
 from core.admin.words import amount_text, counted, quantity_text
@@ -24,7 +24,7 @@ from subscriptions.catalog.save_coupon import CouponFacts, create_coupon, replac
 from subscriptions.models import Coupon
 
 
-class UsableCoupons(LivingFilter):
+class UsableCoupons(ActiveFilter):
     choices_of = (("archived", "Archived"), ("all", "All"))
     default_label = "Not archived"
     ended = "archived_at"
