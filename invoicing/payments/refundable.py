@@ -23,7 +23,8 @@ def on_balance(invoice: Invoice) -> Decimal:
     """How much of what `invoice` moved to the customer's balance is still there. One query at most."""
     if invoice.moved_to_balance <= 0:
         return ZERO
-    return max(ZERO, min(balance_of(invoice.customer_id, invoice.currency), invoice.moved_to_balance))
+    moved: Decimal = invoice.moved_to_balance
+    return max(ZERO, min(balance_of(invoice.customer_id, invoice.currency), moved))
 
 
 def payments_to_refund(invoice: Invoice) -> QuerySet[Any]:
