@@ -15,7 +15,7 @@ from invoicing.errors import OpenBusiness
 
 @transaction.atomic
 def update_customer(*, customer: Customer, replacement: CustomerInput) -> Customer:
-    """Replace as `update_customer` does. While anything is open, the currency stays (billing rules 1).
+    """Replace what is known of the customer. While anything is open, the currency stays (billing rules 1).
 
     Left out, it is kept then, since the caller may never have set it: the first subscription did. Another one raises
     `OpenBusiness` (Conflict), and nothing is changed. Subjects that are given up take no usage along, unless the

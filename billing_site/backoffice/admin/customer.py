@@ -28,6 +28,7 @@ from core.audit.models import AuditEntry
 from customers.choices import AppType
 from customers.effective import terms_of_loaded
 from customers.models import BillingApp, Customer
+from customers.services.customer_input import CustomerInput
 from customers.settings_words import SETTING_LABELS, setting_words
 from invoicing.admin.lifecycle.invoice_states import state_badge
 from invoicing.admin.subscription_changes.start_verb import StartSubscription
@@ -88,11 +89,8 @@ class CustomerPage(CustomerSettings):
         changes.result_list = rows
         return changes
 
-    def save_recorded(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        if change:
-            update_customer(customer=obj, replacement=form.as_input())
-        else:
-            super().save_recorded(request, obj, form, change)
+    def replace(self, customer: Customer, replacement: CustomerInput) -> None:
+        update_customer(customer=customer, replacement=replacement)
 
     @display(description="Status")
     def standing(self, customer: Any) -> SafeString:
