@@ -1,10 +1,11 @@
 """Invoices, payments, bank statements, billing runs, parked customers and profile migrations in the admin."""
 
 from invoicing.admin.balance import entries as balance
+from invoicing.admin.bank_statements import bank_statement
 from invoicing.admin.corrections import credit_note
 from invoicing.admin.lifecycle import invoice, series
 from invoicing.admin.parking import parked
-from invoicing.admin.payments import bank_statement, payment
+from invoicing.admin.payments import payment
 from invoicing.admin.profile_moves import migration, migration_item
 from invoicing.admin.runs import run
 from invoicing.admin.tax import tax_rate

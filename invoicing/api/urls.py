@@ -5,10 +5,10 @@ from rest_framework.routers import SimpleRouter
 
 from customers.api.suppliers import SupplierViewSet
 from invoicing.api.balance.balances import BalanceViewSet, CreditNoteViewSet
+from invoicing.api.bank_statements.bank_statements import BankStatementViewSet
 from invoicing.api.customer_guards.customers import BilledCustomerViewSet
 from invoicing.api.lifecycle.invoices import InvoiceViewSet, SimulationViewSet
 from invoicing.api.payments.apps import AppViewSet, CustomerAppViewSet, StripeWebhookViewSet
-from invoicing.api.payments.bank_statements import BankStatementViewSet
 from invoicing.api.payments.payments import PaymentViewSet
 from invoicing.api.previews.previews import PreviewViewSet
 from invoicing.api.profile_moves.migrations import MigrationItemViewSet, MigrationViewSet

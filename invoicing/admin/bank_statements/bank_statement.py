@@ -15,7 +15,7 @@ from core.admin.paginator import CappedPaginator
 from core.admin.registry import page_of
 from core.admin.verbs import Answers, Button, Verb
 from core.admin.words import counted
-from invoicing.admin.payments.statement_views import BOOK, DECIDE, IMPORT, ROWS_PER_PAGE, StatementViews
+from invoicing.admin.bank_statements.statement_views import BOOK, DECIDE, IMPORT, ROWS_PER_PAGE, StatementViews
 from invoicing.bank_statements.review_statement import discard_statement
 from invoicing.choices import MatchStatus, RowDecision, StatementStatus
 from invoicing.models import BankStatement, BankStatementRow

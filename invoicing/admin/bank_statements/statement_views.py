@@ -18,8 +18,8 @@ from core.audit.actors import current_actor
 from core.audit.reasons import because
 from core.errors import BillingError
 from core.money import ZERO
-from invoicing.admin.payments.statement_forms import FOUND_PER_PAGE, ImportForm, RowForm, invoice_words
-from invoicing.admin.payments.statement_search import payable_by, search_payable
+from invoicing.admin.bank_statements.statement_forms import FOUND_PER_PAGE, ImportForm, RowForm, invoice_words
+from invoicing.admin.bank_statements.statement_search import payable_by, search_payable
 from invoicing.bank_statements.import_statement import import_statement
 from invoicing.bank_statements.plan_bookings import PlannedBooking, plan_bookings, totals_of
 from invoicing.bank_statements.read_csv import OPTIONAL, REQUIRED
