@@ -9,6 +9,7 @@ from typing import Any
 from core.ids import to_text
 from core.money import to_wire
 from core.outbox.services.enqueue import Email, enqueue_emails
+from core.outbox.services.mail_text import render_mail
 from customers.choices import CollectionMethod
 from invoicing.closing.documents import InvoiceDocument
 
@@ -70,10 +71,16 @@ def _issued_email(
 ) -> Email:
     return Email(
         to=to,
-        subject=f"Invoice {number} from {supplier}",
-        body=(
-            f"Hello {customer},\n\n"
-            f"your invoice {number} over {to_wire(total)} {currency} is due on {due_at:%-d %B %Y}.\n"
+        text=render_mail(
+            "invoice_issued",
+            {
+                "customer": customer,
+                "supplier": supplier,
+                "number": number,
+                "amount": to_wire(total),
+                "currency": currency,
+                "day": f"{due_at:%-d %B %Y}",
+            },
         ),
         customer_id=customer_id,
         dedupe_key=f"invoice-issued:{to_text(invoice_id)}",

@@ -1,10 +1,11 @@
-"""Decides when a failed charge is tried again, and what the customer is told of it (billing rules 11)."""
+"""Decides when a failed charge is tried again, and what the customer is told of what is owed (billing rules 11)."""
 
 from datetime import datetime, timedelta
 
 from core.ids import to_text
 from core.money import to_wire
 from core.outbox.services.enqueue import Email
+from core.outbox.services.mail_text import render_mail
 from invoicing.models import Invoice
 
 
@@ -14,15 +15,21 @@ def next_try(invoice: Invoice, *, first_failed_at: datetime, as_of: datetime) ->
     return next((at for day in days if (at := first_failed_at + timedelta(days=day)) > as_of), None)
 
 
+def overdue_notice(invoice: Invoice) -> Email:
+    """Reminds the customer that the due date has passed; once for each invoice."""
+    return Email(
+        to=invoice.customer_snapshot.get("primaryEmail") or "",
+        text=render_mail("invoice_overdue", {**_owed(invoice), "day": f"{invoice.due_at:%-d %B %Y}"}),
+        customer_id=invoice.customer_id,
+        dedupe_key=f"invoice-overdue:{to_text(invoice.id)}",
+    )
+
+
 def failure_notice(invoice: Invoice, *, message: str, attempt: int) -> Email:
     """Tells the customer that a charge failed. The same attempt is told of once."""
     return Email(
         to=invoice.customer_snapshot.get("primaryEmail") or "",
-        subject=f"Payment of invoice {invoice.number} failed",
-        body=(
-            f"Hello {invoice.customer_snapshot.get('name')},\n\n"
-            f"we could not collect {to_wire(invoice.due)} {invoice.currency} for invoice {invoice.number}: {message}\n"
-        ),
+        text=render_mail("payment_failed", {**_owed(invoice), "message": message}),
         customer_id=invoice.customer_id,
         dedupe_key=f"payment-failed:{to_text(invoice.id)}:{attempt}",
     )
@@ -32,12 +39,17 @@ def action_notice(invoice: Invoice, *, attempt: int, as_of: datetime) -> Email:
     """Asks the customer to confirm a charge with their bank; once for each attempt and day."""
     return Email(
         to=invoice.customer_snapshot.get("primaryEmail") or "",
-        subject=f"Please confirm the payment of invoice {invoice.number}",
-        body=(
-            f"Hello {invoice.customer_snapshot.get('name')},\n\n"
-            f"your bank asks you to confirm the payment of {to_wire(invoice.due)} {invoice.currency} for invoice "
-            f"{invoice.number}.\n"
-        ),
+        text=render_mail("payment_to_confirm", _owed(invoice)),
         customer_id=invoice.customer_id,
         dedupe_key=f"payment-action:{to_text(invoice.id)}:{attempt}:{as_of:%Y-%m-%d}",
     )
+
+
+def _owed(invoice: Invoice) -> dict[str, str]:
+    """Who owes how much for which invoice, as mails say it."""
+    return {
+        "customer": str(invoice.customer_snapshot.get("name")),
+        "amount": to_wire(invoice.due),
+        "currency": invoice.currency,
+        "number": str(invoice.number),
+    }

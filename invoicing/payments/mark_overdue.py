@@ -7,11 +7,10 @@ from datetime import datetime
 from django.db import transaction
 
 from core.bulk import update_rows
-from core.ids import to_text
-from core.money import to_wire
-from core.outbox.services.enqueue import Email, enqueue_emails
+from core.outbox.services.enqueue import enqueue_emails
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus
 from invoicing.models import Invoice, Payment
+from invoicing.payments.dunning import overdue_notice
 from invoicing.payments.gateways.never import NEVER_CHARGED
 
 BATCH_SIZE = 500
@@ -44,17 +43,7 @@ def _mark_batch(as_of: datetime) -> int:
     )
     enqueue_emails(
         [
-            Email(
-                to=invoice.customer_snapshot.get("primaryEmail") or "",
-                subject=f"Invoice {invoice.number} is overdue",
-                body=(
-                    f"Hello {invoice.customer_snapshot.get('name')},\n\n"
-                    f"{to_wire(invoice.due)} {invoice.currency} of invoice {invoice.number} was due on "
-                    f"{invoice.due_at:%-d %B %Y} and has not been paid.\n"
-                ),
-                customer_id=invoice.customer_id,
-                dedupe_key=f"invoice-overdue:{to_text(invoice.id)}",
-            )
+            overdue_notice(invoice)
             for invoice in invoices
             # Who was given the money back, or could not be charged through us, is not told to pay: staff decide.
             if not invoice.refunded and invoice.pk not in for_staff

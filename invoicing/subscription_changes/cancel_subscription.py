@@ -30,7 +30,8 @@ def cancel_subscription(*, subscription: Subscription, timing: Timing, preview: 
 
     def change(current: Subscription, at: datetime) -> None:
         canceled = record_cancelation(subscription=current, at=at)
-        notify_change(subscription=canceled, what="ends" if at >= clock.now() else "ended", at=at)
+        ends = "subscription_ends" if at >= clock.now() else "subscription_ended"
+        notify_change(subscription=canceled, mail=ends, at=at)
 
     return bill_change(subscription=subscription, timing=timing, change=change, preview=preview)
 

@@ -36,7 +36,7 @@ def add_addon(
             description=description,
             metadata=metadata,
         )
-        notify_change(subscription=current, what=f"gets {bought.name}", at=at)
+        notify_change(subscription=current, mail="addon_bought", at=at, addon=bought.name)
 
     return bill_change(subscription=subscription, timing=timing, change=change, preview=preview)
 
@@ -50,6 +50,8 @@ def change_addon_quantity(
 
     def change(current: Subscription, at: datetime) -> None:
         record_addon_quantity(purchase=purchase, quantity=quantity, at=at)
-        notify_change(subscription=current, what=f"has {quantity} of {purchase.name}", at=at)
+        notify_change(
+            subscription=current, mail="addon_quantity_changed", at=at, addon=purchase.name, quantity=str(quantity)
+        )
 
     return bill_change(subscription=purchase.subscription, timing=timing, change=change, preview=preview)

@@ -52,7 +52,7 @@ def change_plan(
             usage=usage,
             quantities=quantities,
         )
-        notify_change(subscription=current, what=f"changes to {successor.name}", at=at)
+        notify_change(subscription=current, mail="plan_changed", at=at, successor=successor.name)
         return successor
 
     return bill_change(subscription=subscription, timing=timing, change=change, preview=preview)

@@ -3,17 +3,23 @@
 from datetime import datetime
 
 from core.outbox.services.enqueue import enqueue_email
+from core.outbox.services.mail_text import render_mail
 from core.periods import zone_info
 from subscriptions.models import Subscription
 
 
-def notify_change(*, subscription: Subscription, what: str, at: datetime) -> None:
-    """Say that the subscription does `what` on the day of `at`; in the transaction of the change."""
+def notify_change(*, subscription: Subscription, mail: str, at: datetime, **values: str) -> None:
+    """Say by `mail` what happens to the subscription on the day of `at`; in the transaction of the change.
+
+    `values` are what that text names besides the customer, the subscription and the day.
+    """
     customer = subscription.customer
     day = at.astimezone(zone_info(subscription.time_zone))
     enqueue_email(
         to=customer.primary_email or "",
-        subject=f"Your subscription {subscription.name} has changed",
-        body=f"Hello {customer.name},\n\nyour subscription {subscription.name} {what} on {day:%-d %B %Y}.\n",
+        text=render_mail(
+            mail,
+            {"customer": customer.name, "subscription": subscription.name, "day": f"{day:%-d %B %Y}", **values},
+        ),
         customer_id=customer.id,
     )

@@ -11,6 +11,7 @@ from core import clock
 from core.errors import field_error
 from core.ids import to_text
 from core.outbox.services.enqueue import enqueue_email
+from core.outbox.services.mail_text import render_mail
 from core.periods import zone_info
 from customers.models import Customer
 from invoicing.gathering.sync import sync_customers
@@ -93,8 +94,10 @@ def _send_notice(subscription: Subscription) -> None:
     starts = subscription.active_from.astimezone(zone_info(subscription.time_zone))
     enqueue_email(
         to=customer.primary_email or "",
-        subject=f"Your subscription to {subscription.name}",
-        body=(f"Hello {customer.name},\n\nyou subscribed to {subscription.name}, starting on {starts:%-d %B %Y}.\n"),
+        text=render_mail(
+            "subscription_started",
+            {"customer": customer.name, "subscription": subscription.name, "day": f"{starts:%-d %B %Y}"},
+        ),
         customer_id=customer.id,
         dedupe_key=f"subscription-created:{to_text(subscription.id)}",
     )

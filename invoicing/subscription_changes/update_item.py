@@ -12,6 +12,7 @@ from core.errors import field_error
 from core.locks import lock_customers
 from core.money import ZERO, round_money, trimmed
 from core.outbox.services.enqueue import enqueue_email
+from core.outbox.services.mail_text import render_mail
 from invoicing.closing.close import LineSelector, compute, select_due
 from invoicing.closing.close_customers import bill_customer
 from invoicing.closing.documents import CustomerClose
@@ -234,11 +235,14 @@ def _notify(item: SubscriptionItem, update: ItemUpdate) -> None:
     customer = item.subscription.customer
     enqueue_email(
         to=customer.primary_email or "",
-        subject=f"Your subscription {item.subscription.name} has changed",
-        body=(
-            f"Hello {customer.name},\n\n"
-            f"the quantity of {item.key} in your subscription {item.subscription.name} is now "
-            f"{trimmed(update.quantity)}.\n"
+        text=render_mail(
+            "item_quantity_changed",
+            {
+                "customer": customer.name,
+                "subscription": item.subscription.name,
+                "item": item.key,
+                "quantity": trimmed(update.quantity),
+            },
         ),
         customer_id=customer.id,
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.outbox.models import OutboxMessage
+from core.outbox.services.mail_text import MailText
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,8 +13,7 @@ class Email:
     """A plain-text e-mail notice. A second one with the same `dedupe_key` is dropped silently."""
 
     to: str
-    subject: str
-    body: str
+    text: MailText
     customer_id: uuid.UUID | None = None
     dedupe_key: str | None = None
 
@@ -27,7 +27,7 @@ def enqueue_emails(emails: Sequence[Email]) -> None:
         [
             OutboxMessage(
                 topic="email",
-                payload={"to": email.to, "subject": email.subject, "body": email.body},
+                payload={"to": email.to, "subject": email.text.subject, "body": email.text.body},
                 customer_id=email.customer_id,
                 dedupe_key=email.dedupe_key,
             )
@@ -39,7 +39,7 @@ def enqueue_emails(emails: Sequence[Email]) -> None:
 
 
 def enqueue_email(
-    *, to: str, subject: str, body: str, customer_id: uuid.UUID | None = None, dedupe_key: str | None = None
+    *, to: str, text: MailText, customer_id: uuid.UUID | None = None, dedupe_key: str | None = None
 ) -> None:
     """Store one e-mail notice."""
-    enqueue_emails([Email(to, subject, body, customer_id, dedupe_key)])
+    enqueue_emails([Email(to, text, customer_id, dedupe_key)])
