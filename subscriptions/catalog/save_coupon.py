@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 
@@ -61,7 +62,7 @@ def replace_coupon(*, coupon: Coupon, facts: CouponFacts) -> Coupon:
                     "another.",
                     code="coupon_in_use",
                 )
-    if any(new[name] != getattr(coupon, name) for name in _TERMS):
+    if _gives_more(coupon, facts):
         check_coupon_discount(facts.code, facts.percentage, facts.amount, facts.currency)
     changes = {name: [_plain(getattr(coupon, name)), _plain(value)] for name, value in new.items()}
     for name, value in new.items():
@@ -74,6 +75,23 @@ def replace_coupon(*, coupon: Coupon, facts: CouponFacts) -> Coupon:
         changes={name: pair for name, pair in changes.items() if pair[0] != pair[1]},
     )
     return coupon
+
+
+def _gives_more(coupon: Coupon, facts: CouponFacts) -> bool:
+    """Whether it takes off something else, or might be redeemed more often, for longer or elsewhere than before: what a
+    second person approved was that coupon for these customers, not for everybody."""
+    if any(getattr(facts, name) != getattr(coupon, name) for name in _TERMS):
+        return True
+    bounds = ((facts.redemption_limit, coupon.redemption_limit), (facts.expires_at, coupon.expires_at))
+    if any(_is_wider(new, old) for new, old in bounds):
+        return True
+    keys = ((facts.item_keys, coupon.item_keys), (facts.plan_keys, coupon.plan_keys))
+    return any(bool(old) and (not new or not set(new) <= set(old)) for new, old in keys)
+
+
+def _is_wider(new: Any, old: Any) -> bool:
+    """Whether a bound was moved outwards; None is none."""
+    return old is not None and (new is None or new > old)
 
 
 def _check(facts: CouponFacts) -> None:

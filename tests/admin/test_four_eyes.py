@@ -16,7 +16,7 @@ from customers.models import BillingProfile, Customer, CustomerOverride
 from subscriptions.models import Coupon
 from tests.admin.billed import START, enterprise, make_issued
 from tests.admin.desk import Desk, list_url, page_url, said, verb_url
-from tests.make import make_customer, make_default_profile
+from tests.make import at, make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 
@@ -218,6 +218,31 @@ class TestDiscounts:
     def test_the_limit_itself_is_given_alone(self, clerk, changes, exists):
         add_coupon(clerk, **changes)
         assert Coupon.objects.exists() == exists
+
+    @pytest.mark.parametrize(
+        ("before", "changes", "waits"),
+        [
+            ({"redemption_limit": 1}, {"redemption_limit": ""}, True),
+            ({"redemption_limit": 1}, {"redemption_limit": "2"}, True),
+            ({"redemption_limit": 3}, {"redemption_limit": "2"}, False),
+            ({"redemption_limit": None}, {"redemption_limit": "2"}, False),
+            ({"redemption_limit": 3}, {"name": "For Acme"}, False),
+            ({"percentage": 50, "redemption_limit": 1}, {"redemption_limit": ""}, False),
+            ({"expires_at": at("2026-06-01")}, {"expires_at_0": "", "expires_at_1": ""}, True),
+            ({"expires_at": at("2026-06-01")}, {"expires_at_0": "2026-07-01", "expires_at_1": "00:00"}, True),
+            ({"expires_at": at("2026-06-01")}, {"expires_at_0": "2026-05-01", "expires_at_1": "00:00"}, False),
+        ],
+    )
+    def test_a_large_coupon_is_given_to_more_only_by_two(self, clerk, before, changes, waits):
+        coupon = Coupon.objects.create(**{"code": "LOYAL", "percentage": 80} | before)
+        kept = {"name": "", "redemption_limit": coupon.redemption_limit or ""}
+        if coupon.expires_at:
+            kept |= {"expires_at_0": f"{coupon.expires_at:%Y-%m-%d}", "expires_at_1": f"{coupon.expires_at:%H:%M}"}
+        clerk.post(page_url(coupon), kept | {"change_reason": "x"} | changes, follow=True)
+        assert ChangeRequest.objects.exists() == waits
+        values = (coupon.name, coupon.redemption_limit, coupon.expires_at)
+        coupon.refresh_from_db()
+        assert ((coupon.name, coupon.redemption_limit, coupon.expires_at) == values) == waits
 
     @pytest.mark.parametrize(
         ("answers", "waits"),

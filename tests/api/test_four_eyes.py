@@ -71,3 +71,19 @@ def test_a_discount_and_tax_beyond_the_limits_are_refused():
     answer = api.put(f"/billing/customers/{to_text(customer.pk)}", {"workflow": body["workflow"]})
     assert answer.status_code == 403, answer.content
     assert not CustomerOverride.objects.filter(tax_enabled=False).exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"itemKeys": ["base"], "planKeys": ["storage"]}, 200),
+        ({"itemKeys": [], "planKeys": ["storage"]}, 403),
+        ({"itemKeys": ["base", "usage"], "planKeys": ["storage"]}, 403),
+        ({"itemKeys": ["base"], "planKeys": []}, 403),
+        ({"itemKeys": ["base"], "planKeys": ["storage", "other"]}, 403),
+    ],
+)
+def test_a_large_coupon_is_not_opened_to_other_items_or_plans(fields, status):
+    Coupon.objects.create(code="LOYAL", percentage=80, item_keys=["base"], plan_keys=["storage"])
+    answer = key_of_staff("*").put("/coupons/LOYAL", {"code": "LOYAL", "name": "x", "percentage": 80} | fields)
+    assert answer.status_code == status, answer.content
