@@ -9,6 +9,9 @@ from core.approvals.limits import count_alone, may_act_alone, need_second_person
 from customers.effective import terms_of
 from customers.models import Customer
 
+# How acts are counted that leave a customer without tax.
+TAX_OFF_RULE = "tax_off"
+
 
 def tax_off_rule() -> str:
     """What one person does alone, as a sentence."""
@@ -29,7 +32,11 @@ def noticing_tax_off(customer: Customer) -> Iterator[None]:
         return
     before = _is_taxed(customer)
     yield
-    if before and not _is_taxed(customer) and count_alone("tax_off", customer.pk) > settings.TAX_OFF_TWO_PERSON_ABOVE:
+    if (
+        before
+        and not _is_taxed(customer)
+        and count_alone(TAX_OFF_RULE, customer.pk) > settings.TAX_OFF_TWO_PERSON_ABOVE
+    ):
         need_second_person(rule=tax_off_rule(), effect=f"The next invoices of {customer} would be without tax.")
 
 

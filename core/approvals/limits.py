@@ -1,7 +1,7 @@
 """The gate that services ask before they do what one person may not do alone."""
 
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -60,7 +60,12 @@ def count_alone(rule: str, subject_id: uuid.UUID) -> int:
     Acts of one person wait for each other until the transaction ends, so that two at once count as two. What is rolled
     back is not counted.
     """
+    return count_all_alone(rule, [subject_id])
+
+
+def count_all_alone(rule: str, subject_ids: Iterable[uuid.UUID]) -> int:
+    """The same for many subjects at once."""
     person = current_actor().person
     lock_alone(int.from_bytes(sha256(f"{rule} {person}".encode()).digest()[:7]))
-    CountedAct.objects.create(rule=rule, person=person, subject_id=subject_id)
+    CountedAct.objects.bulk_create(CountedAct(rule=rule, person=person, subject_id=pk) for pk in subject_ids)
     return done_alone(rule)

@@ -10,14 +10,16 @@ from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
 from invoicing.errors import SecondPersonNeeded, WrongMigrationState
 from invoicing.models import ProfileMigration
 from invoicing.profile_moves.hold_migration import hold_migration
+from invoicing.profile_moves.limit_migrations import check_own_migration
 
 
 @transaction.atomic
 def approve_migration(*, migration: ProfileMigration, reason: str = "") -> ProfileMigration:
     """Freeze the list of customers, and keep those out who are blocked.
 
-    Of more customers than `MIGRATION_TWO_PERSON_ABOVE` the approver must not be the author: `SecondPersonNeeded`. Who
-    acts by an API key is the user who made it.
+    Of more customers than `MIGRATION_TWO_PERSON_ABOVE` the approver must not be the author: `SecondPersonNeeded`; nor
+    of fewer, where they come to more together with what the author moved alone within a day, or would be without tax.
+    Who acts by an API key is the user who made it.
     Raises `WrongMigrationState` for one that is not checked, or in which nobody could move.
     """
     migration = hold_migration(migration.pk)
@@ -41,6 +43,8 @@ def approve_migration(*, migration: ProfileMigration, reason: str = "") -> Profi
         raise WrongMigrationState(
             "Every customer is blocked, so there is nobody to move. Remove the causes, then check again."
         )
+    if approver == migration.author:
+        check_own_migration(migration)
     blocked.update(outcome=MoveOutcome.BLOCKED, updated_at=clock.now())
     migration.status, migration.approved_at = MigrationStatus.APPROVED, clock.now()
     migration.approver, migration.approver_name, migration.approval_reason = approver, actor.label, reason

@@ -10,7 +10,8 @@ from customers.models import BillingProfile, Customer
 from invoicing.errors import TooManyMoves
 from subscriptions.models import Subscription
 
-_RULE = "move"
+# How acts are counted that move a customer.
+MOVE_RULE = "move"
 
 
 def count_move(customer: Customer, target: BillingProfile) -> None:
@@ -23,7 +24,7 @@ def count_move(customer: Customer, target: BillingProfile) -> None:
         return
     if current_actor().kind == "api_key" and not Subscription.objects.filter(customer=customer).exists():
         return
-    moved = count_alone(_RULE, customer.pk)
+    moved = count_alone(MOVE_RULE, customer.pk)
     if moved > settings.MIGRATION_TWO_PERSON_ABOVE:
         raise TooManyMoves(why_not_move(moved, target))
 
@@ -32,7 +33,7 @@ def why_not_move_all(customers: Collection[Customer], target: BillingProfile) ->
     """Why the person can't move all of these now; "" where they can."""
     if may_act_alone() or not customers:
         return ""
-    moved = len(customers) + done_alone(_RULE, besides=[customer.pk for customer in customers])
+    moved = len(customers) + done_alone(MOVE_RULE, besides=[customer.pk for customer in customers])
     return why_not_move(moved, target) if moved > settings.MIGRATION_TWO_PERSON_ABOVE else ""
 
 

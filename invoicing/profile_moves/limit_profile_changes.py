@@ -1,16 +1,20 @@
 """What one person may not change alone of a profile that many customers follow: it moves them all in place."""
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from core.admin.words import counted, joined
 from core.approvals.limits import may_act_alone, need_second_person
-from customers.models import BillingProfile, Supplier
+from customers.models import BillingProfile, Customer, Supplier
 from customers.resolution import WORKFLOW_FIELDS
 from customers.selectors import customers_on
 from customers.services.profile_input import ProfileInput, whole_workflow
 from customers.settings_words import SETTING_LABELS
 from customers.tax_switch import tax_off_rule
+from invoicing.choices import MigrationStatus, MoveOutcome
+from invoicing.models import MigrationItem
+
+_MOVING = (MigrationStatus.APPROVED, MigrationStatus.RUNNING, MigrationStatus.PAUSED)
 
 
 def check_profile_change(profile: BillingProfile, replacement: ProfileInput, supplier: Supplier) -> None:
@@ -22,7 +26,8 @@ def check_profile_change(profile: BillingProfile, replacement: ProfileInput, sup
     changed = [name for name in WORKFLOW_FIELDS if getattr(profile, name) != wanted[name]]
     if profile.tax_enabled and not wanted["tax_enabled"]:
         check_taxless(profile, _reached(profile, ["tax_enabled"]))
-    reached = customers_on(profile).count() if supplier.pk != profile.supplier_id else _reached(profile, changed)
+    everybody = supplier.pk != profile.supplier_id
+    reached = _everybody(profile) if everybody else _reached(profile, changed)
     if reached > settings.PROFILE_TWO_PERSON_ABOVE:
         named = joined([SETTING_LABELS[name].lower() for name in changed]) or "supplier"
         _need(f"The {named} of {counted(reached, 'customer')} on “{profile}” would change.")
@@ -52,10 +57,21 @@ def _need(effect: str) -> None:
 
 
 def _reached(profile: BillingProfile, fields: list[str]) -> int:
-    """How many customers of the profile leave at least one of these fields to it."""
+    """How many customers of the profile leave at least one of these fields to it, with those on their way to it."""
     if not fields:
         return 0
     follows = Q(billing_override__isnull=True)
     for name in fields:
         follows |= Q(**{f"billing_override__{name}__isnull": True})
-    return customers_on(profile).filter(follows).count()
+    return customers_on(profile).filter(follows).count() + _on_their_way(profile).filter(follows).count()
+
+
+def _everybody(profile: BillingProfile) -> int:
+    return customers_on(profile).count() + _on_their_way(profile).count()
+
+
+def _on_their_way(profile: BillingProfile) -> QuerySet[Customer]:
+    """Whom an approved migration is still to move here: their move is not approved anew when their turn comes."""
+    items = MigrationItem.objects.filter(migration__to_profile=profile, migration__status__in=_MOVING)
+    waiting = items.exclude(outcome__in=(MoveOutcome.MOVED, MoveOutcome.TAKEN_BACK))
+    return Customer.objects.filter(pk__in=waiting.values("customer_id"), deleted_at=None)

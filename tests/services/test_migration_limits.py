@@ -1,0 +1,113 @@
+"""What a migration may do that its own author approves (four eyes)."""
+
+import pytest
+
+from core import clock
+from core.approvals.errors import ApprovalNeeded
+from core.approvals.models import CountedAct
+from core.audit.actors import acting_as
+from core.ids import to_text
+from customers.models import BillingProfile, CustomerOverride
+from customers.resolution import WORKFLOW_FIELDS
+from customers.services.profile_input import ProfileInput
+from customers.services.supplier_input import SupplierInput
+from invoicing.errors import SecondPersonNeeded
+from invoicing.payments.gateways import GATEWAYS
+from invoicing.profile_moves.approve_migration import approve_migration
+from invoicing.profile_moves.check_migration import check_migration
+from invoicing.profile_moves.draft_migration import draft_migration
+from invoicing.profile_moves.pin_customer import pin_customer
+from invoicing.profile_moves.save_profile import update_profile
+from invoicing.profile_moves.work_migration_shard import work_off_migration
+from tests.make import make_default_profile, make_plan
+from tests.moving import ADA, BOB, MOVE, CardApp, make_card_profile, make_customers
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def old(db):
+    return make_default_profile()
+
+
+@pytest.fixture
+def new(old, monkeypatch):
+    monkeypatch.setitem(GATEWAYS, "stripe", CardApp())
+    return make_card_profile()
+
+
+@pytest.fixture
+def customers(old, new):
+    return make_customers(6, make_plan(), app=new.app)
+
+
+def checked(old, new, customers):
+    criteria = {"customerId": [to_text(customer.pk) for customer in customers]}
+    with clock.frozen_at(MOVE), acting_as(ADA):
+        migration = draft_migration(from_profile=old, to_profile=new, criteria=criteria)
+        return work_off_migration(check_migration(migration=migration))
+
+
+def changed(profile, **changes):
+    workflow = {name: getattr(profile, name) for name in WORKFLOW_FIELDS} | changes
+    supplier = SupplierInput(id=profile.supplier_id)
+    replacement = ProfileInput(name=profile.name, supplier=supplier, default=False, workflow=workflow)
+    return update_profile(profile=profile, replacement=replacement)
+
+
+def test_several_small_ones_and_pins_of_a_day_add_up(old, new, customers, settings):
+    settings.MIGRATION_TWO_PERSON_ABOVE = 4
+    first, second = checked(old, new, customers[:2]), checked(old, new, customers[2:4])
+    with acting_as(ADA):
+        approve_migration(migration=first)
+        with clock.frozen_at(MOVE):
+            pin_customer(customer=customers[5], profile=new, reason="x")
+        with pytest.raises(SecondPersonNeeded, match="makes 5 customers moved by you within 24 hours"):
+            approve_migration(migration=second)
+    second.refresh_from_db()
+    assert second.status == "checked"
+    with acting_as(BOB):
+        assert approve_migration(migration=second).status == "approved"
+    assert set(CountedAct.objects.values_list("person", "rule")) == {("user:1", "move")}
+
+
+def test_who_is_blocked_does_not_count(old, new, customers):
+    CustomerOverride.objects.update_or_create(customer=customers[1], defaults={"billing_profile": new})
+    migration = checked(old, new, customers[:2])
+    with acting_as(ADA):
+        approve_migration(migration=migration)
+    assert CountedAct.objects.values_list("rule", "subject_id").get() == ("move", customers[0].pk)
+
+
+def test_even_one_customer_is_left_without_tax_only_by_two(old, new, customers):
+    BillingProfile.objects.filter(pk=new.pk).update(tax_enabled=False)
+    CustomerOverride.objects.update_or_create(customer=customers[1], defaults={"tax_enabled": True})
+    one = checked(old, new, customers[:1])
+    with acting_as(ADA), pytest.raises(SecondPersonNeeded, match="invoices of 1 customer would be without tax"):
+        approve_migration(migration=one)
+    with acting_as(BOB):
+        assert approve_migration(migration=one).status == "approved"
+    # With a setting of their own, they keep their tax.
+    other = checked(old, new, customers[1:2])
+    with acting_as(ADA):
+        assert approve_migration(migration=other).status == "approved"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"tax_enabled": False}, "The next invoices of 6 customers on"),
+        ({"due_after": "P90D"}, "The due after of 6 customers"),
+    ],
+)
+def test_where_customers_are_on_their_way_to_is_not_changed_by_one(old, new, customers, settings, changes, said):
+    settings.PROFILE_TWO_PERSON_ABOVE = 5
+    migration = checked(old, new, customers)
+    with acting_as(ADA):
+        # Nobody is sure to come yet.
+        assert changed(new, **changes).tax_enabled == changes.get("tax_enabled", True)
+        BillingProfile.objects.filter(pk=new.pk).update(tax_enabled=True, due_after="P30D")
+    with acting_as(BOB):
+        approve_migration(migration=migration)
+    with acting_as(ADA), pytest.raises(ApprovalNeeded, match=said):
+        changed(new, **changes)
