@@ -14,7 +14,7 @@ from subscriptions.errors import FeatureAlreadySubscribed
 from subscriptions.lifecycle.selectors import overlapping_features
 from subscriptions.models import ItemRevision, Subscription
 
-# The triggers' name for what they keep (migration 0008).
+# The triggers' name for what they keep (`subscriptions.models.triggers`).
 CONSTRAINT: Final = "one_subscription_per_feature"
 
 FeatureSpan = tuple[str, datetime, datetime | None]
