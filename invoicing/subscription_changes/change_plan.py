@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from invoicing.subscription_changes.bill_change import bill_change
 from invoicing.subscription_changes.change_result import ChangeResult
+from invoicing.subscription_changes.limit_own_prices import check_custom_plan
 from invoicing.subscription_changes.notify_change import notify_change
-from subscriptions.catalog.discount_limits import check_card_discounts
 from subscriptions.catalog.plan_terms import PlanTerms
 from subscriptions.choices import UsageOnChange
 from subscriptions.lifecycle.record_plan_change import record_plan_change
@@ -34,10 +34,9 @@ def change_plan(
 ) -> ChangeResult:
     """As `change_plan`, when `timing` says, and billed at once where that is now; with `preview` nothing is kept."""
 
-    if custom_plan is not None and not preview:
-        check_card_discounts(card for phase in custom_plan.phases for card in phase.rate_cards)
-
     def change(current: Subscription, at: datetime) -> Subscription:
+        if custom_plan is not None and not preview:
+            check_custom_plan(current.customer_id, custom_plan)
         successor = record_plan_change(
             subscription=current,
             at=at,

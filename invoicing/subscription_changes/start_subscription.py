@@ -16,7 +16,7 @@ from core.periods import zone_info
 from customers.models import Customer
 from invoicing.gathering.sync import sync_customers
 from invoicing.runs.tasks import close_customers
-from subscriptions.catalog.discount_limits import check_card_discounts
+from invoicing.subscription_changes.limit_own_prices import check_custom_plan
 from subscriptions.catalog.plan_terms import PlanTerms
 from subscriptions.choices import SubscriptionStatus
 from subscriptions.lifecycle.record_subscription import record_subscription
@@ -45,7 +45,7 @@ def start_subscription(
     A purchase always sends its notice. What is due now is billed by the next close, which is asked for at once.
     """
     if custom_plan is not None:
-        check_card_discounts(card for phase in custom_plan.phases for card in phase.rate_cards)
+        check_custom_plan(customer.pk, custom_plan)
     subscription = record_subscription(
         customer=customer,
         plan=plan,
