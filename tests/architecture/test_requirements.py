@@ -1,5 +1,7 @@
 """The pinned requirements were compiled from what the project asks for."""
 
+import re
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+OURS = ("core", "customers", "entitlements", "subscriptions", "invoicing", "billing_site")
+# Files of data that Python's zoneinfo reads where the system has none.
+NEVER_NAMED = {"tzdata"}
 
 
 def requirements(name: str) -> list[Requirement]:
@@ -39,3 +44,24 @@ def test_the_pins_name_no_index(name: str):
 
     assert "://" not in text
     assert "--index" not in text
+
+
+def test_each_wish_of_production_is_named_in_its_code():
+    """By an import, a setting or a command: what nothing uses is only there to be attacked and to break an upgrade."""
+    code = "\n".join(path.read_text() for package in OURS for path in (ROOT / package).rglob("*.py"))
+    modules: dict[str, list[str]] = {}
+    for module, distributions in packages_distributions().items():
+        for distribution in distributions:
+            modules.setdefault(canonicalize_name(distribution), []).append(module)
+
+    wishes = [canonicalize_name(wish.name) for wish in requirements("requirements.in")]
+    idle = [
+        name
+        for name in wishes
+        if not any(
+            re.search(rf"(^\s*(from|import) |[\"']){re.escape(module)}\b", code, re.M) for module in modules[name]
+        )
+    ]
+
+    assert len(wishes) > 10
+    assert set(idle) == NEVER_NAMED
