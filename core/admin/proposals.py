@@ -1,5 +1,6 @@
 """Keeps what was typed on a page of the admin for a second person, and sends it through the same page once more."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
@@ -7,7 +8,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, QueryDict
 
-from core.admin.verbs import Verb
+from core.admin.verbs import Answers, Verb
+from core.admin.words import joined
 from core.approvals.errors import ApprovalNeeded, WrongRequestState
 from core.approvals.models import ChangeRequest
 from core.approvals.services.propose_change import propose_change
@@ -32,6 +34,7 @@ def propose(
         "object": to_text(obj.pk) if obj is not None else None,
         "verb": verb.slug if verb else None,
         "query": request.GET.urlencode(),
+        "stood": _as_it_stands(request, admin.site._registry.get(model), obj, verb, request.GET.dict()),
     }
     answers = [[name, values] for name, values in sorted(request.POST.lists()) if name not in _NO_ANSWERS]
     reason = request.POST.get("reason") or request.POST.get("change_reason") or ""
@@ -42,23 +45,37 @@ def propose(
     )
 
 
-def carry_out(request: HttpRequest, change: ChangeRequest) -> str:
-    """Do what `change` asks for, in the name and with the rights of whoever sends `request`, checked anew.
+def ask_outside(request: HttpRequest, change: ChangeRequest) -> Answers:
+    """What the verb has to ask of others before `carry_out`, which is a transaction, in which nobody waits for them."""
+    page, obj = _subject(request, change)
+    verb = _verb_of(page, change.place)
+    if verb is None or not verb.allowed(request):
+        return {}
+    form = _form_of(verb, obj, change)
+    return verb.ask_outside(obj, form.cleaned_data) if form.is_valid() else {}
 
-    `WrongRequestState` where the page does not take the answers any more, PermissionDenied where the role lacks what
-    the change itself needs; and whatever the services refuse.
+
+def carry_out(request: HttpRequest, change: ChangeRequest, outside: Answers) -> str:
+    """Do what `change` asks for, in the name and with the rights of whoever sends `request`, checked anew; `outside` is
+    what `ask_outside` answered.
+
+    `WrongRequestState` where the page does not take the answers any more, or shows other values by now than those that
+    the author saw: they would be undone unseen. PermissionDenied where the role lacks what the change itself needs; and
+    whatever the services refuse.
     """
     place = change.place
-    page = _page_of(place)
-    obj = page.get_object(request, place["object"]) if page is not None and place["object"] else None
-    if page is None or (place["object"] and obj is None):
-        raise WrongRequestState(f"What “{change}” is about is not there any more. Nothing was done.")
-    answers = QueryDict(mutable=True)
-    for name, values in change.answers:
-        answers.setlist(name, values)
+    page, obj = _subject(request, change)
+    verb = _verb_of(page, place)
+    query = QueryDict(place["query"]).dict()
+    moved = _differing(place.get("stood", {}), _as_it_stands(request, page, obj, verb, query))
+    if moved:
+        raise WrongRequestState(
+            f"“{change}” was proposed before something else was changed there: {joined(moved)}. Nothing was done: "
+            "decline it, and have it proposed anew."
+        )
     if place["verb"]:
-        return _do(request, page, obj, place, answers, change)
-    return _save(request, page, obj, answers, change)
+        return _do(request, verb, obj, change, outside)
+    return _save(request, page, obj, _answers_of(change), change)
 
 
 def may_carry_out(request: HttpRequest, change: ChangeRequest) -> bool:
@@ -82,17 +99,16 @@ def answers_shown(change: ChangeRequest) -> list[tuple[str, str]]:
     ]
 
 
-def _do(request: HttpRequest, page: Any, obj: Any, place: Any, answers: QueryDict, change: ChangeRequest) -> str:
-    verb = next((verb for verb in page.verbs if verb.slug == place["verb"]), None)
+def _do(request: HttpRequest, verb: Verb[Any] | None, obj: Any, change: ChangeRequest, outside: Answers) -> str:
     if verb is None or not verb.allowed(request):
         raise PermissionDenied
     refusal = verb.why_not(request, obj)
-    if refusal:
-        raise WrongRequestState(f"{refusal} Nothing was done.")
-    form = verb.form(answers, initial=verb.initial(obj) | QueryDict(place["query"]).dict())
+    if refusal or not verb.shows(obj):
+        raise WrongRequestState(f"{refusal or f'“{verb.label}” is not for {obj} as it stands now.'} Nothing was done.")
+    form = _form_of(verb, obj, change)
     _refuse_errors(form, change)
     with because(change.reason):
-        sentence: str = verb.perform(request, obj, form.cleaned_data)
+        sentence: str = verb.perform(request, obj, form.cleaned_data | outside)
     return sentence
 
 
@@ -104,6 +120,50 @@ def _save(request: HttpRequest, page: Any, obj: Any, answers: QueryDict, change:
     saved = page.save_form(request, form, change=obj is not None)
     page.save_model(request, saved, form, obj is not None)
     return f"Done: {change.what}."
+
+
+def _subject(request: HttpRequest, change: ChangeRequest) -> tuple[Any, Any]:
+    """The page that is meant, and its object; `WrongRequestState` where either is gone."""
+    place = change.place
+    page = _page_of(place)
+    obj = page.get_object(request, place["object"]) if page is not None and place["object"] else None
+    if page is None or (place["object"] and obj is None):
+        raise WrongRequestState(f"What “{change}” is about is not there any more. Nothing was done.")
+    return page, obj
+
+
+def _verb_of(page: Any, place: Any) -> Verb[Any] | None:
+    return next((verb for verb in page.verbs if verb.slug == place["verb"]), None)
+
+
+def _answers_of(change: ChangeRequest) -> QueryDict:
+    answers = QueryDict(mutable=True)
+    for name, values in change.answers:
+        answers.setlist(name, values)
+    return answers
+
+
+def _form_of(verb: Verb[Any], obj: Any, change: ChangeRequest) -> Any:
+    initial = verb.initial(obj) | QueryDict(change.place["query"]).dict()
+    return verb.form(_answers_of(change), initial=initial)
+
+
+def _as_it_stands(
+    request: HttpRequest, page: Any, obj: Any, verb: Verb[Any] | None, query: Mapping[str, str]
+) -> dict[str, str]:
+    """What the page shows in its fields before anybody types, as text by label; nothing for what is yet to be made."""
+    if obj is None or page is None:
+        return {}
+    form = (
+        verb.form(initial=verb.initial(obj) | dict(query))
+        if verb
+        else page.get_form(request, obj, change=True)(instance=obj)
+    )
+    return {str(field.label or field.name): str(field.value()) for field in form if field.name not in _NO_ANSWERS}
+
+
+def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    return [label.lower() for label, text in before.items() if now.get(label) != text]
 
 
 def _page_of(place: Any) -> Any:

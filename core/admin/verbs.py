@@ -102,6 +102,10 @@ class Verb(ABC, Generic[Subject]):
     def perform(self, request: HttpRequest, obj: Subject, answers: Answers, /) -> str:
         """Call one service; the sentence that says what was done: `Failed` or `Warned` where all is not well."""
 
+    def ask_outside(self, obj: Subject, answers: Answers, /) -> Answers:
+        """What `perform` finds among its answers where it runs in a transaction, in which nobody outside is asked."""
+        return {}
+
     def shows(self, obj: Subject, /) -> bool:
         """Whether its button stands at this object at all."""
         return True

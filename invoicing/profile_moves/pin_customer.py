@@ -1,6 +1,7 @@
 """Pins customers to profiles and unpins them, where their business allows the move (billing rules 5)."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -28,6 +29,21 @@ from invoicing.profile_moves.limit_moves import count_move
 from subscriptions.models import Subscription
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the app of a move's target said, and of which target: who pins by it pins to that one."""
+
+    target: BillingProfile
+    answers: Mapping[Any, PaymentMethodCheck]
+
+
+def ask_for_move(*, customer: Customer, profile: BillingProfile | None, known_as: str | None = None) -> Asked:
+    """Ask the app of `profile` (None: of the default) whether it could collect. Call it outside of a transaction, and
+    give what it answers to the move. Raises as `set_stripe_customer`."""
+    target = profile or default_profile()
+    return Asked(target, _ask(customer, target, known_as))
+
+
 def override_billing(
     *,
     customer: Customer,
@@ -35,19 +51,21 @@ def override_billing(
     workflow: Mapping[str, Any] | None = None,
     reason: str = "",
     known_as: str | None = None,
+    asked: Asked | None = None,
 ) -> CustomerOverride:
     """Bill the customer by `profile` (None: by whatever is the default) and, given `workflow`, with these own settings.
 
     Whoever is billed by another profile then is moved: a block refuses it (`MoveBlocked`). Drafts and issued invoices
     keep their terms. Saying the same again changes nothing. With `known_as`, the customer becomes this one at the
     target's Stripe app in the same step, or nothing changes. Call it outside of a transaction, since the target's app
-    may be asked. Raises `InvalidInput`, `ProfileArchived`, `CustomerDeleted`, and as `set_stripe_customer`.
+    may be asked, unless it was `asked` before. Raises `InvalidInput`, `ProfileArchived`, `CustomerDeleted`, and as
+    `set_stripe_customer`.
     """
     check_workflow(workflow or {})
     if profile is not None and profile.archived_at is not None:
         raise ProfileArchived(f"The profile “{profile}” is archived. {customer} stays where it is: choose another one.")
-    target = profile or default_profile()
-    answers = _ask(customer, target, known_as)
+    asked = asked or ask_for_move(customer=customer, profile=profile, known_as=known_as)
+    target, answers = asked.target, asked.answers
     with transaction.atomic():
         lock_customers([customer.pk])
         _hold(target, as_default=profile is None)
@@ -70,24 +88,29 @@ def override_billing(
 
 
 def pin_customer(
-    *, customer: Customer, profile: BillingProfile, reason: str, known_as: str | None = None
+    *,
+    customer: Customer,
+    profile: BillingProfile,
+    reason: str,
+    known_as: str | None = None,
+    asked: Asked | None = None,
 ) -> CustomerOverride:
     """Pin the customer; their own settings stay. As `override_billing`."""
-    return override_billing(customer=customer, profile=profile, reason=reason, known_as=known_as)
+    return override_billing(customer=customer, profile=profile, reason=reason, known_as=known_as, asked=asked)
 
 
-def unpin_customer(*, customer: Customer, reason: str) -> CustomerOverride:
+def unpin_customer(*, customer: Customer, reason: str, asked: Asked | None = None) -> CustomerOverride:
     """Let the customer follow the default again: a move too, which a block refuses. As `override_billing`."""
-    return override_billing(customer=customer, profile=None, reason=reason)
+    return override_billing(customer=customer, profile=None, reason=reason, asked=asked)
 
 
-def remove_override(*, customer: Customer, reason: str = "") -> None:
+def remove_override(*, customer: Customer, reason: str = "", asked: Asked | None = None) -> None:
     """Remove the customer's pin and all settings of their own: a move to the default.
 
     Raises `MoveBlocked`, and NotFound where there is nothing to remove.
     """
-    target = default_profile()
-    answers = _ask(customer, target)
+    asked = asked or ask_for_move(customer=customer, profile=None)
+    target, answers = asked.target, asked.answers
     with transaction.atomic():
         lock_customers([customer.pk])
         _hold(target, as_default=True)

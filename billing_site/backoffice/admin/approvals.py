@@ -10,7 +10,7 @@ from unfold.decorators import display
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, moment
 from core.admin.filters import ChoiceFilter
-from core.admin.proposals import answers_shown, carry_out, may_carry_out
+from core.admin.proposals import answers_shown, ask_outside, carry_out, may_carry_out
 from core.admin.registry import page_of
 from core.admin.verbs import Answers, OptionalReasonForm, Verb
 from core.approvals.models import ChangeRequest, RequestStatus
@@ -53,8 +53,9 @@ class Approve(Verb[ChangeRequest]):
         return _over(change) or lacking
 
     def perform(self, request: HttpRequest, change: ChangeRequest, answers: Answers) -> str:
+        outside = ask_outside(request, change)
         return approve_change(
-            request=change, apply=lambda waiting: carry_out(request, waiting), reason=answers["reason"]
+            request=change, apply=lambda waiting: carry_out(request, waiting, outside), reason=answers["reason"]
         )
 
 

@@ -28,6 +28,7 @@ from invoicing.profile_moves.causes import CauseCode, severity_of
 from invoicing.profile_moves.checks import check_moves
 from invoicing.profile_moves.limit_moves import why_not_move_all
 from invoicing.profile_moves.pin_customer import (
+    ask_for_move,
     causes_of_move,
     pin_customer,
     remove_override,
@@ -198,11 +199,21 @@ class Pin(Verb[Customer]):
     def why_not_many(self, request: HttpRequest, customers: Sequence[Customer], answers: Answers) -> str:
         return _too_many(customers, answers["profile"])
 
+    def ask_outside(self, customer: Customer, answers: Answers) -> Answers:
+        known_as = answers.get("stripe_customer_id") or None
+        return {"asked": ask_for_move(customer=customer, profile=_loaded(answers["profile"]), known_as=known_as)}
+
     def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
         known_as = answers.get("stripe_customer_id") or None
         if known_as and not request.user.has_perm(STRIPE_RIGHT):
             raise Forbidden("Your role may not set ids at Stripe. Nothing was changed.", code="no_right")
-        pin_customer(customer=customer, profile=answers["profile"], reason=answers["reason"], known_as=known_as)
+        pin_customer(
+            customer=customer,
+            profile=answers["profile"],
+            reason=answers["reason"],
+            known_as=known_as,
+            asked=answers.get("asked"),
+        )
         also = f" and is {known_as} at {answers['profile'].app}" if known_as else ""
         return f"{customer} is pinned to “{answers['profile']}”{also}. {_KEPT}"
 
@@ -233,8 +244,11 @@ class Unpin(Verb[Customer]):
     def why_not_many(self, request: HttpRequest, customers: Sequence[Customer], answers: Answers) -> str:
         return _too_many(customers, default_profile())
 
+    def ask_outside(self, customer: Customer, answers: Answers) -> Answers:
+        return {"asked": ask_for_move(customer=customer, profile=None)}
+
     def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
-        unpin_customer(customer=customer, reason=answers["reason"])
+        unpin_customer(customer=customer, reason=answers["reason"], asked=answers.get("asked"))
         return f"{customer} follows the default profile again. {_KEPT}"
 
 
@@ -291,8 +305,11 @@ class RemoveOverride(Verb[Customer]):
         causes = causes_of_move(customer=customer, profile=None)
         return terms_review(customer, terms_of([customer.pk])[customer.pk], terms_if(None, None), causes)
 
+    def ask_outside(self, customer: Customer, answers: Answers) -> Answers:
+        return {"asked": ask_for_move(customer=customer, profile=None)}
+
     def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
-        remove_override(customer=customer, reason=answers["reason"])
+        remove_override(customer=customer, reason=answers["reason"], asked=answers.get("asked"))
         return f"{customer} has nothing of their own any more and follows the default profile. {_KEPT}"
 
 
