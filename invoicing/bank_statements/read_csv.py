@@ -15,7 +15,8 @@ REQUIRED = ("date", "amount", "currency", "reference")
 OPTIONAL = ("payer", "transaction_id")
 MAX_ROWS = 5000
 # As wide as the columns that they are kept in: what is cut off may be what tells two payers or transactions apart.
-_LONGEST = {"payer": 255, "transaction_id": 255}
+_LONGEST = {"reference": 500, "payer": 255, "transaction_id": 255}
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,4})?", re.ASCII)
 _SHOWN = 5
 
@@ -85,6 +86,8 @@ def _line(row: Mapping[str, str]) -> StatementLine:
     if any("\x00" in value for value in cells.values()):
         raise ValueError("it holds the NUL character.")
     try:
+        if not _DATE.fullmatch(cells["date"]):
+            raise ValueError
         booked_on = date.fromisoformat(cells["date"])
     except ValueError:
         raise ValueError(f"{cells['date']!r} is no date like 2026-03-17.") from None

@@ -28,7 +28,8 @@ class Payment(Record):
     failure_code = models.CharField(max_length=64, blank=True)
     failure_message = models.TextField(blank=True)
     customer_at_app = models.CharField(max_length=255, blank=True)  # whom the provider was asked to charge
-    reference = models.CharField(max_length=255, blank=True)
+    # As long as banks write one (390 characters in MT940): what is cut off may be what tells two payments apart.
+    reference = models.CharField(max_length=500, blank=True)
     received_at = models.DateTimeField(null=True, blank=True)
     to_balance = AmountField(default=0)
     sent_at = models.DateTimeField(null=True, blank=True)  # when the request was about to leave for the provider
