@@ -19,20 +19,26 @@ class FeesBefore:
 
 
 def fees_before(
-    items: Collection[ItemFacts], earlier: Sequence[tuple[SubscriptionFacts, ItemFacts]], old: UUID, at: datetime
+    items: Collection[ItemFacts],
+    earlier: Sequence[tuple[SubscriptionFacts, ItemFacts]],
+    old: UUID | None,
+    at: datetime,
 ) -> FeesBefore:
     """What of the one-time fees of `items`, which start at `at`, was charged by the `earlier` ones of the same plan.
 
-    A fee in arrears of the subscription `old`, which ends at `at`, has not been charged there: it moves on.
+    A fee in arrears of the subscription `old`, which ends at `at`, has not been charged there: it moves on, but only
+    to terms that are in force then. Those of a later phase may never come, so it is charged where it was.
     """
     charged, relied_on = set(), set()
     for item in items:
         if not _fees(item):
             continue
         known = [(sub, before) for sub, before in earlier if before.key == item.key]
-        if any(_was_charged(sub, before, sub.id == old) for sub, before in known):
+        taken_up = any(fee.start <= at for fee in _fees(item))
+        if any(_was_charged(sub, before, taken_up and sub.id == old) for sub, before in known):
             charged.add(item.id)
-        relied_on |= {before.id for sub, before in known if sub.id == old and _goes_on(before, at)}
+        if taken_up:
+            relied_on |= {before.id for sub, before in known if sub.id == old and _goes_on(before, at)}
     return FeesBefore(frozenset(charged), frozenset(relied_on))
 
 
@@ -49,7 +55,7 @@ def _goes_on(item: ItemFacts, at: datetime) -> bool:
     return any(fee.start <= at and (fee.end is None or fee.end >= at) for fee in _fees(item))
 
 
-def _was_charged(sub: SubscriptionFacts, item: ItemFacts, is_old: bool) -> bool:
+def _was_charged(sub: SubscriptionFacts, item: ItemFacts, moves_on: bool) -> bool:
     """Whether the subscription has reached the item's fee. What was given for nothing counts where nothing else was to
     come."""
     if item.fee_charged_before:
@@ -57,7 +63,7 @@ def _was_charged(sub: SubscriptionFacts, item: ItemFacts, is_old: bool) -> bool:
     assert sub.end is not None
     paid = free = to_come = False
     for fee in _fees(item):
-        reached = _is_reached(fee, sub.start, sub.end, is_old or item.continued_at == sub.end)
+        reached = _is_reached(fee, sub.start, sub.end, moves_on or item.continued_at == sub.end)
         paid |= reached and not is_free(fee)
         free |= reached and is_free(fee)
         to_come |= not reached and not is_free(fee)

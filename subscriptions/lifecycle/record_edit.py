@@ -1,6 +1,6 @@
 """Edits the terms of a running subscription: items and phases added, removed, moved."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -15,6 +15,7 @@ from core.errors import InvalidInput
 from subscriptions.catalog.plan_selectors import checked_terms
 from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms
 from subscriptions.catalog.price_words import discount_words, price_words
+from subscriptions.lifecycle.carry_periods import owe_no_fee_twice
 from subscriptions.lifecycle.check_features import NOT_CHANGED, check_features, gained_spans, kept_by_database
 from subscriptions.lifecycle.edit_timeline import Timeline
 from subscriptions.lifecycle.edits import AddItem, AddPhase, Edit, RemoveItem, RemovePhase, StretchPhase
@@ -47,6 +48,7 @@ def record_edit(*, subscription: Subscription, at: datetime, edits: Sequence[Edi
         subscription.customer, gained_spans(timeline.revisions, before), own=subscription, remedy=NOT_CHANGED
     )
     _save(timeline, before)
+    owe_no_fee_twice(subscription, _keys_charged_once_now(timeline, before))
     mark_for_billing(subscription=subscription, changed_from=periods_touched(subscription, at), due_at=max(now, at))
     said = "; ".join(_words(edit, subscription.currency) for edit in edits)
     record(
@@ -56,6 +58,12 @@ def record_edit(*, subscription: Subscription, at: datetime, edits: Sequence[Edi
         customer_id=subscription.customer_id,
     )
     return subscription
+
+
+def _keys_charged_once_now(timeline: Timeline, before: Collection[UUID]) -> set[str]:
+    """The keys of items that the edit gave a one-time fee and that had none in this subscription."""
+    once = [r for r in timeline.revisions if r.billing_cadence is None and r.price is not None]
+    return {r.item.key for r in once if r.pk not in before} - {r.item.key for r in once if r.pk in before}
 
 
 def _words(edit: Edit, currency: str) -> str:

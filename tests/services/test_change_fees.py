@@ -300,3 +300,37 @@ def test_a_pause_and_a_longer_phase_charge_no_fee_a_second_time():
         run(on)
     assert billed() == ["100.00", "70.00"]
     assert_books_are_clean("2026-08-01T00:30")
+
+
+@pytest.mark.parametrize("term", ["in_advance", "in_arrears"])
+def test_an_edit_after_a_migration_asks_for_no_fee_that_an_earlier_version_charged(term):
+    """Version 2 has no set-up fee, so the edit gives it an item that is new there: 100.00 all the same, not 200.00."""
+    subscription = subscribe(plan_of(base(), setup_card(term=term)))
+    version(2, base())
+    successor = migrate(subscription).successor
+    edit(successor, "2026-04-20", AddItem("phase_1", once("100.00", term=term)))
+    do(cancel_subscription, successor, "2026-05-20", timing="immediate")
+    assert billed() == ["100.00"]
+    assert_books_are_clean("2026-05-20")
+
+
+def test_an_edit_after_a_change_to_another_plan_charges_its_fee():
+    subscription = subscribe(plan_of())
+    successor = change(subscription, plan_of(base(), key="other")).successor
+    edit(successor, "2026-04-20", AddItem("phase_1", once("100.00")))
+    assert billed() == ["100.00", "100.00"]
+    assert_books_are_clean("2026-04-20")
+
+
+@pytest.mark.parametrize("canceled", [True, False])
+def test_a_fee_in_arrears_waits_for_no_phase_that_may_never_come(canceled):
+    """Version 2 asks for it from its second phase on only: it is charged when version 1 is left, and no second time."""
+    subscription = subscribe(plan_of(base(), setup_card(term="in_arrears")))
+    version(2, phases=({"cards": (base(),), "duration": "P2M"}, {"cards": (base(), setup_card())}))
+    successor = migrate(subscription).successor
+    assert billed() == ["100.00"]
+    if canceled:
+        do(cancel_subscription, successor, "2026-05-20", timing="immediate")
+    run("2026-07-20")
+    assert billed() == ["100.00"]
+    assert_books_are_clean("2026-07-20")
