@@ -41,5 +41,6 @@ def _compiled(name: str) -> _Compiled:
     source = Engine.get_default().get_template(f"mail/{name}.txt").source
     engine = Engine(autoescape=False)
     subject, body = (Template(part, engine=engine) for part in str(source).split("\n", 1))
-    nodes = [node for part in (subject, body) for node in part.nodelist.get_nodes_by_type(VariableNode)]
-    return _Compiled(subject, body, frozenset(str(node.filter_expression.var) for node in nodes))
+    nodes = (node for part in (subject, body) for node in part.nodelist.get_nodes_by_type(VariableNode))
+    names = frozenset(str(node.filter_expression.var) for node in nodes if isinstance(node, VariableNode))
+    return _Compiled(subject, body, names)
