@@ -51,7 +51,7 @@ def update_rows(model: type[models.Model], columns: Sequence[str], rows: Iterabl
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, arrays)
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def delete_rows(model: type[models.Model], ids: Iterable[Any]) -> None:

@@ -4,12 +4,13 @@ from django.db import transaction
 
 from core import clock
 from core.admin.words import money_text
+from core.approvals.errors import SecondPersonNeeded
 from core.audit.actors import current_actor
 from core.audit.services.record import record
 from core.locks import lock_customers
 from invoicing.choices import InvoiceStatus
 from invoicing.drafts.advance_invoice import issue_and_notify
-from invoicing.errors import SecondPersonNeeded, WrongInvoiceState
+from invoicing.errors import WrongInvoiceState
 from invoicing.models import Invoice
 from invoicing.payments.collect import collect_invoices
 

@@ -1,5 +1,7 @@
 """The invoice: gathering, draft, issued."""
 
+from typing import Any
+
 from django.db import models
 from django.db.models import F, Q
 
@@ -11,7 +13,7 @@ from invoicing.models.run import BillingRun
 from invoicing.models.series import NumberSeries
 
 
-def zero_amount(**kwargs: object) -> AmountField:
+def zero_amount(**kwargs: object) -> "AmountField[Any, Any]":
     return AmountField(default=0, **kwargs)
 
 

@@ -4,10 +4,11 @@ from django.conf import settings
 from django.db import transaction
 
 from core import clock
+from core.approvals.errors import SecondPersonNeeded
 from core.audit.actors import current_actor
 from core.audit.services.record import record
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
-from invoicing.errors import SecondPersonNeeded, WrongMigrationState
+from invoicing.errors import WrongMigrationState
 from invoicing.models import ProfileMigration
 from invoicing.profile_moves.hold_migration import hold_migration
 from invoicing.profile_moves.limit_migrations import check_own_migration

@@ -3,10 +3,10 @@
 from django.conf import settings
 
 from core.admin.words import counted
+from core.approvals.errors import SecondPersonNeeded
 from core.approvals.limits import count_all_alone, may_act_alone
 from customers.tax_switch import TAX_OFF_RULE
 from invoicing.choices import MoveVerdict
-from invoicing.errors import SecondPersonNeeded
 from invoicing.models import ProfileMigration
 from invoicing.profile_moves.limit_moves import MOVE_RULE
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from core.approvals.errors import SecondPersonNeeded
 from core.audit.actors import Actor, acting_as
 from invoicing.drafts.approve_invoice import approve_invoice
-from invoicing.errors import SecondPersonNeeded
 from tests.admin.billed import make_draft
 
 pytestmark = pytest.mark.django_db

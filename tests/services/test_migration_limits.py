@@ -3,7 +3,7 @@
 import pytest
 
 from core import clock
-from core.approvals.errors import ApprovalNeeded
+from core.approvals.errors import ApprovalNeeded, SecondPersonNeeded
 from core.approvals.models import CountedAct
 from core.audit.actors import acting_as
 from core.ids import to_text
@@ -11,7 +11,6 @@ from customers.models import BillingProfile, CustomerOverride
 from customers.resolution import WORKFLOW_FIELDS
 from customers.services.profile_input import ProfileInput
 from customers.services.supplier_input import SupplierInput
-from invoicing.errors import SecondPersonNeeded
 from invoicing.payments.gateways import GATEWAYS
 from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.check_migration import check_migration

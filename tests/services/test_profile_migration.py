@@ -6,6 +6,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from core import clock
+from core.approvals.errors import SecondPersonNeeded
 from core.audit.actors import Actor, acting_as
 from core.audit.models import AuditEntry
 from core.errors import InvalidInput
@@ -13,7 +14,7 @@ from core.ids import to_text
 from customers.errors import ProfileArchived
 from customers.models import CustomerAppData, CustomerOverride, Supplier
 from customers.services.archive_profile import archive_profile
-from invoicing.errors import MoveBlocked, SecondPersonNeeded, WrongMigrationState
+from invoicing.errors import MoveBlocked, WrongMigrationState
 from invoicing.models import BalanceEntry, Invoice, MigrationItem, MigrationShard
 from invoicing.payments.gateways import GATEWAYS
 from invoicing.profile_moves import work_migration_shard as module

@@ -17,7 +17,7 @@ from core.rest.fields import KeyField, TextField, TextMapField, TimeField, ULIDF
 from core.rest.lookups import find
 from core.rest.serializers import WireSerializer
 from core.rest.views import WireViewSet
-from invoicing.api.subscription_changes.subscription_inputs import IMMEDIATE, TimingField
+from invoicing.api.subscription_changes.subscription_inputs import TimingField
 from invoicing.api.subscription_changes.subscriptions import SCOPES, check_backdate
 from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
 from subscriptions.api.catalog.plan_serializers import RateCardSerializer, rate_card_shown
@@ -25,6 +25,7 @@ from subscriptions.catalog.addon_selectors import purchases_for_display
 from subscriptions.choices import InstanceType
 from subscriptions.lifecycle.describe_purchase import describe_purchase
 from subscriptions.lifecycle.selectors import subscriptions_shown
+from subscriptions.lifecycle.timing import IMMEDIATE
 from subscriptions.models import AddOn, Subscription, SubscriptionAddOn
 
 _LARGEST = 2**31 - 1

@@ -117,7 +117,7 @@ class StripeConnection:
         )
 
     def close(self) -> None:
-        self._http.close()
+        self._http.close()  # type: ignore[no-untyped-call]
 
     def account_id(self) -> str:
         """The id of the account that the key belongs to. StripeRefused where the key is not accepted."""
