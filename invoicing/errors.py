@@ -2,6 +2,7 @@
 
 from core.approvals.errors import SecondPersonNeeded
 from core.errors import Conflict, PreconditionFailed
+from invoicing.choices import InvoiceStatus
 
 
 class CannotBill(PreconditionFailed):
@@ -49,6 +50,19 @@ class WrongInvoiceState(PreconditionFailed):
     """The invoice is not in a state in which this can be done."""
 
     default_code = "wrong_invoice_state"
+
+
+class ForbiddenMove(WrongInvoiceState):
+    """No invoice comes from the one state to the other (`invoicing.lifecycle.states`)."""
+
+    default_code = "forbidden_move"
+
+    def __init__(self, *, before: InvoiceStatus | None, after: InvoiceStatus) -> None:
+        what = "A new invoice" if before is None else f"An invoice that is “{before.label}”"
+        super().__init__(
+            f"{what} can't become “{after.label}”. Nothing was changed.",
+            context={"from": before and before.value, "to": after.value},
+        )
 
 
 class OpenBusiness(Conflict):

@@ -10,7 +10,7 @@ from typing import Any
 from core.errors import BillingError
 from core.ids import new_id
 from core.money import ZERO, to_wire
-from core.periods import parse_duration, zone_info
+from core.periods import zone_info
 from invoicing.choices import InvoiceStatus
 from invoicing.closing.documents import CustomerClose, InvoiceDocument, RatedDocumentLine
 from invoicing.closing.load import LoadedCustomer
@@ -22,6 +22,7 @@ from invoicing.corrections.documents import CreditLine, CreditNoteDocument, Cred
 from invoicing.corrections.unused_time import UnusedPart, UnusedTime
 from invoicing.errors import CannotBill
 from invoicing.lifecycle.bounds import refuse_beyond
+from invoicing.lifecycle.draft_steps import collected_at, collection_at, draft_until, status_after_collection
 from invoicing.rating import RatedLine, RatingInput, rate
 from invoicing.rating.fees import coupon_on, left_of, rate_fee
 from invoicing.tax import TaxTerms
@@ -101,8 +102,8 @@ def _refuse_beyond_limits(close: CustomerClose) -> None:
 
 def _can_still_be_reported(loaded: LoadedCustomer, line: PlannedLine, as_of: datetime) -> bool:
     """Whether the line's period is over but its quantities are collected later: until then a draft holds its place."""
-    interval = parse_duration(loaded.terms.settings.values["collection_interval"])
-    return line.invoice_at <= as_of < interval.after(line.invoice_at)
+    interval = loaded.terms.settings.values["collection_interval"]
+    return line.invoice_at <= as_of < collected_at(line.invoice_at, interval)
 
 
 def rate_line(line: PlannedLine, quantity: Quantity | None) -> RatedDocumentLine:
@@ -177,22 +178,14 @@ def _standard_invoice(
     settings = loaded.terms.settings.values
     document = InvoiceDocument(loaded, currency, lines)
     metered = [line.planned.invoice_at for line in lines if line.quantity is not None]
-    interval = parse_duration(settings["collection_interval"])
-    document.collection_at = max(as_of, interval.after(max(metered))) if metered else as_of
-    document.draft_until = parse_duration(settings["draft_period"]).after(document.collection_at)
+    document.collection_at = collection_at(metered, settings["collection_interval"], as_of=as_of)
+    document.draft_until = draft_until(document.collection_at, settings["draft_period"])
     if document.collection_at > as_of:
         document.status = InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION
         return document
     document.snapshot_at = as_of
     document.status = status_after_collection(settings["auto_advance"], document.draft_until, as_of)
     return document
-
-
-def status_after_collection(auto_advance: bool, draft_until: datetime, as_of: datetime) -> str:
-    """Where a draft stands once its quantities are fixed."""
-    if not auto_advance:
-        return InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED
-    return InvoiceStatus.ISSUED if draft_until <= as_of else InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL
 
 
 def _give_back(close: CustomerClose) -> None:

@@ -10,7 +10,6 @@ from django.db.models import Max
 
 from core.bulk import copy_rows, delete_rows, update_rows
 from core.ids import new_id
-from core.periods import parse_duration
 from invoicing.balance.apply_balances import Balances, applied_row
 from invoicing.choices import SeriesKind, WindowKind
 from invoicing.closing.documents import CustomerClose, InvoiceDocument, Issued, RatedDocumentLine
@@ -35,6 +34,7 @@ from invoicing.corrections.unused_time import UnusedTime
 from invoicing.lifecycle.fingerprint import fingerprint
 from invoicing.lifecycle.issue import freeze
 from invoicing.lifecycle.numbering import take_blocks
+from invoicing.lifecycle.states import check_beginnings, check_moves
 from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine
 from invoicing.windows.state import Billed
 from subscriptions.models import Subscription
@@ -143,7 +143,9 @@ class Writer:
         copy_rows(BilledWindow, self.windows)
         update_rows(Subscription, ("next_billing_at", "reconcile_from"), self.schedule)
         self._issue()
-        copy_rows(Invoice, [*self.gathering, *(row for _, row, _, _ in self.invoices)])
+        invoices = [*self.gathering, *(row for _, row, _, _ in self.invoices)]
+        check_beginnings({row["status"] for row in invoices})
+        copy_rows(Invoice, invoices)
         copy_rows(BalanceEntry, self.balance_entries)
         book_credit_notes(self.credit_notes, as_of=self.as_of, now=self.now)
 
@@ -188,6 +190,7 @@ class Writer:
             kind=SeriesKind.INVOICE,
             issue_at=self.as_of,
         )
+        moves: set[tuple[str, str]] = set()
         for document, row, lines, details in issued:
             terms = document.loaded.terms
             block = blocks[terms.profile.supplier_id]
@@ -202,9 +205,10 @@ class Writer:
             if applied:
                 row["applied_from_balance"], row["due"] = applied, row["due"] - applied
                 self.balance_entries.append(applied_row(row, applied, self.as_of))
-            freeze(row, due_at=parse_duration(terms.settings.values["due_after"]).after(block.issued_at))
+            moves.add(freeze(row, due_after=terms.settings.values["due_after"]))
             row["content_hash"] = fingerprint(row, lines, details)
             document.issued = Issued(number, block.issued_at, row["due_at"], row["total"])
+        check_moves(moves)
 
     def _update(self, model: Any, columns: Sequence[str], rows: list[Row]) -> None:
         update_rows(model, columns, [[row["id"], *(row[column] for column in columns)] for row in rows])

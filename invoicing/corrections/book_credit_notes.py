@@ -14,7 +14,10 @@ from invoicing.corrections.documents import CreditNoteDocument
 from invoicing.corrections.rows import credit_note_line_rows, credit_note_row
 from invoicing.errors import CannotBill
 from invoicing.lifecycle.numbering import take_blocks
+from invoicing.lifecycle.states import move
 from invoicing.models import BalanceEntry, CreditNote, CreditNoteLine, Invoice
+
+_COLUMNS = ("credited", "due", "moved_to_balance", "status", "status_note", "next_collection_at", "updated_at")
 
 
 def book_credit_notes(notes: Sequence[CreditNoteDocument], *, as_of: datetime, now: datetime) -> None:
@@ -64,19 +67,17 @@ def book_credit_notes(notes: Sequence[CreditNoteDocument], *, as_of: datetime, n
     copy_rows(CreditNote, rows)
     copy_rows(CreditNoteLine, lines)
     copy_rows(BalanceEntry, entries)
+    for invoice in invoices.values():
+        if invoice.due == ZERO and invoice.status in OPEN_STATUSES:
+            # With nothing due any more it is settled, and not collected.
+            move(invoice, InvoiceStatus.PAID, note="Settled by credit note")
+            invoice.next_collection_at = None
+        invoice.updated_at = now
     update_rows(
         Invoice,
-        ("credited", "due", "moved_to_balance", "status", "status_note", "next_collection_at", "updated_at"),
-        [_settled(invoice, now) for invoice in invoices.values()],
+        _COLUMNS,
+        [[invoice.pk, *(getattr(invoice, column) for column in _COLUMNS)] for invoice in invoices.values()],
     )
-
-
-def _settled(invoice: Invoice, now: datetime) -> tuple[Any, ...]:
-    """An invoice's columns after its credit notes: with nothing due any more it is settled, and not collected."""
-    status, note, next_try = invoice.status, invoice.status_note, invoice.next_collection_at
-    if invoice.due == ZERO and status in OPEN_STATUSES:
-        status, note, next_try = InvoiceStatus.PAID.value, "Settled by credit note", None
-    return invoice.id, invoice.credited, invoice.due, invoice.moved_to_balance, status, note, next_try, now
 
 
 def _entry(note: dict[str, Any]) -> dict[str, Any]:

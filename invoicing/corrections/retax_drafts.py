@@ -16,6 +16,7 @@ from invoicing.choices import InvoiceStatus, LineKind
 from invoicing.corrections.give_back_otherwise import give_back_otherwise
 from invoicing.errors import CannotBill
 from invoicing.lifecycle.bounds import MEND_DRAFT, refuse_beyond
+from invoicing.lifecycle.states import check_moves
 from invoicing.models import Invoice, InvoiceLine
 from invoicing.tax import TaxTerms, tax_lines
 
@@ -56,16 +57,22 @@ def retax(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
             )
     for currency, total, _ in taxed.values():
         refuse_beyond("The draft", [total], currency, otherwise=MEND_DRAFT)
-    empty = set(invoice_ids) - set(taxed)
-    Invoice.objects.filter(pk__in=empty, issued_at__isnull=True).update(
-        status=InvoiceStatus.DELETED, deleted_at=now, updated_at=now
-    )
+    _delete_empty(set(invoice_ids) - set(taxed), now)
     update_rows(
         InvoiceLine,
         ("taxes_inclusive_total", "taxes_exclusive_total", "taxes_total", "total"),
         [row for _, _, rows in taxed.values() for row in rows],
     )
     add_up(set(taxed), now=now)
+
+
+def _delete_empty(invoice_ids: set[uuid.UUID], now: datetime) -> None:
+    if not invoice_ids:
+        return
+    drafts = Invoice.objects.filter(pk__in=invoice_ids, issued_at__isnull=True)
+    statuses = drafts.order_by().values_list("status", flat=True).distinct()
+    check_moves((status, InvoiceStatus.DELETED) for status in statuses)
+    drafts.update(status=InvoiceStatus.DELETED, deleted_at=now, updated_at=now)
 
 
 def _taxed(invoice_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[str, Decimal, list[tuple[Any, ...]]]]:

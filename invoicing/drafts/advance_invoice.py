@@ -17,21 +17,13 @@ from invoicing.closing.close import as_cause
 from invoicing.closing.notify import notify_issued_rows
 from invoicing.drafts.collect_quantities import collect_quantities
 from invoicing.errors import WrongInvoiceState
+from invoicing.lifecycle.draft_steps import TO_COLLECT, TO_RETRY, step_of_failure
 from invoicing.lifecycle.issue import issue_drafts
+from invoicing.lifecycle.states import may_follow, move
 from invoicing.models import Invoice
 from invoicing.payments.collect import collect_invoices
 
 BATCH_SIZE = 250
-
-TO_COLLECT = (
-    InvoiceStatus.DRAFT_CREATED,
-    InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION,
-    InvoiceStatus.DRAFT_COLLECTING,
-    InvoiceStatus.DRAFT_COLLECTING_FAILED,
-)
-
-# Where a step failed: what this service tries again, that step alone.
-TO_RETRY = (InvoiceStatus.DRAFT_COLLECTING_FAILED, InvoiceStatus.DRAFT_INVALID)
 
 
 def drafts_due(as_of: datetime) -> QuerySet[Invoice]:
@@ -73,10 +65,10 @@ def _fail(invoice_id: uuid.UUID, error: Exception) -> None:
     step again."""
     draft = Invoice.objects.select_for_update().get(pk=invoice_id)
     cause = as_cause(error, draft.customer_id)
-    if draft.status in DRAFT_STATUSES:
-        collected = draft.status not in TO_COLLECT
-        draft.status = InvoiceStatus.DRAFT_INVALID if collected else InvoiceStatus.DRAFT_COLLECTING_FAILED
-        draft.status_note = cause.message
+    failed = step_of_failure(draft.status)
+    # Meanwhile another worker may have moved it on: issued, deleted, or waiting for a person.
+    if draft.status in DRAFT_STATUSES and may_follow(draft.status, failed):
+        move(draft, failed, note=cause.message)
         draft.save(update_fields=["status", "status_note", "updated_at"])
 
 

@@ -12,13 +12,15 @@ from core.errors import BillingError
 from customers.selectors import attributions_of
 from entitlements.features.selectors import features_by_id
 from invoicing.choices import InvoiceStatus, LineKind, WindowKind
-from invoicing.closing.assemble import rate_line, status_after_collection
+from invoicing.closing.assemble import rate_line
 from invoicing.closing.close import as_cause
 from invoicing.closing.documents import RatedDocumentLine
 from invoicing.closing.plan import PlannedLine
 from invoicing.closing.quantities import WindowKey, feature_of, quantities_of
 from invoicing.closing.redraft import redraft
 from invoicing.corrections.retax_drafts import drop_lines, retax
+from invoicing.lifecycle.draft_steps import status_after_collection
+from invoicing.lifecycle.states import check_moves
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from invoicing.windows.state import Billed, BilledLine
 from subscriptions.lifecycle.facts import load_subscriptions
@@ -47,11 +49,13 @@ def collect_quantities(invoices: Sequence[Invoice], *, as_of: datetime) -> dict[
             rows.append([invoice.id, status, note, invoice.quantity_snapshoted_at, now])
         else:
             auto_advance = invoice.workflow_snapshot["values"]["auto_advance"]
-            status = str(status_after_collection(auto_advance, invoice.draft_until or as_of, as_of))
+            status = status_after_collection(auto_advance, invoice.draft_until or as_of, as_of).value
             if status == InvoiceStatus.ISSUED:
+                # Collected first, issued in a transaction of its own: what can't be issued keeps its quantities.
                 status = InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL.value
             rows.append([invoice.id, status, "", as_of, now])
         statuses[invoice.id] = status
+    check_moves((invoice.status, statuses[invoice.id]) for invoice in invoices)
     update_rows(Invoice, ("status", "status_note", "quantity_snapshoted_at", "updated_at"), rows)
     return statuses
 

@@ -12,6 +12,7 @@ from invoicing.choices import DRAFT_STATUSES, InvoiceStatus, WindowKind
 from invoicing.corrections.give_back_otherwise import give_back_otherwise
 from invoicing.corrections.retax_drafts import retax
 from invoicing.errors import WrongInvoiceState
+from invoicing.lifecycle.states import move
 from invoicing.models import BilledWindow, Invoice
 from subscriptions.models import Subscription
 
@@ -48,7 +49,8 @@ def delete_draft(*, invoice: Invoice, rebill: bool, reason: str) -> Invoice:
             )
     else:
         windows.update(kind=WindowKind.WAIVER)
-    locked.status, locked.deleted_at = InvoiceStatus.DELETED, now
+    move(locked, InvoiceStatus.DELETED)
+    locked.deleted_at = now
     locked.save(update_fields=["status", "deleted_at", "updated_at"])
     record(
         verb="delete_draft",

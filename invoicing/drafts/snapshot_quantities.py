@@ -5,9 +5,9 @@ from django.db import transaction
 from core import clock
 from core.audit.services.record import record
 from core.locks import lock_customers
-from invoicing.drafts.advance_invoice import TO_COLLECT
 from invoicing.drafts.collect_quantities import collect_quantities
 from invoicing.errors import WrongInvoiceState
+from invoicing.lifecycle.draft_steps import TO_COLLECT
 from invoicing.models import Invoice
 
 

@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from core.bulk import copy_rows, update_rows
-from core.periods import parse_duration
 from customers.choices import CollectionMethod
 from invoicing.balance.apply_balances import Balances, applied_row
 from invoicing.choices import InvoiceStatus, SeriesKind
 from invoicing.lifecycle.bounds import MEND_DRAFT, refuse_beyond
+from invoicing.lifecycle.due_date import due_at
 from invoicing.lifecycle.fingerprint import fingerprint
 from invoicing.lifecycle.numbering import take_blocks
+from invoicing.lifecycle.states import check_moves
 from invoicing.models import BalanceEntry, Invoice, InvoiceDetailedLine, InvoiceLine
 
 _ISSUED_COLUMNS = (
@@ -35,14 +36,15 @@ _ISSUED_COLUMNS = (
 def issue_drafts(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> list[dict[str, Any]]:
     """Issue these drafts, in the caller's transaction, which holds their customers' locks; returns their columns.
 
-    A draft without lines is deleted, not issued. CannotBill for one beyond the safety bound. Six queries, whatever the
-    number.
+    A draft without lines is deleted, not issued. CannotBill for one beyond the safety bound, ForbiddenMove for one that
+    is at another step. Six queries, whatever the number.
     """
     rows = Invoice.objects.filter(pk__in=invoice_ids, issued_at__isnull=True).order_by("id").values()
     drafts: list[dict[str, Any]] = [dict(row) for row in rows]
     lines, details = stored_lines([draft["id"] for draft in drafts])
     empty = [draft["id"] for draft in drafts if not lines[draft["id"]]]
     if empty:
+        check_moves((draft["status"], InvoiceStatus.DELETED) for draft in drafts if not lines[draft["id"]])
         Invoice.objects.filter(pk__in=empty).update(status=InvoiceStatus.DELETED, deleted_at=as_of, updated_at=as_of)
         drafts = [draft for draft in drafts if lines[draft["id"]]]
     for draft in drafts:
@@ -50,6 +52,7 @@ def issue_drafts(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> list
     blocks = take_blocks(Counter(draft["supplier_id"] for draft in drafts), kind=SeriesKind.INVOICE, issue_at=as_of)
     balances = Balances.of({draft["customer_id"] for draft in drafts})
     entries: list[dict[str, Any]] = []
+    moves: set[tuple[str, str]] = set()
     for draft in drafts:
         block = blocks[draft["supplier_id"]]
         draft["sequence"], draft["number"] = block.take()
@@ -59,9 +62,9 @@ def issue_drafts(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> list
         if applied:
             draft["applied_from_balance"], draft["due"] = applied, draft["due"] - applied
             entries.append(applied_row(draft, applied, as_of))
-        due_after = parse_duration(draft["workflow_snapshot"]["values"]["due_after"])
-        freeze(draft, due_at=due_after.after(block.issued_at))
+        moves.add(freeze(draft, due_after=draft["workflow_snapshot"]["values"]["due_after"]))
         draft["content_hash"] = fingerprint(draft, lines[draft["id"]], details[draft["id"]])
+    check_moves(moves)
     copy_rows(BalanceEntry, entries)
     update_rows(
         Invoice, _ISSUED_COLUMNS, [[draft["id"], *(draft[column] for column in _ISSUED_COLUMNS)] for draft in drafts]
@@ -69,15 +72,16 @@ def issue_drafts(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> list
     return drafts
 
 
-def freeze(row: dict[str, Any], *, due_at: datetime) -> None:
-    """Turn the columns of a numbered draft into those of an issued invoice; a total of zero is paid at once."""
-    row["due_at"] = due_at
-    if row["due"] == 0:
-        row["status"], row["next_collection_at"] = InvoiceStatus.PAID.value, None
-        return
+def freeze(row: dict[str, Any], *, due_after: str) -> tuple[str, str]:
+    """Turn the columns of a numbered draft into those of an issued invoice; a total of zero is paid at once. Returns
+    the move, for the caller to check those of the whole batch."""
+    before = row["status"]
+    row["due_at"] = due_at(row["issued_at"], due_after)
     automatic = row["collection_method"] == CollectionMethod.CHARGE_AUTOMATICALLY
-    row["status"] = InvoiceStatus.ISSUED.value
-    row["next_collection_at"] = row["issued_at"] if automatic else None
+    paid = row["due"] == 0
+    row["status"] = InvoiceStatus.PAID.value if paid else InvoiceStatus.ISSUED.value
+    row["next_collection_at"] = row["issued_at"] if automatic and not paid else None
+    return before, row["status"]
 
 
 Lines = Mapping[uuid.UUID, Sequence[dict[str, Any]]]

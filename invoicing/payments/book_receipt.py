@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from core.money import ZERO
 from invoicing.choices import OPEN_STATUSES, BalanceKind, InvoiceStatus
+from invoicing.lifecycle.states import move
 from invoicing.models import BalanceEntry, Invoice, Payment, WriteOff
 
 _SETTLEABLE = (*OPEN_STATUSES, InvoiceStatus.UNCOLLECTIBLE)
@@ -67,6 +68,7 @@ def settle(*, invoice: Invoice, payment: Payment, amount: Decimal) -> Decimal:
             reason=f"More was paid than was due on {invoice}",
         )
     if invoice.due == ZERO and invoice.written_off == ZERO and invoice.status in _SETTLEABLE:
-        invoice.status, invoice.status_note, invoice.next_collection_at = InvoiceStatus.PAID, "", None
+        move(invoice, InvoiceStatus.PAID, note="")
+        invoice.next_collection_at = None
     invoice.save(update_fields=_COLUMNS)
     return left

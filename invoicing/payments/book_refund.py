@@ -14,6 +14,7 @@ from core.locks import lock_customers
 from core.money import ZERO
 from customers.models import BillingApp
 from invoicing.choices import BalanceKind, InvoiceStatus, PaymentStatus, RefundStatus
+from invoicing.lifecycle.states import move
 from invoicing.models import BalanceEntry, Invoice, Payment, Refund
 from invoicing.payments.book_outcome import book_outcome
 from invoicing.payments.book_receipt import settle
@@ -137,7 +138,7 @@ def _owe_again(invoice: Invoice, amount: Decimal, how: str, as_of: datetime) -> 
     invoice.due += amount
     if invoice.status == InvoiceStatus.PAID:
         late = invoice.due_at is not None and invoice.due_at <= as_of
-        invoice.status = InvoiceStatus.OVERDUE if late else InvoiceStatus.ISSUED
+        move(invoice, InvoiceStatus.OVERDUE if late else InvoiceStatus.ISSUED)
     invoice.next_collection_at = None
     invoice.status_note = (
         f"{money_text(amount, invoice.currency)} {how}: {money_text(invoice.due, invoice.currency)} is "

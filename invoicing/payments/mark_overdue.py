@@ -9,6 +9,7 @@ from django.db import transaction
 from core.bulk import update_rows
 from core.outbox.services.enqueue import enqueue_emails
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus
+from invoicing.lifecycle.states import check_moves
 from invoicing.models import Invoice, Payment
 from invoicing.payments.dunning import overdue_notice
 from invoicing.payments.gateways.never import NEVER_CHARGED
@@ -37,6 +38,7 @@ def _mark_batch(as_of: datetime) -> int:
         .filter(due__gt=0, issued_at__isnull=False, due_at__lte=as_of, status__in=statuses)
         .order_by("due_at", "id")[:BATCH_SIZE]
     )
+    check_moves((invoice.status, InvoiceStatus.OVERDUE) for invoice in invoices)
     for_staff = _never_charged(invoices)
     update_rows(
         Invoice, ("status", "updated_at"), [(invoice.id, InvoiceStatus.OVERDUE.value, as_of) for invoice in invoices]

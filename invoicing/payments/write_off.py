@@ -9,6 +9,7 @@ from core.locks import lock_customers
 from core.money import ZERO
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus
 from invoicing.errors import WrongInvoiceState
+from invoicing.lifecycle.states import move
 from invoicing.models import Invoice, WriteOff
 
 
@@ -29,7 +30,8 @@ def give_up(locked: Invoice, reason: str) -> Invoice:
     """Mark an invoice uncollectible, in the caller's transaction, which holds its row and the customer's lock."""
     if locked.status == InvoiceStatus.UNCOLLECTIBLE:
         return locked
-    locked.status, locked.status_note, locked.next_collection_at = InvoiceStatus.UNCOLLECTIBLE, reason, None
+    move(locked, InvoiceStatus.UNCOLLECTIBLE, note=reason)
+    locked.next_collection_at = None
     locked.save(update_fields=["status", "status_note", "next_collection_at", "updated_at"])
     record(
         verb="mark_uncollectible",
@@ -52,7 +54,8 @@ def write_off(*, invoice: Invoice, reason: str) -> Invoice:
     WriteOff.objects.create(invoice=locked, amount=amount, currency=locked.currency, reason=reason)
     locked.written_off += amount
     locked.due = ZERO
-    locked.status, locked.status_note, locked.next_collection_at = InvoiceStatus.UNCOLLECTIBLE, reason, None
+    move(locked, InvoiceStatus.UNCOLLECTIBLE, note=reason)
+    locked.next_collection_at = None
     locked.save(update_fields=["written_off", "due", "status", "status_note", "next_collection_at", "updated_at"])
     record(
         verb="write_off",

@@ -20,6 +20,7 @@ from invoicing.closing.close import as_cause, compute, select_due, store
 from invoicing.drafts.advance_invoice import collect_drafts, drafts_due, ready_to_issue
 from invoicing.lifecycle.issue import issue_drafts
 from invoicing.lifecycle.numbering import uncounted
+from invoicing.lifecycle.states import check_moves
 from invoicing.models import Invoice, InvoiceLine, ParkedCustomer
 from invoicing.payments.gateways import GATEWAYS
 from invoicing.previews.outlook import Outlook
@@ -187,6 +188,7 @@ def _advance(customer_id: uuid.UUID, moment: datetime) -> None:
 
 def _collect(customer_id: uuid.UUID, moment: datetime) -> None:
     """Pay what is due for its first charge: nobody is asked, it is taken to succeed."""
+    check_moves([(InvoiceStatus.ISSUED, InvoiceStatus.PAID)])
     Invoice.objects.filter(
         customer_id=customer_id,
         status=InvoiceStatus.ISSUED,

@@ -9,11 +9,11 @@ from decimal import Decimal
 from django.db.models import OuterRef, Subquery
 
 from core import clock
-from core.periods import parse_duration
 from customers.effective import Terms, terms_under
 from customers.models import BillingProfile, Customer
 from invoicing.choices import InvoiceStatus
 from invoicing.closing.close import Computed, compute, select_due
+from invoicing.lifecycle.due_date import due_at
 from invoicing.models import InvoiceLine, ProfileMigration
 from subscriptions.models import Subscription
 
@@ -114,7 +114,7 @@ def _computed(customer_ids: Sequence[uuid.UUID], profile: BillingProfile, moment
                 total=totals["total"],
                 tax=totals["taxes_total"],
                 issue_at=issue_at,
-                due_at=parse_duration(theirs.settings.values["due_after"]).after(issue_at),
+                due_at=due_at(issue_at, theirs.settings.values["due_after"]),
             )
     return _Side(invoices, {key: error.message for key, error in computed.failures.items()})
 

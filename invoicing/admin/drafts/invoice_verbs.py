@@ -13,9 +13,10 @@ from core.admin.words import moment_text, money_text
 from core.money import ZERO
 from invoicing.admin.payments.collection_verbs import COLLECTION_VERBS
 from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus, LineKind
-from invoicing.drafts.advance_invoice import TO_RETRY, advance_invoice
+from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.approve_invoice import OWN_DRAFT, TO_APPROVE, approve_invoice, made_by_current_actor
 from invoicing.drafts.delete_draft import delete_draft
+from invoicing.lifecycle.draft_steps import TO_RETRY
 from invoicing.models import Invoice
 
 

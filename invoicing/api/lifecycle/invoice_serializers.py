@@ -15,8 +15,8 @@ from customers.api.workflow_serializers import show_workflow
 from invoicing.api.lifecycle.line_serializers import LineSerializer, TotalsSerializer
 from invoicing.api.lifecycle.party_serializers import InvoiceCustomerSerializer, WorkflowSettingsSerializer, party
 from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
-from invoicing.drafts.advance_invoice import TO_COLLECT
 from invoicing.drafts.approve_invoice import TO_APPROVE
+from invoicing.lifecycle.draft_steps import TO_COLLECT
 from invoicing.models import Invoice
 from subscriptions.api.lifecycle.subscription_serializers import PeriodSerializer
 

@@ -1,0 +1,45 @@
+"""Owns when a draft takes which step, and where it stands then (billing rules 6). Pure."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from core.periods import parse_duration
+from invoicing.choices import InvoiceStatus
+
+TO_COLLECT = (
+    InvoiceStatus.DRAFT_CREATED,
+    InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION,
+    InvoiceStatus.DRAFT_COLLECTING,
+    InvoiceStatus.DRAFT_COLLECTING_FAILED,
+)
+"""Drafts whose quantities are not fixed yet."""
+
+TO_RETRY = (InvoiceStatus.DRAFT_COLLECTING_FAILED, InvoiceStatus.DRAFT_INVALID)
+"""Drafts at which a step failed that can be tried again, that step alone."""
+
+
+def collected_at(ended_at: datetime, collection_interval: str) -> datetime:
+    """From when the quantities of a period that `ended_at` are fixed: until then usage and reports still count."""
+    return parse_duration(collection_interval).after(ended_at)
+
+
+def collection_at(ends: Collection[datetime], collection_interval: str, *, as_of: datetime) -> datetime:
+    """When a draft made at `as_of` is collected: once the last of its metered periods, which ended at `ends`, is."""
+    return max(as_of, collected_at(max(ends), collection_interval)) if ends else as_of
+
+
+def draft_until(collected: datetime, draft_period: str) -> datetime:
+    """Until when a draft can be looked at: the time of its collection plus the frozen draft period."""
+    return parse_duration(draft_period).after(collected)
+
+
+def status_after_collection(auto_advance: bool, until: datetime, as_of: datetime) -> InvoiceStatus:
+    """Where a draft stands once its quantities are fixed; ISSUED where nothing keeps it, and it is to be issued."""
+    if not auto_advance:
+        return InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED
+    return InvoiceStatus.ISSUED if until <= as_of else InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL
+
+
+def step_of_failure(status: str) -> InvoiceStatus:
+    """The named failed state of the step at which a draft in `status` stopped."""
+    return InvoiceStatus.DRAFT_COLLECTING_FAILED if status in TO_COLLECT else InvoiceStatus.DRAFT_INVALID

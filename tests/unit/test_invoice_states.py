@@ -1,0 +1,136 @@
+"""The states of an invoice: which may follow which, every pair of them, and what nothing writes yet."""
+
+from itertools import product
+
+import pytest
+
+from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus
+from invoicing.errors import ForbiddenMove, WrongInvoiceState
+from invoicing.lifecycle.draft_steps import TO_COLLECT, step_of_failure
+from invoicing.lifecycle.states import (
+    BEGINNINGS,
+    MOVES,
+    NOT_WRITTEN,
+    check_beginnings,
+    check_move,
+    check_moves,
+    may_follow,
+    move,
+)
+from invoicing.models import Invoice
+
+# The whole table by hand: what may follow what, the state itself apart.
+COLLECTED = "draft.waiting_auto_approval draft.manual_approval_needed draft.collecting_failed deleted"
+FOLLOWS = {
+    "gathering": "",
+    "draft.created": COLLECTED,
+    "draft.waiting_for_collection": COLLECTED,
+    "draft.collecting": COLLECTED,
+    "draft.collecting_failed": "draft.waiting_auto_approval draft.manual_approval_needed deleted",
+    "draft.validating": "deleted",
+    "draft.invalid": "issued paid deleted",
+    "draft.syncing": "deleted",
+    "draft.sync_failed": "deleted",
+    "draft.waiting_auto_approval": "issued paid deleted draft.invalid",
+    "draft.manual_approval_needed": "issued paid deleted",
+    "issuing.syncing": "",
+    "issuing.failed": "",
+    "issued": "payment_processing.pending payment_processing.action_required payment_processing.failed overdue paid "
+    "uncollectible",
+    "payment_processing.pending": "issued payment_processing.action_required payment_processing.failed paid "
+    "uncollectible",
+    "payment_processing.action_required": "issued payment_processing.pending payment_processing.failed overdue paid "
+    "uncollectible",
+    "payment_processing.failed": "issued payment_processing.pending payment_processing.action_required overdue paid "
+    "uncollectible",
+    "overdue": "paid uncollectible",
+    "paid": "issued overdue",
+    "uncollectible": "paid",
+    "voided": "",
+    "deleted": "",
+}
+PAIRS = list(product(InvoiceStatus.values, repeat=2))
+ALLOWED = [pair for pair in PAIRS if pair[0] == pair[1] or pair[1] in FOLLOWS[pair[0]].split()]
+FORBIDDEN = [pair for pair in PAIRS if pair not in ALLOWED]
+
+
+def test_the_table_names_every_state_and_no_other():
+    assert set(FOLLOWS) == set(MOVES) == set(InvoiceStatus.values)
+    assert {after for afters in MOVES.values() for after in afters} <= set(InvoiceStatus.values)
+    assert (len(ALLOWED), len(FORBIDDEN)) == (78, 406)
+
+
+@pytest.mark.parametrize(("before", "after"), ALLOWED)
+def test_a_move_of_the_table_is_made(before, after):
+    assert may_follow(before, after)
+    invoice = Invoice(status=before, status_note="kept")
+    move(invoice, after)
+    assert (invoice.status, invoice.status_note) == (after, "kept")
+    move(invoice, after, note="said")
+    assert invoice.status_note == "said"
+
+
+@pytest.mark.parametrize(("before", "after"), FORBIDDEN)
+def test_another_move_is_refused_and_changes_nothing(before, after):
+    assert not may_follow(before, after)
+    invoice = Invoice(status=before, status_note="kept")
+    with pytest.raises(ForbiddenMove):
+        move(invoice, after, note="said")
+    assert (invoice.status, invoice.status_note) == (before, "kept")
+
+
+def test_the_refusal_says_what_was_left_untouched():
+    with pytest.raises(WrongInvoiceState) as refused:
+        check_move(InvoiceStatus.PAID, InvoiceStatus.DRAFT_INVALID)
+    assert refused.value.message == "An invoice that is “Paid” can't become “Draft: invalid”. Nothing was changed."
+    assert (refused.value.code, refused.value.context) == ("forbidden_move", {"from": "paid", "to": "draft.invalid"})
+
+
+def test_of_many_moves_one_that_is_lacking_refuses_all():
+    check_moves([])
+    check_moves([("issued", "overdue"), ("payment_processing.failed", "overdue"), ("issued", "overdue")])
+    with pytest.raises(ForbiddenMove):
+        check_moves([("issued", "overdue"), ("payment_processing.pending", "overdue")])
+
+
+def test_an_invoice_begins_as_the_gathering_one_a_draft_or_issued():
+    assert {
+        "gathering",
+        "draft.waiting_for_collection",
+        "draft.waiting_auto_approval",
+        "draft.manual_approval_needed",
+        "issued",
+        "paid",
+    } == BEGINNINGS
+    check_beginnings(BEGINNINGS)
+    for status in set(InvoiceStatus.values) - BEGINNINGS:
+        with pytest.raises(ForbiddenMove, match="A new invoice can't become"):
+            check_beginnings([*BEGINNINGS, status])
+
+
+def test_these_states_nothing_writes_yet():
+    """Whoever makes a move to one of them, or a beginning, takes it off this list."""
+    assert {
+        "draft.created",
+        "draft.collecting",
+        "draft.validating",
+        "draft.syncing",
+        "draft.sync_failed",
+        "issuing.syncing",
+        "issuing.failed",
+        "voided",
+    } == NOT_WRITTEN
+    led_to = {after for afters in MOVES.values() for after in afters}
+    assert set(InvoiceStatus.values) - led_to - BEGINNINGS == NOT_WRITTEN
+
+
+def test_every_draft_can_be_deleted_and_nothing_that_is_issued():
+    may_go = {status for status in InvoiceStatus.values if "deleted" in MOVES[status]}
+    assert may_go == {status.value for status in DRAFT_STATUSES}
+
+
+def test_a_draft_stops_in_the_failed_state_of_its_own_step():
+    assert {step_of_failure(status) for status in TO_COLLECT} == {"draft.collecting_failed"}
+    assert step_of_failure("draft.waiting_auto_approval") == "draft.invalid"
+    assert not may_follow("draft.manual_approval_needed", step_of_failure("draft.manual_approval_needed"))
+    assert set(STOPPED_STATUSES) == {"draft.collecting_failed", "draft.invalid", "draft.sync_failed"}
