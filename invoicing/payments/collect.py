@@ -7,11 +7,10 @@ import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Min, Q
+from django.db.models import Count
 
 from core.bulk import copy_rows, update_rows
 from core.ids import new_id, to_text
@@ -19,11 +18,13 @@ from core.money import ZERO
 from core.outbox.services.enqueue import Email, enqueue_emails
 from customers.models import CustomerAppData
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus, PaymentStatus
+from invoicing.lifecycle.states import check_moves
 from invoicing.models import Invoice, Payment
+from invoicing.payments.after_charge import AfterCharge, Charge, Notice, after_charge
 from invoicing.payments.collect_remotely import collect_remotely
-from invoicing.payments.dunning import failure_notice, next_try
+from invoicing.payments.dunning import action_notice, failure_notice, first_failures, plan_of
 from invoicing.payments.gateways import LOCAL_GATEWAYS, REMOTE_GATEWAYS, ChargeOutcome, ChargeRequest
-from invoicing.payments.gateways.never import CANNOT_CHARGE, NEVER_CHARGED, cause_for_staff
+from invoicing.payments.gateways.never import CANNOT_CHARGE
 
 BATCH_SIZE = 250
 
@@ -73,7 +74,9 @@ def collect_invoices(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> 
 
 
 def _charge(invoices: Sequence[Invoice]) -> list[_Attempt]:
-    earlier = _earlier_attempts(invoices)
+    tried = _tries(invoices)
+    # Most are charged for the first time: nothing of theirs can have failed yet.
+    failed = first_failures(tried) if tried else {}
     data = {
         (row.customer_id, row.app_id): row
         for row in CustomerAppData.objects.filter(customer_id__in={invoice.customer_id for invoice in invoices})
@@ -81,7 +84,7 @@ def _charge(invoices: Sequence[Invoice]) -> list[_Attempt]:
     attempts = []
     for invoice in invoices:
         assert invoice.app is not None
-        tried, first_failed_at = earlier.get(invoice.id, (0, None))
+        number = tried.get(invoice.id, 0) + 1
         known = data.get((invoice.customer_id, invoice.app.id))
         request = ChargeRequest(
             invoice_id=invoice.id,
@@ -89,7 +92,7 @@ def _charge(invoices: Sequence[Invoice]) -> list[_Attempt]:
             app_id=invoice.app.id,
             amount=invoice.due,
             currency=invoice.currency,
-            idempotency_key=f"{to_text(invoice.id)}-{tried + 1}",
+            idempotency_key=f"{to_text(invoice.id)}-{number}",
             external_customer_id=known.external_id if known else None,
             customer_data=known.data if known else {},
         )
@@ -102,25 +105,21 @@ def _charge(invoices: Sequence[Invoice]) -> list[_Attempt]:
             )
         else:
             outcome = gateway.charge(request)
-        attempts.append(_Attempt(invoice, tried + 1, first_failed_at, outcome))
+        attempts.append(_Attempt(invoice, number, failed.get(invoice.id), outcome))
     return attempts
 
 
-def _earlier_attempts(invoices: Iterable[Invoice]) -> dict[uuid.UUID, tuple[int, datetime | None]]:
-    theirs = Q(status=PaymentStatus.FAILED) & ~Q(failure_code__in=NEVER_CHARGED)
-    rows = (
-        Payment.objects.filter(invoice__in=[invoice.id for invoice in invoices], attempt__isnull=False)
-        .order_by()
-        .values("invoice_id")
-        .annotate(tried=Count("id"), first_failed_at=Min("created_at", filter=theirs))
-    )
-    return {row["invoice_id"]: (row["tried"], row["first_failed_at"]) for row in rows}
+def _tries(invoices: Iterable[Invoice]) -> dict[uuid.UUID, int]:
+    """How often each of these was tried before, those that were."""
+    charges = Payment.objects.filter(invoice__in=[invoice.id for invoice in invoices], attempt__isnull=False)
+    return dict(charges.order_by().values_list("invoice_id").annotate(tried=Count("id")))
 
 
 def _record(attempts: Sequence[_Attempt], as_of: datetime) -> None:
     """Write the attempts and what they make of their invoices; tell customers of failures."""
     payments: list[dict[str, Any]] = []
-    updates = []
+    updates: list[tuple[Any, ...]] = []
+    moves: set[tuple[str, str]] = set()
     emails: list[Email] = []
     for attempt in attempts:
         invoice, outcome = attempt.invoice, attempt.outcome
@@ -150,35 +149,29 @@ def _record(attempts: Sequence[_Attempt], as_of: datetime) -> None:
                 "to_cancel": False,
             }
         )
-        updates.append(_effect(attempt, as_of))
-        told = outcome.status in (PaymentStatus.FAILED, PaymentStatus.ACTION_REQUIRED)
-        if told and outcome.failure_code not in NEVER_CHARGED:
+        after = _after(attempt, as_of)
+        moves.add((invoice.status, after.status))
+        updates.append(_effect(invoice, after, as_of))
+        if after.notice is Notice.FAILURE:
             emails.append(failure_notice(invoice, message=outcome.failure_message, attempt=attempt.number))
+        elif after.notice is Notice.CONFIRM:
+            emails.append(action_notice(invoice, attempt=attempt.number, as_of=as_of))
+    check_moves(moves)
     copy_rows(Payment, payments)
     update_rows(Invoice, ("status", "status_note", "paid", "due", "next_collection_at", "updated_at"), updates)
     enqueue_emails(emails)
 
 
-def _effect(attempt: _Attempt, as_of: datetime) -> tuple[Any, ...]:
+def _after(attempt: _Attempt, as_of: datetime) -> AfterCharge:
+    invoice = attempt.invoice
+    # The attempt is not stored yet: should it have failed as the first, the plan counts from it.
+    charge = Charge(as_of, invoice.status, attempt.first_failed_at, plan_of(invoice))
+    return after_charge(charge, attempt.outcome, as_of=as_of)
+
+
+def _effect(invoice: Invoice, after: AfterCharge, as_of: datetime) -> tuple[Any, ...]:
     """The invoice's columns after the attempt: id, status, note, paid, due, next try, time."""
-    invoice, outcome = attempt.invoice, attempt.outcome
-    if outcome.status == PaymentStatus.SUCCEEDED:
-        paid: Decimal = invoice.paid + invoice.due
-        return invoice.id, InvoiceStatus.PAID.value, "", paid, ZERO, None, as_of
-    overdue = invoice.status == InvoiceStatus.OVERDUE
-    status = {
-        PaymentStatus.FAILED: InvoiceStatus.PAYMENT_FAILED,
-        PaymentStatus.ACTION_REQUIRED: InvoiceStatus.PAYMENT_ACTION_REQUIRED,
-    }.get(outcome.status, InvoiceStatus.PAYMENT_PENDING)
-    never = outcome.failure_code in NEVER_CHARGED
-    failed = outcome.status == PaymentStatus.FAILED and not never
-    again = next_try(invoice, first_failed_at=attempt.first_failed_at or as_of, as_of=as_of) if failed else None
-    return (
-        invoice.id,
-        InvoiceStatus.OVERDUE.value if overdue else status.value,
-        cause_for_staff(outcome.failure_code, outcome.failure_message) if never else outcome.failure_message,
-        invoice.paid,
-        invoice.due,
-        again,
-        as_of,
-    )
+    paid, due = invoice.paid, invoice.due
+    if after.status == InvoiceStatus.PAID:
+        paid, due = paid + due, ZERO
+    return invoice.id, after.status.value, after.note, paid, due, after.next_try, as_of

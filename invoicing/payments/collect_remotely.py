@@ -23,10 +23,11 @@ from core.together import DATABASE_AWAY
 from customers.choices import AppStatus
 from customers.models import BillingApp, CustomerAppData
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus, PaymentStatus
+from invoicing.lifecycle.states import move
 from invoicing.models import Invoice, Payment
 from invoicing.payments.book_outcome import book_outcome
 from invoicing.payments.collect_changed_due import collect_changed_due
-from invoicing.payments.dunning import action_notice, next_try
+from invoicing.payments.dunning import action_notice, first_failures, next_try, plan_of
 from invoicing.payments.gateways import REMOTE_GATEWAYS, ChargeOutcome, ChargeRequest
 from invoicing.payments.gateways.base import NOT_SENT, Connection
 
@@ -185,12 +186,14 @@ def _without_confirmation(invoices: Sequence[Invoice], as_of: datetime) -> list[
     """Those without a charge that the customer can still confirm. The others' customers are reminded of theirs."""
     open_ones = Payment.objects.filter(invoice__in=invoices, status=PaymentStatus.ACTION_REQUIRED).order_by("attempt")
     waiting = {payment.invoice_id: payment for payment in open_ones}
+    failed = first_failures(waiting) if waiting else {}
     for invoice in invoices:
         payment = waiting.get(invoice.pk)
         if payment is None:
             continue
         assert payment.attempt is not None
-        invoice.next_collection_at = next_try(invoice, first_failed_at=payment.created_at, as_of=as_of)
+        first = failed.get(invoice.pk, payment.created_at)
+        invoice.next_collection_at = next_try(plan_of(invoice), first_failed_at=first, as_of=as_of)
         invoice.save(update_fields=["next_collection_at", "updated_at"])
         Payment.objects.filter(pk=payment.pk).update(next_check_at=clock.real_now())
         enqueue_emails([action_notice(invoice, attempt=payment.attempt, as_of=as_of)])
@@ -224,8 +227,8 @@ def _pending(invoices: Sequence[Invoice], as_of: datetime) -> list[Started]:
         payment.customer_at_app = (data.external_id if data else None) or ""
         started.append(Started(payment.pk, invoice.app, request_of(payment, invoice, data)))
         payment.save(force_insert=True)
-        if invoice.status != InvoiceStatus.OVERDUE:
-            invoice.status = InvoiceStatus.PAYMENT_PENDING
-        invoice.status_note, invoice.next_collection_at = "A charge is under way.", None
+        overdue = invoice.status == InvoiceStatus.OVERDUE
+        move(invoice, invoice.status if overdue else InvoiceStatus.PAYMENT_PENDING, note="A charge is under way.")
+        invoice.next_collection_at = None
         invoice.save(update_fields=["status", "status_note", "next_collection_at", "updated_at"])
     return started

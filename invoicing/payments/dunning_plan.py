@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from customers.choices import CollectionMethod
 from invoicing.choices import OPEN_STATUSES, PaymentStatus
 from invoicing.models import Invoice, Payment
-from invoicing.payments.gateways.base import CANCELED, NOT_AUTHORIZED, NOT_SENT
-from invoicing.payments.gateways.never import NEVER_CHARGED
+from invoicing.payments.dunning import is_customers_failure, plan_of
+from invoicing.payments.gateways.base import CANCELED
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +22,19 @@ class DunningStep:
 
 
 def dunning_steps(invoice: Invoice, payments: Iterable[Payment]) -> list[DunningStep]:
-    """The steps after the first failure of the customer's, none while there is no failure. Reads nothing more.
+    """The steps after the first failure of the customer's. Reads nothing more.
 
-    Failures of ours (nothing was sent, the key was refused), charges that could never succeed, and those that staff
-    ended start no plan.
+    While nothing has failed by them, after a charge that waits for their confirmation, or that was cancelled past us;
+    none while there is no such charge, either.
     """
     if invoice.collection_method != CollectionMethod.CHARGE_AUTOMATICALLY:
         return []
     charges = sorted((one for one in payments if one.attempt is not None), key=lambda one: one.attempt or 0)
-    first = next((charge.created_at for charge in charges if _starts_plan(charge)), None)
-    days = invoice.workflow_snapshot.get("values", {}).get("dunning_days") or []
+    failed = [charge.created_at for charge in charges if is_customers_failure(charge.status, charge.failure_code)]
+    first = min(failed, default=None) or max((one.created_at for one in charges if _is_open(one)), default=None)
     if first is None:
         return []
-    times = [(day, first + timedelta(days=day)) for day in days]
+    times = [(day, first + timedelta(days=day)) for day in plan_of(invoice)]
     ends = [at for _, at in times[1:]] + [None]
     expected = invoice.next_collection_at if invoice.status in OPEN_STATUSES else None
     upcoming = next((at for _, at in times if expected is not None and at >= expected), None)
@@ -44,12 +44,10 @@ def dunning_steps(invoice: Invoice, payments: Iterable[Payment]) -> list[Dunning
     ]
 
 
-def _starts_plan(charge: Payment) -> bool:
-    if charge.status == PaymentStatus.ACTION_REQUIRED:
-        return True
-    theirs = charge.failure_code not in (NOT_SENT, NOT_AUTHORIZED, *NEVER_CHARGED)
-    ended = charge.failure_code == CANCELED and charge.to_cancel
-    return charge.status == PaymentStatus.FAILED and theirs and not ended
+def _is_open(charge: Payment) -> bool:
+    """Whether a next step was planned from the charge itself, though it is no failure of the customer's."""
+    cancelled = charge.status == PaymentStatus.FAILED and charge.failure_code == CANCELED
+    return charge.status == PaymentStatus.ACTION_REQUIRED or (cancelled and not charge.to_cancel)
 
 
 def _made_in(charges: Iterable[Payment], start: datetime, end: datetime | None) -> Payment | None:

@@ -276,3 +276,14 @@ def test_an_answer_that_is_lost_is_told_in_our_words_and_not_those_of_stripe_s_l
     collect()
     payment = Payment.objects.get(invoice=invoice)
     assert payment.failure_message == "Stripe gave no clear answer: The connection broke."
+
+
+def test_a_reminder_to_confirm_keeps_the_days_of_the_plan_that_a_failure_began(app, fake):
+    """Declined on the 17th, to be confirmed since the 18th: reminded on the 20th, then on the 22nd, not the 21st."""
+    invoice = issued(app, fake, "decline")
+    collect()
+    fake.behaviour["cus_1"] = "action"
+    collect(at("2026-03-18"))
+    collect(at("2026-03-20"))
+    invoice.refresh_from_db()
+    assert (invoice.status, invoice.next_collection_at) == ("payment_processing.action_required", at("2026-03-22"))
