@@ -1,5 +1,5 @@
-"""Decides since when a customer is in dunning, when a failed charge is tried again, and what the customer is told of what
-is owed (billing rules 11)."""
+"""Decides since when a customer is in dunning, when a failed charge is tried again, and what the customer is told of
+what is owed (billing rules 11)."""
 
 import uuid
 from collections.abc import Collection, Sequence

@@ -4,7 +4,9 @@ import pytest
 
 from core.approvals.errors import SecondPersonNeeded
 from core.audit.actors import Actor, acting_as
+from invoicing.drafts import advance_invoice as advance_invoice_module
 from invoicing.drafts.approve_invoice import approve_invoice
+from invoicing.errors import CannotBill
 from tests.admin.billed import make_draft
 
 pytestmark = pytest.mark.django_db
@@ -43,3 +45,11 @@ def test_what_the_schedule_made_is_approved_by_anybody(approver):
     draft = make_draft()
     with acting_as(approver):
         assert approve_invoice(invoice=draft).number == "INV-000001"
+
+
+def test_a_failure_that_comes_late_puts_no_draft_aside_that_waits_for_a_person_meanwhile():
+    """Another worker has collected it since: put aside, it would be issued by trying the step again."""
+    draft = make_draft()
+    advance_invoice_module._fail(draft.pk, CannotBill("The usage could not be read."))
+    draft.refresh_from_db()
+    assert (draft.status, draft.status_note) == ("draft.manual_approval_needed", "")
