@@ -17,6 +17,7 @@ from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms
 from subscriptions.catalog.price_words import discount_words, price_words
 from subscriptions.lifecycle.carry_periods import owe_no_fee_twice
 from subscriptions.lifecycle.check_features import NOT_CHANGED, check_features, gained_spans, kept_by_database
+from subscriptions.lifecycle.coupon_periods import coupons_recounted
 from subscriptions.lifecycle.edit_timeline import Timeline
 from subscriptions.lifecycle.edits import AddItem, AddPhase, Edit, RemoveItem, RemovePhase, StretchPhase
 from subscriptions.lifecycle.lock_subscription import lock_subscription
@@ -47,7 +48,8 @@ def record_edit(*, subscription: Subscription, at: datetime, edits: Sequence[Edi
     check_features(
         subscription.customer, gained_spans(timeline.revisions, before), own=subscription, remedy=NOT_CHANGED
     )
-    _save(timeline, before)
+    with coupons_recounted(subscription):
+        _save(timeline, before)
     owe_no_fee_twice(subscription, _keys_charged_once_now(timeline, before))
     mark_for_billing(subscription=subscription, changed_from=periods_touched(subscription, at), due_at=max(now, at))
     said = "; ".join(_words(edit, subscription.currency) for edit in edits)

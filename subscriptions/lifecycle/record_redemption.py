@@ -3,21 +3,19 @@
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F
 
 from core import clock
 from core.audit.services.record import record
 from core.errors import field_error
 from core.locks import lock_customers
-from core.periods import Cadence, parse_cadence
+from core.periods import parse_cadence
 from subscriptions.errors import CouponNotRedeemable
 from subscriptions.lifecycle.carry_coupons import carry_coupon, carry_coupons
-from subscriptions.lifecycle.facts import calendar_of
+from subscriptions.lifecycle.coupon_periods import end_of_reduced
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.selectors import item_period, revision_at
 from subscriptions.models import Coupon, CouponRedemption, ItemRevision, Subscription, SubscriptionItem
-from subscriptions.pricing import IN_ADVANCE, FlatPrice, parse_discounts, parse_price
-from subscriptions.schedule.billing_calendar import period_at
+from subscriptions.pricing import IN_ADVANCE, FlatPrice, parse_price
 
 
 @transaction.atomic
@@ -130,31 +128,4 @@ def _effective_span(
     start = period.end if charged_already else period.start
     if coupon.periods is None:
         return start, None
-    return start, _end_of_reduced(coupon.periods, revision.item, cadence, start)
-
-
-def _end_of_reduced(count: int, item: SubscriptionItem, cadence: Cadence, start: datetime) -> datetime:
-    """The end of the `count`-th period from `start` on for which the item charges something by its terms: one in which
-    there is nothing to take off (a free trial) is not counted. Where nothing to come charges, every period counts."""
-    charged = [
-        (terms.active_from, terms.active_to)
-        for terms in ItemRevision.objects.filter(item=item).exclude(active_to=F("active_from"))
-        if _charges(terms)
-    ]
-    calendar = calendar_of(item.subscription)
-    end = start
-    while count:
-        period = period_at(calendar, cadence, end)
-        reduces = any(begins < period.end and (ends is None or ends > end) for begins, ends in charged)
-        to_come = any(ends is None or ends > period.end for _, ends in charged)
-        count -= reduces or not to_come
-        end = period.end
-    return end
-
-
-def _charges(terms: ItemRevision) -> bool:
-    """Whether its terms can come to anything."""
-    price = parse_price(terms.price)
-    if price is None or parse_discounts(terms.discounts).percentage == 100:
-        return False
-    return bool(getattr(price, "amount", True))
+    return start, end_of_reduced(coupon.periods, [revision.item], cadence, start)

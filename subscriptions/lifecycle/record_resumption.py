@@ -8,6 +8,7 @@ from core import clock
 from core.audit.services.record import record
 from core.errors import field_error
 from subscriptions.errors import NotChangeable
+from subscriptions.lifecycle.coupon_periods import coupons_recounted
 from subscriptions.lifecycle.lock_subscription import lock_subscription
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.timing import periods_touched
@@ -38,8 +39,9 @@ def record_resumption(*, subscription: Subscription, at: datetime) -> Subscripti
     else:
         # Also a pause of no length stays: what it gave back must be charged as time of its own.
         pauses, did = [*subscription.pauses[:-1], last | {"to": at.isoformat()}], "resumed"
-    subscription.pauses = pauses
-    subscription.save(update_fields=["pauses", "updated_at"])
+    with coupons_recounted(subscription):
+        subscription.pauses = pauses
+        subscription.save(update_fields=["pauses", "updated_at"])
     touched = min(begins, at)
     mark_for_billing(
         subscription=subscription, changed_from=periods_touched(subscription, touched), due_at=max(now, touched)

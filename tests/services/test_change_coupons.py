@@ -6,6 +6,7 @@ import pytest
 
 from core import clock
 from core.errors import Conflict
+from core.periods import parse_duration
 from entitlements.models import UsageEvent
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.edit_subscription import edit_subscription
@@ -13,7 +14,7 @@ from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.resume_subscription import resume_subscription
 from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from subscriptions.catalog.plan_terms import RateCardTerms
-from subscriptions.lifecycle.edits import AddItem
+from subscriptions.lifecycle.edits import AddItem, StretchPhase
 from subscriptions.lifecycle.record_redemption import record_redemption
 from subscriptions.models import Coupon, CouponRedemption, Subscription
 from tests.make import at, flat_card, make_feature, make_meter, make_plan, usage_card
@@ -217,6 +218,66 @@ def test_a_pause_counts_among_the_periods_of_a_coupon():
         resume_subscription(subscription=Subscription.objects.get(pk=subscription.pk), timing="immediate")
     run("2026-06-01")
     assert ([gross for _, _, gross, _, _ in notes()], totals()) == (["7.50"], ["15.00", "7.74", "30.00"])
+
+
+def test_a_period_that_is_paused_as_a_whole_uses_up_none_of_a_coupon():
+    """Half off two periods of 30.00. Paused from 16 April to 16 June: May comes to nothing and is not counted, so that
+    June is the second one: half of 15.00 is charged for its 15 of 30 days. July is 30.00."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50))
+    with clock.frozen_at(at("2026-04-16")):
+        pause_subscription(subscription=subscription, timing="immediate")
+    with clock.frozen_at(at("2026-06-16")):
+        resume_subscription(subscription=Subscription.objects.get(pk=subscription.pk), timing="immediate")
+    run("2026-07-01")
+    assert ([gross for _, _, gross, _, _ in notes()], totals()) == (["7.50"], ["15.00", "7.50", "30.00"])
+    assert_books_are_clean("2026-07-01T00:30")
+
+
+def test_a_pause_is_left_out_of_a_coupon_that_was_carried_over():
+    """Half off three periods: April, of which 7.50 come back on the 16th and 22.50 are charged for the new plan; May is
+    paused as a whole; June and July cost 45.00 each, August 90.00."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50), periods=3)
+    successor = change(subscription, flat_plan("pro", "90.00")).successor
+    with clock.frozen_at(at("2026-04-20")):
+        pause_subscription(subscription=successor, timing="next_billing_cycle")
+    with clock.frozen_at(at("2026-06-01")):
+        resume_subscription(subscription=Subscription.objects.get(pk=successor.pk), timing="immediate")
+    for on in ("2026-07-01", "2026-08-01"):
+        run(on)
+    assert totals() == ["15.00", "15.00", "45.00", "45.00", "90.00"]
+    assert_books_are_clean("2026-08-01T00:30")
+
+
+def test_a_trial_that_an_edit_makes_longer_uses_up_no_period_of_a_coupon():
+    """Half off for one period, redeemed in a trial of April. The trial lasts through May, too: June is 15.00."""
+    trial = {"key": "trial", "duration": "P1M", "cards": (flat_card(price=fee("0.00")),)}
+    plan = make_plan(trial, {"key": "paid", "cards": (flat_card(price=fee("30.00")),)}, key="basic")
+    subscription = subscribe_with(plan, percentage=Decimal(50), periods=1)
+    with clock.frozen_at(at("2026-04-10")):
+        longer = StretchPhase("trial", parse_duration("P1M"))
+        edit_subscription(subscription=subscription, timing="immediate", edits=[longer])
+    for on in ("2026-05-01", "2026-06-01", "2026-07-01"):
+        run(on)
+    assert totals() == ["0.00", "0.00", "15.00", "30.00"]
+
+
+def test_a_pause_that_is_called_off_leaves_a_coupon_as_it_was():
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50))
+    with clock.frozen_at(at("2026-04-10")):
+        pause_subscription(subscription=subscription, timing="next_billing_cycle")
+        resume_subscription(subscription=Subscription.objects.get(pk=subscription.pk), timing="immediate")
+    assert CouponRedemption.objects.get(item__subscription=subscription).effective_to == at("2026-06-01")
+
+
+def test_an_end_that_was_counted_otherwise_stays():
+    """From before whole pauses were left out: nothing moves periods that may be billed."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50))
+    CouponRedemption.objects.update(effective_to=at("2026-07-01"))
+    with clock.frozen_at(at("2026-04-16")):
+        pause_subscription(subscription=subscription, timing="immediate")
+    with clock.frozen_at(at("2026-06-16")):
+        resume_subscription(subscription=Subscription.objects.get(pk=subscription.pk), timing="immediate")
+    assert CouponRedemption.objects.get(item__subscription=subscription).effective_to == at("2026-07-01")
 
 
 def test_an_edit_gives_back_and_charges_with_the_coupon():
