@@ -178,7 +178,11 @@ def _number(invoice: Invoice, known: Known) -> str | None:
 
 
 def _movements(customer_id: uuid.UUID, known: Known) -> tuple[BalanceMovement, ...]:
-    new = BalanceEntry.objects.filter(customer_id=customer_id, at__gte=known.now).exclude(pk__in=known.entries)
+    """Those of documents that were made, too: what happens now has a time that was read before `known` was."""
+    of_new_note = Q(credit_note__created_at__gte=known.now) & ~Q(credit_note__in=known.notes)
+    of_new_invoice = Q(invoice__created_at__gte=known.now) & ~Q(invoice__in=known.invoices)
+    mine = BalanceEntry.objects.filter(customer_id=customer_id).exclude(pk__in=known.entries)
+    new = mine.filter(Q(at__gte=known.now) | of_new_note | of_new_invoice)
     balance = defaultdict(lambda: ZERO, known.balance)
     found = []
     for row in new.order_by("at", "id"):

@@ -115,6 +115,17 @@ def test_an_end_in_three_minutes_shows_what_comes_back_then(paid_quarter):
     assert shown(result.outlook) == [("credit_note", at("2026-01-15T12:03"), "89.85")]
 
 
+def test_an_end_now_shows_the_balance_also_while_time_goes_on(db):
+    """No clock stands still here: the change happens at a moment that is over before the look ahead begins."""
+    start = clock.now() - timedelta(days=30)
+    subscription = subscribe(quarter(), f"{start:%Y-%m-%dT%H:%M:%S}", customer=vat_customer())
+    result = cancel_subscription(subscription=subscription, timing="immediate", preview=True)
+    [note] = [document for document in result.outlook.documents if not document.is_invoice]
+    [move] = result.outlook.movements
+    assert move.kind == "credit_note"
+    assert move.amount == move.balance == note.moved_to_balance > 0
+
+
 def test_an_end_that_was_not_paid_lowers_what_is_due(db):
     pays_by_bank()
     subscription = subscribe(quarter(), "2026-01-01", customer=vat_customer())
