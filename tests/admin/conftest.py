@@ -1,6 +1,6 @@
 import pytest
 
-from tests.admin.desk import Desk
+from tests.support.desk import Desk
 
 
 @pytest.fixture

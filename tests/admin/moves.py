@@ -6,10 +6,10 @@ from core import clock
 from customers.models import BillingProfile
 from invoicing.models import ProfileMigration
 from invoicing.profile_moves.work_migration_shard import work_off_migration
-from tests.admin.billed import enterprise
-from tests.admin.desk import Desk
-from tests.make import make_default_profile, make_plan
-from tests.moving import MOVE, make_customers
+from tests.support.catalog import make_plan
+from tests.support.customers import enterprise, make_default_profile
+from tests.support.desk import Desk
+from tests.support.moves import MOVE, make_customers
 
 ADD = "/admin/invoicing/profilemigration/add/"
 

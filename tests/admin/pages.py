@@ -4,7 +4,7 @@ import html
 import re
 
 from core import clock
-from tests.admin.desk import said, verb_url
+from tests.support.desk import said, verb_url
 
 
 def text_of(page):

@@ -5,10 +5,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from subscriptions.models import AddOn
-from tests.admin.desk import list_url, page_url
-from tests.make import make_customer
-from tests.services.changes import flat_plan, subscribe
 from tests.services.test_addons import buy, make_addon, offered
+from tests.support.catalog import flat_plan
+from tests.support.customers import make_customer
+from tests.support.desk import list_url, page_url
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
 

@@ -8,9 +8,10 @@ from django.db import connection, transaction
 from core.approvals.models import ChangeRequest
 from customers.models import BillingProfile, CustomerAppData, CustomerOverride
 from invoicing.payments.gateways import GATEWAYS
-from tests.admin.desk import Desk, said, verb_url
-from tests.make import make_customer, make_default_profile, make_plan
-from tests.moving import CardApp, make_card_profile, make_customers
+from tests.support.catalog import make_plan
+from tests.support.customers import make_customer, make_default_profile
+from tests.support.desk import Desk, said, verb_url
+from tests.support.moves import CardApp, make_card_profile, make_customers
 
 
 class WatchedApp(CardApp):

@@ -6,11 +6,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from core import clock
 from core.audit.models import AuditEntry
 from invoicing.models import BankStatement, Invoice, Payment
-from tests.admin.desk import list_url, page_url, said, verb_url
-from tests.admin.statements import FIVE_ROWS, IMPORT_URL, imported, make_bank, page_of, upload
 from tests.admin.test_lists import queries
-from tests.books.command import run_check
-from tests.make import at
+from tests.support.books import run_check
+from tests.support.clock import at
+from tests.support.desk import list_url, page_url, said, verb_url
+from tests.support.statements import FIVE_ROWS, IMPORT_URL, imported, make_bank, page_of, upload
 
 pytestmark = pytest.mark.django_db
 

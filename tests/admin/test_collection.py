@@ -11,11 +11,11 @@ from invoicing.models import BalanceEntry, Invoice, Refund, WriteOff
 from invoicing.payments.collect import collect_due
 from invoicing.payments.record_payment import record_payment
 from invoicing.payments.write_off import write_off
-from tests.admin.billed import START, make_issued
-from tests.admin.desk import list_url, page_url, said, verb_url
 from tests.admin.test_lists import queries
-from tests.books.command import run_check
-from tests.make import at
+from tests.support.books import run_check
+from tests.support.clock import at
+from tests.support.closing import START, make_issued
+from tests.support.desk import list_url, page_url, said, verb_url
 
 pytestmark = pytest.mark.django_db
 

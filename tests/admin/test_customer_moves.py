@@ -12,12 +12,13 @@ from core.audit.models import AuditEntry
 from customers.models import Customer, CustomerAppData, CustomerOverride, Supplier
 from invoicing.models import BalanceEntry
 from invoicing.payments.connect_stripe import install_stripe
-from tests.admin.billed import enterprise, make_draft, subscribe
-from tests.admin.desk import Desk, list_url, page_url, said, verb_url
-from tests.fake_stripe import FakeStripe, running
-from tests.make import make_customer, make_default_profile, make_excess_plan, make_plan
-from tests.moving import MOVE, make_customers
-from tests.stripe.desk import KEY
+from tests.support.catalog import make_excess_plan, make_plan
+from tests.support.charges import KEY
+from tests.support.closing import make_draft, make_subscriber
+from tests.support.customers import enterprise, make_customer, make_default_profile
+from tests.support.desk import Desk, list_url, page_url, said, verb_url
+from tests.support.fake_stripe import FakeStripe, running
+from tests.support.moves import MOVE, make_customers
 
 pytestmark = pytest.mark.django_db
 
@@ -77,7 +78,7 @@ class TestPins:
         assert 'name="reason" value="Contract"' in page
 
     def test_a_block_forbids_to_confirm_and_says_why(self, clerk):
-        customer = subscribe(make_excess_plan())
+        customer = make_subscriber(make_excess_plan())
         other = enterprise(supplier=another_supplier())
         BalanceEntry.objects.create(customer=customer, currency="EUR", amount=5, kind="credit_note")
         page = ask(clerk, customer, "pin", profile=other.pk)
@@ -144,7 +145,7 @@ class TestPins:
 
 class TestStripe:
     def test_the_id_is_set_and_the_customer_moved_in_one_step(self, clerk, cards, stripe):
-        customer = subscribe(make_excess_plan())
+        customer = make_subscriber(make_excess_plan())
         stripe.add_customer("cus_9")
         page = ask(clerk, customer, "pin", profile=cards.pk, stripe_customer_id="cus_9")
         assert cells(page, "Billing app")[1:3] == ["Sandbox", "Stripe EU"]
@@ -169,7 +170,7 @@ class TestStripe:
     def test_an_id_that_is_missing_unknown_or_another_customer_s_changes_nothing(
         self, clerk, cards, stripe, external_id, message
     ):
-        customer = subscribe(make_excess_plan())
+        customer = make_subscriber(make_excess_plan())
         stripe.add_customer("cus_taken")
         CustomerAppData.objects.create(
             customer=make_customer(key="other", name="Other"), app=cards.app, external_id="cus_taken"
@@ -181,14 +182,14 @@ class TestStripe:
         assert CustomerAppData.objects.count() == 1
 
     def test_a_customer_without_a_card_is_neither_known_nor_moved(self, clerk, cards, stripe):
-        customer = subscribe(make_excess_plan())
+        customer = make_subscriber(make_excess_plan())
         stripe.add_customer("cus_9", method=None)
         answers = {"profile": str(cards.pk), "stripe_customer_id": "cus_9", "reason": "Cards"}
         assert "no default payment method" in said(clerk.do(customer, "pin", **answers))[0]
         assert (CustomerOverride.objects.count(), CustomerAppData.objects.count()) == (0, 0)
 
     def test_an_id_is_refused_for_a_profile_that_does_not_collect_through_stripe(self, clerk, cards):
-        customer = subscribe(make_excess_plan())
+        customer = make_subscriber(make_excess_plan())
         page = ask(clerk, customer, "pin", profile=enterprise().pk, stripe_customer_id="cus_9")
         assert "“Sandbox” is no Stripe app and knows no customer ids." in page
 
@@ -311,12 +312,12 @@ def test_setting_an_id_at_stripe_while_pinning_needs_its_own_right(cards, stripe
 
 
 def test_a_customer_without_an_id_at_stripe_is_blocked_and_told_the_way_out(clerk, cards, stripe):
-    page = ask(clerk, subscribe(make_excess_plan()), "pin", profile=cards.pk, stripe_customer_id="")
+    page = ask(clerk, make_subscriber(make_excess_plan()), "pin", profile=cards.pk, stripe_customer_id="")
     assert "Acme is blocked, and stays on “Default”. Answer anew: give the customer id at Stripe." in page
 
 
 def test_ids_at_stripe_stand_on_the_customer_s_page_and_before_another_is_set(clerk, cards, stripe):
-    customer = subscribe(make_excess_plan())
+    customer = make_subscriber(make_excess_plan())
     page = clerk.read(page_url(customer))
     assert "<dt>At Stripe EU</dt>" not in page
     assert "No Stripe app knows them yet." in clerk.read(verb_url(customer, "stripe-customer"))

@@ -12,19 +12,12 @@ from entitlements.models import UsageEvent
 from invoicing.models import BalanceEntry, Invoice, ParkedCustomer
 from invoicing.payments.record_payment import record_payment
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.admin.billed import START, make_issued, run_close, subscribe
-from tests.admin.desk import page_url
 from tests.admin.test_lists import queries
-from tests.make import (
-    at,
-    flat_card,
-    make_customer,
-    make_default_profile,
-    make_feature,
-    make_meter,
-    make_plan,
-    usage_card,
-)
+from tests.support.catalog import flat_card, make_feature, make_meter, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.closing import START, make_issued, make_subscriber, run_close
+from tests.support.customers import make_customer, make_default_profile
+from tests.support.desk import page_url
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +35,7 @@ def make_metered():
     make_default_profile()
     feature = make_feature(key="calls", name="Calls", meter=make_meter())
     plan = make_plan(cards=(flat_card(), usage_card(key="calls", name="Calls", feature=feature)))
-    customer = subscribe(plan)
+    customer = make_subscriber(plan)
     run_close()
     UsageEvent.objects.create(
         source="app", external_id="1", type="usage", subject="acme", time=at("2026-03-20"), data={"amount": 60}

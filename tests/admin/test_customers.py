@@ -11,9 +11,9 @@ from customers.models import Customer, CustomerOverride
 from customers.services.record_pin import record_pin
 from customers.services.record_unpin import record_unpin
 from invoicing.models import Invoice, ParkedCustomer
-from tests.admin.billed import enterprise, make_draft, make_issued
-from tests.admin.desk import list_url, page_url, said
-from tests.make import make_customer, make_default_profile
+from tests.support.closing import make_draft, make_issued
+from tests.support.customers import enterprise, make_customer, make_default_profile
+from tests.support.desk import list_url, page_url, said
 
 pytestmark = pytest.mark.django_db
 

@@ -9,13 +9,14 @@ from core import clock
 from invoicing.models import Payment, Refund
 from invoicing.payments.record_payment import record_payment
 from invoicing.payments.refund import refund_invoice
-from tests.admin.billed import START, make_issued, make_many
-from tests.admin.desk import list_url, page_url
-from tests.admin.statements import imported, make_bank, page_of
 from tests.admin.test_lists import queries
 from tests.admin.test_receipts_and_credits import make_credit_note
 from tests.admin.test_start_page import SEARCH
-from tests.make import at, make_excess_plan
+from tests.support.catalog import make_excess_plan
+from tests.support.clock import at
+from tests.support.closing import START, make_issued, make_many
+from tests.support.desk import list_url, page_url
+from tests.support.statements import imported, make_bank, page_of
 
 pytestmark = pytest.mark.django_db
 

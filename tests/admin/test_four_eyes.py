@@ -14,9 +14,10 @@ from core.approvals.models import ChangeRequest, CountedAct
 from core.audit.models import AuditEntry
 from customers.models import BillingProfile, Customer, CustomerOverride
 from subscriptions.models import Coupon
-from tests.admin.billed import START, enterprise, make_issued
-from tests.admin.desk import Desk, list_url, page_url, said, verb_url
-from tests.make import at, make_customer, make_default_profile
+from tests.support.clock import at
+from tests.support.closing import START, make_issued
+from tests.support.customers import enterprise, make_customer, make_default_profile
+from tests.support.desk import Desk, list_url, page_url, said, verb_url
 
 pytestmark = pytest.mark.django_db
 

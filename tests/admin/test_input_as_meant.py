@@ -6,10 +6,10 @@ from django.urls import reverse
 from core.audit.models import AuditEntry
 from customers.models import Customer, Supplier
 from invoicing.models import Payment, TaxRate
-from tests.admin.billed import make_issued
-from tests.admin.desk import verb_url
 from tests.admin.test_customers import FORM
-from tests.make import make_customer
+from tests.support.closing import make_issued
+from tests.support.customers import make_customer
+from tests.support.desk import verb_url
 
 pytestmark = pytest.mark.django_db
 

@@ -12,10 +12,13 @@ from core import clock
 from core.audit.actors import Actor
 from core.audit.models import AuditEntry
 from invoicing.models import BalanceEntry, BilledWindow, Invoice
-from tests.admin.billed import START, make_draft, make_issued
-from tests.admin.desk import Desk, list_url, page_url, said, verb_url
-from tests.make import at, make_default_profile
-from tests.services.changes import change, flat_plan, notes, subscribe
+from tests.support.catalog import flat_plan
+from tests.support.clock import at
+from tests.support.closing import START, make_draft, make_issued
+from tests.support.customers import make_default_profile
+from tests.support.desk import Desk, list_url, page_url, said, verb_url
+from tests.support.invoices import notes
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

@@ -16,20 +16,13 @@ from invoicing.subscription_changes.redeem_coupon import redeem_coupon
 from subscriptions.lifecycle.record_quantity import record_quantity
 from subscriptions.lifecycle.record_report import record_report
 from subscriptions.models import Coupon, SubscriptionItem
-from tests.admin.billed import make_draft
-from tests.admin.desk import page_url
-from tests.make import (
-    at,
-    flat_card,
-    make_customer,
-    make_default_profile,
-    make_feature,
-    make_meter,
-    make_plan,
-    usage_card,
-)
-from tests.services.changes import change, fee, flat_plan, run, subscribe, vat_customer
-from tests.unit.rating import tiered
+from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_meter, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.closing import make_draft, run
+from tests.support.customers import make_customer, make_default_profile, vat_customer
+from tests.support.desk import page_url
+from tests.support.rating import tiered
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

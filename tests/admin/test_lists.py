@@ -24,9 +24,11 @@ from invoicing.models import (
     TaxRate,
 )
 from subscriptions.models import Coupon, Plan, Subscription
-from tests.admin.billed import enterprise, make_many
-from tests.admin.desk import list_url, page_url
-from tests.make import at, make_customer, make_excess_plan, make_feature, make_meter
+from tests.support.catalog import make_excess_plan, make_feature, make_meter
+from tests.support.clock import at
+from tests.support.closing import make_many
+from tests.support.customers import enterprise, make_customer
+from tests.support.desk import list_url, page_url
 
 pytestmark = pytest.mark.django_db
 

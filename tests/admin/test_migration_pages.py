@@ -15,10 +15,11 @@ from invoicing.admin.profile_moves import migration_verbs
 from invoicing.models import BalanceEntry, Invoice, MigrationItem, ProfileMigration
 from invoicing.profile_moves import check_migration
 from invoicing.runs.run_due import run_due
-from tests.admin.desk import Desk, list_url, page_url, said, verb_url
 from tests.admin.moves import ADD, do, draft, two_profiles, work
-from tests.make import at, make_customer
-from tests.moving import MOVE
+from tests.support.clock import at
+from tests.support.customers import make_customer
+from tests.support.desk import Desk, list_url, page_url, said, verb_url
+from tests.support.moves import MOVE
 
 pytestmark = pytest.mark.django_db
 

@@ -13,9 +13,9 @@ from invoicing.profile_moves import totals as module
 from invoicing.profile_moves.preview_move import preview_move
 from invoicing.profile_moves.tasks import work_out_impact
 from invoicing.profile_moves.totals import add_up_all, announce_totals, totals_of
-from tests.admin.desk import page_url
 from tests.admin.moves import draft, two_profiles
-from tests.moving import MOVE
+from tests.support.desk import page_url
+from tests.support.moves import MOVE
 
 pytestmark = pytest.mark.django_db
 

@@ -4,9 +4,8 @@ import pytest
 from django.urls import reverse
 
 from customers.models import CustomerOverride
-from tests.admin.billed import enterprise
-from tests.admin.desk import Desk, list_url, page_url, said
-from tests.make import make_customer
+from tests.support.customers import enterprise, make_customer
+from tests.support.desk import Desk, list_url, page_url, said
 
 pytestmark = pytest.mark.django_db
 

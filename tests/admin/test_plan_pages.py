@@ -11,9 +11,8 @@ from django.urls import reverse
 from core.audit.models import AuditEntry
 from entitlements.models import Feature
 from subscriptions.models import Plan, PlanPhase, RateCard
-from tests.admin.desk import list_url, page_url, said, verb_url
-from tests.make import flat_card, make_feature, make_meter, make_plan
-from tests.services.changes import fee
+from tests.support.catalog import fee, flat_card, make_feature, make_meter, make_plan
+from tests.support.desk import list_url, page_url, said, verb_url
 
 pytestmark = pytest.mark.django_db
 

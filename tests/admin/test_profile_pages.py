@@ -10,10 +10,11 @@ from django.urls import reverse
 from core.audit.models import AuditEntry
 from customers.models import BillingApp, CustomerOverride, Supplier
 from customers.services.record_pin import record_pin
-from tests.admin.billed import enterprise, make_draft, subscribe
-from tests.admin.desk import page_url
 from tests.admin.test_profiles import form
-from tests.make import make_customer, make_default_profile, make_excess_plan
+from tests.support.catalog import make_excess_plan
+from tests.support.closing import make_draft, make_subscriber
+from tests.support.customers import enterprise, make_customer, make_default_profile
+from tests.support.desk import page_url
 
 pytestmark = pytest.mark.django_db
 
@@ -87,7 +88,7 @@ def test_a_change_that_can_not_be_read_goes_back_to_the_form(billing_admin):
 
 def test_the_supplier_stays_while_its_customers_have_open_business(billing_admin):
     profile = make_default_profile()
-    subscribe(make_excess_plan())
+    make_subscriber(make_excess_plan())
     other = Supplier.objects.create(name="Other", invoice_prefix="O", credit_note_prefix="OC")
     answers = form(**SAME, due_after="P30D", supplier=str(other.pk))
     assert ["Supplier", "My company", "Other", "1", "0"] in rows(

@@ -8,9 +8,10 @@ from django.urls import reverse
 from core.audit.models import AuditEntry
 from customers.models import BillingApp, BillingProfile, CustomerOverride, Supplier
 from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
-from tests.admin.billed import enterprise, subscribe
-from tests.admin.desk import page_url, said, verb_url
-from tests.make import make_customer, make_default_profile, make_excess_plan
+from tests.support.catalog import make_excess_plan
+from tests.support.closing import make_subscriber
+from tests.support.customers import enterprise, make_customer, make_default_profile
+from tests.support.desk import page_url, said, verb_url
 
 pytestmark = pytest.mark.django_db
 
@@ -104,7 +105,7 @@ def test_the_app_of_a_profile_never_changes(billing_admin):
 def test_another_default_pins_live_customers_who_would_change_the_app(billing_admin):
     old = make_default_profile()
     new = enterprise(app=bank())
-    live = subscribe(make_excess_plan())
+    live = make_subscriber(make_excess_plan())
     make_customer(key="idle", name="Idle")
     pinned = make_customer(key="pinned", name="Pinned")
     CustomerOverride.objects.create(customer=pinned, billing_profile=new)
@@ -125,7 +126,7 @@ def test_another_default_pins_live_customers_who_would_change_the_app(billing_ad
 
 def test_another_default_on_the_same_app_pins_nobody(db):
     make_default_profile()
-    subscribe(make_excess_plan())
+    make_subscriber(make_excess_plan())
     new = enterprise()
     assert switch_default(profile=new, reason="Longer terms") == 0
     assert switch_default(profile=new, reason="Longer terms") == 0
@@ -135,7 +136,7 @@ def test_another_default_on_the_same_app_pins_nobody(db):
 
 def test_another_default_pins_live_customers_who_would_change_the_supplier(db):
     old = make_default_profile()
-    live = subscribe(make_excess_plan())
+    live = make_subscriber(make_excess_plan())
     make_customer(key="idle", name="Idle")
     elsewhere = Supplier.objects.create(key="kk", name="K.K.", invoice_prefix="KK", credit_note_prefix="KC")
     assert switch_default(profile=enterprise(supplier=elsewhere), reason="Japan takes over") == 1
@@ -145,7 +146,7 @@ def test_another_default_pins_live_customers_who_would_change_the_supplier(db):
 
 def test_an_override_that_says_something_else_keeps_it_when_pinned(db):
     make_default_profile()
-    customer = subscribe(make_excess_plan())
+    customer = make_subscriber(make_excess_plan())
     CustomerOverride.objects.create(customer=customer, due_after="P60D")
     switch_default(profile=enterprise(app=bank()), reason="Transfer")
     override = CustomerOverride.objects.get()

@@ -8,9 +8,10 @@ from django.urls import reverse
 from core import clock
 from core.audit.models import AuditEntry
 from invoicing.models import BalanceEntry, CreditNote, NumberSeries, TaxRate
-from tests.admin.billed import START, make_issued
-from tests.admin.desk import list_url, page_url, said, verb_url
-from tests.make import at, make_plan
+from tests.support.catalog import make_plan
+from tests.support.clock import at
+from tests.support.closing import START, make_issued
+from tests.support.desk import list_url, page_url, said, verb_url
 
 pytestmark = pytest.mark.django_db
 

@@ -11,9 +11,9 @@ from billing_site.backoffice.roles import sync_roles
 from core.audit.models import AuditEntry
 from customers.models import BillingProfile, Customer
 from invoicing.models import BillingRun, Invoice, ParkedCustomer
-from tests.admin.billed import enterprise, make_draft, make_issued
-from tests.admin.desk import list_url, page_url, verb_url
-from tests.make import make_customer
+from tests.support.closing import make_draft, make_issued
+from tests.support.customers import enterprise, make_customer
+from tests.support.desk import list_url, page_url, verb_url
 
 pytestmark = pytest.mark.django_db
 

@@ -7,9 +7,10 @@ from core import clock
 from core.audit.models import AuditEntry
 from invoicing.models import BillingRun, Invoice, ParkedCustomer, RunCustomer
 from invoicing.runs.work_shard import work_shard
-from tests.admin.billed import START, make_issued, run_close, subscribe
-from tests.admin.desk import page_url, said
-from tests.make import make_customer, make_default_profile, make_excess_plan
+from tests.support.catalog import make_excess_plan
+from tests.support.closing import START, make_issued, make_subscriber, run_close
+from tests.support.customers import make_customer, make_default_profile
+from tests.support.desk import page_url, said
 
 pytestmark = pytest.mark.django_db
 
@@ -19,7 +20,7 @@ NOW = {"as_of_0": "2026-03-17", "as_of_1": "00:00:00"}
 
 def test_a_run_is_counted_first_and_started_only_when_confirmed(approver):
     make_default_profile()
-    subscribe(make_excess_plan())
+    make_subscriber(make_excess_plan())
     counted = approver.post(START_URL, NOW | {"reason": "Missed close"}).content.decode()
     assert "Bill 1 customer for everything due up to" in counted
     assert "Acme" in counted
@@ -67,7 +68,7 @@ def test_the_page_shows_outcomes_invoices_and_causes(clerk):
 
 def test_progress_refreshes_itself_until_the_run_is_done(approver):
     make_default_profile()
-    subscribe(make_excess_plan())
+    make_subscriber(make_excess_plan())
     approver.post(START_URL, NOW | {"confirmed": "yes"})
     run = BillingRun.objects.get()
     url = reverse("admin:invoicing_billingrun_progress", args=[run.pk])
@@ -82,7 +83,7 @@ def test_progress_refreshes_itself_until_the_run_is_done(approver):
 
 def test_a_parked_customer_is_released_with_a_reason_and_billed_by_the_next_run(approver):
     make_default_profile()
-    customer = subscribe(make_excess_plan())
+    customer = make_subscriber(make_excess_plan())
     parked = ParkedCustomer.objects.create(customer=customer, cause_code="no_price", cause="Base fee has no price.")
     assert run_close() is None
     assert "This field is required." in approver.do(parked, "release", reason="").content.decode()

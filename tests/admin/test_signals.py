@@ -11,10 +11,12 @@ from invoicing.models import BillingRun, Invoice, ParkedCustomer, RunCustomer
 from invoicing.payments.write_off import mark_uncollectible
 from invoicing.runs.progress import RunProgress
 from subscriptions.models import ItemRevision
-from tests.admin.billed import START, make_draft, make_issued
-from tests.admin.desk import list_url, page_url, said
-from tests.make import at, make_customer
-from tests.services.changes import flat_plan, run, subscribe
+from tests.support.catalog import flat_plan
+from tests.support.clock import at
+from tests.support.closing import START, make_draft, make_issued, run
+from tests.support.customers import make_customer
+from tests.support.desk import list_url, page_url, said
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from billing_site.access.models import ApiKey
 from core.audit.models import AuditEntry
 from core.clock import real_now
-from tests.admin.desk import PASSWORD, Desk, list_url, make_staff, page_url, said
+from tests.support.desk import PASSWORD, Desk, list_url, make_staff, page_url, said
 
 pytestmark = pytest.mark.django_db
 

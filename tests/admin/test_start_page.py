@@ -8,10 +8,10 @@ from core import clock
 from core.ids import to_text
 from customers.models import CustomerAppData
 from invoicing.models import Invoice, ParkedCustomer
-from tests.admin.billed import START, make_draft, make_issued
-from tests.admin.desk import Desk, page_url
-from tests.make import make_customer
 from tests.services.test_addons import make_addon
+from tests.support.closing import START, make_draft, make_issued
+from tests.support.customers import make_customer
+from tests.support.desk import Desk, page_url
 
 pytestmark = pytest.mark.django_db
 

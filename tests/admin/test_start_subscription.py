@@ -15,10 +15,14 @@ from customers.models import Customer
 from invoicing.models import Invoice, ParkedCustomer
 from invoicing.runs.run_due import run_due
 from subscriptions.models import Subscription
-from tests.admin.desk import Desk, list_url, page_url, said, verb_url
 from tests.admin.pages import answered, confirmed, hidden, text_of
-from tests.make import at, flat_card, make_customer, make_default_profile, make_feature, make_plan, usage_card
-from tests.services.changes import fee, flat_plan, invoices, lines, run, subscribe, vat_customer
+from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.customers import make_customer, make_default_profile, vat_customer
+from tests.support.desk import Desk, list_url, page_url, said, verb_url
+from tests.support.invoices import invoices, lines
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
 

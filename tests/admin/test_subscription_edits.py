@@ -11,10 +11,14 @@ from core import clock
 from core.audit.models import AuditEntry
 from invoicing.models import CreditNote, Invoice
 from subscriptions.models import ItemRevision, QuantityChange, Subscription, SubscriptionPhase
-from tests.admin.desk import Desk, page_url, said, verb_url
 from tests.admin.pages import answered, confirmed, hidden, text_of
-from tests.make import at, flat_card, make_feature, make_meter, make_plan
-from tests.services.changes import change, fee, flat_plan, invoices, lines, notes, run, subscribe, vat_customer
+from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_meter, make_plan
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.customers import vat_customer
+from tests.support.desk import Desk, page_url, said, verb_url
+from tests.support.invoices import invoices, lines, notes
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

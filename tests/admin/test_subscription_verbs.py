@@ -12,20 +12,15 @@ from core import clock
 from core.audit.models import AuditEntry
 from invoicing.models import CreditNote, Invoice, TaxRate
 from subscriptions.models import Coupon, CouponRedemption, QuantityChange, Subscription, SubscriptionAddOn
-from tests.admin.desk import Desk, page_url, said, verb_url
-from tests.make import at, flat_card, make_plan
-from tests.services.changes import (
-    assert_books_are_clean,
-    change,
-    fee,
-    flat_plan,
-    invoices,
-    notes,
-    run,
-    subscribe,
-    vat_customer,
-)
 from tests.services.test_addons import offered
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import fee, flat_card, flat_plan, make_plan
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.customers import vat_customer
+from tests.support.desk import Desk, page_url, said, verb_url
+from tests.support.invoices import invoices, notes
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

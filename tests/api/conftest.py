@@ -1,6 +1,6 @@
 import pytest
 
-from tests.api.client import Api
+from tests.support.api import Api
 
 
 @pytest.fixture

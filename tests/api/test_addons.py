@@ -9,8 +9,10 @@ from core.ids import to_text
 from invoicing.closing.close_customers import close_customers
 from invoicing.models import Invoice
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.api.client import Api, data, fields_at_fault, refused
-from tests.make import at, make_customer, make_default_profile, make_feature, make_plan
+from tests.support.api import Api, data, fields_at_fault, refused
+from tests.support.catalog import make_feature, make_plan
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 

@@ -6,9 +6,10 @@ from core import clock
 from core.ids import to_text
 from customers.models import BillingApp
 from invoicing.models import BankStatement, Invoice, Payment
-from tests.admin.billed import make_many
-from tests.api.client import data, fields_at_fault, refused
-from tests.make import at, make_default_profile
+from tests.support.api import data, fields_at_fault, refused
+from tests.support.clock import at
+from tests.support.closing import make_many
+from tests.support.customers import make_default_profile
 
 pytestmark = pytest.mark.django_db
 

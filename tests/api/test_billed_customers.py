@@ -5,8 +5,9 @@ from customers.models import Customer
 from invoicing.choices import InvoiceStatus
 from invoicing.models import Invoice
 from subscriptions.models import Subscription
-from tests.api.client import data, fields_at_fault, refused
-from tests.make import make_customer, make_default_profile, make_plan
+from tests.support.api import data, fields_at_fault, refused
+from tests.support.catalog import make_plan
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 

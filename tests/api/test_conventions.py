@@ -13,7 +13,7 @@ from billing_site.access.services.purge_idempotent_responses import purge_idempo
 from billing_site.access.services.revoke_api_key import revoke_api_key
 from billing_site.rest.middleware import ApiMiddleware
 from core.clock import real_now
-from tests.api.client import Api, data, fields_at_fault, refused
+from tests.support.api import Api, data, fields_at_fault, refused
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.api.sample_urls")]
 

@@ -1,7 +1,7 @@
 import pytest
 
 from subscriptions.models import Coupon
-from tests.api.client import Api, data, fields_at_fault, refused
+from tests.support.api import Api, data, fields_at_fault, refused
 
 pytestmark = pytest.mark.django_db
 

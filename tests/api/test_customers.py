@@ -3,8 +3,8 @@ import pytest
 from core.audit.models import AuditEntry
 from core.ids import to_text
 from customers.models import Customer
-from tests.api.client import Api, data, fields_at_fault, refused
-from tests.make import make_customer
+from tests.support.api import Api, data, fields_at_fault, refused
+from tests.support.customers import make_customer
 
 pytestmark = pytest.mark.django_db
 

@@ -6,8 +6,10 @@ import time_machine
 
 from entitlements.metering.ingest_events import ingest_events
 from entitlements.models import UsageEvent
-from tests.api.client import Api, data, fields_at_fault, refused
-from tests.make import at, make_customer, make_meter
+from tests.support.api import Api, data, fields_at_fault, refused
+from tests.support.catalog import make_meter
+from tests.support.clock import at
+from tests.support.customers import make_customer
 
 pytestmark = pytest.mark.django_db
 

@@ -7,9 +7,10 @@ from core.ids import to_text
 from customers.models import CustomerOverride
 from customers.services.workflow_input import WIRE_FIELDS
 from invoicing.models import Invoice
-from tests.admin.billed import START, enterprise, run_close, subscribe
-from tests.api.client import data
-from tests.make import make_default_profile, make_excess_plan
+from tests.support.api import data
+from tests.support.catalog import make_excess_plan
+from tests.support.closing import START, make_subscriber, run_close
+from tests.support.customers import enterprise, make_default_profile
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +52,7 @@ def holds(whole, part):
 @pytest.fixture
 def customer(db):
     make_default_profile()
-    customer = subscribe(make_excess_plan())
+    customer = make_subscriber(make_excess_plan())
     CustomerOverride.objects.create(customer=customer, billing_profile=enterprise())
     return customer
 

@@ -15,19 +15,10 @@ from subscriptions.lifecycle.edits import AddItem
 from subscriptions.lifecycle.record_edit import record_edit
 from subscriptions.lifecycle.record_report import record_report
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.api.client import Api, data, refused
-from tests.make import (
-    FLAT_50,
-    at,
-    flat_card,
-    make_customer,
-    make_default_profile,
-    make_excess_plan,
-    make_feature,
-    make_meter,
-    make_plan,
-    usage_card,
-)
+from tests.support.api import Api, data, refused
+from tests.support.catalog import FLAT_50, flat_card, make_excess_plan, make_feature, make_meter, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 

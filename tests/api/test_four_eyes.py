@@ -6,10 +6,11 @@ from core.ids import to_text
 from customers.models import CustomerOverride
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Coupon
-from tests.admin.billed import enterprise
-from tests.admin.desk import make_staff
-from tests.api.client import Api, refused
-from tests.make import at, make_customer, make_default_profile, make_plan
+from tests.support.api import Api, refused
+from tests.support.catalog import make_plan
+from tests.support.clock import at
+from tests.support.customers import enterprise, make_customer, make_default_profile
+from tests.support.desk import make_staff
 
 pytestmark = pytest.mark.django_db
 

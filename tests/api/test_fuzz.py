@@ -22,8 +22,9 @@ from schemathesis.specs.openapi.checks import (
 
 from billing_site.wsgi import application
 from subscriptions.models import Subscription
-from tests.api.client import Api, data
-from tests.make import make_customer, make_default_profile, make_feature, make_meter, make_plan
+from tests.support.api import Api, data
+from tests.support.catalog import make_feature, make_meter, make_plan
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 

@@ -8,18 +8,10 @@ from invoicing.closing.close_customers import close_customers
 from invoicing.models import Invoice, TaxRate
 from subscriptions.lifecycle.record_report import record_report
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.api.client import data, fields_at_fault, refused
-from tests.make import (
-    at,
-    flat_card,
-    make_customer,
-    make_default_profile,
-    make_excess_plan,
-    make_feature,
-    make_meter,
-    make_plan,
-    usage_card,
-)
+from tests.support.api import data, fields_at_fault, refused
+from tests.support.catalog import flat_card, make_excess_plan, make_feature, make_meter, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 START = at("2026-03-17")

@@ -10,8 +10,10 @@ from invoicing.closing.close_customers import close_customers
 from invoicing.models import Invoice
 from subscriptions.catalog.save_coupon import CouponFacts, create_coupon
 from subscriptions.models import QuantityChange, QuantityReport
-from tests.api.client import Api, data, fields_at_fault, refused
-from tests.make import at, flat_card, make_customer, make_default_profile, make_excess_plan, make_plan
+from tests.support.api import Api, data, fields_at_fault, refused
+from tests.support.catalog import flat_card, make_excess_plan, make_plan
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 

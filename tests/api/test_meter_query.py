@@ -1,7 +1,8 @@
 import pytest
 
-from tests.api.client import data, fields_at_fault, refused
-from tests.make import make_customer, make_meter
+from tests.support.api import data, fields_at_fault, refused
+from tests.support.catalog import make_meter
+from tests.support.customers import make_customer
 
 pytestmark = pytest.mark.django_db
 

@@ -1,8 +1,8 @@
 import pytest
 
 from entitlements.models import Feature, Meter
-from tests.api.client import data, fields_at_fault, refused
-from tests.make import make_feature, make_meter
+from tests.support.api import data, fields_at_fault, refused
+from tests.support.catalog import make_feature, make_meter
 
 pytestmark = pytest.mark.django_db
 

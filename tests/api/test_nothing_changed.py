@@ -20,10 +20,11 @@ from invoicing.payments.connect_stripe import install_stripe
 from invoicing.payments.handle_stripe_event import handle_stripe_event
 from invoicing.payments.set_stripe_customer import set_stripe_customer
 from invoicing.profile_moves.draft_migration import draft_migration
-from tests.admin.billed import START, enterprise, subscribe
-from tests.api.client import data, fields_at_fault, refused
-from tests.fake_stripe import FakeStripe, running, signature
-from tests.make import make_customer, make_default_profile, make_excess_plan
+from tests.support.api import data, fields_at_fault, refused
+from tests.support.catalog import make_excess_plan
+from tests.support.closing import START, make_subscriber
+from tests.support.customers import enterprise, make_customer, make_default_profile
+from tests.support.fake_stripe import FakeStripe, running, signature
 
 pytestmark = pytest.mark.django_db
 
@@ -103,7 +104,7 @@ class TestProfiles:
 
 class TestPins:
     def test_an_override_to_an_archived_profile(self, api):
-        customer, profile = subscribe(make_excess_plan()), enterprise()
+        customer, profile = make_subscriber(make_excess_plan()), enterprise()
         archive_profile(profile=profile, reason="Old")
         url = f"/billing/customers/{to_text(customer.pk)}"
         with nothing_changes():

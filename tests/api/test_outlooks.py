@@ -4,9 +4,11 @@ import pytest
 
 from core import clock
 from core.ids import to_text
-from tests.api.client import data
-from tests.make import at, flat_card, make_default_profile
-from tests.services.changes import fee, flat_plan, subscribe, vat_customer
+from tests.support.api import data
+from tests.support.catalog import fee, flat_card, flat_plan
+from tests.support.clock import at
+from tests.support.customers import make_default_profile, vat_customer
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
 

@@ -12,9 +12,11 @@ from customers.services.archive_profile import archive_profile
 from invoicing.payments.gateways import GATEWAYS, CheckProblem, PaymentMethodCheck
 from invoicing.profile_moves import pin_customer as override_billing
 from invoicing.profile_moves.make_default_profile import make_default_profile as make_another_default
-from tests.admin.billed import START, enterprise, make_draft, make_issued, run_close, subscribe
-from tests.api.client import data, fields_at_fault, refused
-from tests.make import at, make_customer, make_default_profile, make_excess_plan
+from tests.support.api import data, fields_at_fault, refused
+from tests.support.catalog import make_excess_plan
+from tests.support.clock import at
+from tests.support.closing import START, make_draft, make_issued, make_subscriber, run_close
+from tests.support.customers import enterprise, make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 
@@ -156,7 +158,7 @@ class TestMoves:
         ],
     )
     def test_an_app_that_could_not_collect_refuses_the_move(self, api, cards, known_as, code, said):
-        customer = subscribe(make_excess_plan())
+        customer = make_subscriber(make_excess_plan())
         if known_as:
             customer.app_data.create(app=cards.app, external_id=known_as)
         problem = refused(api.put(url(customer), {"billingProfileId": to_text(cards.pk)}), 412)
@@ -165,7 +167,7 @@ class TestMoves:
         assert not CustomerOverride.objects.exists()
 
     def test_one_that_could_takes_the_customer(self, api, cards):
-        customer = subscribe(make_excess_plan())
+        customer = make_subscriber(make_excess_plan())
         customer.app_data.create(app=cards.app, external_id="cus_1")
         assert pin(api, customer, cards)["baseBillingProfileId"] == to_text(cards.pk)
 
@@ -173,7 +175,7 @@ class TestMoves:
         assert pin(api, acme, cards)["baseBillingProfileId"] == to_text(cards.pk)
 
     def test_where_invoices_are_sent_no_card_is_needed(self, api, cards):
-        customer = subscribe(make_excess_plan())
+        customer = make_subscriber(make_excess_plan())
         cards.collection_method = "send_invoice"
         cards.save()
         assert pin(api, customer, cards)["baseBillingProfileId"] == to_text(cards.pk)
@@ -191,7 +193,7 @@ class TestMoves:
     def test_unpinning_is_a_move_too(self, api):
         other = Supplier.objects.create(name="Other", invoice_prefix="OTH", credit_note_prefix="OTHCN")
         profile = enterprise(supplier=other)
-        customer = subscribe(make_excess_plan())
+        customer = make_subscriber(make_excess_plan())
         pin(api, customer, profile)
         run_close()
         with clock.frozen_at(START):
@@ -201,7 +203,7 @@ class TestMoves:
 
     def test_who_unpins_while_the_default_is_switched_is_asked_to_try_again(self, api, cards, monkeypatch):
         """Not the app of the new default was asked, so nobody knows whether it could collect."""
-        customer = subscribe(make_excess_plan())
+        customer = make_subscriber(make_excess_plan())
         pin(api, customer, enterprise())
         ask = override_billing._ask
 
@@ -236,7 +238,7 @@ class TestMoves:
     ):
         """Nothing was to be asked, since they were there already; a moment later they are not, and have lost their
         card."""
-        customer = subscribe(make_excess_plan())
+        customer = make_subscriber(make_excess_plan())
         customer.app_data.create(app=cards.app, external_id="cus_1")
         pin(api, customer, cards)
         ask = override_billing._ask

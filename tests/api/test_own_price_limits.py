@@ -5,10 +5,11 @@ import pytest
 from core import clock
 from core.ids import to_text
 from subscriptions.models import ItemRevision
-from tests.admin.desk import make_staff
-from tests.api.client import Api, refused
-from tests.make import at, flat_card, make_feature, make_plan, usage_card
-from tests.services.changes import subscribe
+from tests.support.api import Api, refused
+from tests.support.catalog import flat_card, make_feature, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.desk import make_staff
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
 

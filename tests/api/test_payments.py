@@ -4,8 +4,8 @@ import pytest
 
 from core.ids import to_text
 from invoicing.models import Payment
-from tests.admin.billed import make_issued
-from tests.api.client import data, fields_at_fault, refused
+from tests.support.api import data, fields_at_fault, refused
+from tests.support.closing import make_issued
 
 pytestmark = pytest.mark.django_db
 

@@ -7,8 +7,8 @@ import time_machine
 
 from core.clock import real_now
 from subscriptions.models import Plan, RateCard
-from tests.api.client import data, fields_at_fault, refused
-from tests.make import make_feature, make_meter
+from tests.support.api import data, fields_at_fault, refused
+from tests.support.catalog import make_feature, make_meter
 
 pytestmark = pytest.mark.django_db
 

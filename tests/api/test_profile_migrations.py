@@ -7,10 +7,11 @@ from core.ids import to_text
 from customers.models import BillingApp, CustomerOverride
 from invoicing.models import ProfileMigration
 from invoicing.profile_moves.work_migration_shard import work_off_migration
-from tests.admin.desk import make_staff
-from tests.api.client import Api, data, fields_at_fault, refused
-from tests.make import make_customer, make_default_profile, make_plan
-from tests.moving import MOVE, make_card_profile, make_customers
+from tests.support.api import Api, data, fields_at_fault, refused
+from tests.support.catalog import make_plan
+from tests.support.customers import make_customer, make_default_profile
+from tests.support.desk import make_staff
+from tests.support.moves import MOVE, make_card_profile, make_customers
 
 pytestmark = pytest.mark.django_db
 UNKNOWN = "01G65Z755AFWAKHE12NY0CQ9FH"

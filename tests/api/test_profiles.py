@@ -7,9 +7,10 @@ import pytest
 from core.audit.models import AuditEntry
 from core.ids import to_text
 from customers.models import BillingApp, BillingProfile, CustomerOverride, Supplier
-from tests.admin.billed import make_draft, make_issued, subscribe
-from tests.api.client import Api, data, fields_at_fault, refused
-from tests.make import make_customer, make_default_profile, make_excess_plan
+from tests.support.api import Api, data, fields_at_fault, refused
+from tests.support.catalog import make_excess_plan
+from tests.support.closing import make_draft, make_issued, make_subscriber
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 SUPPLIER = {
@@ -165,7 +166,7 @@ class TestCreating:
 
     def test_a_new_default_pins_who_would_change_the_app(self, api):
         old = BillingProfile.objects.get()
-        customer = subscribe(make_excess_plan())
+        customer = make_subscriber(make_excess_plan())
         bank = BillingApp.objects.create(type="bank_transfer", name="Bank")
         shown = data(api.post("/billing/profiles", body(default=True, apps=apps(bank))), 201)
         assert shown["default"] is True
@@ -206,7 +207,7 @@ class TestReplacing:
         assert Supplier.objects.count() == 2
 
     def test_another_supplier_is_refused_while_business_is_open(self, api):
-        subscribe(make_excess_plan())
+        make_subscriber(make_excess_plan())
         other = data(api.post("/suppliers", SUPPLIER | {"key": "berlin"}), 201)
         [default] = data(api.get("/billing/profiles"))["items"]
         sent = replacement(default, supplier={"id": other["id"]})

@@ -3,8 +3,9 @@
 import pytest
 from drf_spectacular.generators import SchemaGenerator
 
-from tests.api.client import Api, data, fields_at_fault, refused
-from tests.make import make_customer, make_default_profile, make_feature, make_meter, make_plan
+from tests.support.api import Api, data, fields_at_fault, refused
+from tests.support.catalog import make_feature, make_meter, make_plan
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 

@@ -10,8 +10,10 @@ from invoicing.runs.advance_clock import advance_clock
 from invoicing.runs.start_run import start_run
 from invoicing.runs.work_shard import work_shard
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.api.client import data, fields_at_fault, refused
-from tests.make import at, make_customer, make_default_profile, make_excess_plan, make_plan
+from tests.support.api import data, fields_at_fault, refused
+from tests.support.catalog import make_excess_plan, make_plan
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 MARCH_17 = at("2026-03-17")

@@ -3,7 +3,7 @@ from django.core.management import call_command
 from django.urls import get_resolver
 
 from core.rest.views import WireViewSet
-from tests.api.client import data
+from tests.support.api import data
 
 
 def routed_views(patterns=None):

@@ -5,9 +5,10 @@ from decimal import Decimal
 import pytest
 
 from invoicing.models import Invoice, TaxRate
-from tests.api.client import Api, data, fields_at_fault, refused
-from tests.make import at, make_customer, make_default_profile
-from tests.unit.rating import tiered
+from tests.support.api import Api, data, fields_at_fault, refused
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
+from tests.support.rating import tiered
 
 pytestmark = pytest.mark.django_db
 

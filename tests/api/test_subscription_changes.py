@@ -8,9 +8,13 @@ from core import clock
 from core.ids import to_text
 from invoicing.models import BalanceEntry, CreditNote, Invoice, InvoiceLine
 from subscriptions.models import Subscription
-from tests.api.client import Api, data, fields_at_fault, refused
-from tests.make import at, make_customer, make_default_profile, make_plan
-from tests.services.changes import flat_plan, invoices, notes, run, subscribe, vat_customer
+from tests.support.api import Api, data, fields_at_fault, refused
+from tests.support.catalog import flat_plan, make_plan
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.customers import make_customer, make_default_profile, vat_customer
+from tests.support.invoices import invoices, notes
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
 

@@ -6,9 +6,13 @@ from core import clock
 from core.ids import to_text
 from invoicing.models import Invoice
 from subscriptions.models import Subscription
-from tests.api.client import data, fields_at_fault, refused
-from tests.make import at, flat_card, make_plan
-from tests.services.changes import assert_books_are_clean, fee, flat_plan, invoices, lines, notes, run, subscribe
+from tests.support.api import data, fields_at_fault, refused
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import fee, flat_card, flat_plan, make_plan
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.invoices import invoices, lines, notes
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
 

@@ -6,17 +6,10 @@ from core import clock
 from core.outbox.models import OutboxMessage
 from invoicing.models import InvoiceLine
 from subscriptions.models import Plan, Subscription
-from tests.api.client import Api, data, fields_at_fault, refused
-from tests.make import (
-    at,
-    flat_card,
-    make_customer,
-    make_default_profile,
-    make_excess_plan,
-    make_feature,
-    make_plan,
-    usage_card,
-)
+from tests.support.api import Api, data, fields_at_fault, refused
+from tests.support.catalog import flat_card, make_excess_plan, make_feature, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 START = at("2026-03-17")

@@ -11,9 +11,10 @@ from invoicing.choices import InvoiceStatus
 from invoicing.models import BilledWindow, Invoice, ParkedCustomer
 from invoicing.runs.start_run import start_run
 from subscriptions.models import Subscription
-from tests.books.command import run_check
-from tests.company import Company
-from tests.make import at, make_customer
+from tests.support.books import run_check
+from tests.support.clock import at
+from tests.support.company import Company
+from tests.support.customers import make_customer
 
 pytestmark = pytest.mark.django_db
 

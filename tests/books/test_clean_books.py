@@ -10,10 +10,13 @@ from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.resume_subscription import resume_subscription
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.lifecycle.item_update import ItemUpdate
-from tests.books.command import run_check
-from tests.company import every_day, mixed_company
-from tests.make import at, make_customer
-from tests.services.changes import flat_plan, run, subscribe
+from tests.support.books import run_check
+from tests.support.catalog import flat_plan
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.company import every_day, mixed_company
+from tests.support.customers import make_customer
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,7 @@ import os
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.admin.desk import Desk
+from tests.support.desk import Desk
 
 # Playwright keeps an event loop in this thread, which Django's ORM takes for asynchronous code; it is not.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"

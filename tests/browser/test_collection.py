@@ -8,9 +8,9 @@ from playwright.sync_api import expect
 from core import clock
 from invoicing.models import BankStatement, Invoice, Payment, Refund
 from invoicing.payments.record_payment import record_payment
-from tests.admin.billed import START, make_issued
-from tests.admin.desk import page_url
-from tests.admin.statements import FIVE_ROWS, HEADER, make_bank
+from tests.support.closing import START, make_issued
+from tests.support.desk import page_url
+from tests.support.statements import FIVE_ROWS, HEADER, make_bank
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -7,9 +7,10 @@ from playwright.sync_api import expect
 
 from invoicing.models import BillingRun, Invoice, ParkedCustomer
 from invoicing.runs.work_shard import work_shard
-from tests.admin.billed import make_draft, make_issued, make_many, run_close, subscribe
-from tests.admin.desk import PASSWORD, make_staff, page_url
-from tests.make import make_customer, make_default_profile, make_excess_plan
+from tests.support.catalog import make_excess_plan
+from tests.support.closing import make_draft, make_issued, make_many, make_subscriber, run_close
+from tests.support.customers import make_customer, make_default_profile
+from tests.support.desk import PASSWORD, make_staff, page_url
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -59,7 +60,7 @@ def test_a_line_opens_to_its_arithmetic_and_closes_by_keyboard(page, log_in):
 def test_a_run_is_started_and_its_page_follows_it_to_the_end(page, log_in):
     log_in("Finance approver")
     make_default_profile()
-    subscribe(make_excess_plan())
+    make_subscriber(make_excess_plan())
     page.goto("/admin/")
     page.get_by_role("link", name="Start a billing run").click()
     page.get_by_role("button", name="Count first").click()

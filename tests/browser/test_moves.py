@@ -6,11 +6,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from customers.models import CustomerOverride
-from tests.admin.billed import enterprise
-from tests.admin.desk import page_url
 from tests.browser.workers import running_worker
-from tests.make import make_customer, make_default_profile, make_plan
-from tests.moving import billed_by, make_customers
+from tests.support.catalog import make_plan
+from tests.support.customers import enterprise, make_customer, make_default_profile
+from tests.support.desk import page_url
+from tests.support.moves import billed_by, make_customers
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

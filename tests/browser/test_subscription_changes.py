@@ -6,9 +6,13 @@ from playwright.sync_api import expect
 from core.testclock.models import ClockSetting
 from invoicing.models import Invoice
 from subscriptions.models import Plan, Subscription
-from tests.admin.desk import page_url
-from tests.make import at, flat_card, make_default_profile, make_feature, make_plan
-from tests.services.changes import fee, flat_plan, invoices, lines, notes, run, subscribe, vat_customer
+from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_plan
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.customers import make_default_profile, vat_customer
+from tests.support.desk import page_url
+from tests.support.invoices import invoices, lines, notes
+from tests.support.subscriptions import subscribe
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

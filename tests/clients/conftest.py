@@ -16,7 +16,7 @@ from openmeter import Client
 
 from billing_site.access.services.create_api_key import create_api_key
 from billing_site.celery import app
-from tests.make import make_default_profile
+from tests.support.customers import make_default_profile
 
 JS = Path(__file__).parent / "js"
 INSTALLED = ("package.json", "package-lock.json", ".npmrc")

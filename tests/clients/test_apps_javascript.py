@@ -5,8 +5,8 @@ import pytest
 from core.ids import to_text
 from customers.models import BillingApp, CustomerAppData
 from invoicing.payments.connect_stripe import install_stripe
-from tests.fake_stripe import FakeStripe, running
-from tests.make import make_customer
+from tests.support.customers import make_customer
+from tests.support.fake_stripe import FakeStripe, running
 
 pytestmark = [pytest.mark.node, pytest.mark.django_db(transaction=True)]
 

@@ -6,8 +6,8 @@ from openmeter import models
 
 from core.ids import to_text
 from invoicing.payments.connect_stripe import install_stripe
-from tests.fake_stripe import FakeStripe, running
-from tests.make import make_customer
+from tests.support.customers import make_customer
+from tests.support.fake_stripe import FakeStripe, running
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,8 +9,9 @@ from openmeter import models
 from core import clock
 from core.testclock.models import ClockSetting
 from subscriptions.models import Plan
-from tests.make import at, make_customer, make_excess_plan
-from tests.services.changes import flat_plan
+from tests.support.catalog import flat_plan, make_excess_plan
+from tests.support.clock import at
+from tests.support.customers import make_customer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("worker")]
 

@@ -4,8 +4,9 @@ import pytest
 
 from core.ids import to_text
 from customers.models import BillingApp
-from tests.admin.billed import subscribe
-from tests.make import make_customer, make_excess_plan
+from tests.support.catalog import make_excess_plan
+from tests.support.closing import make_subscriber
+from tests.support.customers import make_customer
 
 pytestmark = [pytest.mark.node, pytest.mark.django_db(transaction=True)]
 
@@ -122,7 +123,7 @@ def test_customers_are_listed_by_every_filter(js):
 def test_the_default_is_switched_and_what_can_not_be_is_refused(js):
     app = to_text(BillingApp.objects.get().pk)
     bank = to_text(BillingApp.objects.create(type="bank_transfer", name="Bank").pk)
-    customer = to_text(subscribe(make_excess_plan()).pk)
+    customer = to_text(make_subscriber(make_excess_plan()).pk)
     answer = js(
         """
         const refusal = (promise) => promise.then(

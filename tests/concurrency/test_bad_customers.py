@@ -10,9 +10,10 @@ from invoicing.models import BilledWindow, Invoice, ParkedCustomer, RunCustomer
 from invoicing.parking.release_customer import release_customer
 from invoicing.runs.run_due import close_now
 from subscriptions.models import ItemRevision, SubscriptionItem
-from tests.books.command import run_check
-from tests.concurrency.crowd import CLOSE, assert_gapless, make_crowd
-from tests.make import at, make_feature, make_meter
+from tests.support.books import run_check
+from tests.support.catalog import make_feature, make_meter
+from tests.support.clock import at
+from tests.support.crowd import CLOSE, assert_gapless, make_crowd
 
 pytestmark = pytest.mark.django_db
 

@@ -12,9 +12,10 @@ from customers.models import BillingApp, BillingProfile, CustomerOverride, Suppl
 from invoicing.profile_moves.make_default_profile import make_default_profile
 from invoicing.subscription_changes.start_subscription import start_subscription
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.concurrency.crowd import CLOSE, START, at_once
-from tests.make import make_customer, make_excess_plan
-from tests.make import make_default_profile as first_profile
+from tests.support.catalog import make_excess_plan
+from tests.support.crowd import CLOSE, START, at_once
+from tests.support.customers import make_customer
+from tests.support.customers import make_default_profile as first_profile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

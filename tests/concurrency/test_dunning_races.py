@@ -17,10 +17,10 @@ from invoicing.payments.mark_overdue import mark_overdue
 from invoicing.payments.record_payment import record_payment
 from invoicing.payments.write_off import write_off
 from invoicing.runs.run_due import run_due
-from tests.admin.billed import make_issued
-from tests.books.command import run_check
-from tests.concurrency.crowd import at_once
-from tests.make import at
+from tests.support.books import run_check
+from tests.support.clock import at
+from tests.support.closing import make_issued
+from tests.support.crowd import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,7 +13,9 @@ from invoicing.closing.close_customers import close_customers
 from invoicing.lifecycle.issue import issue_drafts
 from invoicing.models import Invoice, InvoiceLine
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.make import at, make_customer, make_default_profile, make_excess_plan
+from tests.support.catalog import make_excess_plan
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -20,8 +20,8 @@ from invoicing.models import Invoice, NumberSeries, RunCustomer, RunShard
 from invoicing.runs import work_shard as module
 from invoicing.runs.start_run import start_run
 from invoicing.runs.work_shard import claim, work_shard
-from tests.concurrency.crowd import CLOSE, assert_each_billed_once, at_once, make_crowd
 from tests.concurrency.worker import BATCH
+from tests.support.crowd import CLOSE, assert_each_billed_once, at_once, make_crowd
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -20,11 +20,12 @@ from invoicing.profile_moves.make_default_profile import make_default_profile as
 from invoicing.profile_moves.pause_migration import pause_migration
 from invoicing.profile_moves.run_migration import run_migration
 from invoicing.profile_moves.work_migration_shard import unfinished_shards, work_migration_shard
-from tests.concurrency.crowd import at_once
-from tests.concurrency.killing import expire_lease, wait_until_blocked, worker_process
 from tests.concurrency.migration_worker import BATCH
-from tests.make import make_default_profile, make_plan
-from tests.moving import MOVE, approved, make_card_profile, make_customers
+from tests.support.catalog import make_plan
+from tests.support.crowd import at_once
+from tests.support.customers import make_default_profile
+from tests.support.moves import MOVE, approved, make_card_profile, make_customers
+from tests.support.workers import expire_lease, wait_until_blocked, worker_process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

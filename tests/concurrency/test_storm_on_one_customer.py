@@ -21,12 +21,14 @@ from invoicing.profile_moves.pin_customer import pin_customer, unpin_customer
 from invoicing.runs.run_due import run_due
 from invoicing.subscription_changes.change_plan import change_plan
 from subscriptions.models import Plan, Subscription
-from tests.books.command import run_check
-from tests.concurrency.crowd import at_once
-from tests.fake_stripe import FakeStripe, running
-from tests.make import at, make_customer, make_default_profile
-from tests.services.changes import flat_plan, subscribe
-from tests.stripe.desk import KEY
+from tests.support.books import run_check
+from tests.support.catalog import flat_plan
+from tests.support.charges import KEY
+from tests.support.clock import at
+from tests.support.crowd import at_once
+from tests.support.customers import make_customer, make_default_profile
+from tests.support.fake_stripe import FakeStripe, running
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,7 +14,9 @@ from subscriptions.catalog.save_coupon import CouponFacts, create_coupon
 from subscriptions.lifecycle.record_redemption import record_redemption
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import CouponRedemption, Plan, Subscription, SubscriptionItem
-from tests.make import at, make_customer, make_excess_plan, make_plan
+from tests.support.catalog import make_excess_plan, make_plan
+from tests.support.clock import at
+from tests.support.customers import make_customer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 START = at("2026-03-17")

@@ -17,7 +17,7 @@ from invoicing.runs.work_shard import work_shard
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.models import Subscription
-from tests.concurrency.crowd import (
+from tests.support.crowd import (
     CLOSE,
     assert_each_billed_once,
     assert_gapless,

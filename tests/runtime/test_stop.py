@@ -15,9 +15,9 @@ import pytest
 
 import billing_site.runtime.__main__ as commands
 from billing_site.runtime.layout import ROOT
-from tests.fake_stripe import FakeStripe, running
 from tests.runtime.conftest import House, alive, processes_that_mention, wait_until
 from tests.runtime.test_serve import Server, answers, waits_for_a_lock
+from tests.support.fake_stripe import FakeStripe, running
 
 pytestmark = pytest.mark.serial
 
@@ -30,8 +30,8 @@ from django.db import connection
 from core.testclock.models import ClockSetting
 from customers.models import CustomerAppData
 from invoicing.payments.connect_stripe import install_stripe
-from tests.admin.billed import START, make_many
-from tests.make import make_default_profile
+from tests.support.closing import START, make_many
+from tests.support.customers import make_default_profile
 connection.cursor().execute("SELECT pg_advisory_lock(%s)", [0x636C6F63])
 ClockSetting.objects.create(pk=1, now=START, advancing_to=START + timedelta(minutes=1))
 app = install_stripe(name="Stripe", api_key="sk_test_0123456789abcdefXYZ", webhook_secret="whsec_1")

@@ -29,9 +29,9 @@ from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem, Edit, RemoveItem
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.models import Subscription, SubscriptionAddOn
-from tests.make import make_customer, make_default_profile
 from tests.scenarios.life_judge import check, digest, figures, previewed, stored
 from tests.scenarios.life_shop import Shop, fee
+from tests.support.customers import make_customer, make_default_profile
 
 
 class World:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from subscriptions.models import AddOn, AddOnRateCard, Coupon, Plan, PlanAddOn
-from tests.make import flat_card, make_feature, make_meter, make_plan, usage_card
+from tests.support.catalog import flat_card, make_feature, make_meter, make_plan, usage_card
 
 
 def fee(amount: str, term: str = "in_advance") -> dict[str, Any]:

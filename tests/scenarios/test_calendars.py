@@ -9,7 +9,9 @@ from core.periods import zone_info
 from invoicing.models import InvoiceLine
 from invoicing.runs.run_due import run_due
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.make import at, flat_card, make_customer, make_plan
+from tests.support.catalog import flat_card, make_plan
+from tests.support.clock import at
+from tests.support.customers import make_customer
 
 pytestmark = pytest.mark.django_db
 

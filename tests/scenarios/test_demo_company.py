@@ -20,7 +20,8 @@ from invoicing.models import BankStatement, BillingRun, Invoice, InvoiceLine, Pa
 from invoicing.runs.run_due import run_due
 from invoicing.runs.selectors import due_customers
 from subscriptions.models import CouponRedemption, Plan, QuantityChange, QuantityReport, Subscription
-from tests.make import at, make_customer, make_default_profile
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = [pytest.mark.django_db, pytest.mark.serial]
 

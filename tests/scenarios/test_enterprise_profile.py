@@ -13,8 +13,10 @@ from invoicing.profile_moves.pin_customer import override_billing, pin_customer
 from invoicing.profile_moves.save_profile import create_profile
 from invoicing.runs.run_due import run_due
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.books.command import run_check
-from tests.make import at, make_customer, make_default_profile, make_plan
+from tests.support.books import run_check
+from tests.support.catalog import make_plan
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from tests.make import at
 from tests.scenarios.life import World
+from tests.support.clock import at
 
 DAY = 86_400
 STORIES = int(os.environ.get("LIFE_STORIES", "0"))

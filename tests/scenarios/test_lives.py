@@ -33,8 +33,11 @@ from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem
 from subscriptions.lifecycle.timing import IMMEDIATE, NEXT_BILLING_CYCLE
 from subscriptions.models import Coupon, ItemRevision, Subscription
-from tests.make import at, flat_card, make_customer, make_default_profile
-from tests.services.changes import assert_books_are_clean, fee, flat_plan, subscribe
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import fee, flat_card, flat_plan
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
 

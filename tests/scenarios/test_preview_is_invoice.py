@@ -14,17 +14,10 @@ from invoicing.closing.close_customers import close_customers
 from invoicing.models import Invoice
 from invoicing.previews.preview_customers import preview_customer
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.make import (
-    at,
-    flat_card,
-    make_customer,
-    make_default_profile,
-    make_feature,
-    make_meter,
-    make_plan,
-    usage_card,
-)
-from tests.unit import strategies as made
+from tests.support import strategies as made
+from tests.support.catalog import flat_card, make_feature, make_meter, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 

@@ -16,9 +16,11 @@ from invoicing.profile_moves.run_migration import run_migration
 from invoicing.profile_moves.take_back import take_back
 from invoicing.profile_moves.work_migration_shard import work_off_migration
 from invoicing.runs.run_due import run_due
-from tests.books.command import run_check
-from tests.make import at, flat_card, make_default_profile, make_plan
-from tests.moving import MOVE, CardApp, approved, make_card_profile, make_customers
+from tests.support.books import run_check
+from tests.support.catalog import flat_card, make_plan
+from tests.support.clock import at
+from tests.support.customers import make_default_profile
+from tests.support.moves import MOVE, CardApp, approved, make_card_profile, make_customers
 
 pytestmark = pytest.mark.django_db
 

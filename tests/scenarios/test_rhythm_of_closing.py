@@ -5,9 +5,9 @@ from django.db import transaction
 from django.db.models import Sum
 
 from invoicing.models import InvoiceLine, ParkedCustomer
-from tests.books.command import run_check
-from tests.company import every_day, mixed_company
-from tests.make import at
+from tests.support.books import run_check
+from tests.support.clock import at
+from tests.support.company import every_day, mixed_company
 
 pytestmark = pytest.mark.django_db
 

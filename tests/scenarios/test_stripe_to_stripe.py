@@ -27,13 +27,13 @@ from invoicing.profile_moves.run_migration import run_migration
 from invoicing.profile_moves.take_back import take_back
 from invoicing.profile_moves.work_migration_shard import unfinished_shards, work_migration_shard, work_off_migration
 from invoicing.runs.run_due import close_now
-from tests.concurrency.crowd import assert_gapless
-from tests.concurrency.killing import expire_lease, wait_until_blocked, worker_process
 from tests.concurrency.migration_worker import BATCH
-from tests.fake_stripe import running
-from tests.make import at
-from tests.moving import ADA, BOB
-from tests.two_stripes import Company, accounts, ask_stripe, books_are_right, on, plans, work
+from tests.support.clock import at
+from tests.support.crowd import assert_gapless
+from tests.support.fake_stripe import running
+from tests.support.moves import ADA, BOB
+from tests.support.two_stripes import Company, accounts, ask_stripe, books_are_right, on, plans, work
+from tests.support.workers import expire_lease, wait_until_blocked, worker_process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,7 +12,9 @@ from invoicing.models import Invoice
 from invoicing.runs.advance_clock import advance_clock, set_clock
 from subscriptions.lifecycle.record_report import record_report
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.make import at, make_customer, make_default_profile, make_excess_plan
+from tests.support.catalog import make_excess_plan
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 

@@ -9,17 +9,13 @@ from entitlements.metering.ingest_events import ingest_events
 from invoicing.models import Invoice, InvoiceLine
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.make import (
-    at,
-    flat_card,
-    make_customer,
-    make_default_profile,
-    make_feature,
-    make_meter,
-    make_plan,
-    usage_card,
-)
-from tests.services.changes import assert_books_are_clean, change, fee, flat_plan, invoices, run, subscribe
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_meter, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.customers import make_customer, make_default_profile
+from tests.support.invoices import invoices
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

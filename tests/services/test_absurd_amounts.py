@@ -19,17 +19,13 @@ from invoicing.payments.record_payment import record_payment
 from invoicing.previews.preview_customers import preview_customers
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from subscriptions.models import Subscription
-from tests.books.command import run_check
-from tests.make import (
-    at,
-    flat_card,
-    make_customer,
-    make_default_profile,
-    make_feature,
-    make_meter,
-    usage_card,
-)
-from tests.services.changes import fee, flat_plan, invoices, run, subscribe
+from tests.support.books import run_check
+from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_meter, usage_card
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.customers import make_customer, make_default_profile
+from tests.support.invoices import invoices
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
 

@@ -17,10 +17,11 @@ from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.pause_migration import cancel_migration, pause_migration
 from invoicing.profile_moves.retry_move import retry_failed
 from invoicing.profile_moves.run_migration import resume_migration, run_migration
-from tests.admin.billed import enterprise, make_issued
-from tests.make import at, make_default_profile
-from tests.moving import MOVE, approved, make_customers
-from tests.services.changes import flat_plan
+from tests.support.catalog import flat_plan
+from tests.support.clock import at
+from tests.support.closing import make_issued
+from tests.support.customers import enterprise, make_default_profile
+from tests.support.moves import MOVE, approved, make_customers
 
 pytestmark = pytest.mark.django_db
 

@@ -14,7 +14,9 @@ from subscriptions.errors import AddOnNotBuyable
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import AddOn, AddOnRateCard, PlanAddOn, SubscriptionAddOn, SubscriptionItem
-from tests.make import at, flat_card, make_customer, make_default_profile, make_feature, make_plan, usage_card
+from tests.support.catalog import flat_card, make_feature, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,7 @@ from core.audit.actors import Actor, acting_as
 from invoicing.drafts import advance_invoice as advance_invoice_module
 from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.errors import CannotBill
-from tests.admin.billed import make_draft
+from tests.support.closing import make_draft
 
 pytestmark = pytest.mark.django_db
 

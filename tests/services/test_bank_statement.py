@@ -10,9 +10,10 @@ from invoicing.bank_statements.review_statement import confirm_statement, decide
 from invoicing.choices import RowDecision
 from invoicing.errors import AlreadyRecorded, AppNotUsable
 from invoicing.models import BankStatement, BankStatementRow, Invoice, Payment
-from tests.admin.billed import make_many
-from tests.books.command import run_check
-from tests.make import at, make_default_profile
+from tests.support.books import run_check
+from tests.support.clock import at
+from tests.support.closing import make_many
+from tests.support.customers import make_default_profile
 
 pytestmark = pytest.mark.django_db
 

@@ -18,10 +18,11 @@ from invoicing.errors import AlreadyRecorded
 from invoicing.models import BalanceEntry, BankStatement, BankStatementRow, Invoice, Payment
 from invoicing.payments.record_payment import record_payment
 from subscriptions.models import Plan
-from tests.admin.billed import make_many
-from tests.books.command import run_check
-from tests.concurrency.crowd import at_once
-from tests.make import at, make_default_profile
+from tests.support.books import run_check
+from tests.support.clock import at
+from tests.support.closing import make_many
+from tests.support.crowd import at_once
+from tests.support.customers import make_default_profile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

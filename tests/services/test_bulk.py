@@ -10,7 +10,8 @@ from core.bulk import update_rows
 from core.jsontext import canonical_json
 from customers.models import Customer, UsageSubject
 from subscriptions.models import Coupon
-from tests.make import at, make_customer
+from tests.support.clock import at
+from tests.support.customers import make_customer
 
 pytestmark = pytest.mark.django_db
 

@@ -12,10 +12,14 @@ from invoicing.subscription_changes.unschedule_cancelation import unschedule_can
 from subscriptions.catalog.plan_selectors import terms_of_plan
 from subscriptions.lifecycle.record_report import record_report
 from subscriptions.models import Plan, PlanAddOn, Subscription, SubscriptionAddOn
-from tests.make import at, flat_card, make_feature, make_plan, usage_card
-from tests.services.changes import assert_books_are_clean, change, fee, flat_plan, lines, money, run, subscribe
 from tests.services.test_addons import buy, make_addon
 from tests.services.test_addons import change as change_quantity
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.invoices import lines, money
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

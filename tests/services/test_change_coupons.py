@@ -17,19 +17,12 @@ from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem, StretchPhase
 from subscriptions.lifecycle.record_redemption import record_redemption
 from subscriptions.models import Coupon, CouponRedemption, Subscription
-from tests.make import at, flat_card, make_feature, make_meter, make_plan, usage_card
-from tests.services.changes import (
-    assert_books_are_clean,
-    change,
-    fee,
-    flat_plan,
-    invoices,
-    lines,
-    money,
-    notes,
-    run,
-    subscribe,
-)
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_meter, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.invoices import invoices, lines, money, notes
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

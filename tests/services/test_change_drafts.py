@@ -3,8 +3,11 @@
 import pytest
 
 from invoicing.models import CreditNote, Invoice
-from tests.make import make_default_profile
-from tests.services.changes import assert_books_are_clean, change, flat_plan, lines, money, notes, subscribe
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import flat_plan
+from tests.support.customers import make_default_profile
+from tests.support.invoices import lines, money, notes
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

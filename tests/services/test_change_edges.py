@@ -17,20 +17,13 @@ from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem, RemoveItem, StretchPhase, UnscheduleEdit
 from subscriptions.lifecycle.record_report import record_report
 from subscriptions.models import ItemRevision, Subscription, SubscriptionAddOn
-from tests.make import at, flat_card, make_feature, make_plan, usage_card
-from tests.services.changes import (
-    assert_books_are_clean,
-    change,
-    fee,
-    flat_plan,
-    invoices,
-    lines,
-    money,
-    notes,
-    run,
-    subscribe,
-)
 from tests.services.test_addons import offered
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.invoices import invoices, lines, money, notes
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

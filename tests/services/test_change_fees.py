@@ -14,19 +14,13 @@ from invoicing.subscription_changes.unschedule_cancelation import unschedule_can
 from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
 from subscriptions.lifecycle.edits import AddItem, RemoveItem, StretchPhase
 from subscriptions.models import Plan, Subscription
-from tests.make import at, flat_card, make_default_profile, make_plan
-from tests.services.changes import (
-    assert_books_are_clean,
-    balance,
-    change,
-    fee,
-    invoices,
-    lines,
-    money,
-    notes,
-    run,
-    subscribe,
-)
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import fee, flat_card, make_plan
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.customers import make_default_profile
+from tests.support.invoices import balance, invoices, lines, money, notes
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

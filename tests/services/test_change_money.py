@@ -18,23 +18,14 @@ from invoicing.subscription_changes.update_item import update_item
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.lifecycle.record_quantity import record_quantity
 from subscriptions.models import Subscription
-from tests.books.command import run_check
-from tests.make import at, flat_card
-from tests.services.changes import (
-    assert_books_are_clean,
-    balance,
-    change,
-    fee,
-    flat_plan,
-    invoices,
-    lines,
-    money,
-    notes,
-    pays_by_bank,
-    run,
-    subscribe,
-    vat_customer,
-)
+from tests.support.books import assert_books_are_clean, run_check
+from tests.support.catalog import fee, flat_card, flat_plan
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.customers import vat_customer
+from tests.support.invoices import balance, invoices, lines, money, notes
+from tests.support.payments import pays_by_bank
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,12 @@ from core import clock
 from invoicing.models import Invoice
 from invoicing.subscription_changes.change_plan import change_plan
 from subscriptions.models import Subscription
-from tests.make import at, flat_card
-from tests.services.changes import assert_books_are_clean, fee, flat_plan, notes, subscribe, vat_customer
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import fee, flat_card, flat_plan
+from tests.support.clock import at
+from tests.support.customers import vat_customer
+from tests.support.invoices import notes
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
 

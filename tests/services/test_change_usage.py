@@ -17,8 +17,13 @@ from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.lifecycle.record_quantity import record_quantity
 from subscriptions.lifecycle.record_report import record_report
 from subscriptions.models import Subscription, SubscriptionItem
-from tests.make import at, flat_card, make_default_profile, make_feature, make_meter, usage_card
-from tests.services.changes import assert_books_are_clean, change, fee, flat_plan, lines, money, run, subscribe
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_meter, usage_card
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.customers import make_default_profile
+from tests.support.invoices import lines, money
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

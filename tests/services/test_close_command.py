@@ -8,16 +8,9 @@ from django.core.management import CommandError, call_command
 from core import clock
 from invoicing.models import BillingRun, Invoice
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.make import (
-    at,
-    flat_card,
-    make_customer,
-    make_default_profile,
-    make_feature,
-    make_meter,
-    make_plan,
-    usage_card,
-)
+from tests.support.catalog import flat_card, make_feature, make_meter, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 MARCH_17 = at("2026-03-17")

@@ -11,9 +11,10 @@ from invoicing.bank_statements.movements import bank_id
 from invoicing.bank_statements.review_statement import confirm_statement, decide_row
 from invoicing.choices import RowDecision
 from invoicing.models import Invoice, Payment
-from tests.admin.billed import make_many
-from tests.books.command import run_check
-from tests.make import at, make_default_profile
+from tests.support.books import run_check
+from tests.support.clock import at
+from tests.support.closing import make_many
+from tests.support.customers import make_default_profile
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,9 @@ from subscriptions.catalog.save_coupon import CouponFacts, create_coupon, replac
 from subscriptions.lifecycle.record_redemption import record_redemption
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Coupon, CouponRedemption, Subscription
-from tests.make import at, flat_card, make_customer, make_excess_plan, make_plan
+from tests.support.catalog import flat_card, make_excess_plan, make_plan
+from tests.support.clock import at
+from tests.support.customers import make_customer
 
 pytestmark = pytest.mark.django_db
 HALF = CouponFacts(code="HALF", percentage=Decimal(50), periods=2)

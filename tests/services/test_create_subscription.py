@@ -9,17 +9,9 @@ from core.errors import Conflict, InvalidInput
 from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import ItemRevision, QuantityChange, Subscription, SubscriptionItem, SubscriptionPhase
-from tests.make import (
-    FLAT_50,
-    at,
-    flat_card,
-    make_customer,
-    make_excess_plan,
-    make_feature,
-    make_meter,
-    make_plan,
-    usage_card,
-)
+from tests.support.catalog import FLAT_50, flat_card, make_excess_plan, make_feature, make_meter, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.customers import make_customer
 
 pytestmark = pytest.mark.django_db
 START = at("2026-03-17")

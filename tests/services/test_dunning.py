@@ -12,9 +12,10 @@ from customers.services.archive_profile import archive_profile
 from invoicing.models import Payment
 from invoicing.payments.record_payment import record_payment
 from invoicing.runs.run_due import run_due
-from tests.admin.billed import enterprise, make_issued
-from tests.books.command import run_check
-from tests.make import at
+from tests.support.books import run_check
+from tests.support.clock import at
+from tests.support.closing import make_issued
+from tests.support.customers import enterprise
 
 pytestmark = pytest.mark.django_db
 

@@ -29,20 +29,14 @@ from subscriptions.models import (
     SubscriptionAddOn,
     SubscriptionItem,
 )
-from tests.make import at, make_customer, make_default_profile
-from tests.services.changes import (
-    assert_books_are_clean,
-    change,
-    fee,
-    flat_plan,
-    invoices,
-    money,
-    notes,
-    run,
-    subscribe,
-    vat_customer,
-)
 from tests.services.test_addons import offered
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import fee, flat_plan
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.customers import make_customer, make_default_profile, vat_customer
+from tests.support.invoices import invoices, money, notes
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

@@ -10,8 +10,11 @@ from invoicing.rating import read_explanation, readable, recompute, replay
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.lifecycle.item_update import ItemUpdate
-from tests.make import at, flat_card, make_default_profile
-from tests.services.changes import assert_books_are_clean, change, fee, flat_plan, subscribe
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import fee, flat_card, flat_plan
+from tests.support.clock import at
+from tests.support.customers import make_default_profile
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

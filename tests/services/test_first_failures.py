@@ -9,7 +9,7 @@ from invoicing.models import Payment
 from invoicing.payments.collect import collect_invoices
 from invoicing.payments.dunning import first_failures
 from invoicing.payments.dunning_plan import dunning_steps
-from tests.admin.billed import START, make_issued
+from tests.support.closing import START, make_issued
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,9 @@ from entitlements.metering.ingest_events import ingest_events
 from invoicing.closing.close_customers import close_customers
 from invoicing.models import InvoiceLine
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.make import at, make_customer, make_default_profile, make_feature, make_meter, make_plan, usage_card
+from tests.support.catalog import make_feature, make_meter, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 

@@ -18,8 +18,9 @@ from invoicing.profile_moves.draft_migration import draft_migration
 from invoicing.profile_moves.pin_customer import pin_customer
 from invoicing.profile_moves.save_profile import update_profile
 from invoicing.profile_moves.work_migration_shard import work_off_migration
-from tests.make import make_default_profile, make_plan
-from tests.moving import ADA, BOB, MOVE, CardApp, make_card_profile, make_customers
+from tests.support.catalog import make_plan
+from tests.support.customers import make_default_profile
+from tests.support.moves import ADA, BOB, MOVE, CardApp, make_card_profile, make_customers
 
 pytestmark = pytest.mark.django_db
 

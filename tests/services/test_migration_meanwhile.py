@@ -21,8 +21,10 @@ from invoicing.profile_moves.take_back import take_back
 from invoicing.profile_moves.work_migration_shard import work_off_migration
 from invoicing.runs.run_due import run_due
 from subscriptions.models import Plan, Subscription
-from tests.make import at, make_default_profile, make_plan
-from tests.moving import MOVE, CardApp, approved, billed_by, make_card_profile, make_customers
+from tests.support.catalog import make_plan
+from tests.support.clock import at
+from tests.support.customers import make_default_profile
+from tests.support.moves import MOVE, CardApp, approved, billed_by, make_card_profile, make_customers
 
 pytestmark = pytest.mark.django_db
 

@@ -10,8 +10,11 @@ from invoicing.choices import BalanceKind
 from invoicing.models import BalanceEntry, Invoice
 from invoicing.profile_moves.causes import CauseCode
 from invoicing.profile_moves.checks import check_moves
-from tests.make import at, flat_card, make_customer, make_default_profile
-from tests.services.changes import fee, flat_plan, run, subscribe
+from tests.support.catalog import fee, flat_card, flat_plan
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.customers import make_customer, make_default_profile
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
 

@@ -14,8 +14,10 @@ from invoicing.customer_guards.update_customer import update_customer
 from invoicing.models import InvoiceLine
 from invoicing.runs.run_due import run_due
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.books.command import run_check
-from tests.make import at, make_customer, make_feature, make_meter, make_plan, usage_card
+from tests.support.books import run_check
+from tests.support.catalog import make_feature, make_meter, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.customers import make_customer
 
 pytestmark = pytest.mark.django_db
 

@@ -26,10 +26,13 @@ from subscriptions.lifecycle.edits import AddItem, RemoveItem, RemovePhase, Stre
 from subscriptions.lifecycle.record_cancelation import record_cancelation
 from subscriptions.lifecycle.record_report import record_report
 from subscriptions.models import ItemRevision, PlanAddOn, Subscription, SubscriptionAddOn
-from tests.books.command import run_check
-from tests.make import at, flat_card, make_feature, make_plan, usage_card
-from tests.services.changes import assert_books_are_clean, change, fee, flat_plan, invoices, run, subscribe
 from tests.services.test_addons import make_addon
+from tests.support.books import assert_books_are_clean, run_check
+from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.invoices import invoices
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

@@ -29,12 +29,16 @@ from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem, RemoveItem
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.models import Coupon, Plan, SubscriptionAddOn
-from tests.make import at, flat_card, make_default_profile
 from tests.scenarios.life_judge import digest
-from tests.services.changes import fee, flat_plan, money, notes, pays_by_bank, subscribe, vat_customer
 from tests.services.outlooks import Books, foreseen, live
 from tests.services.test_addons import offered
 from tests.services.test_every_change_previews import fresh
+from tests.support.catalog import fee, flat_card, flat_plan
+from tests.support.clock import at
+from tests.support.customers import make_default_profile, vat_customer
+from tests.support.invoices import money, notes
+from tests.support.payments import pays_by_bank
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
 

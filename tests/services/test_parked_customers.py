@@ -17,17 +17,12 @@ from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.models import QuantityChange, Subscription
-from tests.make import at, flat_card, make_feature, make_meter, usage_card
-from tests.services.changes import (
-    assert_books_are_clean,
-    balance,
-    change,
-    fee,
-    flat_plan,
-    invoices,
-    run,
-    subscribe,
-)
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_meter, usage_card
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.invoices import balance, invoices
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 

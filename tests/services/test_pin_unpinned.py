@@ -18,9 +18,9 @@ from invoicing.profile_moves.pause_migration import cancel_migration
 from invoicing.profile_moves.pin_unpinned import start_pinning
 from invoicing.profile_moves.progress import progress_of, steps_of
 from invoicing.profile_moves.work_migration_shard import unfinished_shards, work_migration_shard, work_off_migration
-from tests.admin.billed import enterprise
-from tests.make import make_default_profile, make_plan
-from tests.moving import ADA, MOVE, make_customers
+from tests.support.catalog import make_plan
+from tests.support.customers import enterprise, make_default_profile
+from tests.support.moves import ADA, MOVE, make_customers
 
 pytestmark = pytest.mark.django_db
 

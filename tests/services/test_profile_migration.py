@@ -34,9 +34,10 @@ from invoicing.profile_moves.work_migration_shard import unfinished_shards, work
 from invoicing.runs.run_due import run_due
 from invoicing.subscription_changes.pause_subscription import pause_subscription
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.make import at, flat_card, make_customer, make_default_profile, make_plan
-from tests.moving import ADA, BOB, MOVE, START, CardApp, approved, billed_by, make_card_profile, make_customers
-from tests.services.changes import fee
+from tests.support.catalog import fee, flat_card, make_plan
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
+from tests.support.moves import ADA, BOB, MOVE, START, CardApp, approved, billed_by, make_card_profile, make_customers
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,10 @@ from invoicing.errors import AlreadyRecorded, WrongInvoiceState
 from invoicing.models import BalanceEntry, Invoice, Payment
 from invoicing.payments.record_payment import record_payment
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.books.command import run_check
-from tests.make import at, make_customer, make_default_profile, make_plan
+from tests.support.books import run_check
+from tests.support.catalog import make_plan
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 

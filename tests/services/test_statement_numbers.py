@@ -7,8 +7,9 @@ from customers.models import BillingApp, Supplier
 from invoicing.bank_statements.import_statement import import_statement
 from invoicing.models import BankStatement, BankStatementRow, Invoice, NumberSeries
 from subscriptions.models import Plan
-from tests.admin.billed import make_many
-from tests.make import at, make_default_profile
+from tests.support.clock import at
+from tests.support.closing import make_many
+from tests.support.customers import make_default_profile
 
 pytestmark = pytest.mark.django_db
 

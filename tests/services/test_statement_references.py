@@ -8,8 +8,9 @@ from customers.models import BillingApp
 from invoicing.bank_statements.import_statement import import_statement
 from invoicing.bank_statements.review_statement import confirm_statement
 from invoicing.models import BankStatement, BankStatementRow, Payment
-from tests.admin.billed import make_many
-from tests.make import at, make_default_profile
+from tests.support.clock import at
+from tests.support.closing import make_many
+from tests.support.customers import make_default_profile
 
 pytestmark = pytest.mark.django_db
 

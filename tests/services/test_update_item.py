@@ -15,17 +15,10 @@ from invoicing.subscription_changes.update_item import update_item
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Coupon, CouponRedemption, QuantityChange, QuantityReport
-from tests.books.command import run_check
-from tests.make import (
-    at,
-    flat_card,
-    make_customer,
-    make_default_profile,
-    make_excess_plan,
-    make_feature,
-    make_plan,
-    usage_card,
-)
+from tests.support.books import run_check
+from tests.support.catalog import flat_card, make_excess_plan, make_feature, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 

@@ -8,7 +8,8 @@ from customers.attribution import Attribution
 from entitlements.metering.ingest_events import ingest_events
 from entitlements.metering.usage import NO_USAGE, Usage, UsageRequest, reading_of, usage_of
 from entitlements.metering.usage_query import UsageQuery, query_usage
-from tests.make import at, make_feature, make_meter
+from tests.support.catalog import make_feature, make_meter
+from tests.support.clock import at
 
 pytestmark = pytest.mark.django_db
 

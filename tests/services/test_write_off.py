@@ -11,8 +11,8 @@ from invoicing.errors import WrongInvoiceState
 from invoicing.models import WriteOff
 from invoicing.payments.record_payment import record_payment
 from invoicing.payments.write_off import mark_uncollectible, write_off
-from tests.admin.billed import START, make_issued
-from tests.books.command import run_check
+from tests.support.books import run_check
+from tests.support.closing import START, make_issued
 
 pytestmark = pytest.mark.django_db
 

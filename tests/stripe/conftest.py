@@ -5,9 +5,9 @@ import pytest
 from core import clock
 from core.ids import to_text
 from invoicing.payments.connect_stripe import install_stripe
-from tests.admin.billed import START
-from tests.fake_stripe import FakeStripe, running, signature
-from tests.stripe.desk import KEY
+from tests.support.charges import KEY
+from tests.support.closing import START
+from tests.support.fake_stripe import FakeStripe, running, signature
 
 
 @pytest.fixture

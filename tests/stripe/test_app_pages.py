@@ -7,10 +7,10 @@ from core.crypto import decrypt
 from core.ids import to_text
 from customers.models import BillingApp
 from invoicing.models import Payment, StripeAccount
-from tests.admin.desk import Desk, list_url, page_url, said, verb_url
 from tests.admin.test_lists import queries
-from tests.make import make_default_profile
-from tests.stripe.desk import KEY, collect, issued
+from tests.support.charges import KEY, collect, issued
+from tests.support.customers import make_default_profile
+from tests.support.desk import Desk, list_url, page_url, said, verb_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -8,10 +8,10 @@ from customers.services.archive_profile import archive_profile
 from invoicing.payments.gateways import PaymentMethodCheck
 from invoicing.profile_moves.ask_app import ask_app
 from invoicing.profile_moves.make_default_profile import make_default_profile as make_another_default
-from tests.admin.billed import enterprise, make_issued
-from tests.api.client import Api, data, fields_at_fault, refused
-from tests.make import make_customer, make_default_profile
-from tests.stripe.desk import KEY
+from tests.support.api import Api, data, fields_at_fault, refused
+from tests.support.charges import KEY
+from tests.support.closing import make_issued
+from tests.support.customers import enterprise, make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 

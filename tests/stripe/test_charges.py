@@ -19,9 +19,10 @@ from invoicing.payments.mark_overdue import mark_overdue
 from invoicing.payments.record_payment import record_payment
 from invoicing.payments.set_stripe_customer import set_stripe_customer
 from invoicing.runs.run_due import run_due
-from tests.admin.billed import START
-from tests.make import at, make_default_profile
-from tests.stripe.desk import KEY, check_books, collect, issued, reconcile, state
+from tests.support.charges import KEY, check_books, collect, issued, reconcile, state
+from tests.support.clock import at
+from tests.support.closing import START
+from tests.support.customers import make_default_profile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,9 +11,9 @@ from customers.models import BillingApp
 from invoicing.models import Payment
 from invoicing.payments.record_payment import record_payment
 from invoicing.payments.write_off import mark_uncollectible
-from tests.admin.billed import START
-from tests.admin.desk import Desk, page_url, said, verb_url
-from tests.stripe.desk import collect, issued, state
+from tests.support.charges import collect, issued, state
+from tests.support.closing import START
+from tests.support.desk import Desk, page_url, said, verb_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

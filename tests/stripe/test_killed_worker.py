@@ -11,9 +11,9 @@ from django.db import connection
 
 from customers.models import CustomerAppData
 from invoicing.models import Payment
-from tests.admin.billed import START, make_many
-from tests.make import make_default_profile
-from tests.stripe.desk import check_books, collect, reconcile, state
+from tests.support.charges import check_books, collect, reconcile, state
+from tests.support.closing import START, make_many
+from tests.support.customers import make_default_profile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,9 +14,9 @@ from customers.models import CustomerAppData
 from invoicing.models import Payment
 from invoicing.payments.connect_stripe import install_stripe
 from invoicing.payments.set_stripe_customer import set_stripe_customer
-from tests.admin.billed import START, make_issued
-from tests.make import make_default_profile
-from tests.stripe.desk import KEY, check_books, collect, reconcile, state
+from tests.support.charges import KEY, check_books, collect, reconcile, state
+from tests.support.closing import START, make_issued
+from tests.support.customers import make_default_profile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -26,10 +26,11 @@ from invoicing.payments.reconcile_payments import reconcile_payments
 from invoicing.payments.record_payment import record_payment
 from invoicing.payments.refund import refund_invoice
 from invoicing.payments.write_off import mark_uncollectible, write_off
-from tests.admin.billed import START, make_many
-from tests.concurrency.crowd import at_once
-from tests.make import at, make_default_profile
-from tests.stripe.desk import KEY, check_books, collect, issued, reconcile, state
+from tests.support.charges import KEY, check_books, collect, issued, reconcile, state
+from tests.support.clock import at
+from tests.support.closing import START, make_many
+from tests.support.crowd import at_once
+from tests.support.customers import make_default_profile
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,11 +17,12 @@ from invoicing.payments.dunning_plan import dunning_steps
 from invoicing.payments.gateways.stripe_limits import why_never
 from invoicing.payments.record_payment import record_payment
 from invoicing.runs.run_due import run_due
-from tests.admin.billed import START, make_issued
-from tests.admin.desk import Desk, page_url
-from tests.api.client import Api, data
-from tests.make import at, make_default_profile
-from tests.stripe.desk import check_books, collect, issued, state
+from tests.support.api import Api, data
+from tests.support.charges import check_books, collect, issued, state
+from tests.support.clock import at
+from tests.support.closing import START, make_issued
+from tests.support.customers import make_default_profile
+from tests.support.desk import Desk, page_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,11 +14,11 @@ from invoicing.payments.record_payment import record_payment
 from invoicing.payments.refund import refund_invoice, send_refunds
 from invoicing.payments.write_off import write_off
 from invoicing.runs.run_due import run_due
-from tests.admin.billed import START
-from tests.admin.desk import Desk, page_url
-from tests.api.client import data, refused
-from tests.make import at
-from tests.stripe.desk import check_books, collect, issued, reconcile, state
+from tests.support.api import data, refused
+from tests.support.charges import check_books, collect, issued, reconcile, state
+from tests.support.clock import at
+from tests.support.closing import START
+from tests.support.desk import Desk, page_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

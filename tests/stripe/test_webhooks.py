@@ -10,10 +10,10 @@ from core.ids import to_text
 from core.testclock.models import ClockSetting
 from invoicing.models import Payment, StripeEvent
 from invoicing.payments.connect_stripe import install_stripe
-from tests.admin.billed import START
-from tests.api.client import data, refused
-from tests.make import at
-from tests.stripe.desk import check_books, collect, issued, reconcile, state
+from tests.support.api import data, refused
+from tests.support.charges import check_books, collect, issued, reconcile, state
+from tests.support.clock import at
+from tests.support.closing import START
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -7,7 +7,7 @@ import pytest
 from invoicing.choices import PaymentStatus
 from invoicing.payments.after_charge import Charge, Notice, after_charge, after_part, pause
 from invoicing.payments.gateways.base import ChargeOutcome
-from tests.make import at
+from tests.support.clock import at
 
 NOW = at("2026-03-18T12:00")
 EARLIER = at("2026-03-17T12:00")

@@ -5,7 +5,7 @@ from core.periods import CADENCES, Period
 from subscriptions.catalog.plan_terms import PhaseTerms, place_phases
 from subscriptions.schedule import AnchorShift, SubscriptionFacts
 from subscriptions.schedule.billing_calendar import extension, normalized_anchor, period_at, shift_to_json
-from tests.make import at
+from tests.support.clock import at
 
 MONTH, YEAR = CADENCES["P1M"], CADENCES["P1Y"]
 

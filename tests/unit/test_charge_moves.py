@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from invoicing.payments.charge_moves import Teller, move
-from tests.make import at
+from tests.support.clock import at
 
 KNOWN_AT = at("2026-03-17T12:00:05").replace(microsecond=600_000)
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from invoicing.rating import Coupon, FlatComponent
-from tests.unit.rating import net, rated, tiered, totals
+from tests.support.rating import net, rated, tiered, totals
 
 UNIT = {"type": "unit", "amount": "1.00"}
 TIERS = tiered("graduated", ("10", None, "1.00"), ("20", None, "0.50"), (None, None, "0.25"))

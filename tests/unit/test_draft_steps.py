@@ -5,7 +5,7 @@ import pytest
 from core.errors import InvalidInput
 from invoicing.lifecycle.draft_steps import collection_at, draft_until, status_after_collection
 from invoicing.lifecycle.due_date import due_at
-from tests.make import at
+from tests.support.clock import at
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ from invoicing.rating.explanation import (
 )
 from invoicing.rating.explanation_json import read_credit, to_json, to_stored, with_basis
 from subscriptions.schedule.facts import PriceSource
-from tests.unit import strategies as made
-from tests.unit.rating import rated
+from tests.support import strategies as made
+from tests.support.rating import rated
 
 PERIODS = st.lists(made.MOMENTS, min_size=2, max_size=2).map(lambda times: Period(*sorted(times)))
 # Quotes, backslashes, controls, letters beyond ASCII: whatever a name may hold.

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.money import allocate, exponent, parse_decimal, round_money, round_share, to_wire, trimmed
-from tests.unit.strategies import CURRENCIES, decimals
+from tests.support.strategies import CURRENCIES, decimals
 
 WEIGHTS = st.lists(decimals(10**6, 6), min_size=1, max_size=12).filter(any)
 MINOR = st.integers(-(10**15), 10**15)

@@ -14,7 +14,7 @@ from subscriptions.pricing import NO_DISCOUNTS, parse_price
 from subscriptions.schedule import ItemFacts, RevisionFacts, SubscriptionFacts, obligations
 from subscriptions.schedule.billing_calendar import extension
 from subscriptions.schedule.facts import EarlierUse, Span
-from tests.unit.strategies import CADENCE, MOMENTS, ZONES
+from tests.support.strategies import CADENCE, MOMENTS, ZONES
 
 ADVANCE, ARREARS = (
     parse_price({"type": "flat", "amount": "10.00", "paymentTerm": term}) for term in ("in_advance", "in_arrears")

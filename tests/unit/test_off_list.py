@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from subscriptions.pricing import off_list, parse_price
-from tests.unit.rating import net, tiered
+from tests.support.rating import net, tiered
 
 
 def taken(wire, percentage):

@@ -6,7 +6,7 @@ import pytest
 
 from core.errors import InvalidInput
 from subscriptions.pricing import NO_DISCOUNTS, DynamicPrice, FlatPrice, PercentagePrice, parse_discounts, parse_price
-from tests.unit.rating import tiered
+from tests.support.rating import tiered
 
 OPEN = {"unitPrice": {"type": "unit", "amount": "1"}}
 

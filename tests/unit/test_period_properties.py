@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.periods import boundary, fraction, period_at, periods
-from tests.unit.strategies import CADENCE, MOMENTS, ZONES
+from tests.support.strategies import CADENCE, MOMENTS, ZONES
 
 TEN_YEARS = timedelta(days=3653)
 # Clock changes by an hour and by half of one, at night and at midnight, and one that left a day out.

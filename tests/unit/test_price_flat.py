@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from invoicing.rating import FlatComponent
-from tests.unit.rating import net, rated, totals
+from tests.support.rating import net, rated, totals
 
 DAY = 86400
 

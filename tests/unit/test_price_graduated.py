@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.rating import net, rated, tiered
+from tests.support.rating import net, rated, tiered
 
 # 0 < q <= 5: 100 flat; 5 < q <= 10: 50 flat; 10 < q <= 15: 5 each; beyond: 1 each.
 MIXED = tiered("graduated", ("5", "100", "0"), ("10", "50", None), ("15", None, "5"), (None, None, "1"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.rating import net, rated
+from tests.support.rating import net, rated
 
 
 def unit(amount, **rest):

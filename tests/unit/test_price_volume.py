@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.rating import net, rated, tiered
+from tests.support.rating import net, rated, tiered
 
 # Up to 10: 1.00 each; up to 100: 0.80 each and 5.00; beyond: 0.50 each and 20.00.
 STEPS = tiered("volume", ("10", None, "1.00"), ("100", "5.00", "0.80"), (None, "20.00", "0.50"))

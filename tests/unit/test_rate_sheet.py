@@ -10,7 +10,7 @@ from invoicing.rating import RatingInput, rate
 from invoicing.rating.chain import run_chain
 from invoicing.rating.sheet import prepare
 from subscriptions.pricing import Discounts, UnitPrice, parse_price
-from tests.unit.rating import tiered
+from tests.support.rating import tiered
 
 TIERS = tiered("graduated", ("5", "100", "0"), ("10", "50", None), ("15", None, "5"), (None, None, "1"))
 UNIT = {"type": "unit", "amount": "0.25"}

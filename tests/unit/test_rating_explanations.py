@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from invoicing.rating import Coupon, FlatComponent, read_explanation, readable, recompute, replay
-from tests.unit.rating import rated, tiered
+from tests.support.rating import rated, tiered
 
 DAY = 86400
 GRADUATED = tiered("graduated", ("5", "100", None), ("10", "50", None), ("15", None, "5"), (None, None, "1"))

@@ -10,7 +10,7 @@ from core.money import exponent
 from invoicing.rating import FlatComponent, RatingInput, rate, read_explanation, recompute, replay
 from invoicing.rating.chain import run_chain
 from subscriptions.pricing import Discounts, parse_price
-from tests.unit import strategies as made
+from tests.support import strategies as made
 
 ANY_LINE = st.one_of(made.usage_lines(), made.plain_lines(), made.flat_lines())
 

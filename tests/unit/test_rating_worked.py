@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from invoicing.rating import FlatComponent
-from tests.unit.rating import net, rated, tiered, totals
+from tests.support.rating import net, rated, tiered, totals
 
 APRIL = 30 * 86400
 FLAT = {"type": "flat", "amount": "10.00"}

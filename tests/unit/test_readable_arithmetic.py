@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.money import exponent
 from invoicing.rating import rate, read_explanation, readable
-from tests.unit import strategies as made
+from tests.support import strategies as made
 
 NUMBER = r"(-?[0-9.]+)"
 PRODUCT = re.compile(rf": {NUMBER} × {NUMBER}(?: × ([0-9.]+)/([0-9.]+) [a-z]+)? = {NUMBER}(.*)$")

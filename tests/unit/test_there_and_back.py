@@ -17,7 +17,7 @@ from invoicing.windows.state import Billed, BilledLine
 from subscriptions.pricing import Discounts, parse_price
 from subscriptions.schedule import CouponFacts, ItemFacts, RevisionFacts, SubscriptionFacts, obligations
 from subscriptions.schedule.facts import QuantityAt
-from tests.unit import strategies as made
+from tests.support import strategies as made
 
 APRIL, MAY = datetime(2026, 4, 1, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)
 SECONDS = 30 * 86400

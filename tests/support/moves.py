@@ -17,7 +17,8 @@ from invoicing.profile_moves.draft_migration import draft_migration
 from invoicing.profile_moves.work_migration_shard import work_off_migration
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Plan
-from tests.make import at, make_default_profile
+from tests.support.clock import at
+from tests.support.customers import make_default_profile
 
 ADA = Actor("user", "1", "Ada")
 BOB = Actor("user", "2", "Bob")

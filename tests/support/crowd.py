@@ -13,17 +13,10 @@ from customers.models import BillingApp, BillingProfile, Customer, CustomerOverr
 from entitlements.models import UsageEvent
 from invoicing.models import Invoice, NumberSeries, ParkedCustomer
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.books.command import run_check
-from tests.make import (
-    at,
-    flat_card,
-    make_customer,
-    make_default_profile,
-    make_feature,
-    make_meter,
-    make_plan,
-    usage_card,
-)
+from tests.support.books import run_check
+from tests.support.catalog import flat_card, make_feature, make_meter, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 START = at("2026-03-01")
 CLOSE = at("2026-04-01")

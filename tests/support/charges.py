@@ -7,9 +7,9 @@ from customers.models import CustomerAppData
 from invoicing.models import Payment
 from invoicing.payments.collect import collect_due
 from invoicing.payments.reconcile_payments import reconcile_payments
-from tests.admin.billed import START, make_issued
-from tests.books.command import run_check
-from tests.make import make_default_profile
+from tests.support.books import run_check
+from tests.support.closing import START, make_issued
+from tests.support.customers import make_default_profile
 
 KEY = "sk_test_0123456789abcdefXYZ"
 

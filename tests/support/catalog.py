@@ -1,40 +1,10 @@
-"""Makes the things that tests speak of, with fixed values: only what a test is about is passed in."""
+"""Makes what is sold, with fixed values: features and meters, rate cards, plans."""
 
-from datetime import UTC, datetime
 from typing import Any
 
-from customers.models import BillingApp, BillingProfile, Customer, Supplier, UsageSubject
 from entitlements.models import Feature, Meter
 from subscriptions.models import Plan, PlanPhase, RateCard
-
-
-def at(text: str) -> datetime:
-    """A time in UTC: `at("2026-03-17")` or `at("2026-03-17T08:30")`."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-def make_default_profile(**overrides: Any) -> BillingProfile:
-    """The default profile that every installation has; with `overrides`, changed to them."""
-    profile = BillingProfile.objects.filter(is_default=True).first()
-    if profile is None:
-        app = BillingApp.objects.create(type="sandbox", name="Sandbox")
-        supplier = Supplier.objects.create(
-            key="main", name="My company", country="US", invoice_prefix="INV", credit_note_prefix="CN"
-        )
-        profile = BillingProfile.objects.create(name="Default", supplier=supplier, app=app, is_default=True)
-    for field, value in overrides.items():
-        setattr(profile, field, value)
-    profile.save()
-    return profile
-
-
-def make_customer(*, subjects: tuple[str, ...] | None = None, **overrides: Any) -> Customer:
-    """Acme, billed in EUR; its usage subject is its key unless `subjects` says otherwise."""
-    values = {"key": "acme", "name": "Acme", "primary_email": "billing@acme.example", "currency": "EUR"} | overrides
-    customer = Customer.objects.create(**values)
-    for key in subjects if subjects is not None else (values["key"],):
-        UsageSubject.objects.create(customer=customer, key=key)
-    return customer
+from tests.support.clock import at
 
 
 def make_meter(**overrides: Any) -> Meter:
@@ -55,6 +25,7 @@ def make_feature(**overrides: Any) -> Feature:
 
 
 FLAT_50 = {"type": "flat", "amount": "50.00", "paymentTerm": "in_advance"}
+
 PACKAGE_OF_25 = {"type": "package", "amount": "1.00", "quantityPerPackage": "25"}
 
 
@@ -87,3 +58,13 @@ def make_plan(*phases: dict[str, Any], cards: tuple[dict[str, Any], ...] | None 
 def make_excess_plan(**overrides: Any) -> Plan:
     """The plan of billing rules 4: 50.00 a month in advance, and 1.00 per 25 GB of excess, reported, in arrears."""
     return make_plan(cards=(flat_card(), usage_card(feature=make_feature())), **overrides)
+
+
+def fee(amount, term="in_advance"):
+    return {"type": "flat", "amount": amount, "paymentTerm": term}
+
+
+def flat_plan(key, amount, *, cards=None, **overrides):
+    """A plan of one flat fee, `base`."""
+    cards = cards or (flat_card(name=f"{key.title()} fee", price=fee(amount)),)
+    return make_plan(cards=cards, key=key, name=key.title(), **overrides)

@@ -12,7 +12,7 @@ from django.db import connection
 
 from core import clock
 from invoicing.models import MigrationShard
-from tests.moving import MOVE
+from tests.support.moves import MOVE
 
 
 @contextmanager

@@ -1,11 +1,11 @@
-"""Runs the command as operators do."""
+"""Checks the books as operators do."""
 
 from io import StringIO
 
 from django.core.management import call_command
 
 from core import clock
-from tests.make import at
+from tests.support.clock import at
 
 
 def run_check(*arguments, now="2026-03-05T00:05"):
@@ -17,3 +17,8 @@ def run_check(*arguments, now="2026-03-05T00:05"):
         except SystemExit as stopped:
             return stopped.code, out.getvalue()
     return 0, out.getvalue()
+
+
+def assert_books_are_clean(now):
+    code, said = run_check(now=now)
+    assert code == 0, said

@@ -5,8 +5,8 @@ from django.urls import reverse
 
 from customers.models import BillingApp
 from invoicing.models import BankStatement
-from tests.admin.billed import make_many
-from tests.make import make_default_profile
+from tests.support.closing import make_many
+from tests.support.customers import make_default_profile
 
 HEADER = "date,amount,currency,reference,payer,transaction_id\n"
 FIVE_ROWS = (

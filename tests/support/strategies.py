@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.periods import CADENCES
 from invoicing.rating import Coupon, FlatComponent, RatingInput
 from subscriptions.pricing import Discounts, parse_price
-from tests.unit.rating import tiered
+from tests.support.rating import tiered
 
 # Zones with half hours, with skipped days and with midnight changes first, then all others.
 ZONES = st.sampled_from(

@@ -1,17 +1,20 @@
-"""Customers with invoices, as the close makes them, for the tests of the finance desk."""
+"""Customers with invoices, as the close makes them; and all that is due on a day."""
 
 from typing import Any
 
 from core import clock
 from core.audit.actors import SYSTEM, Actor, acting_as
-from customers.models import BillingProfile, Customer
+from customers.models import Customer
 from invoicing.choices import RunTrigger
 from invoicing.models import BillingRun, Invoice
+from invoicing.runs.run_due import run_due
 from invoicing.runs.start_run import start_run
 from invoicing.runs.work_shard import work_shard
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Plan
-from tests.make import at, make_customer, make_default_profile, make_excess_plan
+from tests.support.catalog import make_excess_plan
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 START = at("2026-03-17")
 
@@ -29,7 +32,7 @@ def run_close(*, as_of: Any = START, by: Actor = SYSTEM) -> BillingRun | None:
     return run
 
 
-def subscribe(plan: Plan, **customer: Any) -> Customer:
+def make_subscriber(plan: Plan, **customer: Any) -> Customer:
     """A customer on `plan` since 17 March 2026."""
     made = make_customer(**customer)
     with clock.frozen_at(START):
@@ -40,7 +43,7 @@ def subscribe(plan: Plan, **customer: Any) -> Customer:
 def make_issued(*, decline: bool = False, **profile: Any) -> Invoice:
     """INV-000001 over 50.00 EUR of Acme, issued on 17 March 2026; paid at once, unless the sandbox declines."""
     default = make_default_profile(**profile)
-    customer = subscribe(make_excess_plan())
+    customer = make_subscriber(make_excess_plan())
     if decline:
         customer.app_data.create(app=default.app, data={"outcome": "decline"})
     run_close()
@@ -50,7 +53,7 @@ def make_issued(*, decline: bool = False, **profile: Any) -> Invoice:
 def make_draft(*, by: Actor = SYSTEM, **profile: Any) -> Invoice:
     """A draft over 50.00 EUR of Acme that waits for approval."""
     make_default_profile(**({"auto_advance": False} | profile))
-    subscribe(make_excess_plan())
+    make_subscriber(make_excess_plan())
     run_close(by=by)
     return Invoice.objects.get(status__startswith="draft.")
 
@@ -60,13 +63,12 @@ def make_many(count: int, plan: Plan | None = None, first: int = 0) -> list[Invo
     make_default_profile()
     plan = plan or make_excess_plan()
     for number in range(first, first + count):
-        subscribe(plan, key=f"customer-{number:03}", name=f"Customer {number:03}")
+        make_subscriber(plan, key=f"customer-{number:03}", name=f"Customer {number:03}")
     run_close()
     return list(Invoice.objects.filter(issued_at__isnull=False))
 
 
-def enterprise(**overrides: Any) -> BillingProfile:
-    """A profile of the same supplier and app as the default: bank-like terms, due after 45 days."""
-    default = make_default_profile()
-    values = {"name": "Enterprise", "supplier": default.supplier, "app": default.app, "due_after": "P45D"} | overrides
-    return BillingProfile.objects.create(**values)
+def run(on):
+    """All that is due on that day."""
+    with clock.frozen_at(at(on)):
+        run_due(as_of=at(on))

@@ -14,17 +14,9 @@ from subscriptions.lifecycle.record_quantity import record_quantity
 from subscriptions.lifecycle.record_report import record_report
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Plan, Subscription
-from tests.make import (
-    at,
-    flat_card,
-    make_customer,
-    make_default_profile,
-    make_excess_plan,
-    make_feature,
-    make_meter,
-    make_plan,
-    usage_card,
-)
+from tests.support.catalog import flat_card, make_excess_plan, make_feature, make_meter, make_plan, usage_card
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile
 
 Act = tuple[datetime, Callable[[], object]]
 

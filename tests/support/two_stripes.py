@@ -18,9 +18,11 @@ from invoicing.profile_moves.make_default_profile import make_default_profile as
 from invoicing.runs.run_due import run_due
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Plan
-from tests.books.command import run_check
-from tests.fake_stripe import FakeStripe
-from tests.make import at, flat_card, make_default_profile, make_plan
+from tests.support.books import run_check
+from tests.support.catalog import flat_card, make_plan
+from tests.support.clock import at
+from tests.support.customers import make_default_profile
+from tests.support.fake_stripe import FakeStripe
 
 OLD_KEY, NEW_KEY = "sk_test_of_the_old_account", "sk_test_of_the_new_account"
 
