@@ -12,6 +12,7 @@ from invoicing.errors import WrongMigrationState
 from invoicing.models import ProfileMigration
 from invoicing.profile_moves.hold_migration import hold_migration
 from invoicing.profile_moves.limit_migrations import check_own_migration
+from invoicing.profile_moves.states import may_follow, move
 
 
 @transaction.atomic
@@ -26,7 +27,7 @@ def approve_migration(*, migration: ProfileMigration, reason: str = "") -> Profi
     migration = hold_migration(migration.pk)
     if migration.approved_at is not None:
         raise WrongMigrationState(f"{migration.approver_name} approved the migration already. Nothing was changed.")
-    if migration.status != MigrationStatus.CHECKED:
+    if not may_follow(migration.status, MigrationStatus.APPROVED):
         raise WrongMigrationState(
             f"The migration is {migration.get_status_display().lower()}, and was not approved. "
             "Only a checked one can be."
@@ -47,7 +48,8 @@ def approve_migration(*, migration: ProfileMigration, reason: str = "") -> Profi
     if approver == migration.author:
         check_own_migration(migration)
     blocked.update(outcome=MoveOutcome.BLOCKED, updated_at=clock.now())
-    migration.status, migration.approved_at = MigrationStatus.APPROVED, clock.now()
+    move(migration, MigrationStatus.APPROVED)
+    migration.approved_at = clock.now()
     migration.approver, migration.approver_name, migration.approval_reason = approver, actor.label, reason
     migration.save()
     record(

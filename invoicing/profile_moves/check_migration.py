@@ -25,6 +25,7 @@ from invoicing.profile_moves.causes import Cause, CauseCode, severity_of
 from invoicing.profile_moves.checks import check_moves
 from invoicing.profile_moves.cohort import cohort_of
 from invoicing.profile_moves.hold_migration import hold_migration
+from invoicing.profile_moves.states import may_follow, move
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def check_migration(*, migration: ProfileMigration) -> ProfileMigration:
     where there is nobody to move.
     """
     migration = hold_migration(migration.pk)
-    if migration.status not in (MigrationStatus.DRAFT, MigrationStatus.CHECKED):
+    if not may_follow(migration.status, MigrationStatus.DRAFT):
         raise WrongMigrationState(
             f"The migration is {migration.get_status_display().lower()}: its customers are listed for good and are not "
             "checked again. Nothing was changed."
@@ -60,7 +61,8 @@ def check_migration(*, migration: ProfileMigration) -> ProfileMigration:
         shard = MigrationShard.objects.create(migration=migration, kind=ShardKind.CHECK)
         rows += [_row(migration, shard, customer_id) | {"updated_at": now} for customer_id in ids[start:][:SHARD_SIZE]]
     copy_rows(MigrationItem, rows)
-    migration.status, migration.checked_at, migration.customer_count = MigrationStatus.DRAFT, None, len(ids)
+    move(migration, MigrationStatus.DRAFT)
+    migration.checked_at, migration.customer_count = None, len(ids)
     migration.save(update_fields=["status", "checked_at", "customer_count", "updated_at"])
     record(
         verb="profilemigration.check_started",

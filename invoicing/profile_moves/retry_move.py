@@ -10,8 +10,8 @@ from invoicing.models import MigrationItem, MigrationShard, ProfileMigration
 from invoicing.profile_moves.hold_migration import hold_migration
 from invoicing.profile_moves.move_batch import move_batch
 from invoicing.profile_moves.run_migration import check_target, queue_items, settle
+from invoicing.profile_moves.states import may_follow, move
 
-_RUNNABLE = (MigrationStatus.APPROVED, MigrationStatus.RUNNING, MigrationStatus.PAUSED, MigrationStatus.DONE)
 _RETRIED = (MoveOutcome.FAILED, MoveOutcome.BLOCKED)
 
 
@@ -63,7 +63,8 @@ def retry_failed(*, migration: ProfileMigration) -> int:
     count = queue_items(migration, list(migration.items.select_for_update().filter(outcome=MoveOutcome.FAILED)))
     if not count:
         raise WrongMigrationState("Nobody failed in this migration: there is nobody to try again. Nothing was changed.")
-    migration.status, migration.finished_at = MigrationStatus.RUNNING, None
+    move(migration, MigrationStatus.RUNNING)
+    migration.finished_at = None
     migration.save(update_fields=["status", "finished_at", "updated_at"])
     record(
         verb="profilemigration.retried",
@@ -75,7 +76,7 @@ def retry_failed(*, migration: ProfileMigration) -> int:
 
 def _locked(migration: ProfileMigration) -> ProfileMigration:
     migration = hold_migration(migration.pk)
-    if migration.status not in _RUNNABLE:
+    if not may_follow(migration.status, MigrationStatus.RUNNING):
         raise WrongMigrationState(
             f"The migration is {migration.get_status_display().lower()}: nobody can be moved by it. "
             "Nothing was changed."

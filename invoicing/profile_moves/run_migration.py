@@ -11,6 +11,7 @@ from invoicing.choices import MigrationStatus, MoveOutcome, RunStatus, ShardKind
 from invoicing.errors import WrongMigrationState
 from invoicing.models import MigrationItem, MigrationShard, ProfileMigration
 from invoicing.profile_moves.hold_migration import hold_migration
+from invoicing.profile_moves.states import move
 
 SHARD_SIZE = 500
 
@@ -52,9 +53,11 @@ def run_migration(*, migration: ProfileMigration, limit: int | None = None) -> P
         waiting = limit
     room = None if limit is None else limit - waiting
     up = queue_items(migration, list(_next(migration, room)))
-    migration.status, migration.started_at = MigrationStatus.RUNNING, migration.started_at or clock.now()
+    move(migration, MigrationStatus.RUNNING)
+    migration.started_at = migration.started_at or clock.now()
     if not waiting and not up:
-        migration.status, migration.finished_at = MigrationStatus.DONE, clock.now()
+        move(migration, MigrationStatus.DONE)
+        migration.finished_at = clock.now()
     migration.save(update_fields=["status", "started_at", "finished_at", "updated_at"])
     record(
         verb="profilemigration.run",
@@ -99,9 +102,10 @@ def settle(migration: ProfileMigration) -> None:
         return
     migration.shards.filter(kind=ShardKind.MOVE).update(status=RunStatus.DONE, lease_until=None, lease_token=None)
     if migration.items.filter(outcome=MoveOutcome.PENDING).exists():
-        migration.status = MigrationStatus.PAUSED
+        move(migration, MigrationStatus.PAUSED)
     else:
-        migration.status, migration.finished_at = MigrationStatus.DONE, clock.now()
+        move(migration, MigrationStatus.DONE)
+        migration.finished_at = clock.now()
     migration.save(update_fields=["status", "finished_at", "updated_at"])
 
 

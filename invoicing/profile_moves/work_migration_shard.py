@@ -21,6 +21,7 @@ from invoicing.profile_moves.hold_migration import hold_migration
 from invoicing.profile_moves.move_batch import move_batch
 from invoicing.profile_moves.pin_unpinned import pin_unpinned
 from invoicing.profile_moves.run_migration import settle
+from invoicing.profile_moves.states import move
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +158,8 @@ def _finish(shard: MigrationShard, token: uuid.UUID) -> None:
         return
     unchecked = migration.items.filter(verdict=MoveVerdict.UNCHECKED).exists()
     if migration.status == MigrationStatus.DRAFT and not unchecked and migration.customer_count:
-        migration.status, migration.checked_at = MigrationStatus.CHECKED, clock.now()
+        move(migration, MigrationStatus.CHECKED)
+        migration.checked_at = clock.now()
         migration.save(update_fields=["status", "checked_at", "updated_at"])
         blocked = migration.items.filter(verdict=MoveVerdict.BLOCKED).count()
         record(

@@ -7,13 +7,13 @@ from django.http import HttpRequest
 from core.admin.verbs import Answers, Effect, Failed, OptionalReasonForm, ReasonForm, Review, Verb
 from customers.effective import terms_if, terms_of
 from customers.models import CustomerOverride
-from invoicing.admin.profile_moves.migration_verbs import RETRYING
 from invoicing.admin.profile_moves.terms_review import terms_review
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
 from invoicing.models import MigrationItem
 from invoicing.profile_moves.cohort import with_way_back
 from invoicing.profile_moves.pin_customer import causes_of_move
 from invoicing.profile_moves.retry_move import retry_move
+from invoicing.profile_moves.states import may_follow
 from invoicing.profile_moves.take_back import take_back
 
 _RETRIED = (MoveOutcome.FAILED, MoveOutcome.BLOCKED)
@@ -42,7 +42,7 @@ class Retry(Verb[MigrationItem]):
         return item.outcome != MoveOutcome.MOVED
 
     def why_not(self, request: HttpRequest, item: MigrationItem) -> str:
-        if item.migration.status not in RETRYING:
+        if not may_follow(item.migration.status, MigrationStatus.RUNNING):
             return f"The migration is {item.migration.get_status_display().lower()}."
         stranded = item.outcome == MoveOutcome.WAITING and item.migration.status != MigrationStatus.RUNNING
         return "" if item.outcome in _RETRIED or stranded else f"It is {item.get_outcome_display().lower()}."

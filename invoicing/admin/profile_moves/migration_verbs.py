@@ -20,12 +20,12 @@ from invoicing.profile_moves.pin_unpinned import AT_ONCE, start_pinning
 from invoicing.profile_moves.progress import MigrationProgress, Step, progress_of, steps_of
 from invoicing.profile_moves.retry_move import retry_failed
 from invoicing.profile_moves.run_migration import resume_migration, run_migration
+from invoicing.profile_moves.states import may_follow
 from invoicing.profile_moves.tasks import work_migrations
 from invoicing.profile_moves.work_migration_shard import pinned_at_once, work_off_migration
 
 STATUS = MigrationStatus
 _LISTED_FOR_GOOD = "Its customers are listed for good: they are not checked again."
-RETRYING = (STATUS.APPROVED, STATUS.RUNNING, STATUS.PAUSED, STATUS.DONE)
 
 
 def progress(migration: ProfileMigration) -> MigrationProgress:
@@ -96,7 +96,7 @@ class Check(StepVerb):
         ]
 
     def why_not(self, request: HttpRequest, migration: ProfileMigration) -> str:
-        if migration.status not in (STATUS.DRAFT, STATUS.CHECKED):
+        if not may_follow(migration.status, STATUS.DRAFT):
             return _LISTED_FOR_GOOD
         return "The check is under way." if progress(migration).is_checking else ""
 
@@ -128,7 +128,7 @@ class Approve(StepVerb):
     def why_not(self, request: HttpRequest, migration: ProfileMigration) -> str:
         if migration.status == STATUS.DRAFT:
             return "Its customers are not checked yet."
-        if migration.status != STATUS.CHECKED:
+        if not may_follow(migration.status, STATUS.APPROVED):
             return f"It is {migration.get_status_display().lower()} already."
         if not progress(migration).movable:
             return "Every customer is blocked: remove the causes, then check again."
@@ -210,7 +210,7 @@ class Pause(Verb[ProfileMigration]):
         return migration.status in (STATUS.APPROVED, STATUS.RUNNING)
 
     def why_not(self, request: HttpRequest, migration: ProfileMigration) -> str:
-        return "" if migration.status == STATUS.RUNNING else "It does not run."
+        return "" if may_follow(migration.status, STATUS.PAUSED) else "It does not run."
 
     def perform(self, request: HttpRequest, migration: ProfileMigration, answers: Answers) -> str:
         pause_migration(migration=migration, reason=answers["reason"])
@@ -230,7 +230,7 @@ class Cancel(Verb[ProfileMigration]):
         return ["Who was moved stays moved. Nobody else moves, and it can't be resumed."]
 
     def shows(self, migration: ProfileMigration) -> bool:
-        return migration.status not in (STATUS.DONE, STATUS.CANCELLED)
+        return may_follow(migration.status, STATUS.CANCELLED)
 
     def perform(self, request: HttpRequest, migration: ProfileMigration, answers: Answers) -> str:
         cancel_migration(migration=migration, reason=answers["reason"])
@@ -255,7 +255,9 @@ class RetryFailed(StepVerb):
     def why_not(self, request: HttpRequest, migration: ProfileMigration) -> str:
         if not progress(migration).outcomes.get(MoveOutcome.FAILED):
             return "Nobody failed."
-        return "" if migration.status in RETRYING else f"It is {migration.get_status_display().lower()}."
+        return (
+            "" if may_follow(migration.status, STATUS.RUNNING) else f"It is {migration.get_status_display().lower()}."
+        )
 
     def perform(self, request: HttpRequest, migration: ProfileMigration, answers: Answers) -> str:
         count = retry_failed(migration=migration)
