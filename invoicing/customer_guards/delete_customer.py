@@ -1,7 +1,6 @@
 """Deleting a customer, where no business with them is open."""
 
 from django.db import transaction
-from django.db.models import Q
 
 from core import clock
 from core.locks import lock_customers
@@ -11,6 +10,7 @@ from customers.services.record_deletion import record_deletion
 from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES
 from invoicing.errors import OpenBusiness
 from invoicing.models import Invoice
+from subscriptions.lifecycle.states import not_ended
 from subscriptions.models import Subscription
 
 
@@ -36,7 +36,7 @@ def forget_if_never_subscribed(customer: Customer) -> None:
 
 def what_is_open(customer: Customer) -> str:
     """What business with the customer is open, in words: running subscriptions, drafts, unpaid invoices; or nothing."""
-    running = Subscription.objects.filter(Q(active_to=None) | Q(active_to__gt=clock.now()), customer=customer).count()
+    running = Subscription.objects.filter(not_ended(clock.now()), customer=customer).count()
     invoices = Invoice.objects.filter(customer=customer)
     drafts = invoices.filter(status__in=DRAFT_STATUSES).count()
     unpaid = invoices.filter(status__in=OPEN_STATUSES).count()

@@ -1,12 +1,13 @@
 """Which customers have business that is not settled: what forbids deleting, archiving and silent switches."""
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from core import clock
 from customers.models import BillingProfile, Customer
 from customers.selectors import customers_on
 from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES, InvoiceStatus
 from invoicing.models import Invoice
+from subscriptions.lifecycle.states import not_ended
 from subscriptions.models import Subscription
 
 _OPEN = (
@@ -24,9 +25,7 @@ def open_invoices_of(profile: BillingProfile) -> QuerySet[Invoice]:
 
 def with_open_business(profile: BillingProfile) -> int:
     """How many of the customers that `profile` bills have a live subscription or an open invoice."""
-    live = Subscription.objects.filter(
-        Q(active_to__isnull=True) | Q(active_to__gt=clock.now()), customer_id=OuterRef("pk")
-    )
+    live = Subscription.objects.filter(not_ended(clock.now()), customer_id=OuterRef("pk"))
     open_invoices = Invoice.objects.filter(customer_id=OuterRef("pk"), status__in=_OPEN)
     theirs: QuerySet[Customer] = customers_on(profile)
     return theirs.filter(Exists(live) | Exists(open_invoices)).count()

@@ -16,6 +16,7 @@ from customers.models import BillingApp, Customer, CustomerAppData
 from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES
 from invoicing.models import Invoice
 from invoicing.payments.set_stripe_customer import ask_stripe, keep_stripe_customer, refuse_taken
+from subscriptions.lifecycle.states import not_ended
 from subscriptions.models import Subscription
 
 
@@ -80,8 +81,7 @@ def remove_app_data(*, customer: Customer, app: BillingApp) -> None:
     row = CustomerAppData.objects.select_for_update().filter(customer=customer, app=app).first()
     if row is None:
         raise NotFound(f"{app} knows nothing of {customer}.", code="app_data_not_found")
-    live = Q(active_to__isnull=True) | Q(active_to__gt=clock.now())
-    billed = Subscription.objects.filter(live, customer=customer).exists()
+    billed = Subscription.objects.filter(not_ended(clock.now()), customer=customer).exists()
     bills = billed and terms_of([customer.pk])[customer.pk].profile.app == app
     to_collect = Q(status__in=OPEN_STATUSES, due__gt=0) | Q(status__in=DRAFT_STATUSES)
     owed = Invoice.objects.filter(to_collect, customer=customer, app=app).count()

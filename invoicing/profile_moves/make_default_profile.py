@@ -11,6 +11,7 @@ from core.locks import lock_alone
 from customers.effective import default_profile
 from customers.models import BillingProfile, Customer, CustomerOverride
 from invoicing.profile_moves.limit_profile_changes import check_default_switch
+from subscriptions.lifecycle.states import not_ended
 from subscriptions.models import Subscription
 
 BATCH = 1000
@@ -64,8 +65,7 @@ def make_default_profile(*, profile: BillingProfile, reason: str = "") -> int:
 def _would_change_parties(old: BillingProfile, new: BillingProfile) -> QuerySet[Customer]:
     if (old.app_id, old.supplier_id) == (new.app_id, new.supplier_id):
         return Customer.objects.none()
-    now = clock.now()
-    live = Subscription.objects.filter(Q(active_to__isnull=True) | Q(active_to__gt=now)).values("customer_id")
+    live = Subscription.objects.filter(not_ended(clock.now())).values("customer_id")
     return Customer.objects.filter(pk__in=live, deleted_at__isnull=True, billing_override__billing_profile__isnull=True)
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 
 from core import clock
 from core.audit.services.record import record
@@ -26,6 +25,7 @@ from invoicing.profile_moves.ask_app import ask_app
 from invoicing.profile_moves.causes import Cause, Severity
 from invoicing.profile_moves.checks import check_moves
 from invoicing.profile_moves.limit_moves import count_move
+from subscriptions.lifecycle.states import not_ended
 from subscriptions.models import Subscription
 
 
@@ -153,9 +153,8 @@ def _ask(customer: Customer, target: BillingProfile, known_as: str | None = None
 
 
 def _would_begin_to_collect(customer: Customer, target: BillingProfile) -> bool:
-    live = Q(active_to__isnull=True) | Q(active_to__gt=clock.now())
     moves = terms_of([customer.pk])[customer.pk].profile != target
-    return moves and Subscription.objects.filter(live, customer=customer).exists()
+    return moves and Subscription.objects.filter(not_ended(clock.now()), customer=customer).exists()
 
 
 def _hold(target: BillingProfile, *, as_default: bool) -> None:

@@ -7,8 +7,8 @@ from core.audit.services.record import record
 from core.locks import lock_customers
 from invoicing.choices import InvoiceStatus
 from invoicing.models import InvoiceLine
-from subscriptions.choices import SubscriptionStatus
 from subscriptions.errors import NotScheduled
+from subscriptions.lifecycle.states import MOVES, Verb, status_at
 from subscriptions.models import Subscription
 
 
@@ -21,7 +21,7 @@ def delete_subscription(*, subscription: Subscription) -> None:
     lock_customers([subscription.customer_id])
     lines = InvoiceLine.objects.filter(subscription=subscription)
     waiting = lines.filter(invoice__status=InvoiceStatus.GATHERING)
-    begun = subscription.status_at(clock.now()) != SubscriptionStatus.SCHEDULED
+    begun = status_at(subscription, clock.now()) not in MOVES[Verb.DELETE].statuses
     if begun or lines.exclude(invoice__status=InvoiceStatus.GATHERING).exists():
         raise NotScheduled(subscription.active_from)
     waiting.delete()

@@ -20,7 +20,8 @@ from invoicing.subscription_changes.limit_own_prices import check_custom_plan
 from subscriptions.catalog.plan_terms import PlanTerms
 from subscriptions.choices import SubscriptionStatus
 from subscriptions.lifecycle.record_subscription import record_subscription
-from subscriptions.lifecycle.selectors import current_period, with_status
+from subscriptions.lifecycle.selectors import current_period
+from subscriptions.lifecycle.states import with_status
 from subscriptions.models import Plan, Subscription
 from subscriptions.schedule.billing_calendar import Anchor
 

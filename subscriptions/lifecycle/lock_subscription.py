@@ -5,27 +5,28 @@ from datetime import datetime
 from core import clock
 from core.errors import field_error
 from core.locks import lock_customers
+from subscriptions.choices import SubscriptionStatus
 from subscriptions.errors import NotChangeable, SuccessorScheduled
+from subscriptions.lifecycle.states import MOVES, Verb, status_at
 from subscriptions.models import Subscription
 
 
-def lock_subscription(
-    subscription: Subscription, *, at: datetime, canceled: bool = False, paused: bool = False, scheduled: bool = False
-) -> Subscription:
-    """`subscription`, read again behind its customer's lock, to be changed with effect from `at` (UTC).
+def lock_subscription(subscription: Subscription, *, at: datetime, verb: Verb, repeated: bool = False) -> Subscription:
+    """`subscription`, read again behind its customer's lock, to be changed by `verb` with effect from `at` (UTC).
 
-    `canceled`, `paused` and `scheduled` say that one with a planned end, one that is paused, and one that has not
-    begun will do, too. NotChangeable (PreconditionFailed) otherwise; SuccessorScheduled (Conflict) where a change of
+    In which status that is allowed, `states.MOVES` says; a pause that is only `repeated` stands in no way of itself.
+    NotChangeable (PreconditionFailed) otherwise; SuccessorScheduled (Conflict) where a change of
     plan already waits; InvalidInput where `at` lies before the start.
     """
     lock_customers([subscription.customer_id])
     subscription = (
         Subscription.objects.select_for_update(of=("self",)).select_related("plan", "customer").get(pk=subscription.pk)
     )
-    now, start, end = clock.now(), subscription.active_from, subscription.active_to
-    if end is not None and end <= now:
+    start, end = subscription.active_from, subscription.active_to
+    allowed, status = MOVES[verb], status_at(subscription, clock.now())
+    if status == SubscriptionStatus.INACTIVE and end is not None:
         raise NotChangeable(f"ended on {end:%Y-%m-%d %H:%M} UTC", "Start a new one instead.")
-    if start > now and not scheduled:
+    if status == SubscriptionStatus.SCHEDULED and status not in allowed.statuses:
         raise NotChangeable(
             f"begins on {start:%Y-%m-%d %H:%M} UTC only", "Delete it and subscribe again, or wait until it has begun."
         )
@@ -39,11 +40,12 @@ def lock_subscription(
     successor = scheduled_successor(subscription)
     if successor is not None:
         raise SuccessorScheduled(successor=successor.name, starts=successor.active_from)
-    if end is not None and not canceled:
+    # Also one that has not begun may have its end planned.
+    if end is not None and SubscriptionStatus.CANCELED not in allowed.statuses:
         raise NotChangeable(
             f"is canceled and ends on {end:%Y-%m-%d %H:%M} UTC", "Unschedule the cancelation before changing it."
         )
-    if not paused:
+    if not (allowed.while_paused or repeated):
         _check_pauses(subscription, at)
     return subscription
 

@@ -17,6 +17,7 @@ from subscriptions.errors import AddOnNotBuyable
 from subscriptions.lifecycle.check_features import kept_by_database
 from subscriptions.lifecycle.lock_subscription import lock_subscription
 from subscriptions.lifecycle.record_addon_quantity import check_addon_features, check_before_end, place_addon_quantity
+from subscriptions.lifecycle.states import Verb
 from subscriptions.models import AddOn, PlanAddOn, Subscription, SubscriptionAddOn, SubscriptionItem
 
 
@@ -37,7 +38,7 @@ def record_addon(
     InvalidInput where the plan does not offer it so, then; `AddOnNotBuyable` (Conflict) where the subscription has it
     already, or prices the same key or feature: prices are not merged (decision: add-ons). Nothing is changed then.
     """
-    subscription = lock_subscription(subscription, at=at, canceled=True)
+    subscription = lock_subscription(subscription, at=at, verb=Verb.CHANGE_ADDON)
     check_before_end(subscription, at)
     _check_offer(subscription, addon, quantity, at)
     cards = terms_of_addon(addon).rate_cards

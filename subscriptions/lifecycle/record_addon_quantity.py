@@ -19,6 +19,7 @@ from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.place_subscription import revision_of
 from subscriptions.lifecycle.record_quantity import record_quantity
 from subscriptions.lifecycle.selectors import item_period, overlapping_features, revision_at
+from subscriptions.lifecycle.states import Verb
 from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import AddOn, AddOnQuantity, ItemRevision, Subscription, SubscriptionAddOn
 
@@ -32,7 +33,7 @@ def record_addon_quantity(*, purchase: SubscriptionAddOn, quantity: int, at: dat
     a new period only: InvalidInput names the way. Where it comes back, or its end is taken back, Conflict if something
     else has its features then. Repeating a change changes nothing. Touches no invoice.
     """
-    subscription = lock_subscription(purchase.subscription, at=at, canceled=True)
+    subscription = lock_subscription(purchase.subscription, at=at, verb=Verb.CHANGE_ADDON)
     check_before_end(subscription, at)
     purchase = SubscriptionAddOn.objects.select_related("addon").get(pk=purchase.pk)
     purchase.subscription = subscription

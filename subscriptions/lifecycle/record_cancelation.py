@@ -10,6 +10,7 @@ from core.errors import field_error
 from subscriptions.lifecycle.check_features import check_longer, kept_by_database
 from subscriptions.lifecycle.lock_subscription import lock_subscription
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
+from subscriptions.lifecycle.states import Verb
 from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import Subscription
 
@@ -23,7 +24,7 @@ def record_cancelation(*, subscription: Subscription, at: datetime) -> Subscript
     (PreconditionFailed) once it has ended; SuccessorScheduled (Conflict) while a change of plan waits;
     FeatureAlreadySubscribed (Conflict) where it would end later than another subscription begins with its feature.
     """
-    subscription = lock_subscription(subscription, at=at, canceled=True, paused=True, scheduled=True)
+    subscription = lock_subscription(subscription, at=at, verb=Verb.CANCEL)
     before = subscription.active_to
     if before == at:
         return subscription

@@ -8,6 +8,7 @@ from subscriptions.errors import NotChangeable
 from subscriptions.lifecycle.check_features import check_longer, kept_by_database
 from subscriptions.lifecycle.lock_subscription import lock_subscription
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
+from subscriptions.lifecycle.states import Verb
 from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import Subscription
 
@@ -23,7 +24,7 @@ def record_continuation(*, subscription: Subscription) -> Subscription:
     """
     now = clock.now()
     subscription = lock_subscription(
-        subscription, at=max(now, subscription.active_from), canceled=True, paused=True, scheduled=True
+        subscription, at=max(now, subscription.active_from), verb=Verb.UNSCHEDULE_CANCELATION
     )
     before = subscription.active_to
     if before is None:

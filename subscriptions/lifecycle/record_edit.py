@@ -22,6 +22,7 @@ from subscriptions.lifecycle.edit_timeline import Timeline
 from subscriptions.lifecycle.edits import AddItem, AddPhase, Edit, RemoveItem, RemovePhase, StretchPhase
 from subscriptions.lifecycle.lock_subscription import lock_subscription
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
+from subscriptions.lifecycle.states import Verb
 from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import ItemRevision, QuantityChange, Subscription, SubscriptionPhase
 
@@ -34,7 +35,7 @@ def record_edit(*, subscription: Subscription, at: datetime, edits: Sequence[Edi
     The plan stays; what an item was priced by before stays in its history. InvalidInput, naming the edit, where one
     makes no sense; NotChangeable (PreconditionFailed) where the subscription does not run.
     """
-    subscription = lock_subscription(subscription, at=at, scheduled=True)
+    subscription = lock_subscription(subscription, at=at, verb=Verb.EDIT)
     phases = list(SubscriptionPhase.objects.filter(subscription=subscription))
     revisions = list(ItemRevision.objects.filter(item__subscription=subscription).select_related("item", "phase"))
     before = {revision.pk: (revision.active_from, revision.active_to) for revision in revisions}

@@ -10,6 +10,7 @@ from subscriptions.errors import NotChangeable
 from subscriptions.lifecycle.facts import calendar_of
 from subscriptions.lifecycle.lock_subscription import lock_subscription
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
+from subscriptions.lifecycle.states import Verb
 from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import Subscription
 from subscriptions.schedule.billing_calendar import period_at
@@ -25,7 +26,7 @@ def record_pause(*, subscription: Subscription, at: datetime) -> Subscription:
     wanted = {"from": at.isoformat(), "to": None}
     subscription.refresh_from_db(fields=["pauses"])
     repeated = subscription.pauses[-1:] == [wanted]
-    subscription = lock_subscription(subscription, at=at, paused=repeated)
+    subscription = lock_subscription(subscription, at=at, verb=Verb.PAUSE, repeated=repeated)
     if repeated:
         return subscription
     calendar = calendar_of(subscription)

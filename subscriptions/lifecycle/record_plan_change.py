@@ -20,6 +20,7 @@ from subscriptions.lifecycle.lock_subscription import lock_subscription
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.place_subscription import place_subscription
 from subscriptions.lifecycle.selectors import flat_items_at, quantity_at
+from subscriptions.lifecycle.states import Verb
 from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import Plan, QuantityChange, Subscription
 from subscriptions.schedule.billing_calendar import Anchor
@@ -52,7 +53,7 @@ def record_plan_change(
     NotChangeable (PreconditionFailed) where the subscription does not run; SuccessorScheduled, CurrencyMismatch or
     FeatureAlreadySubscribed (Conflict); InvalidInput where a value is wrong.
     """
-    old = lock_subscription(subscription, at=at)
+    old = lock_subscription(subscription, at=at, verb=Verb.CHANGE_PLAN)
     currency = (
         plan.currency if plan is not None else (custom_plan.currency if custom_plan is not None else old.currency)
     )

@@ -11,6 +11,7 @@ from subscriptions.errors import NotChangeable
 from subscriptions.lifecycle.coupon_periods import coupons_recounted
 from subscriptions.lifecycle.lock_subscription import lock_subscription
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
+from subscriptions.lifecycle.states import Verb
 from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import Subscription
 
@@ -22,7 +23,7 @@ def record_resumption(*, subscription: Subscription, at: datetime) -> Subscripti
     A pause that has not begun is called off. Repeating it changes nothing. NotChangeable (PreconditionFailed) where
     there is no pause to end; InvalidInput where `at` lies before it.
     """
-    subscription = lock_subscription(subscription, at=at, canceled=True, paused=True)
+    subscription = lock_subscription(subscription, at=at, verb=Verb.RESUME)
     now = clock.now()
     last = subscription.pauses[-1] if subscription.pauses else None
     if last is not None and last["to"] == at.isoformat():

@@ -9,7 +9,6 @@ from django.db.models import F, Prefetch, Q, QuerySet
 
 from core.periods import Period, parse_cadence
 from subscriptions.catalog.plan_terms import RateCardTerms
-from subscriptions.choices import SubscriptionStatus
 from subscriptions.errors import UnknownItem
 from subscriptions.lifecycle.facts import calendar_of
 from subscriptions.models import (
@@ -44,22 +43,6 @@ def terms_of_revision(revision: ItemRevision) -> RateCardTerms:
 def subscriptions_shown() -> QuerySet[Subscription]:
     """Subscriptions with what their list shows, in one query."""
     return Subscription.objects.select_related("plan")
-
-
-def with_status(subscriptions: QuerySet[Subscription], statuses: Iterable[str], at: datetime) -> QuerySet[Subscription]:
-    """Those which have one of `statuses` at `at`: the same rule as `Subscription.status_at`, in SQL."""
-    ended = Q(active_to__isnull=False, active_to__lte=at)
-    future = Q(active_from__gt=at)
-    conditions = {
-        SubscriptionStatus.INACTIVE: ended,
-        SubscriptionStatus.SCHEDULED: ~ended & future,
-        SubscriptionStatus.ACTIVE: ~future & Q(active_to__isnull=True),
-        SubscriptionStatus.CANCELED: ~future & Q(active_to__gt=at),
-    }
-    wanted = Q(pk__in=())
-    for status in statuses:
-        wanted |= conditions[SubscriptionStatus(status)]
-    return subscriptions.filter(wanted)
 
 
 def subscriptions_expanded() -> QuerySet[Subscription]:

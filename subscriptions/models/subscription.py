@@ -1,13 +1,10 @@
 """The subscription and its phases."""
 
-from datetime import datetime
-
 from django.db import models
 from django.db.models import F, Q
 
 from core.db import Record, validate_metadata
 from customers.models import Customer
-from subscriptions.choices import SubscriptionStatus
 from subscriptions.models.plan import Plan
 
 
@@ -70,13 +67,6 @@ class Subscription(Record):
 
     def __str__(self) -> str:
         return f"{self.name} of {self.customer}"
-
-    def status_at(self, moment: datetime) -> SubscriptionStatus:
-        if self.active_to is not None and self.active_to <= moment:
-            return SubscriptionStatus.INACTIVE
-        if self.active_from > moment:
-            return SubscriptionStatus.SCHEDULED
-        return SubscriptionStatus.ACTIVE if self.active_to is None else SubscriptionStatus.CANCELED
 
 
 class SubscriptionPhase(Record):

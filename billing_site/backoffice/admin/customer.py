@@ -39,6 +39,7 @@ from invoicing.gathering.live import show_live
 from invoicing.models import ParkedCustomer, RunCustomer
 from invoicing.runs.progress import OUTCOME_TONES
 from subscriptions.admin.lifecycle.subscription import SUBSCRIPTION_TONES
+from subscriptions.lifecycle.states import status_at
 
 LATEST_INVOICES = 12
 LATEST_OUTCOMES = 8
@@ -140,7 +141,7 @@ class CustomerPage(CustomerSettings):
         latest = obj.subscriptions.select_related("plan").order_by("-active_from")
         subscriptions: list[Any] = list(latest[:LATEST_SUBSCRIPTIONS])
         for subscription in subscriptions:
-            status = subscription.status_at(now)
+            status = status_at(subscription, now)
             subscription.badge = badge(status.label, SUBSCRIPTION_TONES[status])
         listed = obj.invoices.exclude(status__in=[InvoiceStatus.GATHERING, InvoiceStatus.DELETED])
         invoices: list[Any] = list(

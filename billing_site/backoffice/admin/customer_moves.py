@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from django import forms
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -34,6 +34,7 @@ from invoicing.profile_moves.pin_customer import (
     remove_override,
     unpin_customer,
 )
+from subscriptions.lifecycle.states import not_ended
 from subscriptions.models import Subscription
 
 STRIPE_RIGHT = "customers.change_customerappdata"
@@ -102,7 +103,7 @@ def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Revie
     ids, now = [customer.pk for customer in customers], clock.now()
     terms = terms_of(ids)
     moving = [pk for pk in ids if terms[pk].profile != target]
-    live = Subscription.objects.filter(Q(active_to__isnull=True) | Q(active_to__gt=now), customer_id__in=moving)
+    live = Subscription.objects.filter(not_ended(now), customer_id__in=moving)
     answers = ask_app(sorted(set(live.order_by().values_list("customer_id", flat=True))), app=target.app)
     found = check_moves(moving, target=target, answers=answers, now=now)
     rows, blocked = [], 0

@@ -20,6 +20,7 @@ from invoicing.subscription_changes.change_result import ChangeResult
 from invoicing.subscription_changes.edit_subscription import edit_subscription
 from subscriptions.admin.catalog.card_review import card_effects
 from subscriptions.catalog.price_words import price_words
+from subscriptions.lifecycle import states
 from subscriptions.lifecycle.edits import AddItem, UnscheduleEdit
 from subscriptions.lifecycle.selectors import terms_of_revision
 from subscriptions.models import ItemRevision, Subscription
@@ -29,7 +30,7 @@ class Edit(DatedChange):
     """The operations that REST takes as customizations; the plan stays."""
 
     permission = "subscriptions.change_subscription"
-    before_begin = True
+    act = states.Verb.EDIT
     in_bar = False
     question: ClassVar[str]
     said: ClassVar[str]
@@ -38,7 +39,7 @@ class Edit(DatedChange):
         return self.question.format(subscription)
 
     def blocking_reason(self, subscription: Subscription) -> str:
-        return planned_otherwise(subscription)
+        return planned_otherwise(subscription, self.act)
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
         return edit_subscription(

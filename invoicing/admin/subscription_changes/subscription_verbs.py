@@ -28,6 +28,7 @@ from invoicing.subscription_changes.resume_subscription import resume_subscripti
 from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from invoicing.subscription_changes.update_item import ItemUpdateResult, update_item
 from subscriptions.choices import SubscriptionStatus, UsageOnChange
+from subscriptions.lifecycle import states
 from subscriptions.lifecycle.facts import pauses_of
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.lifecycle.selectors import find_item
@@ -61,15 +62,17 @@ def successor_of(subscription: Subscription) -> Subscription | None:
 
 
 class SubscriptionVerb(Verb[Subscription]):
-    """Refused once the subscription has ended and, unless `before_begin`, until it has begun."""
+    """Refused once the subscription has ended; until it has begun, unless the table of states allows `act` then."""
 
-    before_begin: ClassVar[bool] = False
+    act: ClassVar[states.Verb | None] = None
+    """What is done to the subscription as a whole; None: only to an item of it."""
 
     def why_not(self, request: HttpRequest, subscription: Subscription) -> str:
-        status = subscription.status_at(clock.now())
+        status = states.status_at(subscription, clock.now())
         if status == SubscriptionStatus.INACTIVE:
             return "It has ended."
-        if status == SubscriptionStatus.SCHEDULED and not self.before_begin:
+        before_begin = self.act is not None and SubscriptionStatus.SCHEDULED in states.MOVES[self.act].statuses
+        if status == SubscriptionStatus.SCHEDULED and not before_begin:
             return "It has not begun."
         return self.blocking_reason(subscription)
 
@@ -117,15 +120,16 @@ class DatedChange(Change):
         return super().initial(subscription) | {"timing": self.timing}
 
 
-def planned_otherwise(subscription: Subscription) -> str:
-    """Why it can't be changed while another change, an end or a pause is planned."""
+def planned_otherwise(subscription: Subscription, act: states.Verb) -> str:
+    """Why `act` is not allowed while another change, an end or a pause is planned; "" where it is."""
+    allowed = states.MOVES[act]
     successor = successor_of(subscription)
     if successor is not None:
         when = time_words(successor.active_from, subscription)
         return f"A change to {successor.name} is planned for {when}: unschedule it first."
-    if subscription.active_to is not None:
+    if subscription.active_to is not None and SubscriptionStatus.CANCELED not in allowed.statuses:
         return f"It is canceled and ends on {time_words(subscription.active_to, subscription)}: unschedule that first."
-    if open_pause(subscription) is not None:
+    if open_pause(subscription) is not None and not allowed.while_paused:
         return "It is paused, or to be: resume it first."
     return ""
 
@@ -145,6 +149,7 @@ class ChangePlan(Change):
     slug = "change-plan"
     label = "Change plan"
     permission = "subscriptions.change_plan_subscription"
+    act = states.Verb.CHANGE_PLAN
     tone = "primary"
     form = ChangePlanForm
 
@@ -152,7 +157,7 @@ class ChangePlan(Change):
         return f"To which plan is {subscription} to change, and when?"
 
     def blocking_reason(self, subscription: Subscription) -> str:
-        return planned_otherwise(subscription)
+        return planned_otherwise(subscription, self.act)
 
     def notes(self, answers: Answers) -> list[str]:
         return [f"Usage of the current period {_USAGE_WORDS[answers['usage']]}."]
@@ -214,6 +219,7 @@ class ChangeAddOn(DatedChange):
     slug = "add-on"
     label = "Add-ons"
     permission = "subscriptions.change_addon_subscription"
+    act = states.Verb.CHANGE_ADDON
     form = AddOnForm
 
     def asks(self, subscription: Subscription) -> str:
@@ -222,7 +228,7 @@ class ChangeAddOn(DatedChange):
     def blocking_reason(self, subscription: Subscription) -> str:
         if subscription.plan_id is None:
             return "It is on terms of its own: only plans offer add-ons."
-        return planned_otherwise(subscription)
+        return planned_otherwise(subscription, self.act)
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
         addon, quantity, timing = answers["addon"], answers["quantity"], timing_of(answers)
@@ -263,6 +269,7 @@ class Pause(DatedChange):
     slug = "pause"
     label = "Pause"
     permission = "subscriptions.pause_subscription"
+    act = states.Verb.PAUSE
 
     def asks(self, subscription: Subscription) -> str:
         return f"From when is {subscription} to be paused?"
@@ -276,7 +283,7 @@ class Pause(DatedChange):
         return open_pause(subscription) is None
 
     def blocking_reason(self, subscription: Subscription) -> str:
-        return planned_otherwise(subscription)
+        return planned_otherwise(subscription, self.act)
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
         return pause_subscription(subscription=subscription, timing=timing_of(answers), preview=preview)
@@ -289,8 +296,8 @@ class Resume(DatedChange):
     slug = "resume"
     label = "Resume"
     permission = "subscriptions.resume_subscription"
+    act = states.Verb.RESUME
     tone = "primary"
-    before_begin = True
 
     def asks(self, subscription: Subscription) -> str:
         return f"From when is {subscription} to run on?"
@@ -312,7 +319,7 @@ class Unschedule(Change):
     slug = "unschedule"
     label = "Unschedule"
     permission = "subscriptions.unschedule_subscription"
-    before_begin = True
+    act = states.Verb.UNSCHEDULE_CANCELATION
 
     def asks(self, subscription: Subscription) -> str:
         return f"Is {subscription} to run on without the planned end?"
@@ -337,15 +344,15 @@ class Cancel(DatedChange):
     slug = "cancel"
     label = "End subscription"
     permission = "subscriptions.cancel_subscription"
+    act = states.Verb.CANCEL
     tone = "danger"
     timing = NEXT_BILLING_CYCLE
-    before_begin = True
 
     def asks(self, subscription: Subscription) -> str:
         return f"When is {subscription} to be canceled?"
 
     def blocking_reason(self, subscription: Subscription) -> str:
-        return "A change of plan is planned: unschedule it first." if successor_of(subscription) is not None else ""
+        return planned_otherwise(subscription, self.act)
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
         return cancel_subscription(subscription=subscription, timing=timing_of(answers), preview=preview)

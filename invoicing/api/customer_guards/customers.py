@@ -21,7 +21,8 @@ from invoicing.customer_guards.delete_customer import delete_customer
 from invoicing.customer_guards.update_customer import update_customer
 from subscriptions.api.lifecycle.subscription_serializers import SubscriptionSerializer
 from subscriptions.choices import SubscriptionStatus
-from subscriptions.lifecycle.selectors import subscriptions_shown, with_status
+from subscriptions.lifecycle.selectors import subscriptions_shown
+from subscriptions.lifecycle.states import with_status
 from subscriptions.models import Subscription
 
 _RUNNING = (SubscriptionStatus.ACTIVE, SubscriptionStatus.CANCELED)

@@ -34,7 +34,8 @@ from subscriptions.api.catalog.plan_serializers import plan_terms
 from subscriptions.api.lifecycle.subscription_serializers import SubscriptionExpandedSerializer, SubscriptionSerializer
 from subscriptions.catalog.plan_selectors import plan_named
 from subscriptions.choices import SubscriptionStatus
-from subscriptions.lifecycle.selectors import subscriptions_expanded, subscriptions_shown, with_status
+from subscriptions.lifecycle.selectors import subscriptions_expanded, subscriptions_shown
+from subscriptions.lifecycle.states import with_status
 from subscriptions.lifecycle.timing import IMMEDIATE, NEXT_BILLING_CYCLE
 from subscriptions.models import CouponRedemption, Subscription
 

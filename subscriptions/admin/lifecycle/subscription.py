@@ -16,7 +16,7 @@ from core.admin.registry import page_of
 from core.admin.words import rhythm_words
 from subscriptions.catalog.price_words import discount_words, price_words, tier_words
 from subscriptions.choices import SubscriptionStatus
-from subscriptions.lifecycle.selectors import with_status
+from subscriptions.lifecycle.states import status_at, with_status
 from subscriptions.models import (
     CouponRedemption,
     ItemRevision,
@@ -81,7 +81,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
 
     @display(description="Status")
     def state(self, subscription: Subscription) -> SafeString:
-        status = subscription.status_at(clock.now())
+        status = status_at(subscription, clock.now())
         return badge(status.label, SUBSCRIPTION_TONES[status])
 
     @display(description="Billed")

@@ -23,6 +23,7 @@ from subscriptions.api.catalog.plan_serializers import DiscountsField, PriceFiel
 from subscriptions.choices import SubscriptionStatus
 from subscriptions.lifecycle.facts import pauses_of
 from subscriptions.lifecycle.selectors import current_period, current_quantity
+from subscriptions.lifecycle.states import status_at
 from subscriptions.models import ItemRevision, Subscription, SubscriptionPhase
 
 
@@ -86,7 +87,7 @@ class SubscriptionSerializer(WireSerializer):
 
     @extend_schema_field(serializers.ChoiceField(choices=SubscriptionStatus.values))
     def get_status(self, subscription: Subscription) -> str:
-        return subscription.status_at(clock.now()).value
+        return status_at(subscription, clock.now()).value
 
     @extend_schema_field(TimeField(required=False))
     def get_paused_from(self, subscription: Subscription) -> str | None:
