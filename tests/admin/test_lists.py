@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from billing_site.access.models import ApiKey
 from billing_site.access.services.create_api_key import create_api_key
+from core import clock
 from core.admin import paginator, search
 from core.audit.models import AuditEntry
 from core.ids import to_text
@@ -148,3 +149,14 @@ def test_an_empty_list_says_that_there_is_nothing_yet_or_that_nothing_matches(cl
     page = clerk.get("/admin/invoicing/creditnote/?q=BWC-000009").content.decode()
     assert "No credit notes match." in page
     assert 'href="?">Show all' in page
+
+
+def test_a_list_that_begins_with_some_says_that_the_others_are_elsewhere(clerk):
+    parked = ParkedCustomer.objects.create(customer=make_customer(), cause_code="no_price", cause="No price.")
+    page = " ".join(clerk.read("/admin/invoicing/parkedcustomer/?state=released").split())
+    assert "No parked customers match." in page
+    parked.released_at = clock.now()
+    parked.save()
+    page = " ".join(clerk.read("/admin/invoicing/parkedcustomer/").split())
+    assert "The list begins with those that are “Parked now”; choose another state" in page
+    assert "There are no parked customers yet." not in page
