@@ -74,3 +74,10 @@ class BankStatementRow(models.Model):
 
     def __str__(self) -> str:
         return f"row {self.position} of {self.statement}"
+
+    @property
+    def match_label(self) -> str:
+        """How the row fits. With one invoice for itself it is doubtful for what the note says, not for a choice."""
+        if self.match == MatchStatus.AMBIGUOUS and self.invoice_id is not None and self.note:
+            return "Doubtful"
+        return MatchStatus(self.match).label

@@ -1,5 +1,7 @@
 """Bank statements at the finance desk: a file is imported, reviewed and booked, and what is wrong with it is said."""
 
+from html import unescape
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
@@ -237,3 +239,16 @@ def test_list_and_page_ask_a_fixed_number_of_queries(clerk):
         few = measured(3)
         assert measured(30) == few
         assert max(few) <= 12
+
+
+def test_a_row_that_shares_its_id_is_doubtful_and_no_choice_of_several_invoices(clerk, bank):
+    statement = imported(
+        clerk,
+        bank,
+        "2026-03-18,50.00,EUR,INV-000001,Initech,T7",
+        "2026-03-18,50.00,EUR,INV-000002,Globex,T7",
+    )
+    page = clerk.read(page_url(statement))
+    assert "Row 1 of this file has the bank's transaction T7, too." in unescape(page)
+    assert "Doubtful" in page
+    assert "Several invoices fit" not in page

@@ -154,7 +154,7 @@ class BankStatementAdmin(StatementViews, ReadOnlyAdmin):
         page = CappedPaginator(rows, ROWS_PER_PAGE).get_page(request.GET.get("p"))
         under_review = obj.status == StatementStatus.REVIEW
         for row in page.object_list:
-            row.match_badge = badge(row.get_match_display(), MATCH_TONES[MatchStatus(row.match)])
+            row.match_badge = badge(row.match_label, MATCH_TONES[MatchStatus(row.match)])
             row.state_badge = _state(row)
             row.can_change = under_review and row.payment_id is None and row.amount > 0
         counts = _counts([obj]).get(obj.pk, {})
