@@ -366,6 +366,13 @@ def test_those_who_work_with_subscriptions_have_every_verb(role, basic):
     assert names == list(VERBS)
 
 
+def test_add_ons_of_a_plan_that_offers_none_are_not_asked_for(clerk, basic):
+    with clock.frozen_at(at(ON)):
+        page = clerk.read(page_url(basic))
+    assert "Add-ons: Its plan offers no add-on." in page
+    assert verb_url(basic, "add-on") not in page
+
+
 def test_what_ended_is_not_changed(clerk, basic):
     change(basic, flat_plan("pro", "90.00"), ON)
     for verb in VERBS:

@@ -102,7 +102,12 @@ class PlanChoice(forms.ModelChoiceField):
 
 
 class ChangePlanForm(WhenForm):
-    plan = PlanChoice(label="New plan", queryset=Plan.objects.none(), widget=UnfoldAdminSelect2Widget)
+    plan = PlanChoice(
+        label="New plan",
+        queryset=Plan.objects.none(),
+        empty_label="Choose a plan",
+        widget=UnfoldAdminSelect2Widget,
+    )
     usage = forms.ChoiceField(
         label="Usage of the current period",
         choices=(
@@ -171,7 +176,12 @@ class CouponForm(ItemForm):
 
 
 class AddOnForm(WhenForm):
-    addon = forms.ModelChoiceField(label="Add-on", queryset=AddOn.objects.none(), widget=UnfoldAdminSelect2Widget)
+    addon = forms.ModelChoiceField(
+        label="Add-on",
+        queryset=AddOn.objects.none(),
+        empty_label="Choose an add-on",
+        widget=UnfoldAdminSelect2Widget,
+    )
     quantity = forms.IntegerField(
         min_value=0,
         max_value=2**31 - 1,

@@ -228,6 +228,9 @@ class ChangeAddOn(DatedChange):
     def blocking_reason(self, subscription: Subscription) -> str:
         if subscription.plan_id is None:
             return "It is on terms of its own: only plans offer add-ons."
+        # Read along with the subscription by its page.
+        if not getattr(subscription, "has_addons", True):
+            return "Its plan offers no add-on."
         return planned_otherwise(subscription, self.act)
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:

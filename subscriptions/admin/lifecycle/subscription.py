@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
-from django.db.models import F, Prefetch, QuerySet
+from django.db.models import Exists, F, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -20,9 +20,11 @@ from subscriptions.lifecycle.states import status_at, with_status
 from subscriptions.models import (
     CouponRedemption,
     ItemRevision,
+    PlanAddOn,
     QuantityChange,
     QuantityReport,
     Subscription,
+    SubscriptionAddOn,
     SubscriptionItem,
 )
 
@@ -69,7 +71,10 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     page_template = "backoffice/subscription.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
-        return super().get_queryset(request).select_related("customer", "plan", "previous")
+        offered = PlanAddOn.objects.filter(plan=OuterRef("plan"), addon__deleted_at=None)
+        bought = SubscriptionAddOn.objects.filter(subscription=OuterRef("pk"))
+        found = super().get_queryset(request).select_related("customer", "plan", "previous")
+        return found.annotate(has_addons=Exists(offered) | Exists(bought))
 
     @display(description="Customer", ordering="customer__name")
     def customer_link(self, subscription: Subscription) -> SafeString:
