@@ -110,4 +110,4 @@ class ParkedCustomer(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.customer}: {self.cause}"
+        return f"Parking of {self.customer}"

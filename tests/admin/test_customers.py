@@ -37,6 +37,11 @@ FORM = {
 }
 
 
+def test_the_address_names_the_country(clerk):
+    customer = make_customer(country="SG", city="Singapore", postal_code="048623", state="Central")
+    assert "Central, Singapore<br>" in clerk.read(page_url(customer))
+
+
 def test_the_page_shows_everything_that_finance_asks_for(clerk):
     invoice = make_issued(decline=True)
     customer = invoice.customer

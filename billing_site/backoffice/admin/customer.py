@@ -25,6 +25,7 @@ from core.admin.display import EMPTY, badge
 from core.admin.registry import page_of
 from core.admin.verbs import Answers, Verb
 from core.audit.models import AuditEntry
+from core.places import country_names
 from customers.choices import AppType
 from customers.effective import terms_of_loaded
 from customers.models import BillingApp, Customer
@@ -181,7 +182,8 @@ def _lacks_id_at(app: BillingApp, standing: Standing) -> BillingApp | None:
 
 def _address_lines(customer: Customer) -> list[str]:
     town = " ".join(part for part in (customer.postal_code, customer.city) if part)
-    region = ", ".join(part for part in (customer.state, customer.country) if part)
+    country = country_names().get(customer.country, customer.country)
+    region = ", ".join(part for part in (customer.state, country) if part)
     return [customer.line1, customer.line2, town, region, customer.phone_number]
 
 
