@@ -102,7 +102,7 @@ def _tiles(now: datetime) -> list[Tile]:
         Tile("Due in 7 days", soon_by[0], "not paid yet", _invoices(state="due_soon"), "blue", soon_by[1]),
         Tile("Payment failed", stuck["failed"], "declined or waiting for the payer", _invoices(state="failed"), "red"),
         Tile("Given back", stuck["given_back"], "refunded, and due again", _invoices(state="given_back"), "amber"),
-        Tile("To approve", drafts["approve"], "drafts that wait for you", _invoices(state="approve"), "amber"),
+        Tile("To approve", drafts["approve"], "drafts that wait for an approver", _invoices(state="approve"), "amber"),
         *_proposed(),
         Tile("Failed steps", drafts["failed"], "drafts that stopped", _invoices(state="stopped"), "red"),
         Tile(
