@@ -80,3 +80,26 @@ def test_nothing_is_imported_inside_a_function():
     done = run_tool("ruff", "check", "--select", "PLC0415", "--ignore-noqa", "--quiet", ".")
 
     assert done.returncode == 0, done.stdout
+
+
+LONGEST_FILE, LARGEST_ROOM = 400, 3_500
+
+
+def lines_of(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
+def test_no_file_and_no_room_holds_too_much():
+    """A file of more than 400 lines holds two ideas; a room of more than 3,500 is not one subject."""
+    files = [path for floor in FLOORS for path in (ROOT / floor).rglob("*.py") if "migrations" not in path.parts]
+    rooms: dict[str, int] = {}
+    for path in files:
+        parts = path.relative_to(ROOT).parts
+        # The pages and endpoints of a room are in folders of their own.
+        depth = 3 if parts[1] in ("admin", "api") else 2
+        if len(parts) > depth:
+            room = "/".join(parts[:depth])
+            rooms[room] = rooms.get(room, 0) + lines_of(path)
+
+    assert [str(path) for path in files if lines_of(path) > LONGEST_FILE] == []
+    assert {room: size for room, size in rooms.items() if size > LARGEST_ROOM} == {}

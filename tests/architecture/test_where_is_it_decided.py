@@ -1,0 +1,67 @@
+"""Where-is-it-decided and the rooms' READMEs name files and names that exist; each room has a README."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGE = ROOT / "docs/where-is-it-decided.md"
+ROW = re.compile(r"^\| (?P<question>[^|]+\?) \| `(?P<file>[^`]+)` \| `(?P<name>[^`]+)` \|$", re.MULTILINE)
+NAMED_FILE = re.compile(r"`([a-z_/]+\.py)`(?:, `([A-Za-z_]+)`)?")
+NO_ROOMS = ("admin", "api", "management", "migrations")
+ROOMS = sorted(
+    folder
+    for package in ("invoicing", "subscriptions", "entitlements")
+    for folder in (ROOT / package).iterdir()
+    if folder.is_dir()
+    and (folder / "__init__.py").exists()
+    and folder.name not in ("admin", "api", "migrations", "management")
+)
+
+
+def rows() -> list[re.Match[str]]:
+    return list(ROW.finditer(PAGE.read_text()))
+
+
+def names_in(path: Path) -> set[str]:
+    """What a module defines at its top: functions, classes, constants."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):
+            found.update(target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+    return found
+
+
+def test_at_least_forty_questions_are_answered_each_once():
+    questions = [row["question"] for row in rows()]
+
+    assert len(questions) >= 40
+    assert len(set(questions)) == len(questions)
+    assert len(questions) == PAGE.read_text().count("? | `"), "a row that is not read as one"
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row["question"])
+def test_the_place_that_answers_exists(row):
+    path = ROOT / row["file"]
+
+    assert path.is_file(), f"{row['file']} is gone"
+    assert row["name"] in names_in(path), f"{row['file']} defines no {row['name']}"
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: str(room.relative_to(ROOT)))
+def test_each_room_says_what_it_owns_and_where_it_decides(room):
+    readme = (room / "README.md").read_text()
+
+    assert readme.startswith("# ")
+    assert "\nOwns " in readme
+    assert "\nDoes not own " in readme
+    for file, name in NAMED_FILE.findall(readme):
+        path = next((base / file for base in (room, room.parent, ROOT) if (base / file).is_file()), None)
+        assert path is not None, f"{room.name}/README.md names {file}, which is gone"
+        assert not name or name in names_in(path), f"{file} defines no {name}"
