@@ -27,7 +27,7 @@ from invoicing.windows.state import Billed
 from subscriptions.schedule import Obligation, obligations
 
 CLOSE_AGAIN = "Set the subscription's reconcile_from back to that time and its next_billing_at to now; then close."
-_CUTS = 3
+_EARLY_ENDS = 3
 ASK = "Find out which change made it, and restore the window from a backup."
 
 
@@ -191,9 +191,9 @@ def _uncredited(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding
         on_invoices = line.amendments.filter(kind=LineKind.CREDIT, deleted_at__isnull=True)
         found = -(on_invoices.aggregate(net=Sum("amount"))["net"] or ZERO)
         found += line.credit_note_lines.aggregate(net=Sum("amount"))["net"] or ZERO
-        # What comes back is rounded as a charge for the same time is: part by part. And a window that was cut more than
-        # once had its rest rounded as often.
-        roundings = _CUTS + len(line.components or ()) + line.amendments.exclude(kind=LineKind.CREDIT).count()
+        # What comes back is rounded as a charge for the same time is: part by part. A window that ended early
+        # more than once had its rest rounded as often.
+        roundings = _EARLY_ENDS + len(line.components or ()) + line.amendments.exclude(kind=LineKind.CREDIT).count()
         if found < expected - roundings * quantum(line.currency):
             customer = window.item.subscription.customer
             name = name_customer(customer.name, customer.key, customer.id)

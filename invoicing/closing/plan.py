@@ -2,7 +2,7 @@
 
 A window that is not settled yet becomes a line, or changes the one that waits for it. A settled window on a draft
 changes that draft's line. One on an issued invoice gets an amendment that charges exactly what is missing. One that
-reaches beyond the time in which its item is active is cut, and what was not used comes back.
+reaches beyond the time in which its item is active ends there, and what was not used comes back.
 """
 
 import uuid
@@ -65,7 +65,7 @@ class Plan:
     obsolete: list[PendingLine] = field(default_factory=list)
     # Settled windows that last longer than they were to: their end was taken back. `end` is the new one already.
     grown: list[Billed] = field(default_factory=list)
-    # Windows that will be cut later: of which subscription, when, and the window's start.
+    # Windows that will end early later: of which subscription, when, and the window's start.
     wakes: list[tuple[uuid.UUID, datetime, datetime]] = field(default_factory=list)
 
 

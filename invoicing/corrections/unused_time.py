@@ -1,4 +1,4 @@
-"""Owns the way back: windows billed in advance that ended early, and what of them was not used. Pure.
+"""Owns unused time: windows billed in advance that ended early, and what of their amounts comes back. Pure.
 
 A fee that was billed for time in which its item is no longer active comes back: the net amount billed, with the
 discounts that it had, for the part of its time that was not used (billing rules 10). It is rounded as a new charge for
@@ -268,7 +268,7 @@ def unused_share(components: Sequence[Component], at: datetime, end: datetime) -
         quantity = Fraction(part.quantity)
         worth = quantity * Fraction(part.numerator, part.denominator)
         if until < part.end:
-            # An earlier cut has taken the rest: its net has gone with it.
+            # The window has ended early before: the net of the rest has come back then.
             worth *= Fraction(*fraction(Period(part.start, until), Period(part.start, part.end)))
         whole += worth
         behind = max(part.start, at)

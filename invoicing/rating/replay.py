@@ -1,4 +1,4 @@
-"""Owns the way back: computing a line again from its explanation alone, to prove that nothing else is needed."""
+"""Computes a line again from its explanation alone, to prove that nothing else is needed."""
 
 from decimal import Decimal
 

@@ -59,7 +59,7 @@ class Billed:
 
     @property
     def components(self) -> list[Component]:
-        """What flat lines have charged for in this window so far; of what was cut off since, only what is left."""
+        """What flat lines have charged for in this window so far; of one that ended early, only what is left."""
         parts = [part for line in self.lines for part in line.components]
         if self.end is None:
             return parts
