@@ -16,7 +16,9 @@ from subscriptions.lifecycle.record_pause import record_pause
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.lifecycle.states import MOVES, Verb, not_ended, status_at, with_status
 from subscriptions.models import Subscription
-from tests.make import at, make_customer, make_plan
+from tests.support.catalog import make_plan
+from tests.support.clock import at
+from tests.support.customers import make_customer
 
 pytestmark = pytest.mark.django_db
 
