@@ -40,8 +40,9 @@ def why_not_move_all(customers: Collection[Customer], target: BillingProfile) ->
 def why_not_move(moved: int, target: BillingProfile) -> str:
     """The refusal in words, with the way that leads there."""
     above = settings.MIGRATION_TWO_PERSON_ABOVE
+    by_key = " An API key moves more only with the scope approvals:write." if current_actor().kind == "api_key" else ""
     return (
         f"That makes {moved} customers moved by you within 24 hours, and one person moves {above} at most. Nothing was "
         f"changed. Use a profile migration to “{target}”: a second person approves its list, and it can be paused and "
-        "taken back. An API key moves more only with the scope approvals:write."
+        f"taken back.{by_key}"
     )

@@ -12,7 +12,8 @@ from billing_site.access.services.create_api_key import create_api_key
 from core import clock
 from core.approvals.models import ChangeRequest, CountedAct
 from core.audit.models import AuditEntry
-from customers.models import BillingProfile, Customer, CustomerOverride
+from customers.models import BillingProfile, Customer, CustomerOverride, Supplier
+from invoicing.models import BalanceEntry
 from subscriptions.models import Coupon
 from tests.support.clock import at
 from tests.support.closing import START, make_issued
@@ -72,6 +73,29 @@ class TestMoves:
         sent = {"action": "pin", ACTION_CHECKBOX_NAME: [str(c.pk) for c in people(4)], "answered": "yes", "reason": "x"}
         page = clerk.post(list_url(Customer), sent | {"profile": str(enterprise().pk)}).content.decode()
         assert "Use a profile migration" in page
+
+    def test_it_leads_to_the_migration_that_moves_them_instead(self, clerk):
+        customers, target = people(4), enterprise()
+        chosen = {ACTION_CHECKBOX_NAME: [str(c.pk) for c in customers], "profile": str(target.pk), "reason": "x"}
+        page = clerk.post(list_url(Customer), {"action": "pin", "answered": "yes"} | chosen)
+        assert "approvals:write" not in page.content.decode()
+        form = clerk.get(page.context["migrate_url"]).context["form"]
+        filled = {"reason": "All", **{name: form[name].value() for name in ("from_profile", "to_profile", "named")}}
+        counted = clerk.post(reverse("admin:invoicing_profilemigration_add"), filled)
+        assert (counted.context["count"], counted.context["target"]) == (4, target)
+
+    def test_who_is_blocked_is_not_moved_and_does_not_count(self, clerk):
+        customers, other = (
+            people(4),
+            enterprise(supplier=Supplier.objects.create(name="Other", invoice_prefix="O", credit_note_prefix="OC")),
+        )
+        BalanceEntry.objects.create(customer=customers[0], currency="EUR", kind="credit_note", amount=Decimal(5))
+        sent = {"action": "pin", ACTION_CHECKBOX_NAME: [str(c.pk) for c in customers], "reason": "x"}
+        page = clerk.post(list_url(Customer), sent | {"answered": "yes", "profile": str(other.pk)}).content.decode()
+        assert "3 of 4 customers will be billed by “Enterprise”" in page
+        assert "Use a profile migration" not in page
+        in_bulk(clerk, "pin", customers, profile=str(other.pk))
+        assert pinned() == 3
 
     def test_several_selections_add_up_and_one_by_one_too(self, clerk):
         customers, profile = people(5), str(enterprise().pk)

@@ -1,12 +1,16 @@
 """Changing how customers are billed: pins, their own settings, their id at Stripe. Each is shown before it acts."""
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from core import clock
@@ -14,6 +18,7 @@ from core.admin.display import badge
 from core.admin.verbs import Answers, ReasonForm, Review, Verb, Warned
 from core.admin.words import counted
 from core.errors import Forbidden
+from core.ids import to_text
 from customers.admin.own_settings import OwnSettingsForm, initial_of, workflow_of
 from customers.choices import AppType
 from customers.effective import default_profile, override_values, profile_values, terms_if, terms_of
@@ -24,7 +29,7 @@ from invoicing.admin.profile_moves.terms_review import known_at_stripe, terms_re
 from invoicing.choices import MoveVerdict
 from invoicing.payments.set_stripe_customer import ask_stripe, keep_stripe_customer
 from invoicing.profile_moves.ask_app import ask_app
-from invoicing.profile_moves.causes import CauseCode, severity_of
+from invoicing.profile_moves.causes import Cause, CauseCode, severity_of
 from invoicing.profile_moves.checks import check_moves
 from invoicing.profile_moves.limit_moves import why_not_move_all
 from invoicing.profile_moves.pin_customer import (
@@ -39,6 +44,8 @@ from subscriptions.models import Subscription
 
 STRIPE_RIGHT = "customers.change_customerappdata"
 _KEPT = "Open drafts keep their terms."
+# What an address has room for.
+_MOST_NAMED = 100
 
 
 def stripe_apps() -> QuerySet[BillingApp]:
@@ -103,9 +110,7 @@ def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Revie
     ids, now = [customer.pk for customer in customers], clock.now()
     terms = terms_of(ids)
     moving = [pk for pk in ids if terms[pk].profile != target]
-    live = Subscription.objects.filter(not_ended(now), customer_id__in=moving)
-    answers = ask_app(sorted(set(live.order_by().values_list("customer_id", flat=True))), app=target.app)
-    found = check_moves(moving, target=target, answers=answers, now=now)
+    found = _causes(moving, target, now)
     rows, blocked = [], 0
     for customer in customers:
         causes = found.get(customer.pk, ())
@@ -120,7 +125,9 @@ def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Revie
                 "stays": customer.pk not in found,
             }
         )
-    why_not = "All of them are blocked." if rows and blocked == len(rows) else _too_many(customers, target)
+    free = [customer for customer in customers if customer.pk in found and not _is_blocked(found[customer.pk])]
+    too_many = why_not_move_all(free, target)
+    sources = {terms[customer.pk].profile for customer in free}
     movable = len(rows) - blocked
     context = {
         "rows": rows,
@@ -129,14 +136,41 @@ def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Revie
         "staying": len(rows) - len(moving),
         "moving": len(moving) - blocked,
         "possible": movable,
+        "migrate_url": _migration_url(free, sources, target) if too_many else "",
     }
+    why_not = "All of them are blocked." if rows and blocked == len(rows) else too_many
     return Review("backoffice/review_moves.html", context, why_not)
 
 
+def _causes(moving: Sequence[uuid.UUID], target: BillingProfile, now: datetime) -> Mapping[uuid.UUID, Sequence[Cause]]:
+    live = Subscription.objects.filter(not_ended(now), customer_id__in=moving)
+    answers = ask_app(sorted(set(live.order_by().values_list("customer_id", flat=True))), app=target.app)
+    return check_moves(moving, target=target, answers=answers, now=now)
+
+
+def _is_blocked(causes: Sequence[Cause]) -> bool:
+    return MoveVerdict(severity_of(causes).value) == MoveVerdict.BLOCKED
+
+
+def _migration_url(customers: Sequence[Customer], sources: set[BillingProfile], target: BillingProfile) -> str:
+    """The draft of a migration that does instead what one person may not: filled in as far as one migration can, which
+    moves from one profile."""
+    query = {"to_profile": str(target.pk)}
+    if len(sources) == 1:
+        query["from_profile"] = str(next(iter(sources)).pk)
+        if len(customers) <= _MOST_NAMED:
+            query["named"] = " ".join(to_text(customer.pk) for customer in customers)
+    return f"{reverse('admin:invoicing_profilemigration_add')}?{urlencode(query)}"
+
+
 def _too_many(customers: Sequence[Customer], target: BillingProfile) -> str:
-    """Why one person can't move all of these; "" where they can."""
+    """Why one person can't move all of these; "" where they can. Who is blocked moves nowhere and does not count."""
     terms = terms_of([customer.pk for customer in customers])
-    return why_not_move_all([customer for customer in customers if terms[customer.pk].profile != target], target)
+    moving = [customer for customer in customers if terms[customer.pk].profile != target]
+    if not why_not_move_all(moving, target):
+        return ""
+    found = _causes([customer.pk for customer in moving], _loaded(target), clock.now())
+    return why_not_move_all([customer for customer in moving if not _is_blocked(found[customer.pk])], target)
 
 
 def _deleted(customer: Customer) -> str:
