@@ -112,6 +112,25 @@ def test_an_addon_stays_over_a_migration_by_the_version_that_the_new_one_sells(b
     assert_books_are_clean("2026-05-01T00:30")
 
 
+def test_of_two_versions_that_the_new_plan_sells_the_newer_one_stays(basic, pro):
+    """Version 1 at 30.00 was bought on 1 April. Pro sells 2 at 40.00 and 3 at 60.00: in May 90.00 + 60.00."""
+    buy(basic, sell(make_addon(effective_to=at("2026-04-10")), basic.plan), "2026-04-01")
+    third = make_addon(
+        flat_card(key="support", name="Support", price=fee("60.00")), version=3, effective_from=at("2026-04-12")
+    )
+    second = make_addon(
+        flat_card(key="support", name="Support", price=fee("40.00")),
+        version=2,
+        effective_from=at("2026-04-10"),
+        effective_to=at("2026-04-12"),
+    )
+    sell(third, pro)
+    sell(second, pro)
+    change(basic, pro, timing="next_billing_cycle")
+    run("2026-05-01")
+    assert totals()[-1] == "150.00"
+
+
 def test_the_usage_of_an_addon_counts_on(basic, pro):
     """30 of the free 50 before the change, 40 after it, no meter: 20 are charged at 1.00 each at the end of April."""
     card = usage_card(

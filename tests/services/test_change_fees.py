@@ -328,3 +328,25 @@ def test_a_fee_in_arrears_waits_for_no_phase_that_may_never_come(canceled):
     run("2026-07-20")
     assert billed() == ["100.00"]
     assert_books_are_clean("2026-07-20")
+
+
+def test_a_fee_in_arrears_whose_terms_end_with_the_change_moves_on():
+    """Its phase ends at the very moment of the migration: version 2 takes it along, and charges it at the end, once."""
+    phases = ({"cards": (base(), setup_card(term="in_arrears")), "duration": "P1M"}, {"cards": (base(),)})
+    subscription = subscribe(make_plan(*phases, key="team", name="Team"))
+    version(2, base(), setup_card("150.00", term="in_arrears"))
+    successor = migrate(subscription, timing="next_billing_cycle").successor
+    run("2026-05-01")
+    assert billed() == []
+    do(cancel_subscription, successor, "2026-05-20", timing="immediate")
+    assert billed() == ["150.00"]
+    assert_books_are_clean("2026-05-20")
+
+
+def test_a_fee_that_was_free_in_the_phase_that_a_migration_left_is_owed_in_the_new_version():
+    phases = ({"cards": (base(), setup_card("0.00")), "duration": "P2M"}, {"cards": (base(), setup_card())})
+    subscription = subscribe(make_plan(*phases, key="team", name="Team"))
+    version(2)
+    migrate(subscription)
+    assert billed() == ["0.00", "100.00"]
+    assert_books_are_clean("2026-04-16")
