@@ -193,6 +193,20 @@ def test_what_the_new_plan_prices_itself_is_no_addon_any_more(basic):
     assert_books_are_clean("2026-04-16T00:30")
 
 
+def test_an_addon_ends_where_the_new_plan_prices_its_feature_under_another_key(basic):
+    """Pro bills the calls by an item of its own: with the add-on beside it, they would be billed twice."""
+    calls = make_feature(key="calls")
+    price = {"type": "unit", "amount": "1.00"}
+    addon = make_addon(
+        usage_card(key="calls", name="Calls", feature=calls, price=price), name="Calls", instance_type="single"
+    )
+    own = usage_card(key="own_calls", name="Own calls", feature=calls, price=price)
+    pro = make_plan(cards=(flat_card(name="Pro fee", price=fee("90.00")), own), key="pro", name="Pro")
+    buy(basic, sell(addon, basic.plan, pro), "2026-04-01")
+    result = change(basic, pro)
+    assert (ended(result), had(result.successor, "2026-04-16")) == ([("Calls", 1)], {})
+
+
 def test_an_addon_that_is_sold_in_a_later_phase_only_ends(basic):
     first = {"key": "trial", "duration": "P1M", "cards": (flat_card(price=fee("0.00")),)}
     pro = make_plan(first, {"key": "paid", "cards": (flat_card(),)}, key="pro", name="Pro")
