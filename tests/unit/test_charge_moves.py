@@ -59,6 +59,21 @@ def test_a_charge_that_was_not_heard_of_takes_any_state():
     assert {judged("pending", told, seconds=-999, heard=False) for told in ("pending", "failed", "unknown")} == {"take"}
 
 
+@pytest.mark.parametrize(
+    ("known", "told", "verdict"),
+    [
+        ("succeeded", "failed", "ignore"),
+        ("succeeded", "pending", "ignore"),
+        ("failed", "pending", "ask"),
+        ("failed", "action_required", "ignore"),
+        ("action_required", "failed", "take"),
+        ("action_required", "pending", "take"),
+    ],
+)
+def test_a_state_that_is_known_since_an_unknown_time_is_no_beginning(known, told, verdict):
+    assert judged(known, told, seconds=999, heard=False) == verdict
+
+
 def test_a_second_failure_is_told_from_the_first_by_its_time():
     assert judged("pending", "failed", seconds=-1, failed_before=True) == "ask"
     assert judged("pending", "failed", seconds=0, failed_before=True) == "take"

@@ -29,6 +29,8 @@ def read(text, *prefixes):
         ("INV-000042\u2013000043", [("INV-000042",), ("INV-000043",)]),
         ("INV-000042, 000043 and 50.00 EUR", [("INV-000042",), ("INV-000043",)]),
         ("INV-000042 of 18.03.2026", [("INV-000042",)]),
+        # A postcode is no second number.
+        ("INV-000042, 10115 Berlin", [("INV-000042",)]),
         ("INV 000042THANKS", [("INV-000042",)]),
         ("2027/A-000003 and 2027A000004", [("2027/A-000003",), ("2027/A-000004",)]),
         ("INV-000001 INV-000001", [("INV-000001",)]),
@@ -69,3 +71,7 @@ def test_a_shorter_prefix_takes_nothing_from_the_middle_of_a_longer_ones_number(
 def test_a_short_number_behind_a_shorter_prefix_is_doubtful():
     assert NumberReader(SERIES).read("ACME29") == [Named(("ACME2-000009", "ACME-000029"), frozenset({"ACME-000029"}))]
     assert NumberReader(SERIES).read("ACME2000001")[0].doubtful == frozenset()
+
+
+def test_a_number_that_was_read_is_not_read_once_more_as_a_prefix():
+    assert read("INV-000042-000007", "INV", "000042") == [("INV-000042",), ("INV-000007",)]
