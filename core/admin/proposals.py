@@ -21,6 +21,8 @@ _NO_ANSWERS = frozenset(
     ["csrfmiddlewaretoken", "action", "_selected_action", "select_across", "index", "confirmed", "answered"]
 ).union(["again", "seen", "as_of", "_save"])
 
+EMPTY_WORD = "–"
+
 
 def propose(
     request: HttpRequest, needed: ApprovalNeeded, *, model: type[models.Model], obj: Any, verb: Verb[Any] | None = None
@@ -90,13 +92,55 @@ def may_carry_out(request: HttpRequest, change: ChangeRequest) -> bool:
     return bool(allowed)
 
 
-def answers_shown(change: ChangeRequest) -> list[tuple[str, str]]:
-    """What was typed, for whoever decides."""
-    return [
-        (name.replace("_", " ").capitalize(), ", ".join(filter(None, values)))
-        for name, values in change.answers
-        if any(values) and not name.startswith("_") and name not in ("reason", "change_reason")
-    ]
+def subject_shown(request: HttpRequest, change: ChangeRequest) -> Any:
+    """The object that it is about; None for what is yet to be made, or is gone."""
+    try:
+        return _subject(request, change)[1]
+    except WrongRequestState:
+        return None
+
+
+def answers_shown(request: HttpRequest, change: ChangeRequest) -> list[tuple[str, str]]:
+    """What was typed, for whoever decides: named and worded as on the page that asked, and of what is changed only what
+    differs from what stood there."""
+    try:
+        page, obj = _subject(request, change)
+    except WrongRequestState:
+        return []
+    verb = _verb_of(page, change.place)
+    if verb is not None:
+        form = _form_of(verb, obj, change)
+    else:
+        form = page.get_form(request, obj, change=obj is not None)(_answers_of(change), instance=obj)
+    form.is_valid()
+    stood = change.place.get("stood", {})
+    shown = []
+    for field in form:
+        label = str(field.label or field.name)
+        if field.is_hidden or field.name in _NO_ANSWERS | {"reason", "change_reason"}:
+            continue
+        if _plain(field.value()) != _plain(None if stood.get(label) == "None" else stood.get(label)):
+            shown.append((label, _words(form, field)))
+    return shown
+
+
+def _plain(value: Any) -> str:
+    """What was typed into a field, as text; none, nothing typed and a switch that is off are the same."""
+    if isinstance(value, list | tuple):
+        return " ".join(str(part) for part in value if part not in (None, ""))
+    return "" if value in (None, False, "False") else str(value)
+
+
+def _words(form: Any, field: Any) -> str:
+    """The value of a field as its page shows it."""
+    kept = form.cleaned_data.get(field.name)
+    if isinstance(kept, bool):
+        return "yes" if kept else "no"
+    if isinstance(kept, models.Model):
+        return str(kept)
+    choices = getattr(field.field, "choices", None)
+    named = dict(choices).get(kept) if choices and isinstance(kept, str) else None
+    return str(named or _plain(field.value()) or EMPTY_WORD)
 
 
 def _do(request: HttpRequest, verb: Verb[Any] | None, obj: Any, change: ChangeRequest, outside: Answers) -> str:

@@ -191,6 +191,8 @@ class TestProfile:
         assert "The next invoices of 1 customer on “Default” would be without tax." in said(response)[0]
         profile.refresh_from_db()
         assert profile.tax_enabled
+        page = Desk("Billing admin", "bob").get(page_url(ChangeRequest.objects.get()))
+        assert page.context["answers"] == [("Tax is computed", "no")]
 
 
 class TestTaxOfACustomer:
@@ -206,7 +208,12 @@ class TestTaxOfACustomer:
         response = self.own(clerk, customer, tax_enabled="no")
         assert "would be without tax" in said(response)[0]
         assert not CustomerOverride.objects.filter(tax_enabled=False).exists()
-        Desk("Finance approver").do(ChangeRequest.objects.get(), "approve", reason="Certificate seen")
+        request, approver = ChangeRequest.objects.get(), Desk("Finance approver")
+        page = approver.get(page_url(request))
+        assert page.context["answers"] == [("Tax is computed", "no")]
+        assert f'href="{page_url(customer)}"' in page.content.decode()
+        approver.do(request, "approve", reason="Certificate seen")
+        assert approver.get(page_url(request)).context["answers"] == [("Tax is computed", "no")]
         assert CustomerOverride.objects.get(customer=customer).tax_enabled is False
         page = clerk.read(page_url(customer))
         assert "Exempt" in page

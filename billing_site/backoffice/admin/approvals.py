@@ -10,7 +10,7 @@ from unfold.decorators import display
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, moment
 from core.admin.filters import ChoiceFilter
-from core.admin.proposals import answers_shown, ask_outside, carry_out, may_carry_out
+from core.admin.proposals import answers_shown, ask_outside, carry_out, may_carry_out, subject_shown
 from core.admin.registry import page_of
 from core.admin.verbs import Answers, OptionalReasonForm, Verb
 from core.approvals.models import ChangeRequest, RequestStatus
@@ -147,6 +147,7 @@ class ChangeRequestAdmin(ReadOnlyAdmin):
         return {
             "change": obj,
             "state": self.state(obj),
-            "answers": answers_shown(obj),
+            "answers": answers_shown(request, obj),
+            "about": subject_shown(request, obj),
             "timeline": self.timeline(obj),
         }
