@@ -237,8 +237,10 @@ def _end(story, now):
     with clock.frozen_at(now):
         for subscription in Subscription.objects.filter(active_from__lte=now).order_by("-active_from", "-id")[:1]:
             if subscription.active_to is None or subscription.active_to > now:
-                unschedule_cancelation(subscription=subscription)
-                story.tell("continue", now, now, Decimal(0))
+                # With no end that is planned there is nothing to take back.
+                if subscription.active_to is not None:
+                    unschedule_cancelation(subscription=subscription)
+                    story.tell("continue", now, now, Decimal(0))
                 cancel_subscription(subscription=subscription, timing=IMMEDIATE)
                 story.tell("cancel", now, now, Decimal(0))
         _close(now)
