@@ -9,7 +9,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, U
 
 from core.admin.choosers import CurrencyField
 from core.periods import CADENCES
-from customers.admin.setting_fields import ChecksWorkflow, DaysField
+from customers.admin.setting_fields import ChecksWorkflow, DaysField, DurationField
 from customers.choices import CollectionAlignment, CollectionMethod, TaxBehavior
 from customers.resolution import WORKFLOW_FIELDS
 from customers.settings_words import SETTING_LABELS, setting_words
@@ -46,12 +46,12 @@ class OwnSettingsForm(ChecksWorkflow, forms.Form):
     two_columns = True
 
     collection_method = _choice(CollectionMethod.choices)
-    due_after = _text(max_length=32)
+    due_after = DurationField(required=False)
     dunning_days = DaysField(empty=None)
     uncollectible_after_dunning = _whether()
     auto_advance = _whether()
-    draft_period = _text(max_length=32)
-    collection_interval = _text(max_length=32)
+    draft_period = DurationField(required=False)
+    collection_interval = DurationField(required=False)
     collection_alignment = _choice(CollectionAlignment.choices)
     collection_cadence = _choice([(cadence, setting_words("collection_cadence", cadence)) for cadence in CADENCES])
     collection_anchor = forms.DateTimeField(required=False, widget=UnfoldAdminTextInputWidget)
@@ -73,7 +73,11 @@ class OwnSettingsForm(ChecksWorkflow, forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         said: Mapping[str, Any] = self.initial.get(SAID_BY_PROFILE, {})
-        hints = {"due_after": "Such as P30D.", "draft_period": "Such as P1D.", "collection_interval": "Such as PT1H."}
+        hints = {
+            "due_after": "Such as 30 days.",
+            "draft_period": "Such as 1 day.",
+            "collection_interval": "Such as 1 hour.",
+        }
         hints |= {"collection_anchor": "Such as 2026-03-01 00:00, UTC.", "dunning_days": "Such as 1, 3, 5, 7; or none."}
         for name in WORKFLOW_FIELDS:
             field = self.fields[name]

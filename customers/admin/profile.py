@@ -17,7 +17,7 @@ from core.admin.registry import page_of
 from core.admin.verbs import Answers, Verb
 from core.admin.words import counted
 from core.periods import CADENCES
-from customers.admin.setting_fields import DaysField, SettingsForm
+from customers.admin.setting_fields import DaysField, DurationField, SettingsForm
 from customers.models import BillingApp, BillingProfile
 from customers.models.profile import default_dunning_days
 from customers.services.archive_profile import archive_profile, restore_profile
@@ -31,6 +31,9 @@ class UsableProfiles(ActiveFilter):
 
 
 class ProfileForm(SettingsForm):
+    due_after = DurationField()
+    draft_period = DurationField()
+    collection_interval = DurationField()
     dunning_days = DaysField(label="Retries after a failed charge", empty=[], initial=default_dunning_days)
     progressive_threshold_currency = CurrencyField(required=False, none="None")
     collection_cadence = forms.ChoiceField(

@@ -1,5 +1,6 @@
 """Form fields of workflow settings, checked as they are typed in: durations, retry days, currencies."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,14 +9,53 @@ from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from core.admin.base import ChangeReasonForm
+from core.admin.words import duration_words
 from core.errors import InvalidInput
+from core.periods import read_duration
 from customers.resolution import WORKFLOW_FIELDS
 from customers.services.workflow_input import WIRE_FIELDS, check_workflow
 from customers.settings_words import SETTING_LABELS
 
-DURATION_HELP = "An ISO 8601 duration: P30D is 30 days, P1M a month, PT0S none."
+DURATION_HELP = "Such as 30 days, 1 month, 12 hours, or none."
+_DATE_UNITS = ("year", "month", "week", "day")
+_CLOCK_UNITS = ("hour", "minute", "second")
+_TIME_PART = re.compile(rf"([0-9]{{1,6}})\s*({'|'.join(_DATE_UNITS + _CLOCK_UNITS)})s?\b")
 _FIELD_OF = {wire: name for name, wire in WIRE_FIELDS.items()}
 _FIELD_OF["workflow.collection.alignment.recurringPeriod"] = "collection_alignment"
+
+
+class DurationField(forms.Field):
+    """A time as people write it, "30 days", "1 month 12 hours", "none"; a bare number is days. Kept, and also taken, as
+    an ISO 8601 duration. An empty field is None."""
+
+    widget = UnfoldAdminTextInputWidget
+
+    def prepare_value(self, value: Any) -> str:
+        return duration_words(value)
+
+    def to_python(self, value: Any) -> str | None:
+        text = (value or "").strip()
+        if not text:
+            return None
+        if read_duration(text.upper()) is not None:
+            return str(text.upper())
+        if text.lower() in ("none", "0"):
+            return "PT0S"
+        if text.isdecimal():
+            text = f"{text} days"
+        parts = _TIME_PART.findall(text.lower())
+        if not parts or _TIME_PART.sub("", text.lower()).strip(" ,"):
+            raise ValidationError("Give a time such as 30 days, 1 month, 12 hours, or none.")
+        found = {unit: number for number, unit in parts}
+        date = "".join(f"{int(found[unit])}{unit[0].upper()}" for unit in _DATE_UNITS if unit in found)
+        clock = "".join(f"{int(found[unit])}{unit[0].upper()}" for unit in _CLOCK_UNITS if unit in found)
+        return f"P{date}T{clock}" if clock else f"P{date}"
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return (initial or None) != self.to_python(data)
+        except ValidationError:
+            return True
 
 
 class DaysField(forms.Field):

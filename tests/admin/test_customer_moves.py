@@ -251,15 +251,15 @@ class TestSettings:
         page = clerk.read(settings_url(customer))
         assert f"{verb_url(customer, 'own-settings')}?due_after=" in page
         form = clerk.read(f"{verb_url(customer, 'own-settings')}?due_after=")
-        assert 'name="draft_period" value="P2D"' in form
-        assert 'name="due_after" value="P60D"' not in form
+        assert 'name="draft_period" value="2 days"' in form
+        assert 'name="due_after" value="60 days"' not in form
         assert 'name="dunning_days" value="none"' in form
-        assert "The profile says 30 days. Such as P30D." in form
+        assert "The profile says 30 days. Such as 30 days." in form
 
     @pytest.mark.parametrize(
         ("values", "message"),
         [
-            ({"due_after": "30 days"}, "due_after"),
+            ({"due_after": "in 30 days"}, "Give a time such as 30 days"),
             ({"collection_alignment": "anchored"}, "An anchored collection needs a recurring period"),
             ({"progressive_threshold": "100"}, "Give the amount and its currency together."),
             ({"dunning_days": "3, 1"}, "must be at least 1 and rise"),

@@ -82,7 +82,7 @@ def test_a_change_of_the_name_alone_is_saved_at_once(billing_admin):
 
 def test_a_change_that_can_not_be_read_goes_back_to_the_form(billing_admin):
     page = billing_admin.post(edit_url(make_default_profile()), form(due_after="soon")).content.decode()
-    assert "ISO 8601" in page
+    assert "Give a time such as 30 days" in page
     assert "What the change of" not in page
 
 
@@ -133,7 +133,7 @@ def test_a_new_profile_begins_as_a_copy(billing_admin):
     shown = {name: initial[name].value() for name in ("name", "due_after", "auto_advance", "dunning_days", "supplier")}
     assert shown == {
         "name": "Enterprise (copy)",
-        "due_after": "P45D",
+        "due_after": "45 days",
         "auto_advance": False,
         "dunning_days": "2, 9",
         "supplier": profile.supplier_id,

@@ -65,7 +65,7 @@ def test_a_change_is_told_with_the_values_before_and_after(billing_admin):
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("due_after", "30 days", "ISO 8601"),
+        ("due_after", "in 30 days", "Give a time such as 30 days"),
         ("dunning_days", "3, 1", "must be at least 1 and rise"),
         ("dunning_days", "soon", "whole days"),
         ("progressive_threshold", "100", "Give the amount and its currency together."),
