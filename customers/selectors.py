@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from django.db.models import Prefetch, Q, QuerySet
 
-from core.among import among
+from core.many_ids import among
 from core.rest.lookups import find
 from customers.attribution import Attribution
 from customers.models import BillingProfile, Customer, UsageSubject

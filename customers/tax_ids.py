@@ -10,7 +10,7 @@ from stdnum.eu import vat as eu_vat
 from stdnum.exceptions import ValidationError
 from stdnum.util import get_cc_module
 
-from core.places import country_names
+from core.countries_and_zones import country_names
 
 # National numbers that stand on invoices beside, or instead of, the one for value-added tax.
 _ALSO: Final = {

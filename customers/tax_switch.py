@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from django.conf import settings
 
 from core.approvals.limits import count_alone, may_act_alone, need_second_person
-from customers.effective import terms_of
+from customers.effective_settings import terms_of
 from customers.models import Customer
 
 # How acts are counted that leave a customer without tax.

@@ -18,7 +18,7 @@ from billing_site.demo.usage import SOURCE, events_of_day
 from core import clock
 from core.money import round_money
 from customers.choices import AppType
-from customers.effective import terms_of
+from customers.effective_settings import terms_of
 from customers.models import Customer, CustomerAppData, CustomerOverride
 from customers.services.create_customer import create_customer
 from customers.services.customer_input import CustomerInput

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from billing_site.demo.companies import Company
 from customers.choices import AppType, CollectionMethod
-from customers.effective import default_profile
+from customers.effective_settings import default_profile
 from customers.models import BillingApp, BillingProfile, Supplier
 
 SUPPLIER_KEY = "brightwater"

@@ -7,7 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminSelect2Widget
 
-from core.places import country_names, currency_names, offered_zones
+from core.countries_and_zones import country_names, currency_names, offered_zones
 
 
 class CodeField(forms.TypedChoiceField):

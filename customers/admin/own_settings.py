@@ -11,7 +11,7 @@ from core.admin.choosers import CurrencyField
 from core.periods import CADENCES
 from customers.admin.setting_fields import ChecksWorkflow, DaysField, DurationField
 from customers.choices import CollectionAlignment, CollectionMethod, TaxBehavior
-from customers.resolution import WORKFLOW_FIELDS
+from customers.settings_layers import WORKFLOW_FIELDS
 from customers.settings_words import SETTING_LABELS, setting_words
 
 SAID_BY_PROFILE = "said_by_profile"

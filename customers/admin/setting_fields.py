@@ -12,8 +12,8 @@ from core.admin.base import ChangeReasonForm
 from core.admin.words import duration_words
 from core.errors import InvalidInput
 from core.periods import read_duration
-from customers.resolution import WORKFLOW_FIELDS
 from customers.services.workflow_input import WIRE_FIELDS, check_workflow
+from customers.settings_layers import WORKFLOW_FIELDS
 from customers.settings_words import SETTING_LABELS
 
 DURATION_HELP = "Such as 30 days, 1 month, 12 hours, or none."

@@ -7,7 +7,7 @@ from unfold.decorators import display
 
 from core.admin.base import MasterDataAdmin
 from core.admin.registry import page_of
-from core.places import country_names
+from core.countries_and_zones import country_names
 from customers.admin.party_form import PartyForm
 from customers.models import Supplier
 from customers.services.customer_input import ADDRESS_FIELDS

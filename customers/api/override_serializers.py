@@ -14,7 +14,7 @@ from customers.api.profile_serializers import party_of
 from customers.api.serializers import CustomerSerializer
 from customers.api.supplier_serializers import PartySerializer
 from customers.api.workflow_serializers import WorkflowSerializer, show_workflow
-from customers.effective import Terms, override_values
+from customers.effective_settings import Terms, override_values
 from customers.models import Customer, CustomerOverride
 from customers.services.workflow_input import WIRE_FIELDS
 

@@ -15,7 +15,7 @@ from customers.api.supplier_serializers import (
     supplier_input,
 )
 from customers.api.workflow_serializers import WorkflowSerializer, read_workflow, show_workflow
-from customers.effective import profile_values
+from customers.effective_settings import profile_values
 from customers.models import BillingProfile
 from customers.services.profile_input import ProfileInput
 

@@ -7,10 +7,10 @@ from typing import Protocol
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from core.countries_and_zones import country_names
 from core.errors import BillingError, FieldProblem, InvalidInput
 from core.money import exponent
 from core.periods import zone_info
-from core.places import country_names
 from customers.tax_ids import tax_id_problem, tidy_tax_id
 
 ADDRESS_FIELDS = ("country", "postal_code", "state", "city", "line1", "line2", "phone_number")

@@ -11,8 +11,8 @@ from core.audit.services.record import record
 from core.locks import lock_customers
 from customers.errors import CustomerDeleted
 from customers.models import Customer, CustomerOverride
-from customers.resolution import WORKFLOW_FIELDS
 from customers.services.workflow_input import check_workflow
+from customers.settings_layers import WORKFLOW_FIELDS
 from customers.settings_words import SETTING_LABELS, setting_words
 from customers.tax_switch import noticing_tax_off
 

@@ -8,7 +8,7 @@ from core.errors import BillingError, FieldProblem, InvalidInput
 from core.money import exponent
 from core.periods import parse_cadence, parse_duration
 from customers.choices import CollectionAlignment
-from customers.resolution import WORKFLOW_FIELDS
+from customers.settings_layers import WORKFLOW_FIELDS
 
 # Where each field is on the wire, so that a problem names it as the caller wrote it.
 WIRE_FIELDS = {

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.db.models import Sum
 
-from core.among import among
 from core.ids import new_id
+from core.many_ids import among
 from core.money import ZERO
 from invoicing.choices import BalanceKind
 from invoicing.models import BalanceEntry

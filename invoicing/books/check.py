@@ -9,8 +9,8 @@ from functools import partial
 
 from django.db import connection, transaction
 
+from core.batches import DATABASE_AWAY
 from core.money import exact_arithmetic
-from core.together import DATABASE_AWAY
 from invoicing.books.balances import balances_are_their_ledgers
 from invoicing.books.examination import UNREADABLE, Examination, Finding, said
 from invoicing.books.frozen import issued_invoices_are_unchanged

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.db import models, transaction
 
+from core.batches import together_or_alone
 from core.ids import to_text
-from core.together import together_or_alone
 from customers.models import Customer
 from invoicing.models import Invoice
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
+from core.batches import together_or_alone
 from core.errors import BillingError
-from core.together import together_or_alone
 from customers.models import Customer
 from invoicing.books.examination import Examination, name_customer
 from invoicing.choices import CustomerOutcome, RunStatus

@@ -16,7 +16,7 @@ from core import clock
 from core.errors import BillingError
 from core.money import exact_arithmetic
 from customers.attribution import Attribution
-from customers.effective import Terms
+from customers.effective_settings import Terms
 from entitlements.models import Feature
 from invoicing.closing.assemble import close_customer
 from invoicing.closing.documents import CustomerClose

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from django.db import transaction
 
-from core.among import among
+from core.batches import together_or_alone
 from core.locks import lock_customers
-from core.together import together_or_alone
+from core.many_ids import among
 from invoicing.choices import CustomerOutcome
 from invoicing.closing.close import Computed, LineSelector, as_cause, compute, select_due, store
 from invoicing.closing.documents import CustomerClose

@@ -8,11 +8,11 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from core.among import among, any_of
+from core.many_ids import among, any_of
 from core.money import ZERO
 from customers.attribution import Attribution
 from customers.choices import TaxBehavior
-from customers.effective import Terms, terms_of
+from customers.effective_settings import Terms, terms_of
 from customers.models import Customer
 from customers.selectors import attributions_of
 from entitlements.features.selectors import features_by_id

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from core.among import among
+from core.many_ids import among
 from core.money import ZERO, allocate, round_money
 from customers.choices import TaxBehavior
 from invoicing.choices import LineKind

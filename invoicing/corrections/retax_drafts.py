@@ -13,7 +13,7 @@ from core.bulk import update_rows
 from core.money import ZERO
 from customers.choices import TaxBehavior
 from invoicing.choices import InvoiceStatus, LineKind
-from invoicing.corrections.give_back_otherwise import give_back_otherwise
+from invoicing.corrections.credit_note_instead import give_back_otherwise
 from invoicing.errors import CannotBill
 from invoicing.lifecycle.bounds import MEND_DRAFT, refuse_beyond
 from invoicing.lifecycle.states import check_moves

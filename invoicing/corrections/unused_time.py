@@ -15,7 +15,8 @@ from uuid import UUID
 from core.money import ZERO, allocate, round_share
 from core.periods import Period, fraction
 from invoicing.rating import RatedLine
-from invoicing.rating.fees import coupon_on, fixed_part, left_of, rate_fee
+from invoicing.rating.coupon_on_part import coupon_on, fixed_part, left_of
+from invoicing.rating.fees import rate_fee
 from invoicing.windows.state import Billed, BilledLine
 from subscriptions.schedule import Component, ItemFacts, RevisionFacts, SubscriptionFacts
 from subscriptions.schedule.facts import Span

@@ -9,8 +9,8 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from core import clock
+from core.batches import together_or_alone
 from core.locks import lock_customers
-from core.together import together_or_alone
 from customers.choices import CollectionMethod
 from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
 from invoicing.closing.close import as_cause

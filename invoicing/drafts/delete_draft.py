@@ -9,7 +9,7 @@ from core.audit.services.record import record
 from core.errors import InvalidInput
 from core.locks import lock_customers
 from invoicing.choices import DRAFT_STATUSES, InvoiceStatus, WindowKind
-from invoicing.corrections.give_back_otherwise import give_back_otherwise
+from invoicing.corrections.credit_note_instead import give_back_otherwise
 from invoicing.corrections.retax_drafts import retax
 from invoicing.errors import WrongInvoiceState
 from invoicing.lifecycle.states import move

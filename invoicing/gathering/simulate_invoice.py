@@ -13,14 +13,14 @@ from core.errors import InvalidInput, field_error
 from core.ids import new_id
 from core.jsontext import canonical_json
 from core.money import ONE, ZERO, exact_arithmetic, exponent
-from customers.effective import terms_of
+from customers.effective_settings import terms_of
 from customers.models import Customer
 from customers.selectors import attributions_of
 from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy
 from invoicing.closing.load import tax_rates
 from invoicing.closing.taxation import terms_at
 from invoicing.corrections.rows import tax_columns
-from invoicing.gathering.live import apply_terms, set_columns
+from invoicing.gathering.live_totals import apply_terms, set_columns
 from invoicing.lifecycle.bounds import beyond_limit, limit_of
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
 from invoicing.money_columns import Totals, add_totals, line_totals

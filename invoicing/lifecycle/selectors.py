@@ -13,7 +13,7 @@ def invoices_for_display(*, lines: bool, deleted_lines: bool = False) -> QuerySe
     """All invoices with their app; with `lines`, each has `shown_lines`, and each of those `shown_details`.
 
     One query, three with lines, for any number of invoices. What gathering invoices come to is not stored: see
-    `invoicing.gathering.live`.
+    `invoicing.gathering.live_totals`.
     """
     invoices = Invoice.objects.select_related("app__stripe_account")
     if not lines:

@@ -6,7 +6,7 @@ from typing import Any
 
 from core.ids import to_text
 from customers.attribution import Attribution, living_keys
-from customers.effective import Terms
+from customers.effective_settings import Terms
 from customers.models import Customer, Supplier
 
 

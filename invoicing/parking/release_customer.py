@@ -5,9 +5,9 @@ from django.db import transaction
 from core import clock
 from core.audit.actors import current_actor
 from core.audit.services.record import record
+from core.batches import DATABASE_AWAY
 from core.errors import InvalidInput
 from core.locks import lock_customers
-from core.together import DATABASE_AWAY
 from invoicing.closing.close import as_cause, compute, select_due, store
 from invoicing.errors import StillParked, WrongInvoiceState
 from invoicing.models import ParkedCustomer

@@ -16,10 +16,10 @@ from django.db import connection, transaction
 from django.db.models import Exists, Max, OuterRef
 
 from core import clock
+from core.batches import DATABASE_AWAY
 from core.errors import BillingError
 from core.ids import to_text
 from core.outbox.services.enqueue import enqueue_emails
-from core.together import DATABASE_AWAY
 from customers.choices import AppStatus
 from customers.models import BillingApp, CustomerAppData
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus, PaymentStatus

@@ -10,11 +10,11 @@ from django.db import connection, transaction
 from core import clock
 from core.admin.words import money_text
 from core.audit.services.record import record
+from core.batches import DATABASE_AWAY
 from core.errors import BillingError, FieldProblem, InvalidInput, PreconditionFailed
 from core.ids import to_text
 from core.locks import lock_customers
 from core.money import round_money
-from core.together import DATABASE_AWAY
 from invoicing.choices import RefundStatus
 from invoicing.models import Invoice, Payment, Refund
 from invoicing.payments.book_refund import book_refund, take_from_balance

@@ -11,7 +11,7 @@ from core.audit.services.record import record
 from core.errors import Conflict, NotFound, field_error
 from core.locks import lock_customers
 from customers.choices import AppType
-from customers.effective import terms_of
+from customers.effective_settings import terms_of
 from customers.models import BillingApp, Customer, CustomerAppData
 from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES
 from invoicing.models import Invoice

@@ -8,7 +8,7 @@ from core.audit.services.record import record
 from core.errors import Conflict, FieldProblem, InvalidInput, PreconditionFailed
 from core.locks import lock_customers
 from customers.choices import AppType
-from customers.effective import terms_of
+from customers.effective_settings import terms_of
 from customers.models import BillingApp, Customer, CustomerAppData
 from invoicing.payments.gateways import REMOTE_GATEWAYS, CheckProblem, PaymentMethodCheck
 

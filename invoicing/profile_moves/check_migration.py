@@ -8,13 +8,13 @@ from django.db import transaction
 
 from core import clock
 from core.audit.services.record import record
+from core.batches import together_or_alone
 from core.bulk import copy_rows, update_rows
 from core.errors import InvalidInput
 from core.ids import new_id
 from core.jsontext import canonical_json
 from core.locks import customer_group
-from core.together import together_or_alone
-from customers.effective import terms_of
+from customers.effective_settings import terms_of
 from customers.models import BillingProfile
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict, ShardKind
 from invoicing.errors import WrongMigrationState

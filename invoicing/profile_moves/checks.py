@@ -15,7 +15,7 @@ from core.admin.words import joined
 from core.ids import to_text
 from core.money import ZERO, to_wire
 from customers.choices import CollectionMethod
-from customers.effective import Terms, profile_values, terms_of
+from customers.effective_settings import Terms, profile_values, terms_of
 from customers.models import BillingProfile, Customer, CustomerOverride
 from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES, InvoiceStatus, LineKind, WindowKind
 from invoicing.models import BalanceEntry, BilledWindow, Invoice

@@ -6,9 +6,9 @@ from django.db.models import Q, QuerySet
 from core.admin.words import counted, joined
 from core.approvals.limits import may_act_alone, need_second_person
 from customers.models import BillingProfile, Customer, Supplier
-from customers.resolution import WORKFLOW_FIELDS
 from customers.selectors import customers_on
 from customers.services.profile_input import ProfileInput, whole_workflow
+from customers.settings_layers import WORKFLOW_FIELDS
 from customers.settings_words import SETTING_LABELS
 from customers.tax_switch import tax_off_rule
 from invoicing.choices import MigrationStatus, MoveOutcome

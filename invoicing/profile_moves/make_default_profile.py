@@ -8,7 +8,7 @@ from core.approvals.limits import may_act_alone
 from core.audit.services.record import record
 from core.errors import PreconditionFailed
 from core.locks import lock_alone
-from customers.effective import default_profile
+from customers.effective_settings import default_profile
 from customers.models import BillingProfile, Customer, CustomerOverride
 from invoicing.profile_moves.limit_profile_changes import check_default_switch
 from subscriptions.lifecycle.states import not_ended

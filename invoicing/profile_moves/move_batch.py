@@ -9,11 +9,11 @@ from django.db import transaction
 
 from core import clock
 from core.audit.services.record_many import Act, record_many
+from core.batches import together_or_alone
 from core.bulk import update_rows
 from core.errors import BillingError
 from core.jsontext import canonical_json
 from core.locks import lock_customers
-from core.together import together_or_alone
 from customers.errors import ProfileArchived
 from customers.models import BillingProfile, CustomerOverride
 from invoicing.choices import MigrationStatus, MoveOutcome

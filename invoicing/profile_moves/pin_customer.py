@@ -10,7 +10,7 @@ from core import clock
 from core.audit.services.record import record
 from core.errors import Conflict, FieldProblem, NotFound
 from core.locks import lock_customers
-from customers.effective import default_profile, terms_of
+from customers.effective_settings import default_profile, terms_of
 from customers.errors import ProfileArchived
 from customers.models import BillingProfile, Customer, CustomerOverride
 from customers.services.override_fields import override_fields

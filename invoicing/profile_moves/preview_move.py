@@ -9,7 +9,7 @@ from decimal import Decimal
 from django.db.models import OuterRef, Subquery
 
 from core import clock
-from customers.effective import Terms, terms_under
+from customers.effective_settings import Terms, terms_under
 from customers.models import BillingProfile, Customer
 from invoicing.choices import InvoiceStatus
 from invoicing.closing.close import Computed, compute, select_due

@@ -2,26 +2,10 @@
 
 import uuid
 from collections.abc import Collection
-from datetime import datetime
 
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count
 
-from customers.models import Customer
-from invoicing.choices import CustomerOutcome, RunStatus
-from invoicing.closing.park_customer import is_parked
 from invoicing.models import BillingRun, RunCustomer
-from subscriptions.models import Subscription
-
-
-def due_customers(as_of: datetime) -> QuerySet[Customer]:
-    """Customers with something due by `as_of`, who are neither parked nor in a run that is under way."""
-    due = Subscription.objects.filter(customer_id=OuterRef("pk"), next_billing_at__lte=as_of)
-    under_way = RunCustomer.objects.filter(
-        customer_id=OuterRef("pk"),
-        outcome=CustomerOutcome.PENDING,
-        run__status__in=[RunStatus.PENDING, RunStatus.RUNNING],
-    )
-    return Customer.objects.filter(Exists(due), ~is_parked("pk"), ~Exists(under_way))
 
 
 def outcome_counts(run: BillingRun) -> dict[str, int]:

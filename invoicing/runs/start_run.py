@@ -15,7 +15,7 @@ from core.ids import new_id
 from core.locks import customer_group
 from invoicing.choices import CustomerOutcome, RunStatus, RunTrigger
 from invoicing.models import BillingRun, RunCustomer, RunShard
-from invoicing.runs.selectors import due_customers
+from invoicing.runs.due_customers import due_customers
 
 SHARD_SIZE = 1000
 

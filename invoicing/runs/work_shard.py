@@ -8,10 +8,10 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from core import clock
-from core.among import among
 from core.bulk import update_rows
 from core.ids import new_id
 from core.locks import customer_group, lock_customers
+from core.many_ids import among
 from invoicing.choices import CustomerOutcome, RunStatus
 from invoicing.closing.close_customers import Outcome, close_customers
 from invoicing.models import BillingRun, RunCustomer, RunShard

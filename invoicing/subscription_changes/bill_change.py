@@ -14,9 +14,9 @@ from invoicing.closing.plan import PlannedLine
 from invoicing.gathering.sync import sync_customers
 from invoicing.lifecycle.numbering import uncounted
 from invoicing.payments.collect import collect_invoices
-from invoicing.previews.look_ahead import LookAhead
+from invoicing.previews.preview_change import LookAhead
 from invoicing.subscription_changes.change_result import ChangeResult, change_result, with_outlook
-from invoicing.subscription_changes.refuse_contradiction import refuse_contradiction
+from invoicing.subscription_changes.refuse_backdating import refuse_contradiction
 from subscriptions.lifecycle.timing import Timing, moment_of
 from subscriptions.models import Subscription
 

@@ -9,7 +9,7 @@ from core import clock
 from core.locks import lock_customers
 from core.money import ZERO, round_money
 from invoicing.lifecycle.numbering import uncounted
-from invoicing.previews.look_ahead import LookAhead
+from invoicing.previews.preview_change import LookAhead
 from invoicing.subscription_changes.bill_change import bill_change
 from invoicing.subscription_changes.change_result import ChangeResult
 from invoicing.subscription_changes.delete_subscription import delete_subscription

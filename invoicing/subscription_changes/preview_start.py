@@ -13,7 +13,7 @@ from invoicing.closing.close_customers import bill_customer
 from invoicing.closing.park_customer import parked_customer
 from invoicing.gathering.sync import sync_customers
 from invoicing.lifecycle.numbering import uncounted
-from invoicing.previews.look_ahead import LookAhead
+from invoicing.previews.preview_change import LookAhead
 from invoicing.subscription_changes.change_result import ChangeResult, change_result, with_outlook
 from subscriptions.catalog.plan_terms import PlanTerms
 from subscriptions.lifecycle.record_subscription import record_subscription

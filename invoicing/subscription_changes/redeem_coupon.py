@@ -7,7 +7,7 @@ from core.locks import lock_customers
 from invoicing.gathering.sync import sync_customers
 from invoicing.lifecycle.numbering import uncounted
 from invoicing.models import BilledWindow
-from invoicing.previews.look_ahead import LookAhead
+from invoicing.previews.preview_change import LookAhead
 from invoicing.subscription_changes.change_result import ChangeResult, change_result, with_outlook
 from subscriptions.lifecycle.record_redemption import record_redemption
 from subscriptions.lifecycle.selectors import find_item

@@ -6,7 +6,7 @@ from core import clock
 from core.locks import lock_customers
 from invoicing.gathering.sync import sync_customers
 from invoicing.lifecycle.numbering import uncounted
-from invoicing.previews.look_ahead import LookAhead
+from invoicing.previews.preview_change import LookAhead
 from invoicing.subscription_changes.change_result import ChangeResult, change_result, with_outlook
 from invoicing.subscription_changes.delete_subscription import delete_subscription
 from subscriptions.lifecycle.lock_subscription import scheduled_successor

@@ -21,8 +21,8 @@ from invoicing.gathering.sync import sync_customers
 from invoicing.lifecycle.numbering import uncounted
 from invoicing.models import BilledWindow
 from invoicing.payments.collect import collect_invoices
-from invoicing.previews.look_ahead import LookAhead
 from invoicing.previews.outlook import Outlook
+from invoicing.previews.preview_change import LookAhead
 from invoicing.subscription_changes.redeem_coupon import is_billed_now
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.lifecycle.record_extension import record_extension

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast
 
-from core.among import among
 from core.jsontext import canonical_json
+from core.many_ids import among
 from core.periods import CADENCES, Cadence, parse_cadence
 from subscriptions.models import CouponRedemption, ItemRevision, QuantityChange, QuantityReport, Subscription
 from subscriptions.pricing import NO_DISCOUNTS, Discounts, Price, parse_discounts, parse_price

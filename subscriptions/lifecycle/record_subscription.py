@@ -9,7 +9,7 @@ from django.db import transaction
 from core.audit.services.record import record
 from core.errors import field_error
 from core.locks import lock_customers
-from customers.effective import hold_default
+from customers.effective_settings import hold_default
 from customers.models import Customer
 from subscriptions.catalog.plan_terms import PlanTerms
 from subscriptions.lifecycle.check_features import kept_by_database

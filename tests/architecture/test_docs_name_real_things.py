@@ -135,7 +135,7 @@ def test_links_between_pages_lead_somewhere(page: str):
         ("core.no_such_module.function", "the name core.no_such_module.function"),
         ("core.money.round_money", ""),
         ("customers.models.Customer.time_zone", ""),
-        ("customers.resolution.Layer.origin", ""),
+        ("customers.settings_layers.Layer.origin", ""),
         ("invoicing/models/", ""),
         ("quantity", ""),
     ],

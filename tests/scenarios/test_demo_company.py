@@ -17,8 +17,8 @@ from customers.models import Customer
 from entitlements.models import UsageEvent
 from invoicing.choices import InvoiceStatus, RunStatus
 from invoicing.models import BankStatement, BillingRun, Invoice, InvoiceLine, ParkedCustomer, Payment, ProfileMigration
+from invoicing.runs.due_customers import due_customers
 from invoicing.runs.run_due import run_due
-from invoicing.runs.selectors import due_customers
 from subscriptions.models import CouponRedemption, Plan, QuantityChange, QuantityReport, Subscription
 from tests.support.clock import at
 from tests.support.customers import make_customer, make_default_profile

@@ -7,7 +7,7 @@ from customers.models import BillingApp, BillingProfile
 from customers.services.profile_input import ProfileInput
 from customers.services.supplier_input import SupplierInput
 from invoicing.drafts.approve_invoice import approve_invoice
-from invoicing.gathering.live import show_live
+from invoicing.gathering.live_totals import show_live
 from invoicing.models import Invoice
 from invoicing.profile_moves.pin_customer import override_billing, pin_customer
 from invoicing.profile_moves.save_profile import create_profile

@@ -12,7 +12,7 @@ from invoicing.choices import CustomerOutcome, InvoiceStatus
 from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.errors import CannotBill
-from invoicing.gathering.live import show_live
+from invoicing.gathering.live_totals import show_live
 from invoicing.models import BalanceEntry, Invoice, ParkedCustomer, Payment, RunCustomer
 from invoicing.parking.release_customer import release_customer
 from invoicing.payments.record_payment import record_payment

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from core.among import among
 from core.bulk import update_rows
 from core.jsontext import canonical_json
+from core.many_ids import among
 from customers.models import Customer, UsageSubject
 from subscriptions.models import Coupon
 from tests.support.clock import at

@@ -8,7 +8,7 @@ from core import clock
 from invoicing.models import Payment
 from invoicing.payments.collect import collect_invoices
 from invoicing.payments.dunning import first_failures
-from invoicing.payments.dunning_plan import dunning_steps
+from invoicing.payments.dunning_steps import dunning_steps
 from tests.support.closing import START, make_issued
 
 pytestmark = pytest.mark.django_db

@@ -8,9 +8,9 @@ from core.approvals.models import CountedAct
 from core.audit.actors import acting_as
 from core.ids import to_text
 from customers.models import BillingProfile, CustomerOverride
-from customers.resolution import WORKFLOW_FIELDS
 from customers.services.profile_input import ProfileInput
 from customers.services.supplier_input import SupplierInput
+from customers.settings_layers import WORKFLOW_FIELDS
 from invoicing.payments.gateways import GATEWAYS
 from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.check_migration import check_migration

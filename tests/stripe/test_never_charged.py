@@ -13,7 +13,7 @@ from invoicing.errors import WrongInvoiceState
 from invoicing.models import Payment
 from invoicing.payments.collect import collect_due
 from invoicing.payments.collect_invoice import collect_invoice
-from invoicing.payments.dunning_plan import dunning_steps
+from invoicing.payments.dunning_steps import dunning_steps
 from invoicing.payments.gateways.stripe_limits import why_never
 from invoicing.payments.record_payment import record_payment
 from invoicing.runs.run_due import run_due

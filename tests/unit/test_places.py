@@ -2,9 +2,9 @@
 
 import pytest
 
+from core.countries_and_zones import country_names, currency_names, offered_zones
 from core.errors import InvalidInput
 from core.periods import zone_info
-from core.places import country_names, currency_names, offered_zones
 
 
 def test_a_country_is_one_of_iso_3166_or_kosovo():

@@ -2,9 +2,9 @@
 
 import pytest
 
-from customers.effective import Sources, resolve_terms
+from customers.effective_settings import Sources, resolve_terms
 from customers.models import BillingProfile
-from customers.resolution import WORKFLOW_FIELDS, Layer, resolve
+from customers.settings_layers import WORKFLOW_FIELDS, Layer, resolve
 
 SAID = {
     "collection_alignment": ("subscription", "anchored"),

@@ -12,7 +12,8 @@ from core.ids import new_id
 from core.periods import CADENCES
 from invoicing.closing.plan import missing_components
 from invoicing.corrections.unused_time import find_unused_times
-from invoicing.rating.fees import coupon_on, left_of, rate_fee
+from invoicing.rating.coupon_on_part import coupon_on, left_of
+from invoicing.rating.fees import rate_fee
 from invoicing.windows.state import Billed, BilledLine
 from subscriptions.pricing import Discounts, parse_price
 from subscriptions.schedule import CouponFacts, ItemFacts, RevisionFacts, SubscriptionFacts, obligations

@@ -25,9 +25,9 @@ from core.admin.display import EMPTY, badge
 from core.admin.registry import page_of
 from core.admin.verbs import Answers, Verb
 from core.audit.models import AuditEntry
-from core.places import country_names
+from core.countries_and_zones import country_names
 from customers.choices import AppType
-from customers.effective import terms_of_loaded
+from customers.effective_settings import terms_of_loaded
 from customers.models import BillingApp, Customer
 from customers.services.customer_input import CustomerInput
 from customers.settings_words import SETTING_LABELS, setting_words
@@ -36,7 +36,7 @@ from invoicing.admin.subscription_changes.start_verb import StartSubscription
 from invoicing.choices import OPEN_STATUSES, CustomerOutcome, InvoiceStatus
 from invoicing.customer_guards.delete_customer import delete_customer
 from invoicing.customer_guards.update_customer import update_customer
-from invoicing.gathering.live import show_live
+from invoicing.gathering.live_totals import show_live
 from invoicing.models import ParkedCustomer, RunCustomer
 from invoicing.runs.progress import OUTCOME_TONES
 from subscriptions.admin.lifecycle.subscription import SUBSCRIPTION_TONES

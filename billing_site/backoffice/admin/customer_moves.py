@@ -21,7 +21,7 @@ from core.errors import Forbidden
 from core.ids import to_text
 from customers.admin.own_settings import OwnSettingsForm, initial_of, workflow_of
 from customers.choices import AppType
-from customers.effective import default_profile, override_values, profile_values, terms_if, terms_of
+from customers.effective_settings import default_profile, override_values, profile_values, terms_if, terms_of
 from customers.models import BillingApp, BillingProfile, Customer, CustomerOverride
 from customers.services.override_fields import override_fields
 from invoicing.admin.profile_moves.causes import VERDICT_TONES, causes_shown

@@ -12,7 +12,7 @@ from billing_site.backoffice.admin.customer_moves import MOVES, SETTINGS_VERBS, 
 from core.admin.display import admin_url
 from core.admin.verbs import buttons_of
 from customers.admin.customer import CustomerAdmin
-from customers.effective import override_values, profile_values, terms_of
+from customers.effective_settings import override_values, profile_values, terms_of
 from customers.models import Customer, CustomerAppData
 from customers.settings_words import SETTING_LABELS, setting_words
 from invoicing.admin.profile_moves.terms_review import drafts_of

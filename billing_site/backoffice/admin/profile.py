@@ -10,9 +10,9 @@ from core.admin.verbs import Answers, Review, Verb
 from core.admin.words import counted
 from customers.admin.profile import BillingProfileAdmin
 from customers.models import BillingProfile
-from customers.resolution import WORKFLOW_FIELDS
 from customers.services.profile_input import ProfileInput
 from customers.services.supplier_input import SupplierInput
+from customers.settings_layers import WORKFLOW_FIELDS
 from invoicing.admin.profile_moves.default_review import default_review
 from invoicing.profile_moves.delete_profile import delete_profile
 from invoicing.profile_moves.make_default_profile import make_default_profile

@@ -17,11 +17,11 @@ from core.admin.paginator import CappedPaginator
 from core.ids import from_text
 from customers.admin.override import OVERRIDABLE
 from customers.admin.profile import BillingProfileAdmin
-from customers.compared import compared
-from customers.differences import Difference, differences
-from customers.effective import override_values, profile_values
+from customers.compare_profiles import compared
+from customers.effective_settings import override_values, profile_values
 from customers.models import BillingProfile, Customer, CustomerOverride
-from customers.resolution import WORKFLOW_FIELDS
+from customers.setting_differences import Difference, differences
+from customers.settings_layers import WORKFLOW_FIELDS
 from customers.settings_words import SETTING_LABELS, setting_words
 
 PER_PAGE = 50

@@ -21,7 +21,7 @@ from core.errors import BillingError, InvalidInput
 from invoicing.admin.runs.run import BillingRunAdmin
 from invoicing.choices import RunTrigger
 from invoicing.models import BillingRun, ParkedCustomer
-from invoicing.runs.selectors import due_customers
+from invoicing.runs.due_customers import due_customers
 from invoicing.runs.start_run import refuse_future, start_run
 from invoicing.runs.tasks import enqueue_run
 

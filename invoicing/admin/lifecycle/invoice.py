@@ -20,7 +20,7 @@ from invoicing.admin.payments.collection_verbs import AskProvider
 from invoicing.admin.payments.payment_rows import after_dunning, payment_rows, payments_of, step_rows
 from invoicing.admin.rating.line_explanation import line_explanation
 from invoicing.choices import InvoiceStatus
-from invoicing.gathering.live import show_live
+from invoicing.gathering.live_totals import show_live
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
 from subscriptions.catalog.price_words import discount_words, price_words
 

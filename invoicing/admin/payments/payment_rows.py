@@ -15,7 +15,7 @@ from core.money import ZERO
 from customers.choices import AppType
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, PaymentStatus, RefundStatus
 from invoicing.models import Invoice, Payment, Refund
-from invoicing.payments.dunning_plan import DunningStep, dunning_steps
+from invoicing.payments.dunning_steps import DunningStep, dunning_steps
 from invoicing.payments.gateways.base import NOT_AUTHORIZED, NOT_SENT
 from invoicing.payments.gateways.never import NEVER_CHARGED, WHAT_HELPS
 

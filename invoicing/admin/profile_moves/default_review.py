@@ -1,8 +1,8 @@
 """The review before another profile becomes the default: who follows it from then on, and what changes for them."""
 
 from core.admin.verbs import Review
-from customers.compared import compared
-from customers.effective import default_profile
+from customers.compare_profiles import compared
+from customers.effective_settings import default_profile
 from customers.models import BillingProfile
 from invoicing.profile_moves.cohort import unpinned_customers
 from invoicing.profile_moves.make_default_profile import customers_kept

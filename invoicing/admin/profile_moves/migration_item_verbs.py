@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from core.admin.verbs import Answers, Effect, Failed, OptionalReasonForm, ReasonForm, Review, Verb
-from customers.effective import terms_if, terms_of
+from customers.effective_settings import terms_if, terms_of
 from customers.models import CustomerOverride
 from invoicing.admin.profile_moves.terms_review import terms_review
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from core.admin.verbs import Review
 from customers.choices import AppType
-from customers.differences import Difference, differences
-from customers.effective import Terms
+from customers.effective_settings import Terms
 from customers.models import BillingApp, Customer, CustomerAppData
+from customers.setting_differences import Difference, differences
 from invoicing.admin.profile_moves.causes import causes_shown
 from invoicing.admin.profile_moves.migration_impact import shown_move
 from invoicing.choices import DRAFT_STATUSES

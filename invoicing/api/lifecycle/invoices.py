@@ -29,7 +29,7 @@ from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.drafts.delete_draft import delete_draft
 from invoicing.drafts.snapshot_quantities import snapshot_quantities
 from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
-from invoicing.gathering.live import show_live
+from invoicing.gathering.live_totals import show_live
 from invoicing.gathering.simulate_invoice import simulate_invoice
 from invoicing.lifecycle.selectors import invoices_for_display
 from invoicing.models import Invoice

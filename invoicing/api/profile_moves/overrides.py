@@ -16,7 +16,7 @@ from core.rest.serializers import WireSerializer
 from core.rest.views import WireViewSet
 from customers.api.override_serializers import BilledBySerializer, OverrideInputSerializer
 from customers.api.workflow_serializers import read_workflow
-from customers.effective import terms_of
+from customers.effective_settings import terms_of
 from customers.models import BillingProfile, Customer
 from customers.selectors import customers_for_display, living_customer
 from invoicing.profile_moves.pin_customer import override_billing, remove_override

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core import clock
+from core.batches import DATABASE_AWAY
 from core.testclock.selectors import on_the_clock
-from core.together import DATABASE_AWAY
 from invoicing.books.check import INVARIANTS, Invariant, check_books
 from invoicing.books.examination import Finding, said
 

@@ -22,8 +22,9 @@ from customers.selectors import living_customer
 from invoicing.choices import CustomerOutcome, RunTrigger
 from invoicing.models import BillingRun, RunCustomer
 from invoicing.previews.preview_customers import preview_closes
+from invoicing.runs.due_customers import due_customers
 from invoicing.runs.run_due import work_off
-from invoicing.runs.selectors import due_customers, outcome_counts
+from invoicing.runs.selectors import outcome_counts
 from invoicing.runs.start_run import refuse_future, start_run
 
 BATCH = 250

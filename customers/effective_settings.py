@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.among import among
 from core.errors import PreconditionFailed
+from core.many_ids import among
 from customers.models import BillingProfile, Customer, CustomerOverride
-from customers.resolution import WORKFLOW_FIELDS, EffectiveSettings, Layer, resolve
+from customers.settings_layers import WORKFLOW_FIELDS, EffectiveSettings, Layer, resolve
 
 
 @dataclass(frozen=True, slots=True)

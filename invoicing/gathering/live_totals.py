@@ -9,7 +9,7 @@ from typing import Any
 from core import clock
 from core.money import ZERO, round_money
 from customers.attribution import Attribution
-from customers.effective import Terms, terms_of
+from customers.effective_settings import Terms, terms_of
 from customers.models import Customer
 from invoicing.choices import InvoiceStatus
 from invoicing.closing.close import compute

@@ -1,8 +1,8 @@
 """Two billing profiles side by side, with the parties that they name."""
 
-from customers.differences import Difference, differences
-from customers.effective import profile_values
+from customers.effective_settings import profile_values
 from customers.models import BillingProfile
+from customers.setting_differences import Difference, differences
 
 
 def compared(left: BillingProfile, right: BillingProfile) -> list[Difference]:

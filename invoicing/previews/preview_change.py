@@ -12,8 +12,8 @@ from django.db import DatabaseError, transaction
 from django.db.models import F, OuterRef, Subquery
 
 from core import clock
+from core.batches import DATABASE_AWAY
 from core.errors import BillingError
-from core.together import DATABASE_AWAY
 from customers.models import Customer
 from invoicing.choices import InvoiceStatus
 from invoicing.closing.close import as_cause, compute, select_due, store

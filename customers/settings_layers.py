@@ -1,7 +1,7 @@
 """Effective billing settings: which layer says what (billing rules 5). Pure.
 
-The layers come strongest first; `customers.effective.LAYERS` says in which order. Each field takes the first value that
-is not None and remembers where it came from.
+The layers come strongest first; `customers.effective_settings.LAYERS` says in which order. Each field takes the first
+value that is not None and remembers where it came from.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,0 +1,61 @@
+"""Owns what of a coupon falls on a part of a period: what earlier parts have used up of it is gone. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from core.money import round_share
+from core.periods import Period, fraction
+from invoicing.rating import Coupon
+from invoicing.rating.fees import rate_fee
+from subscriptions.schedule import (
+    Component,
+    CouponFacts,
+    ItemFacts,
+    RevisionFacts,
+    SubscriptionFacts,
+    service_period_at,
+)
+from subscriptions.schedule.obligations import coupon_at
+
+
+def coupon_on(
+    sub: SubscriptionFacts, item: ItemFacts, revision: RevisionFacts, start: datetime, end: datetime
+) -> Coupon | None:
+    """The coupon that reduces the item's window `[start, end)`."""
+    facts = coupon_at(item, start)
+    if facts is None or facts.amount is None:
+        return None if facts is None else Coupon(facts.code, facts.percentage)
+    return Coupon(facts.code, None, fixed_part(facts, facts.amount, sub, revision, start, end))
+
+
+def fixed_part(
+    coupon: CouponFacts,
+    amount: Decimal,
+    sub: SubscriptionFacts,
+    revision: RevisionFacts,
+    start: datetime,
+    end: datetime,
+) -> Decimal:
+    """What of a coupon's fixed `amount`, which counts once a period, falls on the window `[start, end)`.
+
+    The windows into which a change of plan or of price, or a pause, divides a period share the amount by time. A
+    window that is all of the period in which the coupon counts takes the whole.
+    """
+    if revision.cadence is None or not sub.prorate:
+        return amount
+    period = service_period_at(sub, revision.cadence, start)
+    ends = period.nominal_end if sub.end is None or coupon.carried_on else min(period.nominal_end, sub.end)
+    counts = Period(max(period.start, coupon.start), ends)
+    if counts.is_empty or (start <= counts.start and end >= counts.end):
+        return amount
+    return round_share(amount, *fraction(Period(start, end), counts), sub.currency)
+
+
+def left_of(
+    coupon: Coupon | None, sub: SubscriptionFacts, revision: RevisionFacts, before: Sequence[Component]
+) -> Coupon | None:
+    """`coupon` for an amendment: of a fixed amount only what the charges `before` it, in the same window, left."""
+    if coupon is None or coupon.remaining is None or not before:
+        return coupon
+    return coupon._replace(remaining=coupon.remaining - rate_fee(sub, revision, before, coupon).coupon_used)
