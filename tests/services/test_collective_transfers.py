@@ -203,3 +203,19 @@ def test_many_rows_are_compared_with_a_fixed_number_of_queries(bank, django_asse
         load(bank, *rows(3, 0), name="few.csv")
     with django_assert_num_queries(11):
         load(bank, *rows(30, 0), name="many.csv")
+
+
+def test_one_more_than_another_file_tells_of_is_asked_for_by_its_own_file(bank):
+    row = "2026-03-18,50.00,EUR,INV-000001,Acme,NONREF"
+    load(bank, row)
+    first, second = matches(load(bank, row, row, name="later.csv"))
+    assert "The same movement is in" in first[2]
+    assert second[2].startswith("Row 1 of this file says the same")
+    assert (first[1], second[1]) == ("open", "open")
+
+
+def test_what_was_left_out_of_another_file_is_no_doubt(bank):
+    row = "2026-03-18,50.00,EUR,INV-000001,Acme,NONREF"
+    [left_out] = load(bank, row).rows.all()
+    decide_row(row=left_out, decision=RowDecision.SKIP)
+    assert matches(load(bank, row, name="later.csv")) == [("exact", "book", "")]

@@ -111,3 +111,12 @@ def test_where_customers_are_on_their_way_to_is_not_changed_by_one(old, new, cus
         approve_migration(migration=migration)
     with acting_as(ADA), pytest.raises(ApprovalNeeded, match=said):
         changed(new, **changes)
+
+
+def test_a_profile_that_was_without_tax_before_is_changed_alone(old, new, customers):
+    BillingProfile.objects.filter(pk=new.pk).update(tax_enabled=False)
+    new.refresh_from_db()
+    for customer in customers:
+        CustomerOverride.objects.update_or_create(customer=customer, defaults={"billing_profile": new})
+    with acting_as(ADA):
+        assert changed(new, due_after="P90D").due_after == "P90D"
