@@ -4,12 +4,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from tests.serial_last import pytest_collection_modifyitems, pytest_configure_node, pytest_xdist_make_scheduler
+from tests.support.fake_stripe import FakeStripe, running
 
 __all__ = ["pytest_collection_modifyitems", "pytest_configure_node", "pytest_xdist_make_scheduler"]
 
@@ -47,3 +49,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+@pytest.fixture
+def fake(settings: Any) -> Iterator[FakeStripe]:
+    """A Stripe of our own making, which all apps of the test talk to."""
+    fake = FakeStripe()
+    with running(fake) as address:
+        settings.STRIPE_API_BASE = address
+        yield fake

@@ -1,6 +1,5 @@
 """Plans at the finance desk: drafted, filled with rate cards of every price model, published, and made anew."""
 
-import html
 import re
 
 import pytest
@@ -11,6 +10,7 @@ from django.urls import reverse
 from core.audit.models import AuditEntry
 from entitlements.models import Feature
 from subscriptions.models import Plan, PlanPhase, RateCard
+from tests.admin.pages import hidden, text_of
 from tests.support.catalog import fee, flat_card, make_feature, make_meter, make_plan
 from tests.support.desk import list_url, page_url, said, verb_url
 
@@ -31,15 +31,6 @@ def draft(db):
 def calls(db):
     """A metered feature."""
     return make_feature(key="calls", name="Calls", meter=make_meter())
-
-
-def text_of(page):
-    return html.unescape(" ".join(re.sub(r"<[^>]+>", " ", page).split()))
-
-
-def hidden(page):
-    fields = re.findall(r'<input type="hidden" name="(\w+)"(?: value="([^"]*)")?', page)
-    return {name: html.unescape(value) for name, value in fields if name != "csrfmiddlewaretoken"}
 
 
 def asked(desk, plan, **answers):

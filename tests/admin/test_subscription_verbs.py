@@ -12,6 +12,7 @@ from core import clock
 from core.audit.models import AuditEntry
 from invoicing.models import CreditNote, Invoice, TaxRate
 from subscriptions.models import Coupon, CouponRedemption, QuantityChange, Subscription, SubscriptionAddOn
+from tests.admin.pages import hidden, text_of
 from tests.services.test_addons import offered
 from tests.support.books import assert_books_are_clean
 from tests.support.catalog import fee, flat_card, flat_plan, make_plan
@@ -41,22 +42,12 @@ def seen(desk, obj, verb, on=ON, **answers):
     return response.content.decode()
 
 
-def hidden(page):
-    """What the page carries along to the confirmation."""
-    fields = re.findall(r'<input type="hidden" name="(\w+)"(?: value="([^"]*)")?', page)
-    return {name: value for name, value in fields if name != "csrfmiddlewaretoken"}
-
-
 def confirmed(desk, obj, verb, on=ON, later=timedelta(minutes=2), **answers):
     """What is said once the answers were seen and, a little later, confirmed; and the page that was seen."""
     page = seen(desk, obj, verb, on, **answers)
     with clock.frozen_at(at(on) + later):
         response = desk.post(verb_url(obj, verb), hidden(page), follow=True)
     return said(response), text_of(page)
-
-
-def text_of(page):
-    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
 
 
 def stored():

@@ -8,8 +8,7 @@ from customers.models import BillingApp
 from invoicing.models import BankStatement, Invoice, Payment
 from tests.support.api import data, fields_at_fault, refused
 from tests.support.clock import at
-from tests.support.closing import make_many
-from tests.support.customers import make_default_profile
+from tests.support.statements import make_bank
 
 pytestmark = pytest.mark.django_db
 
@@ -25,9 +24,7 @@ MARCH = (
 @pytest.fixture
 def bank(db):
     """Three invoices over 50.00 EUR, to be paid by bank transfer."""
-    app = BillingApp.objects.create(type="bank_transfer", name="Bank")
-    make_default_profile(app=app, collection_method="send_invoice")
-    make_many(3)
+    app = make_bank(3)
     with clock.frozen_at(at("2026-03-20")):
         yield app
 

@@ -18,6 +18,7 @@ from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.support.api import Api, data, refused
 from tests.support.catalog import FLAT_50, flat_card, make_excess_plan, make_feature, make_meter, make_plan, usage_card
 from tests.support.clock import at
+from tests.support.closing import close
 from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
@@ -34,11 +35,6 @@ def subscribe(customer, plan, on="2026-03-17"):
         subscription = record_subscription(customer=customer, plan=plan, active_from=at(on))
         close_customers([customer.id], as_of=at(on))
     return subscription
-
-
-def close(customer, on):
-    with clock.frozen_at(at(on)):
-        close_customers([customer.id], as_of=at(on))
 
 
 def metered(customer):

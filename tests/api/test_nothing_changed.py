@@ -24,7 +24,7 @@ from tests.support.api import data, fields_at_fault, refused
 from tests.support.catalog import make_excess_plan
 from tests.support.closing import START, make_subscriber
 from tests.support.customers import enterprise, make_customer, make_default_profile
-from tests.support.fake_stripe import FakeStripe, running, signature
+from tests.support.fake_stripe import signature
 
 pytestmark = pytest.mark.django_db
 
@@ -58,14 +58,6 @@ def _default(db):
     make_default_profile()
     with clock.frozen_at(START):
         yield
-
-
-@pytest.fixture
-def fake(settings):
-    fake = FakeStripe()
-    with running(fake) as address:
-        settings.STRIPE_API_BASE = address
-        yield fake
 
 
 @pytest.fixture

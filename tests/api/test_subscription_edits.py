@@ -4,14 +4,13 @@ import pytest
 
 from core import clock
 from core.ids import to_text
-from invoicing.models import Invoice
 from subscriptions.models import Subscription
 from tests.support.api import data, fields_at_fault, refused
 from tests.support.books import assert_books_are_clean
 from tests.support.catalog import fee, flat_card, flat_plan, make_plan
 from tests.support.clock import at
 from tests.support.closing import run
-from tests.support.invoices import invoices, lines, notes
+from tests.support.invoices import invoices, lines_of, notes
 from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
@@ -37,10 +36,6 @@ def patch(api, subscription, on, *customizations, **body):
 
 def last_invoice():
     return lines_of(invoices()[-1][0])
-
-
-def lines_of(number):
-    return lines(Invoice.objects.get(number=number).pk)
 
 
 def phases(api, subscription, on):

@@ -1,18 +1,14 @@
 """A worker that dies, or only seems to, loses nothing and doubles nothing."""
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from core import clock
 from customers.models import Supplier
@@ -22,6 +18,7 @@ from invoicing.runs.start_run import start_run
 from invoicing.runs.work_shard import claim, work_shard
 from tests.concurrency.worker import BATCH
 from tests.support.crowd import CLOSE, assert_each_billed_once, at_once, make_crowd
+from tests.support.workers import expire_lease, wait_until_blocked, worker_process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,25 +35,6 @@ def shard():
 
 
 @contextmanager
-def worker_process(shard):
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "tests.concurrency.worker"),
-            *(str(shard.id), CLOSE.isoformat(), connection.settings_dict["NAME"]),
-        ],
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "billing_site.settings.test"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-@contextmanager
 def counter_held():
     """Hold the series' counter row, so that whoever issues stops in the middle of their batch."""
     with transaction.atomic():
@@ -64,34 +42,13 @@ def counter_held():
         yield
 
 
-def wait_until_blocked():
-    """Until another connection waits for the counter row."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with connection.cursor() as cursor:
-            # Within a transaction PostgreSQL would show the same picture again and again.
-            cursor.execute("SELECT pg_stat_clear_snapshot()")
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND wait_event_type = 'Lock' AND query LIKE '%invoicing_numberseries%'"
-            )
-            if cursor.fetchone()[0]:
-                return
-        time.sleep(0.05)
-    raise AssertionError("nobody came to the counter")
-
-
-def expire_lease(shard):
-    RunShard.objects.filter(pk=shard.pk).update(lease_until=clock.real_now() - timedelta(seconds=1))
-
-
 def test_a_worker_killed_in_the_middle_of_a_batch_is_finished_by_a_new_one(shard):
-    with worker_process(shard) as process:
+    with worker_process(shard, CLOSE) as process:
         assert process.stdout.readline() == f"{BATCH}\n"
         with counter_held():
             process.stdin.write("\n")
             process.stdin.flush()
-            wait_until_blocked()
+            wait_until_blocked("invoicing_numberseries")
             process.send_signal(signal.SIGKILL)
             process.wait()
     assert Invoice.objects.filter(issued_at__isnull=False).count() == BATCH
@@ -119,7 +76,7 @@ def test_a_worker_that_lost_its_lease_in_the_middle_of_a_batch_writes_nothing_tw
 
     def hold():
         with counter_held():
-            wait_until_blocked()
+            wait_until_blocked("invoicing_numberseries")
             expire_lease(shard)
             blocked.set()
             time.sleep(0.5)  # the successor now waits for the customers that the zombie holds

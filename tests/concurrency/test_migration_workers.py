@@ -49,13 +49,13 @@ def assert_each_moved_once(shard, *, number=80):
 
 
 def test_a_worker_killed_in_the_middle_of_a_batch_is_finished_by_a_new_one(shard):
-    with worker_process(shard) as process:
+    with worker_process(shard, MOVE) as process:
         assert process.stdout.readline() == f"{80 - BATCH}\n"
         with transaction.atomic():
             BillingProfile.objects.select_for_update().get(pk=shard.migration.to_profile_id)
             process.stdin.write("\n")
             process.stdin.flush()
-            wait_until_blocked()
+            wait_until_blocked("customers_billingprofile")
             process.send_signal(signal.SIGKILL)
             process.wait()
     assert MigrationItem.objects.filter(outcome="waiting").count() == 80 - BATCH

@@ -27,21 +27,12 @@ from tests.support.charges import KEY
 from tests.support.clock import at
 from tests.support.crowd import at_once
 from tests.support.customers import make_customer, make_default_profile
-from tests.support.fake_stripe import FakeStripe, running
 from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 BOUND_SECONDS = 60
 DAYS = ("2026-04-10", "2026-04-20", "2026-05-01", "2026-05-13", "2026-06-01", "2026-06-08")
-
-
-@pytest.fixture
-def fake(settings):
-    fake = FakeStripe()
-    with running(fake) as address:
-        settings.STRIPE_API_BASE = address
-        yield fake
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from invoicing.gathering.live_totals import show_live
 from invoicing.models import Invoice
 from invoicing.profile_moves.pin_customer import override_billing, pin_customer
 from invoicing.profile_moves.save_profile import create_profile
-from invoicing.runs.run_due import run_due
-from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.support.books import run_check
 from tests.support.catalog import make_plan
 from tests.support.clock import at
+from tests.support.closing import run
 from tests.support.customers import make_customer, make_default_profile
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
 
@@ -42,11 +42,6 @@ def profiles():
     return saas, enterprise
 
 
-def close(day):
-    with clock.frozen_at(at(day)):
-        run_due(as_of=at(day))
-
-
 def terms(invoice):
     """Profile, app, method and due date of an invoice, and whether it is paid."""
     due = invoice.due_at.date().isoformat() if invoice.due_at else None
@@ -58,20 +53,15 @@ def invoices_of(customer):
     return [terms(invoice) for invoice in issued]
 
 
-def subscribe(customer, plan):
-    with clock.frozen_at(at("2026-03-01")):
-        record_subscription(customer=customer, plan=plan, active_from=at("2026-03-01"))
-
-
 def test_pinned_customers_get_the_one_and_all_others_the_other(profiles):
     _, enterprise = profiles
     plan = make_plan()
     acme, globex = make_customer(), make_customer(key="globex", name="Globex")
     pin_customer(customer=globex, profile=enterprise, reason="Signed PO 4711")
     for customer in (acme, globex):
-        subscribe(customer, plan)
-    close("2026-03-01")
-    close("2026-04-01")
+        subscribe(plan, "2026-03-01", customer=customer, bill=False)
+    run("2026-03-01")
+    run("2026-04-01")
     assert invoices_of(acme) == [
         ("SaaS", "sandbox", "charge_automatically", "2026-03-04", "paid"),
         ("SaaS", "sandbox", "charge_automatically", "2026-04-04", "paid"),
@@ -88,8 +78,8 @@ def test_pinning_with_a_draft_open_changes_only_the_next_invoice(profiles):
     _, enterprise = profiles
     acme = make_customer()
     override_billing(customer=acme, profile=None, workflow={"auto_advance": False}, reason="Look at each")
-    subscribe(acme, make_plan())
-    close("2026-03-01")
+    subscribe(make_plan(), "2026-03-01", customer=acme, bill=False)
+    run("2026-03-01")
     draft = Invoice.objects.get(status="draft.manual_approval_needed")
 
     with clock.frozen_at(at("2026-03-02")):
@@ -104,8 +94,8 @@ def test_pinning_with_a_draft_open_changes_only_the_next_invoice(profiles):
         draft.refresh_from_db()
         assert terms(draft)[:3] == ("SaaS", "sandbox", "charge_automatically")
         approve_invoice(invoice=draft)
-    close("2026-03-02")
-    close("2026-04-01")
+    run("2026-03-02")
+    run("2026-04-01")
     assert invoices_of(acme) == [
         ("SaaS", "sandbox", "charge_automatically", "2026-03-05", "paid"),
         ("Enterprise", "bank_transfer", "send_invoice", "2026-05-01", "issued"),

@@ -31,7 +31,7 @@ from tests.concurrency.migration_worker import BATCH
 from tests.support.clock import at
 from tests.support.crowd import assert_gapless
 from tests.support.fake_stripe import running
-from tests.support.moves import ADA, BOB
+from tests.support.moves import ADA, BOB, MOVE
 from tests.support.two_stripes import Company, accounts, ask_stripe, books_are_right, on, plans, work
 from tests.support.workers import expire_lease, wait_until_blocked, worker_process
 
@@ -177,13 +177,13 @@ def move(company, migration, stripe_address):
 
 def kill_a_worker_on(shard, stripe_address):
     """After its first batch, in the middle of its second one."""
-    with worker_process(shard, STRIPE_API_BASE=stripe_address) as process:
+    with worker_process(shard, MOVE, STRIPE_API_BASE=stripe_address) as process:
         assert process.stdout.readline() == f"{390 - BATCH}\n"
         with transaction.atomic():
             BillingProfile.objects.select_for_update().get(pk=shard.migration.to_profile_id)
             process.stdin.write("\n")
             process.stdin.flush()
-            wait_until_blocked()
+            wait_until_blocked("customers_billingprofile")
             process.send_signal(signal.SIGKILL)
             process.wait()
     assert shard.items.filter(outcome="waiting").count() == 390 - BATCH

@@ -14,7 +14,7 @@ from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_
 from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.customers import make_customer, make_default_profile
-from tests.support.invoices import invoices
+from tests.support.invoices import totals
 from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
@@ -24,10 +24,6 @@ def billed():
     """Start and net of each line on issued invoices, in order."""
     lines = InvoiceLine.objects.filter(invoice__issued_at__isnull=False).order_by("period_start", "id")
     return [(f"{line.period_start:%Y-%m-%d %H:%M}", str(line.total)) for line in lines]
-
-
-def totals():
-    return [total for _, total, _ in invoices()]
 
 
 def recurring(key, amount, cadence="P1M", term="in_arrears", **overrides):

@@ -7,7 +7,7 @@ import pytest
 from core import clock
 from core.errors import BillingError, InvalidInput
 from invoicing.closing.close_customers import close_customers
-from invoicing.models import BilledWindow, CreditNote, Invoice, InvoiceLine
+from invoicing.models import BilledWindow, CreditNote, InvoiceLine
 from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.errors import AddOnNotBuyable
@@ -16,7 +16,9 @@ from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import AddOn, AddOnRateCard, PlanAddOn, SubscriptionAddOn, SubscriptionItem
 from tests.support.catalog import flat_card, make_feature, make_plan, usage_card
 from tests.support.clock import at
+from tests.support.closing import close
 from tests.support.customers import make_customer, make_default_profile
+from tests.support.invoices import totals
 
 pytestmark = pytest.mark.django_db
 
@@ -70,16 +72,6 @@ def change(purchase, on, quantity, timing="immediate"):
         change_addon_quantity(purchase=purchase, quantity=quantity, timing=timing)
 
 
-def close(subscription, on):
-    with clock.frozen_at(at(on)):
-        close_customers([subscription.customer_id], as_of=at(on))
-
-
-def totals():
-    issued = Invoice.objects.filter(issued_at__isnull=False).order_by("sequence")
-    return [str(total) for total in issued.values_list("total", flat=True)]
-
-
 def test_an_addon_bought_in_mid_period_is_charged_for_the_rest_of_it_at_once(subscription):
     purchase = buy(subscription, offered(subscription), quantity=2)
     assert totals() == ["50.00", "30.00"]
@@ -88,15 +80,15 @@ def test_an_addon_bought_in_mid_period_is_charged_for_the_rest_of_it_at_once(sub
     assert line.explain["basis"]["price"] == {"source": "addon", "addon": "support", "version": 1}
     item = purchase.items.get()
     assert (item.running_number, item.key) == (2, "support")
-    close(subscription, "2026-05-01")
+    close(subscription.customer, "2026-05-01")
     assert totals() == ["50.00", "30.00", "110.00"]
 
 
 def test_an_addon_for_the_next_cycle_costs_nothing_before_it(subscription):
     buy(subscription, offered(subscription), quantity=2, timing="next_billing_cycle")
-    close(subscription, "2026-04-20")
+    close(subscription.customer, "2026-04-20")
     assert totals() == ["50.00"]
-    close(subscription, "2026-05-01")
+    close(subscription.customer, "2026-05-01")
     assert totals() == ["50.00", "110.00"]
 
 
@@ -105,7 +97,7 @@ def test_more_of_an_addon_is_charged_for_the_rest_of_the_period(subscription):
     change(purchase, "2026-04-16", 3)
     # 2 x 30.00 x 15/30
     assert totals()[-1] == "30.00"
-    close(subscription, "2026-05-01")
+    close(subscription.customer, "2026-05-01")
     assert totals()[-1] == "140.00"
 
 
@@ -117,15 +109,15 @@ def test_none_of_an_addon_gives_back_what_was_not_used(subscription):
     assert (str(note.total), note.invoice.number) == ("10.00", "INV-000002")
     window = BilledWindow.objects.get(item=purchase.items.get())
     assert (window.span.lower, window.span.upper) == (at("2026-04-16"), at("2026-04-26"))
-    close(subscription, "2026-05-01")
+    close(subscription.customer, "2026-05-01")
     assert totals() == ["50.00", "30.00", "50.00"]
 
 
 def test_an_addon_that_ends_with_the_cycle_gives_nothing_back(subscription):
     purchase = buy(subscription, offered(subscription))
     change(purchase, "2026-04-20", 0, timing="next_billing_cycle")
-    close(subscription, "2026-05-01")
-    close(subscription, "2026-06-01")
+    close(subscription.customer, "2026-05-01")
+    close(subscription.customer, "2026-06-01")
     assert totals() == ["50.00", "15.00", "50.00", "50.00"]
     assert not CreditNote.objects.exists()
 
@@ -134,7 +126,7 @@ def test_an_end_that_was_planned_is_taken_back_by_another_quantity(subscription)
     purchase = buy(subscription, offered(subscription))
     change(purchase, "2026-04-18", 0, timing="next_billing_cycle")
     change(purchase, "2026-04-20", 1)
-    close(subscription, "2026-05-01")
+    close(subscription.customer, "2026-05-01")
     assert totals() == ["50.00", "15.00", "80.00"]
     assert not purchase.quantities.filter(quantity=0).exists()
 
@@ -143,7 +135,7 @@ def test_an_addon_can_come_back_under_its_running_number(subscription):
     purchase = buy(subscription, offered(subscription), quantity=2)
     change(purchase, "2026-04-26", 0)
     change(purchase, "2026-05-16", 1)
-    close(subscription, "2026-06-01")
+    close(subscription.customer, "2026-06-01")
     # 1 x 30.00 x 16/31 = 15.48, on the bill of 16 May with the fee of May that was still open; then 50.00 + 30.00.
     assert totals() == ["50.00", "30.00", "50.00", "15.48", "80.00"]
     assert list(SubscriptionItem.objects.values_list("running_number", "key")) == [(1, "base"), (2, "support")]
@@ -155,7 +147,7 @@ def test_fewer_in_mid_period_is_refused_and_at_the_next_cycle_counts_from_then(s
         change(purchase, "2026-04-20", 1)
     assert [row.quantity for row in purchase.quantities.all()] == [3]
     change(purchase, "2026-04-20", 1, timing="next_billing_cycle")
-    close(subscription, "2026-05-01")
+    close(subscription.customer, "2026-05-01")
     assert totals() == ["50.00", "45.00", "80.00"]
 
 
@@ -236,15 +228,15 @@ def test_an_addon_waits_for_the_phase_from_which_on_it_is_sold(db):
     with pytest.raises(InvalidInput, match="from the phase paid on, which begins on 2026-05-01"):
         buy(subscription, addon)
     buy(subscription, addon, timing="next_billing_cycle")
-    close(subscription, "2026-05-01")
+    close(subscription.customer, "2026-05-01")
     assert totals() == ["80.00"]
 
 
 def test_a_second_close_writes_nothing_and_the_quantity_is_read_at_a_time(subscription):
     purchase = buy(subscription, offered(subscription), quantity=2)
-    close(subscription, "2026-05-01")
+    close(subscription.customer, "2026-05-01")
     before = list(InvoiceLine.objects.order_by("pk").values())
-    close(subscription, "2026-05-01")
+    close(subscription.customer, "2026-05-01")
     assert list(InvoiceLine.objects.order_by("pk").values()) == before
     assert purchase.quantity_at(at("2026-04-15")) == 0
     assert purchase.quantity_at(at("2026-04-16")) == Decimal(2)
@@ -266,5 +258,5 @@ def test_the_quantity_of_an_addon_is_not_changed_by_its_item(subscription):
             running_number=number,
             update=ItemUpdate(product_id="support", quantity=Decimal(5)),
         )
-    close(subscription, "2026-05-01")
+    close(subscription.customer, "2026-05-01")
     assert totals() == ["50.00", "30.00", "110.00"]

@@ -12,26 +12,17 @@ from invoicing.errors import AlreadyRecorded, AppNotUsable
 from invoicing.models import BankStatement, BankStatementRow, Invoice, Payment
 from tests.support.books import run_check
 from tests.support.clock import at
-from tests.support.closing import make_many
-from tests.support.customers import make_default_profile
+from tests.support.statements import HEADER, load, make_bank
 
 pytestmark = pytest.mark.django_db
-
-HEADER = "date,amount,currency,reference,payer,transaction_id\n"
 
 
 @pytest.fixture
 def bank():
     """Four invoices over 50.00 EUR, INV-000001 to INV-000004, to be paid by bank transfer."""
-    app = BillingApp.objects.create(type="bank_transfer", name="Bank")
-    make_default_profile(app=app, collection_method="send_invoice")
-    make_many(4)
+    app = make_bank(4)
     with clock.frozen_at(at("2026-03-20")):
         yield app
-
-
-def load(bank, *rows):
-    return import_statement(app=bank, file_name="march.csv", content=(HEADER + "\n".join(rows)).encode())
 
 
 def matches(statement):

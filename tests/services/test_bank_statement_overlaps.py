@@ -18,43 +18,26 @@ from invoicing.errors import AlreadyRecorded
 from invoicing.models import BalanceEntry, BankStatement, BankStatementRow, Invoice, Payment
 from invoicing.payments.record_payment import record_payment
 from subscriptions.models import Plan
-from tests.support.books import run_check
 from tests.support.clock import at
 from tests.support.closing import make_many
 from tests.support.crowd import at_once
 from tests.support.customers import make_default_profile
+from tests.support.statements import HEADER, assert_receipts_are_clean, load, make_bank, matches
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-HEADER = "date,amount,currency,reference,payer,transaction_id\n"
 TODAY = at("2026-03-20")
 
 
 @pytest.fixture
 def bank():
     """Four invoices over 50.00 EUR, INV-000001 to INV-000004, to be paid by bank transfer."""
-    app = BillingApp.objects.create(type="bank_transfer", name="Bank")
-    make_default_profile(app=app, collection_method="send_invoice")
-    make_many(4)
+    app = make_bank(4)
     with clock.frozen_at(TODAY):
         yield app
 
 
-def load(bank, *rows, name="march.csv"):
-    return import_statement(app=bank, file_name=name, content=(HEADER + "\n".join(rows)).encode())
-
-
-def matches(statement):
-    return [(row.match, row.decision, row.note) for row in statement.rows.order_by("position")]
-
-
 def pay(invoice):
     record_payment(invoice=invoice, amount=invoice.due, received_at=TODAY, reference="cash")
-
-
-def check_books():
-    code, said = run_check("--only", "7", now="2026-03-20T00:01")
-    assert code == 0, said
 
 
 def test_a_movement_that_another_file_has_too_is_not_booked_again_by_itself(bank):
@@ -77,7 +60,7 @@ def test_a_movement_that_another_file_has_too_is_not_booked_again_by_itself(bank
     decide_row(row=second.rows.get(position=1), decision=RowDecision.BOOK)
     confirm_statement(statement=second)
     assert Invoice.objects.get(number="INV-000001").status == "paid"
-    check_books()
+    assert_receipts_are_clean()
 
 
 def test_a_movement_that_waits_for_review_in_another_file_is_not_booked_by_itself_either(bank):
@@ -117,7 +100,7 @@ def test_one_transaction_in_two_files_pays_one_of_two_invoices_of_different_apps
     row = second.rows.get()
     assert (row.payment_id, row.note.split(":")[0]) == (None, "The bank's transaction T1 is booked already")
     assert second.status == "review"
-    check_books()
+    assert_receipts_are_clean()
 
 
 def test_two_banks_may_number_their_transactions_alike(bank):
@@ -130,7 +113,7 @@ def test_two_banks_may_number_their_transactions_alike(bank):
         "INV-000001",
         "INV-000002",
     ]
-    check_books()
+    assert_receipts_are_clean()
 
 
 def test_two_rows_of_a_file_that_pay_one_invoice_are_not_both_booked_by_themselves(bank):
@@ -189,7 +172,7 @@ def test_two_people_who_confirm_at_once_book_each_row_once(bank):
     assert set(at_once(*[confirm] * 3)) <= {"confirmed", "statement_closed"}
     assert Payment.objects.count() == 4
     assert not BalanceEntry.objects.exists()
-    check_books()
+    assert_receipts_are_clean()
 
 
 def test_a_statement_that_is_discarded_while_it_is_confirmed_books_nothing(bank, monkeypatch):
@@ -236,7 +219,7 @@ def test_money_that_arrives_otherwise_while_a_statement_is_booked_goes_to_the_ba
     assert at_once(by_hand, confirm)[1] == "confirmed"
     invoice.refresh_from_db()
     assert (str(invoice.paid), str(invoice.due), str(invoice.moved_to_balance)) == ("100.00", "0.00", "50.00")
-    check_books()
+    assert_receipts_are_clean()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from decimal import Decimal
 import pytest
 
 from core import clock
-from invoicing.models import Invoice
 from invoicing.subscription_changes.change_plan import change_plan
 from invoicing.subscription_changes.migrate_subscription import migrate_subscription
 from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
@@ -18,7 +17,7 @@ from tests.support.books import assert_books_are_clean
 from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_plan, usage_card
 from tests.support.clock import at
 from tests.support.closing import run
-from tests.support.invoices import lines, money
+from tests.support.invoices import lines, totals
 from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
@@ -52,11 +51,6 @@ def had(subscription, on):
 
 def ended(result):
     return [(addon.name, addon.quantity) for addon in result.ended_addons]
-
-
-def totals():
-    issued = Invoice.objects.filter(issued_at__isnull=False).order_by("sequence")
-    return [money(total) for total in issued.values_list("total", flat=True)]
 
 
 def test_an_addon_that_the_new_plan_sells_too_stays_with_its_quantity(basic, pro):

@@ -21,7 +21,7 @@ from tests.support.books import assert_books_are_clean
 from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_meter, make_plan, usage_card
 from tests.support.clock import at
 from tests.support.closing import run
-from tests.support.invoices import invoices, lines, money, notes
+from tests.support.invoices import invoices, lines, money, notes, totals
 from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
@@ -43,10 +43,6 @@ def subscribe_with(plan, **terms):
     redeem(subscription, "2026-04-01")
     run("2026-04-01")
     return subscription
-
-
-def totals():
-    return [total for _, total, _ in invoices()]
 
 
 def test_half_off_for_two_periods_runs_on_over_an_upgrade_on_the_16th():

@@ -22,15 +22,10 @@ from tests.support.books import assert_books_are_clean
 from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_plan, usage_card
 from tests.support.clock import at
 from tests.support.closing import run
-from tests.support.invoices import invoices, lines, money, notes
-from tests.support.subscriptions import change, subscribe
+from tests.support.invoices import lines, money, notes, totals
+from tests.support.subscriptions import change, do, edit, subscribe
 
 pytestmark = pytest.mark.django_db
-
-
-def do(service, subscription, on, timing="immediate", **options):
-    with clock.frozen_at(at(on)):
-        return service(subscription=Subscription.objects.get(pk=subscription.pk), timing=timing, **options)
 
 
 def unschedule(subscription, on):
@@ -38,16 +33,8 @@ def unschedule(subscription, on):
         return unschedule_cancelation(subscription=Subscription.objects.get(pk=subscription.pk)).subscription
 
 
-def edit(subscription, on, *edits, timing="immediate"):
-    return do(edit_subscription, subscription, on, timing, edits=list(edits))
-
-
 def card(key="base", amount="90.00"):
     return RateCardTerms(key=key, name=key.title(), type="flat_fee", billing_cadence="P1M", price=fee(amount))
-
-
-def totals():
-    return [total for _, total, _ in invoices()]
 
 
 @pytest.fixture

@@ -4,13 +4,11 @@ import pytest
 
 from core import clock
 from core.periods import parse_duration
-from invoicing.models import Invoice, InvoiceLine
+from invoicing.models import InvoiceLine
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
-from invoicing.subscription_changes.edit_subscription import edit_subscription
 from invoicing.subscription_changes.migrate_subscription import migrate_subscription
 from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.resume_subscription import resume_subscription
-from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
 from subscriptions.lifecycle.edits import AddItem, RemoveItem, StretchPhase
 from subscriptions.models import Plan, Subscription
@@ -19,8 +17,8 @@ from tests.support.catalog import fee, flat_card, make_plan
 from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.customers import make_default_profile
-from tests.support.invoices import balance, invoices, lines, money, notes
-from tests.support.subscriptions import change, subscribe
+from tests.support.invoices import balance, invoices, lines, lines_of, money, notes
+from tests.support.subscriptions import change, do, edit, subscribe, unscheduled
 
 pytestmark = pytest.mark.django_db
 
@@ -49,15 +47,6 @@ def migrate(subscription, on="2026-04-16", *, timing="immediate", **options):
         return migrate_subscription(subscription=Subscription.objects.get(pk=subscription.pk), timing=timing, **options)
 
 
-def do(service, subscription, on, **options):
-    with clock.frozen_at(at(on)):
-        return service(subscription=Subscription.objects.get(pk=subscription.pk), **options)
-
-
-def edit(subscription, on, *edits):
-    return do(edit_subscription, subscription, on, timing="immediate", edits=list(edits))
-
-
 def once(amount, key="setup", term="in_advance"):
     return RateCardTerms(key=key, name="Set-up", type="flat_fee", billing_cadence=None, price=fee(amount, term))
 
@@ -65,10 +54,6 @@ def once(amount, key="setup", term="in_advance"):
 def billed(name="Set-up"):
     """What was charged and given back of it, in order of the invoices."""
     return [net for number, _, _ in invoices() for line, net in lines_of(number) if line.endswith(name)]
-
-
-def lines_of(number):
-    return lines(Invoice.objects.get(number=number).pk)
 
 
 @pytest.mark.parametrize("amount", ["100.00", "150.00"])
@@ -233,7 +218,7 @@ def test_a_migration_that_is_taken_back_leaves_the_fee_where_it_was():
     subscription = subscribe(plan_of(base(), setup_card("80.00", "in_arrears")))
     version(2, base(), setup_card("90.00", "in_arrears"))
     migrate(subscription, timing="next_billing_cycle")
-    do(unschedule_cancelation, subscription, "2026-04-20")
+    unscheduled(subscription, "2026-04-20")
     do(cancel_subscription, subscription, "2026-04-25", timing="immediate")
     assert billed() == ["80.00"]
 

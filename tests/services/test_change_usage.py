@@ -24,6 +24,7 @@ from tests.support.closing import run
 from tests.support.customers import make_default_profile
 from tests.support.invoices import lines, money
 from tests.support.subscriptions import change, subscribe
+from tests.support.usage import use
 
 pytestmark = pytest.mark.django_db
 
@@ -42,18 +43,6 @@ GRADUATED = {
 @pytest.fixture
 def calls():
     return make_feature(key="calls", name="Calls", meter=make_meter())
-
-
-def use(on, amount, subject="acme"):
-    UsageEvent.objects.create(
-        source="test",
-        external_id=f"{subject}-{on}-{amount}",
-        type="usage",
-        subject=subject,
-        time=at(on),
-        data={"amount": amount},
-        ingested_at=at(on),
-    )
 
 
 def metered_plan(key, feature, **card):

@@ -7,11 +7,10 @@ from core.errors import Conflict, InvalidInput
 from subscriptions.catalog.archive_coupon import archive_coupon
 from subscriptions.catalog.save_coupon import CouponFacts, create_coupon, replace_coupon
 from subscriptions.lifecycle.record_redemption import record_redemption
-from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Coupon, CouponRedemption, Subscription
 from tests.support.catalog import flat_card, make_excess_plan, make_plan
 from tests.support.clock import at
-from tests.support.customers import make_customer
+from tests.support.subscriptions import billed_items
 
 pytestmark = pytest.mark.django_db
 HALF = CouponFacts(code="HALF", percentage=Decimal(50), periods=2)
@@ -23,35 +22,28 @@ def _on_10_april():
         yield
 
 
-def subscribe(plan=None, **customer):
-    subscription = record_subscription(
-        customer=make_customer(**customer), plan=plan or make_excess_plan(), active_from=at("2026-04-01")
-    )
-    Subscription.objects.update(reconcile_from=at("2026-05-01"), next_billing_at=at("2026-05-01"))
-    return {item.key: item for item in subscription.items.select_related("subscription__plan")}
-
-
 def test_on_usage_a_coupon_counts_from_the_current_period_on():
     create_coupon(facts=HALF)
-    redemption = record_redemption(item=subscribe()["storage"], code="HALF", at=at("2026-04-10"))
+    redemption = record_redemption(item=billed_items(make_excess_plan())["storage"], code="HALF", at=at("2026-04-10"))
     assert (redemption.effective_from, redemption.effective_to) == (at("2026-04-01"), at("2026-06-01"))
     assert Subscription.objects.get().reconcile_from == at("2026-04-01")
 
 
 def test_on_a_fee_charged_in_advance_a_coupon_counts_from_the_next_period_on():
     create_coupon(facts=HALF)
-    redemption = record_redemption(item=subscribe()["base"], code="HALF", at=at("2026-04-10"))
+    redemption = record_redemption(item=billed_items(make_excess_plan())["base"], code="HALF", at=at("2026-04-10"))
     assert (redemption.effective_from, redemption.effective_to) == (at("2026-05-01"), at("2026-07-01"))
 
 
 def test_a_coupon_without_periods_lasts_forever():
     create_coupon(facts=CouponFacts(code="ALWAYS", amount=Decimal("5.00"), currency="EUR", periods=None))
-    assert record_redemption(item=subscribe()["storage"], code="ALWAYS", at=at("2026-04-10")).effective_to is None
+    item = billed_items(make_excess_plan())["storage"]
+    assert record_redemption(item=item, code="ALWAYS", at=at("2026-04-10")).effective_to is None
 
 
 def test_a_one_time_fee_takes_a_coupon_until_it_is_charged():
     create_coupon(facts=HALF)
-    item = subscribe(make_plan(cards=(flat_card(billing_cadence=None),)))["base"]
+    item = billed_items(make_plan(cards=(flat_card(billing_cadence=None),)))["base"]
     with pytest.raises(Conflict, match="came too late: the item is charged once"):
         record_redemption(item=item, code="HALF", at=at("2026-04-10"))
     assert record_redemption(item=item, code="HALF", at=at("2026-04-01")).effective_from == at("2026-04-01")
@@ -59,7 +51,7 @@ def test_a_one_time_fee_takes_a_coupon_until_it_is_charged():
 
 def test_a_coupon_that_still_runs_is_not_counted_twice():
     create_coupon(facts=HALF)
-    item = subscribe()["storage"]
+    item = billed_items(make_excess_plan())["storage"]
     first = record_redemption(item=item, code="HALF", at=at("2026-04-10"))
     assert record_redemption(item=item, code="HALF", at=at("2026-05-31")) == first
     with pytest.raises(Conflict, match="Coupon HALF was used up on this item; nothing was changed"):
@@ -68,7 +60,7 @@ def test_a_coupon_that_still_runs_is_not_counted_twice():
 
 def test_an_unknown_coupon_is_refused():
     with pytest.raises(InvalidInput, match="There is no coupon NOPE"):
-        record_redemption(item=subscribe()["base"], code="NOPE", at=at("2026-04-10"))
+        record_redemption(item=billed_items(make_excess_plan())["base"], code="NOPE", at=at("2026-04-10"))
 
 
 @pytest.mark.parametrize(
@@ -83,13 +75,13 @@ def test_an_unknown_coupon_is_refused():
 def test_a_coupon_is_refused_when_expired_out_of_scope_or_of_another_currency(facts, because):
     create_coupon(facts=CouponFacts(**({"code": "C", "percentage": Decimal(50)} | facts)))
     with pytest.raises(Conflict, match=because):
-        record_redemption(item=subscribe()["base"], code="C", at=at("2026-04-10"))
+        record_redemption(item=billed_items(make_excess_plan())["base"], code="C", at=at("2026-04-10"))
     assert not CouponRedemption.objects.exists()
 
 
 def test_a_coupon_is_redeemed_up_to_its_limit():
     create_coupon(facts=CouponFacts(code="C", percentage=Decimal(50), redemption_limit=1))
-    items = subscribe()
+    items = billed_items(make_excess_plan())
     record_redemption(item=items["base"], code="C", at=at("2026-04-10"))
     with pytest.raises(Conflict, match="was redeemed 1 times, which is its limit"):
         record_redemption(item=items["storage"], code="C", at=at("2026-04-10"))
@@ -97,7 +89,7 @@ def test_a_coupon_is_redeemed_up_to_its_limit():
 
 def test_an_archived_coupon_goes_on_where_it_was_redeemed_but_is_not_redeemed_again():
     coupon = create_coupon(facts=HALF)
-    items = subscribe()
+    items = billed_items(make_excess_plan())
     record_redemption(item=items["base"], code="HALF", at=at("2026-04-10"))
     archive_coupon(coupon=coupon)
     assert CouponRedemption.objects.count() == 1
@@ -113,7 +105,7 @@ def test_a_coupon_never_redeemed_is_deleted_and_its_code_is_free():
 
 def test_what_a_redeemed_coupon_takes_off_stays():
     coupon = create_coupon(facts=HALF)
-    record_redemption(item=subscribe()["base"], code="HALF", at=at("2026-04-10"))
+    record_redemption(item=billed_items(make_excess_plan())["base"], code="HALF", at=at("2026-04-10"))
     with pytest.raises(Conflict, match="was redeemed, so its percentage stays"):
         replace_coupon(coupon=coupon, facts=CouponFacts(code="HALF", percentage=Decimal(60), periods=2))
     replaced = replace_coupon(

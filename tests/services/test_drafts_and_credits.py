@@ -17,7 +17,7 @@ from invoicing.subscription_changes.resume_subscription import resume_subscripti
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.lifecycle.record_subscription import record_subscription
-from tests.support.books import run_check
+from tests.support.books import assert_books_are_clean
 from tests.support.catalog import flat_card, make_plan
 from tests.support.clock import at
 from tests.support.customers import make_customer, make_default_profile
@@ -59,11 +59,6 @@ def to_bigger(subscription):
 
 def notes():
     return [str(note.total) for note in CreditNote.objects.order_by("sequence")]
-
-
-def assert_books_are_clean(now):
-    code, said = run_check(now=now)
-    assert code == 0, said
 
 
 @pytest.mark.parametrize(("rebill", "issued"), [(True, ["50.00", "75.00", "150.00"]), (False, ["50.00", "150.00"])])

@@ -14,7 +14,6 @@ from invoicing.payments.gateways import GATEWAYS
 from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
 from invoicing.profile_moves.move_batch import move_batch
 from invoicing.profile_moves.pin_customer import pin_customer
-from invoicing.profile_moves.progress import progress_of
 from invoicing.profile_moves.retry_move import retry_failed
 from invoicing.profile_moves.run_migration import run_migration
 from invoicing.profile_moves.take_back import take_back
@@ -24,7 +23,16 @@ from subscriptions.models import Plan, Subscription
 from tests.support.catalog import make_plan
 from tests.support.clock import at
 from tests.support.customers import make_default_profile
-from tests.support.moves import MOVE, CardApp, approved, billed_by, make_card_profile, make_customers
+from tests.support.moves import (
+    MOVE,
+    CardApp,
+    approved,
+    billed_by,
+    make_card_profile,
+    make_customers,
+    outcomes,
+    work_off,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -49,17 +57,8 @@ def causes_of(migration):
     return Counter(cause["code"] for item in migration.items.all() for cause in item.causes)
 
 
-def outcomes(migration):
-    return dict(progress_of([migration])[migration.pk].outcomes)
-
-
-def run(migration, **options):
-    with clock.frozen_at(MOVE):
-        return work_off_migration(run_migration(migration=migration, **options))
-
-
 def test_a_target_that_is_archived_between_batches_takes_nobody_else(old, new, customers):
-    migration = run(approved(old, new), limit=2)
+    migration = work_off(approved(old, new), limit=2)
     migration = run_migration(migration=migration)
     archive_profile(profile=new, reason="Old")
     with clock.frozen_at(MOVE):
@@ -78,7 +77,7 @@ def test_a_target_that_is_archived_between_batches_takes_nobody_else(old, new, c
 def test_who_is_deleted_meanwhile_fails_alone(old, new, customers):
     migration = approved(old, new)
     Customer.objects.filter(pk=customers[0].pk).update(deleted_at=MOVE)
-    migration = run(migration)
+    migration = work_off(migration)
     assert (migration.status, outcomes(migration)) == ("done", {"moved": 5, "failed": 1})
     assert causes_of(migration) == {"customer_deleted": 1}
 
@@ -88,7 +87,7 @@ def test_who_comes_or_goes_after_approval_changes_no_list(old, new, customers):
     [late] = make_customers(1, Plan.objects.get(), app=None, first=6)
     new.name = "Cards of 2027"
     new.save()
-    migration = run(migration)
+    migration = work_off(migration)
     assert (migration.customer_count, outcomes(migration)) == (6, {"moved": 6})
     assert not CustomerOverride.objects.filter(customer=late).exists()
     assert MigrationItem.objects.count() == 6
@@ -97,14 +96,14 @@ def test_who_comes_or_goes_after_approval_changes_no_list(old, new, customers):
 def test_of_two_migrations_over_one_customer_the_second_finds_them_gone(old, new, customers):
     third = make_card_profile(name="Third", app=new.app)
     first, second = approved(old, new), approved(old, third)
-    assert outcomes(run(first, limit=3)) == {"moved": 3, "pending": 3}
-    assert outcomes(run(second)) == {"moved": 3, "failed": 3}
-    assert outcomes(run(first)) == {"moved": 3, "failed": 3}
+    assert outcomes(work_off(first, limit=3)) == {"moved": 3, "pending": 3}
+    assert outcomes(work_off(second)) == {"moved": 3, "failed": 3}
+    assert outcomes(work_off(first)) == {"moved": 3, "failed": 3}
     assert billed_by(customers) == {"Cards": 3, "Third": 3}
 
 
 def test_what_was_settled_is_never_moved_by_a_worker_that_comes_late(old, new, customers):
-    migration = run(approved(old, new))
+    migration = work_off(approved(old, new))
     with clock.frozen_at(MOVE):
         take_back(migration=migration, customer=customers[0])
         move_batch(migration=migration, customer_ids=[customers[0].pk], only_while_running=False)
@@ -134,7 +133,7 @@ def test_a_switch_of_the_default_pins_who_has_cancelled_and_is_still_served(old,
 
 
 def test_nobody_is_taken_back_once_somebody_has_changed_their_profile_since(old, new, customers):
-    migration = run(approved(old, new))
+    migration = work_off(approved(old, new))
     third = make_card_profile(name="Third", collection_method="send_invoice")
     with clock.frozen_at(MOVE):
         pin_customer(customer=customers[0], profile=third, reason="By hand")

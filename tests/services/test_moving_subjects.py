@@ -8,7 +8,6 @@ from core import clock
 from customers.models import UsageSubject
 from customers.services.customer_input import CustomerInput
 from entitlements.metering.usage_query import UsageQuery, query_usage
-from entitlements.models import UsageEvent
 from invoicing.customer_guards.delete_customer import delete_customer
 from invoicing.customer_guards.update_customer import update_customer
 from invoicing.models import InvoiceLine
@@ -18,6 +17,7 @@ from tests.support.books import run_check
 from tests.support.catalog import make_feature, make_meter, make_plan, usage_card
 from tests.support.clock import at
 from tests.support.customers import make_customer
+from tests.support.usage import use
 
 pytestmark = pytest.mark.django_db
 
@@ -37,18 +37,6 @@ def subscribed(plan, key, *subjects):
     return customer
 
 
-def use(subject, day, amount):
-    UsageEvent.objects.create(
-        source="test",
-        external_id=f"{subject} {day}",
-        type="usage",
-        subject=subject,
-        time=at(day),
-        data={"amount": amount},
-        ingested_at=at(day),
-    )
-
-
 def attribute(customer, on, *subjects):
     with clock.frozen_at(at(on)):
         given = CustomerInput(name=customer.name, key=customer.key, currency="EUR", subjects=subjects)
@@ -63,11 +51,11 @@ def quantities():
 def test_usage_before_a_subject_moves_stays_with_the_customer_that_had_it(metered):
     plan, meter = metered
     old, new = subscribed(plan, "old", "robot", "other"), subscribed(plan, "new", "mine")
-    use("robot", "2026-03-10", 5)
+    use("2026-03-10", 5, "robot")
     attribute(old, "2026-03-16", "other")
     attribute(new, "2026-03-18", "mine", "robot")
-    use("robot", "2026-03-17", 30)
-    use("robot", "2026-03-20", 700)
+    use("2026-03-17", 30, "robot")
+    use("2026-03-20", 700, "robot")
     with clock.frozen_at(at("2026-04-01")):
         run_due(as_of=at("2026-04-01"))
     # What came while nobody had it is the next owner's.
@@ -82,11 +70,11 @@ def test_usage_before_a_subject_moves_stays_with_the_customer_that_had_it(metere
 def test_a_subject_that_comes_back_has_its_usage_counted_once(metered):
     plan, _ = metered
     customer = subscribed(plan, "old", "robot")
-    use("robot", "2026-03-10", 5)
+    use("2026-03-10", 5, "robot")
     attribute(customer, "2026-03-16", "other")
     attribute(customer, "2026-03-18", "robot")
-    use("robot", "2026-03-17", 30)
-    use("robot", "2026-03-20", 700)
+    use("2026-03-17", 30, "robot")
+    use("2026-03-20", 700, "robot")
     with clock.frozen_at(at("2026-04-01")):
         run_due(as_of=at("2026-04-01"))
     assert quantities() == {"old": Decimal(735)}
@@ -96,7 +84,7 @@ def test_a_subject_that_comes_back_has_its_usage_counted_once(metered):
 def test_a_subject_of_a_customer_who_never_subscribed_takes_its_usage_along(metered, by):
     plan, _ = metered
     slip, new = make_customer(key="slip", name="Slip", subjects=("robot",)), subscribed(plan, "new", "mine")
-    use("robot", "2026-03-10", 5)
+    use("2026-03-10", 5, "robot")
     if by == "update":
         attribute(slip, "2026-03-16", "another")
     else:

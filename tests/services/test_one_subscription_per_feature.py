@@ -18,7 +18,6 @@ from invoicing.subscription_changes.change_addon import add_addon, change_addon_
 from invoicing.subscription_changes.edit_subscription import edit_subscription
 from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.resume_subscription import resume_subscription
-from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle import check_features as checking
 from subscriptions.lifecycle import record_cancelation as canceling
@@ -32,7 +31,7 @@ from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_
 from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.invoices import invoices
-from tests.support.subscriptions import change, subscribe
+from tests.support.subscriptions import change, do, edit, subscribe, unscheduled
 
 pytestmark = pytest.mark.django_db
 
@@ -49,17 +48,8 @@ def calls_card():
     return usage_card(key="calls", name="Calls", feature=feature, price=UNIT)
 
 
-def do(service, subscription, on, **options):
-    with clock.frozen_at(at(on)):
-        return service(subscription=Subscription.objects.get(pk=subscription.pk), **options)
-
-
 def end(subscription, on, when):
     return do(cancel_subscription, subscription, on, timing=at(when))
-
-
-def edit(subscription, on, *edits):
-    return do(edit_subscription, subscription, on, timing="immediate", edits=list(edits))
 
 
 def second_from(moment):
@@ -88,8 +78,8 @@ def test_usage_is_billed_once_where_a_second_subscription_takes_over(first):
     """5 units in May, after the first one's end: 5.00 by the second alone."""
     end(first, "2026-04-10", "2026-05-01")
     second = second_from("2026-05-01")
-    refused(second, lambda: do(unschedule_cancelation, first, "2026-04-20"))
-    refused(second, lambda: do(unschedule_cancelation, first, "2026-04-20", preview=True))
+    refused(second, lambda: unscheduled(first, "2026-04-20"))
+    refused(second, lambda: unscheduled(first, "2026-04-20", preview=True))
     with clock.frozen_at(at("2026-05-10")):
         record_report(item=second.items.get(), quantity=Decimal(5))
     run("2026-06-01")
@@ -109,14 +99,14 @@ def test_an_end_is_put_off_up_to_the_second_one_and_no_further(first):
 def test_once_the_second_one_is_canceled_or_deleted_the_first_one_can_go_on(first):
     end(first, "2026-04-10", "2026-05-01")
     end(second_from("2026-05-01"), "2026-04-11", "2026-05-01")
-    do(unschedule_cancelation, first, "2026-04-20")
+    unscheduled(first, "2026-04-20")
     assert Subscription.objects.get(pk=first.pk).active_to is None
 
 
 def test_a_change_that_is_taken_back_is_refused_where_another_one_has_the_feature(first):
     change(first, flat_plan("pro", "90.00"), "2026-04-10", timing="next_billing_cycle")
     second = second_from("2026-05-01")
-    refused(second, lambda: do(unschedule_cancelation, first, "2026-04-20"))
+    refused(second, lambda: unscheduled(first, "2026-04-20"))
     assert Subscription.objects.filter(previous=first).exists()
 
 
@@ -223,7 +213,7 @@ def test_an_addon_of_a_canceled_subscription_is_bought_up_to_its_end(db):
     end(subscription, "2026-04-10", "2026-05-01")
     second = second_from("2026-05-01")
     do(add_addon, subscription, "2026-04-16", addon=addon, quantity=1, timing="immediate")
-    refused(second, lambda: do(unschedule_cancelation, subscription, "2026-04-20"))
+    refused(second, lambda: unscheduled(subscription, "2026-04-20"))
 
 
 def test_a_paused_subscription_keeps_its_features_and_is_resumed(first):

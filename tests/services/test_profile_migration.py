@@ -37,7 +37,19 @@ from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.support.catalog import fee, flat_card, make_plan
 from tests.support.clock import at
 from tests.support.customers import make_customer, make_default_profile
-from tests.support.moves import ADA, BOB, MOVE, START, CardApp, approved, billed_by, make_card_profile, make_customers
+from tests.support.moves import (
+    ADA,
+    BOB,
+    MOVE,
+    START,
+    CardApp,
+    approved,
+    billed_by,
+    make_card_profile,
+    make_customers,
+    outcomes,
+    work_off,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -67,15 +79,6 @@ def customers(old, new):
 def causes(migration, customer):
     item = MigrationItem.objects.get(migration=migration, customer=customer)
     return item.verdict, [cause["code"] for cause in item.causes]
-
-
-def outcomes(migration):
-    return dict(progress_of([migration])[migration.pk].outcomes)
-
-
-def run(migration, **options):
-    with clock.frozen_at(MOVE):
-        return work_off_migration(run_migration(migration=migration, **options))
 
 
 def check(old, new, **criteria):
@@ -226,7 +229,7 @@ class TestApproving:
         make_customer(key="late", name="Late")
         with pytest.raises(WrongMigrationState, match="listed for good"):
             check_migration(migration=migration)
-        run(migration)
+        work_off(migration)
         assert outcomes(migration) == {"moved": 6}
         assert CustomerOverride.objects.count() == 6
 
@@ -238,7 +241,7 @@ class TestApproving:
 
 class TestRunning:
     def test_everybody_moves_and_each_is_told_of(self, old, new, customers):
-        migration = run(approved(old, new))
+        migration = work_off(approved(old, new))
         assert (migration.status, outcomes(migration)) == ("done", {"moved": 6})
         assert billed_by(customers) == {"Cards": 6}
         entry = AuditEntry.objects.get(verb="customer.moved", customer_id=customers[0].pk)
@@ -246,11 +249,11 @@ class TestRunning:
         assert entry.reason == "Profile migration approved by Bob"
 
     def test_a_small_first_batch_then_a_pause_then_the_rest(self, old, new, customers):
-        migration = run(approved(old, new), limit=2)
+        migration = work_off(approved(old, new), limit=2)
         assert (migration.status, outcomes(migration)) == ("paused", {"moved": 2, "pending": 4})
-        migration = run(migration, limit=1)
+        migration = work_off(migration, limit=1)
         assert (migration.status, outcomes(migration)) == ("paused", {"moved": 3, "pending": 3})
-        migration = run(migration)
+        migration = work_off(migration)
         assert (migration.status, outcomes(migration)) == ("done", {"moved": 6})
 
     def test_paused_nobody_moves_until_it_is_resumed(self, old, new, customers):
@@ -258,19 +261,19 @@ class TestRunning:
         migration = work_off_migration(pause_migration(migration=migration))
         assert (migration.status, outcomes(migration)) == ("paused", {"waiting": 6})
         assert unfinished_shards() == []
-        assert run(migration).status == "done"
+        assert work_off(migration).status == "done"
 
     def test_of_a_paused_batch_no_more_go_on_than_asked_for(self, old, new, customers):
         migration = pause_migration(migration=run_migration(migration=approved(old, new)))
-        migration = run(migration, limit=2)
+        migration = work_off(migration, limit=2)
         assert (migration.status, outcomes(migration)) == ("paused", {"moved": 2, "pending": 4})
-        assert run(migration).status == "done"
+        assert work_off(migration).status == "done"
         assert billed_by(customers) == {"Cards": 6}
 
     def test_trying_the_failed_again_does_not_resume_a_batch_that_was_paused(self, old, new, cards, customers):
         migration = approved(old, new)
         cards.down = {f"cus_{index}" for index in range(6)}
-        migration = run(migration, limit=1)
+        migration = work_off(migration, limit=1)
         migration = pause_migration(migration=run_migration(migration=migration))
         with pytest.raises(WrongMigrationState, match="5 customers of its batch still wait: they would move, too"):
             retry_failed(migration=migration)
@@ -288,7 +291,7 @@ class TestRunning:
         assert outcomes(migration) == {"waiting": 6}
 
     def test_cancelled_nobody_moves_any_more_and_who_moved_stays(self, old, new, customers):
-        migration = run(approved(old, new), limit=2)
+        migration = work_off(approved(old, new), limit=2)
         migration = cancel_migration(migration=migration, reason="Wrong cards")
         assert (migration.status, outcomes(migration)) == ("cancelled", {"moved": 2, "cancelled": 4})
         with pytest.raises(WrongMigrationState, match="can't run"):
@@ -302,7 +305,7 @@ class TestRunning:
     def test_who_is_blocked_since_fails_alone_and_is_tried_again(self, old, new, cards, customers):
         migration = approved(old, new)
         cards.down = {"cus_1", "cus_4"}
-        migration = run(migration)
+        migration = work_off(migration)
         assert (migration.status, outcomes(migration)) == ("done", {"moved": 4, "failed": 2})
         item = MigrationItem.objects.get(customer=customers[1])
         assert item.causes[0]["message"] == "Cards gave no answer (TimeoutError)."
@@ -321,7 +324,7 @@ class TestRunning:
 
     def test_who_was_blocked_moves_once_the_cause_is_gone(self, old, new, cards, customers):
         cards.cardless = {"cus_0"}
-        migration = run(approved(old, new))
+        migration = work_off(approved(old, new))
         assert outcomes(migration) == {"moved": 5, "blocked": 1}
         cards.cardless = set()
         with clock.frozen_at(MOVE):
@@ -332,7 +335,7 @@ class TestRunning:
         third = make_card_profile(name="Third", collection_method="send_invoice")
         with clock.frozen_at(MOVE):
             pin_customer(customer=customers[0], profile=third, reason="By hand")
-        migration = run(migration)
+        migration = work_off(migration)
         assert outcomes(migration) == {"moved": 5, "failed": 1}
         assert causes(migration, customers[0]) == ("blocked", ["not_on_source"])
         assert billed_by(customers) == {"Cards": 5, "Third": 1}
@@ -344,7 +347,7 @@ class TestRunning:
                 "ALTER TABLE customers_customeroverride ADD CONSTRAINT not_him CHECK (customer_id <> %s)",
                 [customers[2].pk],
             )
-        migration = run(migration)
+        migration = work_off(migration)
         assert (migration.status, outcomes(migration)) == ("done", {"moved": 5, "failed": 1})
         assert (
             "Something unexpected went wrong (IntegrityError)"
@@ -362,7 +365,7 @@ class TestTakingBack:
     def test_until_the_next_invoice_exists(self, old, new, customers):
         first, second = customers[:2]
         CustomerOverride.objects.create(customer=second, due_after="P60D", billing_profile=old)
-        migration = run(approved(old, new))
+        migration = work_off(approved(old, new))
         with clock.frozen_at(at("2026-03-21")):
             for customer in (first, second):
                 assert take_back(migration=migration, customer=customer, reason="Asked").outcome == "taken_back"
@@ -383,7 +386,7 @@ class TestTakingBack:
         assert billed_by(customers) == {"Cards": 4, "Default": 1, "None": 1}
 
     def test_to_the_profile_that_they_left_though_the_default_changed(self, old, new, customers):
-        migration = run(approved(old, new))
+        migration = work_off(approved(old, new))
         switch_default(profile=new, reason="For all new ones")
         with clock.frozen_at(MOVE):
             take_back(migration=migration, customer=customers[0])
@@ -394,7 +397,7 @@ class TestTakingBack:
         with clock.frozen_at(MOVE):
             for customer in customers:
                 pin_customer(customer=customer, profile=there, reason="To begin with")
-        migration = run(approved(there, old))
+        migration = work_off(approved(there, old))
         cards.cardless = {"cus_0"}
         with clock.frozen_at(MOVE):
             with pytest.raises(MoveBlocked, match="stays on “Default” and was not taken back to “There”"):

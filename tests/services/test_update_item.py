@@ -18,7 +18,9 @@ from subscriptions.models import Coupon, CouponRedemption, QuantityChange, Quant
 from tests.support.books import run_check
 from tests.support.catalog import flat_card, make_excess_plan, make_feature, make_plan, usage_card
 from tests.support.clock import at
+from tests.support.closing import close
 from tests.support.customers import make_customer, make_default_profile
+from tests.support.invoices import totals
 
 pytestmark = pytest.mark.django_db
 
@@ -27,11 +29,6 @@ SEAT_10 = {"type": "flat", "amount": "10.00", "paymentTerm": "in_advance"}
 
 def seats_card(**overrides):
     return flat_card(key="seats", name="Seats", price=SEAT_10) | overrides
-
-
-def close(moment, customer):
-    with clock.frozen_at(at(moment)):
-        return close_customers([customer.id], as_of=at(moment))
 
 
 def start(*cards, on="2026-04-01", seats=5):
@@ -54,15 +51,6 @@ def update(subscription, on, *, number=1, key="seats", quantity=8, **options):
             running_number=number,
             update=ItemUpdate(product_id=key, quantity=Decimal(quantity), **options),
         )
-
-
-def totals():
-    return [
-        str(total)
-        for total in Invoice.objects.filter(issued_at__isnull=False)
-        .order_by("sequence")
-        .values_list("total", flat=True)
-    ]
 
 
 def everything_stored():
@@ -93,7 +81,7 @@ def test_an_aligned_upgrade_bills_the_prorated_difference_at_once():
     line = InvoiceLine.objects.get(invoice_id=result.invoice_id)
     assert line.amends.invoice.number == "INV-000001"
     assert (line.period_start, line.period_end) == (at("2026-04-16"), at("2026-05-01"))
-    close("2026-05-01", subscription.customer)
+    close(subscription.customer, "2026-05-01")
     assert totals() == ["50.00", "15.00", "80.00"]
 
 
@@ -105,9 +93,9 @@ def test_without_alignment_the_change_counts_from_the_next_billing_date():
         Decimal("80.00"),
         at("2026-05-01"),
     )
-    close("2026-04-16T12:00", subscription.customer)
+    close(subscription.customer, "2026-04-16T12:00")
     assert totals() == ["50.00"]
-    close("2026-05-01", subscription.customer)
+    close(subscription.customer, "2026-05-01")
     assert totals() == ["50.00", "80.00"]
 
 
@@ -152,9 +140,9 @@ def test_extending_moves_the_end_of_every_items_period_to_a_full_period_from_now
         "100.00",
         at("2026-05-16"),
     )
-    close("2026-05-01", subscription.customer)
+    close(subscription.customer, "2026-05-01")
     assert totals() == ["70.00", "65.00"]
-    close("2026-05-16", subscription.customer)
+    close(subscription.customer, "2026-05-16")
     assert totals() == ["70.00", "65.00", "100.00"]
 
 
@@ -162,11 +150,11 @@ def test_a_backdated_change_on_an_issued_window_adds_exactly_the_difference():
     subscription = start()
     update(subscription, "2026-04-16", effective_at=at("2026-04-01"))
     assert totals() == ["50.00"]
-    close("2026-04-16T00:05", subscription.customer)
+    close(subscription.customer, "2026-04-16T00:05")
     assert totals() == ["50.00", "30.00"]
-    close("2026-04-16T00:10", subscription.customer)
+    close(subscription.customer, "2026-04-16T00:10")
     assert totals() == ["50.00", "30.00"]
-    close("2026-05-01", subscription.customer)
+    close(subscription.customer, "2026-05-01")
     assert totals() == ["50.00", "30.00", "80.00"]
 
 
@@ -182,7 +170,7 @@ def test_a_backdated_change_on_an_unissued_window_changes_exactly_that_line():
         key for key in after if after[key].components != lines[key].components or after[key].total != lines[key].total
     ]
     assert changed == [seats.id]
-    close("2026-05-01", subscription.customer)
+    close(subscription.customer, "2026-05-01")
     assert str(InvoiceLine.objects.get(pk=seats.id).total) == "80.00"
     assert totals() == ["50.00", "130.00"]
 
@@ -209,13 +197,13 @@ def test_a_report_is_billed_with_the_month_ahead_and_the_preview_says_so():
     done = update(subscription, "2026-04-16", number=2, key="storage", quantity=200)
     assert shown == done
     assert (str(done.due_now), str(done.next_amount), done.next_billing_at) == ("0.00", "58.00", at("2026-04-17"))
-    close("2026-04-17", subscription.customer)
+    close(subscription.customer, "2026-04-17")
     assert totals() == ["50.00", "58.00"]
 
 
 def test_an_unreported_period_bills_nothing_and_says_so():
     subscription = excess()
-    [outcome] = close("2026-04-17", subscription.customer)
+    [outcome] = close(subscription.customer, "2026-04-17")
     assert "nothing was reported for 17 March 2026 to 17 April 2026" in outcome.note
     assert totals() == ["50.00", "50.00"]
     assert BilledWindow.objects.get(kind="unreported").line is None
@@ -223,13 +211,13 @@ def test_an_unreported_period_bills_nothing_and_says_so():
 
 def test_a_report_after_the_snapshot_is_late_usage_and_bills_nothing():
     subscription = excess()
-    close("2026-04-17", subscription.customer)
+    close(subscription.customer, "2026-04-17")
     before = totals()
     result = update(
         subscription, "2026-04-18", number=2, key="storage", quantity=200, usage_period_start=at("2026-03-17")
     )
     assert result.late
-    close("2026-04-18", subscription.customer)
+    close(subscription.customer, "2026-04-18")
     assert totals() == before
     assert QuantityReport.objects.get().late
 
@@ -238,7 +226,7 @@ def test_the_last_report_before_the_snapshot_wins():
     subscription = excess()
     update(subscription, "2026-04-02", number=2, key="storage", quantity=500)
     update(subscription, "2026-04-16", number=2, key="storage", quantity=26)
-    close("2026-04-17", subscription.customer)
+    close(subscription.customer, "2026-04-17")
     assert totals() == ["50.00", "52.00"]
 
 
@@ -303,7 +291,7 @@ def start_with_coupon(**terms):
 def test_a_backdated_change_adds_exactly_the_difference_after_a_percentage_coupon():
     subscription = start_with_coupon(percentage=Decimal(10))
     update(subscription, "2026-04-16", effective_at=at("2026-04-01"))
-    close("2026-04-16T00:05", subscription.customer)
+    close(subscription.customer, "2026-04-16T00:05")
     # 72.00 instead of 45.00.
     assert totals() == ["45.00", "27.00"]
 
@@ -335,14 +323,14 @@ def test_a_coupon_redeemed_at_the_second_a_period_begins_loses_none_of_its_two_p
             close_customers([customer.id], as_of=at("2026-04-01"))
     update(subscription, "2026-04-01", quantity=Decimal(5), coupon_code="HALF")
     for day in ("2026-04-01", "2026-05-01", "2026-06-01", "2026-07-01")[: len(paid)]:
-        close(day, customer)
+        close(customer, day)
     assert totals() == paid
 
 
 def test_a_report_before_the_quantity_snapshot_of_a_period_counts_though_the_period_is_over():
     make_default_profile(collection_interval="PT6H")
     subscription = excess()
-    close("2026-04-17", subscription.customer)
+    close(subscription.customer, "2026-04-17")
     result = update(
         subscription, "2026-04-17T03:00", number=2, key="storage", quantity=200, usage_period_start=at("2026-03-17")
     )
@@ -373,7 +361,7 @@ def test_a_period_for_which_nothing_was_reported_until_its_snapshot_bills_nothin
 def test_seats_that_began_with_none_are_billed_once_and_without_empty_invoices():
     subscription = start(seats=0)
     update(subscription, "2026-04-10", quantity=5, effective_at=at("2026-04-01"))
-    close("2026-04-10", subscription.customer)
+    close(subscription.customer, "2026-04-10")
     assert totals() == ["0.00", "50.00"]
     update(subscription, "2026-04-16", align=True)
     assert totals() == ["0.00", "50.00", "15.00"]

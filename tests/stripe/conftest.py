@@ -7,15 +7,7 @@ from core.ids import to_text
 from invoicing.payments.connect_stripe import install_stripe
 from tests.support.charges import KEY
 from tests.support.closing import START
-from tests.support.fake_stripe import FakeStripe, running, signature
-
-
-@pytest.fixture
-def fake(settings):
-    fake = FakeStripe()
-    with running(fake) as address:
-        settings.STRIPE_API_BASE = address
-        yield fake
+from tests.support.fake_stripe import signature
 
 
 @pytest.fixture

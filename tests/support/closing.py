@@ -6,6 +6,7 @@ from core import clock
 from core.audit.actors import SYSTEM, Actor, acting_as
 from customers.models import Customer
 from invoicing.choices import RunTrigger
+from invoicing.closing.close_customers import close_customers
 from invoicing.models import BillingRun, Invoice
 from invoicing.runs.run_due import run_due
 from invoicing.runs.start_run import start_run
@@ -72,3 +73,9 @@ def run(on):
     """All that is due on that day."""
     with clock.frozen_at(at(on)):
         run_due(as_of=at(on))
+
+
+def close(customer, on):
+    """What a close of this customer alone makes of them on that day."""
+    with clock.frozen_at(at(on)):
+        return close_customers([customer.pk], as_of=at(on))

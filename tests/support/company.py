@@ -7,7 +7,6 @@ from typing import Any
 
 from core import clock
 from customers.models import BillingApp, BillingProfile, Customer, CustomerOverride, Supplier
-from entitlements.models import UsageEvent
 from invoicing.gathering.sync import sync_customers
 from invoicing.runs.run_due import run_due
 from subscriptions.lifecycle.record_quantity import record_quantity
@@ -17,6 +16,7 @@ from subscriptions.models import Plan, Subscription
 from tests.support.catalog import flat_card, make_excess_plan, make_feature, make_meter, make_plan, usage_card
 from tests.support.clock import at
 from tests.support.customers import make_customer, make_default_profile
+from tests.support.usage import use
 
 Act = tuple[datetime, Callable[[], object]]
 
@@ -129,21 +129,7 @@ class Company:
 
     def use(self, key: str, when: str, amount: str) -> None:
         """One event of `amount` by the subject `key`."""
-        moment = at(when)
-        self.acts.append(
-            (
-                moment,
-                lambda: UsageEvent.objects.create(
-                    source="test",
-                    external_id=f"{key}-{when}-{amount}",
-                    type="usage",
-                    subject=key,
-                    time=moment,
-                    data={"amount": amount},
-                    ingested_at=moment,
-                ),
-            )
-        )
+        self.acts.append((at(when), lambda: use(when, amount, key)))
 
     def seats(self, key: str, when: str, quantity: str, *, effective: str | None = None) -> None:
         """A change of the first item's quantity, from `effective` (by default `when`) on."""

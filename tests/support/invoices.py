@@ -32,3 +32,13 @@ def notes():
 
 def balance():
     return money(sum(BalanceEntry.objects.values_list("amount", flat=True), Decimal(0)))
+
+
+def lines_of(number):
+    """The same, of the invoice with that number."""
+    return lines(Invoice.objects.get(number=number).pk)
+
+
+def totals():
+    """The total of each issued invoice, in order."""
+    return [total for _, total, _ in invoices()]

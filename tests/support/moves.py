@@ -14,6 +14,8 @@ from invoicing.payments.gateways import Check, CheckProblem, KnownAs, PaymentMet
 from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.check_migration import check_migration
 from invoicing.profile_moves.draft_migration import draft_migration
+from invoicing.profile_moves.progress import progress_of
+from invoicing.profile_moves.run_migration import run_migration
 from invoicing.profile_moves.work_migration_shard import work_off_migration
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Plan
@@ -96,3 +98,14 @@ def billed_by(customers: list[Customer]) -> Counter[str]:
     """How many of these customers are pinned to which profile."""
     rows = CustomerOverride.objects.filter(customer__in=customers).values_list("billing_profile__name", flat=True)
     return Counter(str(name) for name in rows)
+
+
+def work_off(migration: ProfileMigration, **options: Any) -> ProfileMigration:
+    """The approved migration, run to its end on the day of the move."""
+    with clock.frozen_at(MOVE):
+        return work_off_migration(run_migration(migration=migration, **options))
+
+
+def outcomes(migration: ProfileMigration) -> dict[str, int]:
+    """How many of its customers came to which end."""
+    return dict(progress_of([migration])[migration.pk].outcomes)

@@ -4,7 +4,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from customers.models import BillingApp
+from invoicing.bank_statements.import_statement import import_statement
 from invoicing.models import BankStatement
+from tests.support.books import run_check
 from tests.support.closing import make_many
 from tests.support.customers import make_default_profile
 
@@ -43,3 +45,19 @@ def imported(desk, app, *rows):
 
 def page_of(kind, statement, *more):
     return reverse(f"admin:invoicing_bankstatement_{kind}", args=[statement.pk, *more])
+
+
+def load(bank, *rows, name="march.csv"):
+    """Import a file without the form."""
+    return import_statement(app=bank, file_name=name, content=(HEADER + "\n".join(rows)).encode())
+
+
+def matches(statement):
+    """What each row was taken for, what was decided of it, and what is noted about it."""
+    return [(row.match, row.decision, row.note) for row in statement.rows.order_by("position")]
+
+
+def assert_receipts_are_clean():
+    """The books agree on what the bank brought (check 7), on the day of the statements."""
+    code, said = run_check("--only", "7", now="2026-03-20T00:01")
+    assert code == 0, said

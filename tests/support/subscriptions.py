@@ -4,6 +4,8 @@ from core import clock
 from customers.models import Customer
 from invoicing.runs.run_due import run_due
 from invoicing.subscription_changes.change_plan import change_plan
+from invoicing.subscription_changes.edit_subscription import edit_subscription
+from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Subscription
 from tests.support.clock import at
@@ -27,3 +29,30 @@ def change(subscription, plan, on="2026-04-16", *, timing="immediate", **options
         return change_plan(
             subscription=Subscription.objects.get(pk=subscription.pk), timing=timing, plan=plan, **options
         )
+
+
+def do(service, subscription, on, timing="immediate", **options):
+    """What `service` makes of the subscription as it is stored, said on that day."""
+    with clock.frozen_at(at(on)):
+        return service(subscription=Subscription.objects.get(pk=subscription.pk), timing=timing, **options)
+
+
+def edit(subscription, on, *edits, timing="immediate"):
+    """The edits, all at once, said on that day."""
+    return do(edit_subscription, subscription, on, timing, edits=list(edits))
+
+
+def billed_items(plan, on="2026-04-01", *, customer=None, **options):
+    """The items of a subscription to `plan` by key, as the close leaves them when all up to 1 May is billed."""
+    subscription = subscribe(plan, on, customer=customer, bill=False, **options)
+    Subscription.objects.update(reconcile_from=at("2026-05-01"), next_billing_at=at("2026-05-01"))
+    return {
+        item.key: item for item in subscription.items.select_related("subscription__customer", "subscription__plan")
+    }
+
+
+def unscheduled(subscription, on, *, preview=False):
+    """The subscription without its end, said on that day."""
+    with clock.frozen_at(at(on)):
+        current = Subscription.objects.get(pk=subscription.pk)
+        return unschedule_cancelation(subscription=current, preview=preview)

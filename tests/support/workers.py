@@ -1,4 +1,4 @@
-"""Starts a worker on a profile migration as a process of its own, and knows when it is in the middle of a batch."""
+"""Starts a worker on a shard as a process of its own, and knows when it is in the middle of a batch."""
 
 import os
 import subprocess
@@ -6,22 +6,25 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import connection
 
 from core import clock
-from invoicing.models import MigrationShard
-from tests.support.moves import MOVE
+from invoicing.models import MigrationShard, RunShard
 
 
 @contextmanager
-def worker_process(shard: MigrationShard, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """Works off the shard at the time of the move; to be told to go on after each batch, on its standard input."""
+def worker_process(
+    shard: MigrationShard | RunShard, at: datetime, **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Works off the shard of a migration or of a run at that time; to be told to go on after each batch, on its
+    standard input."""
+    kind = "migration_worker" if isinstance(shard, MigrationShard) else "worker"
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "tests.concurrency.migration_worker"),
-            *(str(shard.id), MOVE.isoformat(), connection.settings_dict["NAME"]),
+            *(sys.executable, "-m", f"tests.concurrency.{kind}"),
+            *(str(shard.id), at.isoformat(), connection.settings_dict["NAME"]),
         ],
         env={**os.environ, "DJANGO_SETTINGS_MODULE": "billing_site.settings.test", **environment},
         stdin=subprocess.PIPE,
@@ -35,22 +38,24 @@ def worker_process(shard: MigrationShard, **environment: str) -> Iterator[subpro
         process.communicate()
 
 
-def wait_until_blocked() -> None:
-    """Until another connection waits for the target's row, in the middle of its batch."""
+def wait_until_blocked(table: str) -> None:
+    """Until another connection waits for a row of `table`, in the middle of its batch."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         with connection.cursor() as cursor:
+            # Within a transaction PostgreSQL would show the same picture again and again.
             cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND wait_event_type = 'Lock' AND query LIKE '%customers_billingprofile%'"
+                "AND wait_event_type = 'Lock' AND strpos(query, %s) > 0",
+                [table],
             )
             if cursor.fetchone()[0]:
                 return
         time.sleep(0.05)
-    raise AssertionError("nobody came to the target's row")
+    raise AssertionError(f"nobody came to {table}")
 
 
-def expire_lease(shard: MigrationShard) -> None:
+def expire_lease(shard: MigrationShard | RunShard) -> None:
     """As if its worker had been silent for too long."""
-    MigrationShard.objects.filter(pk=shard.pk).update(lease_until=clock.real_now() - timedelta(seconds=1))
+    type(shard).objects.filter(pk=shard.pk).update(lease_until=clock.real_now() - timedelta(seconds=1))
