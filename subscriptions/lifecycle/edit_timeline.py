@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.errors import field_error
-from core.periods import Duration, zone_info
+from core.periods import Duration, parse_cadence, zone_info
 from subscriptions.lifecycle.edits import AddItem, AddPhase, Edit, RemoveItem, RemovePhase, StretchPhase, UnscheduleEdit
 from subscriptions.lifecycle.facts import calendar_of
 from subscriptions.lifecycle.place_subscription import revision_of
@@ -58,7 +58,9 @@ class Timeline:
         ended = self._end_items(phase, edit.card.key, start)
         if ended and not self.subscription.pro_rating_enabled and start != phase.active_from:
             calendar = calendar_of(self.subscription)
-            if period_at(calendar, calendar.cadence, start).start != start:
+            own = (parse_cadence(r.billing_cadence) for r in self.revisions if r.item.key == edit.card.key)
+            cadences = {calendar.cadence, *(cadence for cadence in own if cadence is not None)}
+            if any(period_at(calendar, cadence, start).start != start for cadence in cadences):
                 raise self._wrong("no_proration", "Whole periods are billed: give the new price at the next cycle.")
         of_addons = [r for r in self.revisions if r.item.purchase_id is not None and _overlaps(r, phase)]
         for other in (*self._in(phase), *of_addons):

@@ -3,16 +3,19 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from core import clock
 from core.audit.services.record import record
+from core.periods import parse_cadence
 from subscriptions.errors import NotChangeable
 from subscriptions.lifecycle.facts import calendar_of
 from subscriptions.lifecycle.lock_subscription import lock_subscription
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.states import Verb
 from subscriptions.lifecycle.timing import periods_touched
-from subscriptions.models import Subscription
+from subscriptions.models import ItemRevision, Subscription
+from subscriptions.schedule import SubscriptionFacts
 from subscriptions.schedule.billing_calendar import period_at
 
 
@@ -34,6 +37,12 @@ def record_pause(*, subscription: Subscription, at: datetime) -> Subscription:
         raise NotChangeable(
             "is billed by whole periods, so a part of one can't be paused", "Pause it at the next billing cycle."
         )
+    cut = None if subscription.pro_rating_enabled else _divided_by(subscription, calendar, at)
+    if cut is not None:
+        raise NotChangeable(
+            f"is billed by whole periods, and one of {cut} goes on over {at:%Y-%m-%d %H:%M} UTC",
+            "Pause it when a period of each of its items begins, or cancel it.",
+        )
     subscription.pauses = [*subscription.pauses, wanted]
     subscription.save(update_fields=["pauses", "updated_at"])
     mark_for_billing(
@@ -46,3 +55,17 @@ def record_pause(*, subscription: Subscription, at: datetime) -> Subscription:
         customer_id=subscription.customer_id,
     )
     return subscription
+
+
+def _divided_by(subscription: Subscription, calendar: SubscriptionFacts, at: datetime) -> str | None:
+    """The name of an item with a period, by its own cadence, that a pause from `at` on would divide: both parts would
+    be charged whole, or the second again though the whole is billed. None where there is none. One query."""
+    goes_on = Q(active_to__isnull=True) | Q(active_to__gt=at)
+    priced = ItemRevision.objects.filter(
+        goes_on, item__subscription=subscription, active_from__lt=at, price__isnull=False
+    )
+    for name, text in priced.order_by("item__running_number").values_list("name", "billing_cadence"):
+        cadence = parse_cadence(text)
+        if cadence is not None and period_at(calendar, cadence, at).start != at:
+            return name
+    return None

@@ -6,15 +6,20 @@ import pytest
 from django.db import connection
 
 from core import clock
+from core.errors import InvalidInput
 from customers.models import Customer
 from invoicing.models import Invoice, InvoiceLine, TaxRate
 from invoicing.rating import read_explanation, readable
 from invoicing.runs.run_due import run_due
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
+from invoicing.subscription_changes.edit_subscription import edit_subscription
 from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.resume_subscription import resume_subscription
 from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from invoicing.subscription_changes.update_item import update_item
+from subscriptions.catalog.plan_terms import RateCardTerms
+from subscriptions.errors import NotChangeable
+from subscriptions.lifecycle.edits import AddItem
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.lifecycle.record_quantity import record_quantity
 from subscriptions.models import Subscription
@@ -175,6 +180,41 @@ def test_a_change_of_plan_shows_no_line_for_the_period_that_is_not_prorated():
     result = change(subscription, flat_plan("pro", "90.00"), "2026-04-16")
     assert lines(result.invoice_ids[0]) == [("Pro fee", "45.00")]
     assert_books_are_clean("2026-04-16T00:30")
+
+
+@pytest.mark.parametrize("term", ["in_advance", "in_arrears"])
+def test_whole_periods_of_another_cadence_are_not_divided_either(term):
+    """Fee by the month, support by two weeks, from 1 April on: 1 May is in the middle of the weeks 29 April to 13 May.
+    A pause or a new price of the support would charge them twice there; on 24 June (84 days) no month begins."""
+    support = flat_card(key="support", name="Support", billing_cadence="P2W", price=fee("10.00", term))
+    plan = flat_plan("basic", None, cards=(flat_card(price=fee("30.00")), support), pro_rating_enabled=False)
+    subscription = subscribe(plan)
+    card = RateCardTerms(
+        key="support", name="Support", type="flat_fee", billing_cadence="P2W", price=fee("12.00", term)
+    )
+    run("2026-04-30")
+    with clock.frozen_at(at("2026-04-30")):
+        with pytest.raises(NotChangeable, match="one of Support goes on over 2026-05-01"):
+            pause_subscription(subscription=subscription, timing="next_billing_cycle")
+        with pytest.raises(InvalidInput, match="Whole periods are billed"):
+            edit_subscription(subscription=subscription, timing="next_billing_cycle", edits=[AddItem("phase_1", card)])
+    run("2026-05-13")
+    assert_books_are_clean("2026-05-13T00:30")
+
+
+def test_where_all_items_begin_a_period_whole_periods_are_paused():
+    """Support by the quarter and a monthly fee, from 1 April on: on 1 July both begin anew. Resumed on the 20th: both
+    are charged whole, once. May and June were billed together."""
+    support = flat_card(key="support", name="Support", billing_cadence="P3M", price=fee("90.00"))
+    plan = flat_plan("basic", None, cards=(flat_card(price=fee("30.00")), support), pro_rating_enabled=False)
+    subscription = subscribe(plan)
+    run("2026-06-30")
+    with clock.frozen_at(at("2026-06-30")):
+        pause_subscription(subscription=subscription, timing="next_billing_cycle")
+    with clock.frozen_at(at("2026-07-20")):
+        resume_subscription(subscription=Subscription.objects.get(pk=subscription.pk), timing="immediate")
+    assert [total for _, total, _ in invoices()] == ["120.00", "60.00", "120.00"]
+    assert_books_are_clean("2026-07-20T00:30")
 
 
 def test_seats_planned_for_another_day_make_no_document_where_whole_periods_are_billed():
