@@ -6,6 +6,7 @@ import pytest
 
 from core import clock
 from core.approvals.errors import ApprovalNeeded, SecondPersonNeeded, WrongRequestState
+from core.approvals.models import ChangeRequest
 from core.approvals.services.decide_change import approve_change, decline_change, withdraw_change
 from core.approvals.services.propose_change import propose_change
 from core.audit.actors import Actor, acting_as
@@ -48,10 +49,15 @@ def test_nobody_approves_their_own_neither_by_a_key_that_acts_alone(change, acto
 
 
 def test_it_is_carried_out_once_also_where_the_caller_has_read_it_before(change):
-    done = []
+    done: list[ChangeRequest] = []
+
+    def apply(request: ChangeRequest) -> str:
+        done.append(request)
+        return "Done."
+
     with acting_as(BOB):
-        assert approve_change(request=change, apply=lambda _: done.append(1) or "Done.", reason="") == "Done."
+        assert approve_change(request=change, apply=apply, reason="") == "Done."
         assert change.status == "waiting"  # as this caller has read it
         with pytest.raises(WrongRequestState, match="by Bob already"):
             approve_change(request=change, apply=never, reason="")
-    assert done == [1]
+    assert done == [change]
