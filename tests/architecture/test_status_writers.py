@@ -129,6 +129,22 @@ def test_a_writer_of_many_rows_asks_the_table(module):
     assert _ASKS.search(source)
 
 
+@pytest.mark.parametrize("module", sorted(BULK_WRITERS))
+def test_each_statement_that_writes_asks_the_table_in_the_same_function(module):
+    tree = ast.parse((ROOT / module).read_text())
+    constants = _constants(tree)
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    unasked = {}
+    for function in functions:
+        calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+        statements = [call for call in calls if _written_by_call(call, constants)]
+        asks = [call for call in calls if _ASKS.match(_text(call))]
+        if len(asks) < len(statements):
+            unasked[function.name] = [call.lineno for call in statements]
+
+    assert unasked == {}
+
+
 def test_what_a_maker_begins_is_asked_for_by_whoever_stores_it():
     for storer in filter(None, MAKERS.values()):
         assert "check_beginnings(" in (ROOT / storer).read_text()
