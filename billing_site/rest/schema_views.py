@@ -1,15 +1,36 @@
 """The OpenAPI schema and its browsable page: open to all, and as strict about query strings as every endpoint."""
 
+from functools import cache
 from typing import Any
 
+from django.http import HttpResponse
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from core.rest.operations import Parameter
 from core.rest.query_parameters import check_query
 
 _FORMAT = Parameter("format", is_repeated=False, is_deep=False, is_text=False, choices=("json", "yaml"))
+
+
+@cache
+def _drawn() -> dict[str, Any]:
+    schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    return schema
+
+
+@cache
+def schema_bytes(renderer: type[BaseRenderer]) -> bytes:
+    """The schema as `renderer` writes it, drawn once a process: it is that of the code, whoever asks, by whatever host.
+
+    Drawing takes over a second, and the page is open to all: drawn anew each time, it would be a cheap way to keep
+    every worker busy.
+    """
+    rendered: bytes = renderer().render(_drawn(), renderer.media_type, {})
+    return rendered
 
 
 class SchemaView(SpectacularAPIView):
@@ -23,6 +44,15 @@ class SchemaView(SpectacularAPIView):
         if request.query_params.get(_FORMAT.name) == "json":
             return OpenApiJsonRenderer(), OpenApiJsonRenderer.media_type
         return super().perform_content_negotiation(request, force)
+
+    def _get_schema_response(self, request: Request) -> HttpResponse:
+        renderer = request.accepted_renderer
+        charset = f"; charset={renderer.charset}" if renderer.charset else ""
+        return HttpResponse(
+            schema_bytes(type(renderer)),
+            content_type=f"{renderer.media_type}{charset}",
+            headers={"Content-Disposition": f'inline; filename="{self._get_filename(request, self.api_version)}"'},
+        )
 
 
 class DocsView(SpectacularSwaggerView):
