@@ -9,6 +9,7 @@ from core.rest.lookups import MAX_KEY_LENGTH, missing
 from subscriptions.catalog.plan_rules import checked_addon
 from subscriptions.catalog.plan_selectors import card_terms, feature_facts
 from subscriptions.catalog.plan_terms import AddOnTerms
+from subscriptions.catalog.version_status import version_status
 from subscriptions.choices import PlanStatus
 from subscriptions.models import (
     AddOn,
@@ -55,7 +56,7 @@ def addon_addressed(id_or_key: str, *, at: datetime, latest: bool = False) -> Ad
     versions = list(addons.filter(key=id_or_key).order_by("-version"))
     if not versions:
         raise missing("addon", id_or_key)
-    active = [addon for addon in versions if addon.status_at(at) == PlanStatus.ACTIVE]
+    active = [addon for addon in versions if version_status(addon, at) == PlanStatus.ACTIVE]
     return active[0] if active and not latest else versions[0]
 
 

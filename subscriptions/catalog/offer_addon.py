@@ -7,6 +7,7 @@ from django.db import transaction
 from core import clock
 from core.audit.services.record import record
 from core.errors import field_error
+from subscriptions.catalog.version_status import version_status
 from subscriptions.choices import InstanceType, PlanStatus
 from subscriptions.errors import AddOnOfferedBefore
 from subscriptions.models import AddOn, Plan, PlanAddOn
@@ -27,7 +28,7 @@ def offer_addon(
     InvalidInput where the two don't go together; `AddOnOfferedBefore` (Conflict) where the plan offers it already.
     """
     plan = Plan.objects.select_for_update().get(pk=plan.pk)
-    if addon.deleted_at is not None or addon.status_at(clock.now()) == PlanStatus.ARCHIVED:
+    if addon.deleted_at is not None or version_status(addon, clock.now()) == PlanStatus.ARCHIVED:
         raise field_error("addonId", "addon_not_on_sale", f"{addon} is not on sale any more; nothing was changed.")
     if addon.currency != plan.currency:
         raise field_error(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 
 from core.errors import field_error
 from core.ids import from_text
@@ -11,6 +11,7 @@ from core.rest.lookups import MAX_KEY_LENGTH, missing
 from entitlements.models import Feature
 from subscriptions.catalog.plan_rules import FeatureFacts, checked, feature_keys
 from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
+from subscriptions.catalog.version_status import version_status, with_version_status
 from subscriptions.choices import PlanStatus
 from subscriptions.models import (
     AddOnRateCard,
@@ -27,20 +28,6 @@ def plans_for_display() -> QuerySet[Plan]:
     return Plan.objects.prefetch_related(Prefetch("phases", phases))
 
 
-def with_plan_status(plans: QuerySet[Plan], statuses: Iterable[str], at: datetime) -> QuerySet[Plan]:
-    """Those which have one of `statuses` at `at`: the same rule as `Plan.status_at`, in SQL."""
-    conditions = {
-        PlanStatus.DRAFT: Q(effective_from=None),
-        PlanStatus.SCHEDULED: Q(effective_from__gt=at),
-        PlanStatus.ACTIVE: Q(effective_from__lte=at) & (Q(effective_to=None) | Q(effective_to__gt=at)),
-        PlanStatus.ARCHIVED: Q(effective_to__lte=at),
-    }
-    wanted = Q(pk__in=())
-    for status in statuses:
-        wanted |= conditions[PlanStatus(status)]
-    return plans.filter(wanted)
-
-
 def plan_addressed(id_or_key: str, *, at: datetime, latest: bool = False) -> Plan:
     """The version with this id; or, of the plan with this key, the active version, or else (or with `latest`) the
     newest. `NotFound` where there is none or it was deleted."""
@@ -55,7 +42,7 @@ def plan_addressed(id_or_key: str, *, at: datetime, latest: bool = False) -> Pla
     versions = list(plans.filter(key=key).order_by("-version"))
     if not versions:
         raise missing("plan", id_or_key)
-    active = [plan for plan in versions if plan.status_at(at) == PlanStatus.ACTIVE]
+    active = [plan for plan in versions if version_status(plan, at) == PlanStatus.ACTIVE]
     return active[0] if active and not latest else versions[0]
 
 
@@ -86,13 +73,13 @@ def plan_named(*, key: str, version: int | None, at: datetime) -> Plan:
     if not found:
         named = key if version is None else f"{key} version {version}"
         raise field_error("plan.key", "plan_not_found", f"There is no plan {named}.")
-    return next((plan for plan in found if plan.status_at(at) == PlanStatus.ACTIVE), found[0])
+    return next((plan for plan in found if version_status(plan, at) == PlanStatus.ACTIVE), found[0])
 
 
 def plans_on_sale(moment: datetime) -> QuerySet[Plan]:
     """The versions that can be subscribed to at `moment`."""
-    still = Q(effective_to__isnull=True) | Q(effective_to__gt=moment)
-    return Plan.objects.filter(still, effective_from__lte=moment, deleted_at__isnull=True).order_by("name", "key")
+    on_sale = with_version_status(Plan.objects.filter(deleted_at__isnull=True), [PlanStatus.ACTIVE], moment)
+    return on_sale.order_by("name", "key")
 
 
 def terms_of_plan(plan: Plan) -> PlanTerms:

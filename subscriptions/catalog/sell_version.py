@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 
 from core import clock
 from core.audit.services.record import record
+from subscriptions.catalog.version_status import version_status
 from subscriptions.choices import PlanStatus
 from subscriptions.errors import NotADraft, NotOnSale
 from subscriptions.models.catalog import CatalogVersion
@@ -32,10 +33,10 @@ def put_on_sale(version: V, *, what: str) -> None:
 
 
 def take_off_sale(version: V, *, what: str) -> None:
-    """Take a locked version off sale now. `NotOnSale` (PreconditionFailed) for one that isn't active."""
+    """Take a locked version off sale now. `NotOnSale` (PreconditionFailed) for a draft or an archived one."""
     now = clock.now()
-    if version.status_at(now) not in (PlanStatus.ACTIVE, PlanStatus.SCHEDULED):
-        raise NotOnSale(str(version), version.status_at(now))
+    if version_status(version, now) not in (PlanStatus.ACTIVE, PlanStatus.SCHEDULED):
+        raise NotOnSale(str(version), version_status(version, now))
     version.effective_to = now
     version.save(update_fields=["effective_to", "updated_at"])
     record(verb=f"{what}.archived", target=version, did=f"archived the {what} {version}")

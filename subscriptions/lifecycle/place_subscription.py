@@ -12,6 +12,7 @@ from core.periods import parse_cadence
 from customers.models import Customer
 from subscriptions.catalog.plan_selectors import checked_terms, terms_of_plan
 from subscriptions.catalog.plan_terms import PhaseTerms, PlacedPhase, PlanTerms, RateCardTerms, place_phases
+from subscriptions.catalog.version_status import version_status
 from subscriptions.choices import PlanStatus
 from subscriptions.errors import CurrencyMismatch
 from subscriptions.lifecycle.check_features import check_features
@@ -116,7 +117,7 @@ def _check_start(active_from: datetime) -> None:
 def _on_sale(plan: Plan, active_from: datetime) -> Plan:
     # A start in the past sells what is on sale today; one in the future, what will be on sale then.
     moment = max(clock.now(), active_from)
-    status = plan.status_at(moment)
+    status = version_status(plan, moment)
     if plan.deleted_at is not None or status != PlanStatus.ACTIVE:
         state = "deleted" if plan.deleted_at is not None else status.label.lower()
         raise field_error(

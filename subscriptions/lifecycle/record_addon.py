@@ -12,6 +12,7 @@ from core.audit.services.record import record
 from core.errors import field_error
 from subscriptions.catalog.addon_selectors import terms_of_addon
 from subscriptions.catalog.plan_terms import RateCardTerms
+from subscriptions.catalog.version_status import version_status
 from subscriptions.choices import InstanceType, PlanStatus
 from subscriptions.errors import AddOnNotBuyable
 from subscriptions.lifecycle.check_features import kept_by_database
@@ -81,7 +82,7 @@ def check_quantity(subscription: Subscription, addon: AddOn, quantity: int) -> N
 def _check_offer(subscription: Subscription, addon: AddOn, quantity: int, at: datetime) -> None:
     if quantity < 1:
         raise field_error("quantity", "too_few", "Buy at least 1. Nothing was changed.")
-    if addon.deleted_at is not None or addon.status_at(clock.now()) != PlanStatus.ACTIVE:
+    if addon.deleted_at is not None or version_status(addon, clock.now()) != PlanStatus.ACTIVE:
         raise field_error("addon.id", "addon_not_active", f"{addon} is not on sale. Nothing was changed.")
     offer = PlanAddOn.objects.filter(plan=subscription.plan, addon=addon).first()
     if offer is None:

@@ -1,11 +1,9 @@
 """What plans and add-ons have in common: versions under one key, and rate cards."""
 
-from datetime import datetime
-
 from django.db import models
 
 from core.db import Record, validate_metadata
-from subscriptions.choices import PlanStatus, RateCardType
+from subscriptions.choices import RateCardType
 
 
 class CatalogVersion(Record):
@@ -27,13 +25,6 @@ class CatalogVersion(Record):
 
     def __str__(self) -> str:
         return f"{self.name} v{self.version}"
-
-    def status_at(self, moment: datetime) -> PlanStatus:
-        if self.effective_from is None:
-            return PlanStatus.DRAFT
-        if self.effective_to is not None and self.effective_to <= moment:
-            return PlanStatus.ARCHIVED
-        return PlanStatus.SCHEDULED if self.effective_from > moment else PlanStatus.ACTIVE
 
 
 class PricedThing(Record):

@@ -19,6 +19,7 @@ from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms, RateCardTerm
 from subscriptions.catalog.price_words import price_words
 from subscriptions.catalog.publish_plan import archive_plan, publish_plan
 from subscriptions.catalog.revise_draft import revise_draft
+from subscriptions.catalog.version_status import version_status
 from subscriptions.choices import PlanStatus
 from subscriptions.models import Plan
 
@@ -68,7 +69,7 @@ class Archive(Verb[Plan]):
         return ["Subscriptions to it go on. It can't be published again: make its next version."]
 
     def shows(self, plan: Plan) -> bool:
-        return plan.status_at(clock.now()) in (PlanStatus.ACTIVE, PlanStatus.SCHEDULED)
+        return version_status(plan, clock.now()) in (PlanStatus.ACTIVE, PlanStatus.SCHEDULED)
 
     def perform(self, request: HttpRequest, plan: Plan, answers: Answers) -> str:
         return f"{archive_plan(plan=plan)} is off sale. Subscriptions to it go on."

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -13,6 +13,7 @@ from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, moment, number
 from core.admin.filters import ChoiceFilter
 from subscriptions.catalog.price_words import discount_words, price_words, tier_words
+from subscriptions.catalog.version_status import version_status, with_version_status
 from subscriptions.choices import PlanStatus
 from subscriptions.models.catalog import CatalogVersion, PricedThing
 
@@ -32,15 +33,12 @@ class VersionState(ChoiceFilter):
     default_label = "Active and drafts"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        now = clock.now()
-        living = queryset.filter(deleted_at__isnull=True)
+        versions = queryset.filter(deleted_at__isnull=True)
         if self.value() == "all":
-            return living
-        if self.value() == "draft":
-            return living.filter(effective_from__isnull=True)
-        if self.value() == "archived":
-            return living.filter(effective_to__lte=now)
-        return living.filter(Q(effective_to__isnull=True) | Q(effective_to__gt=now))
+            return versions
+        not_archived = set(PlanStatus) - {PlanStatus.ARCHIVED}
+        shown = {"draft": {PlanStatus.DRAFT}, "archived": {PlanStatus.ARCHIVED}}.get(self.value() or "", not_archived)
+        return with_version_status(versions, sorted(shown), clock.now())
 
 
 class CatalogAdmin(ReadOnlyAdmin):
@@ -56,7 +54,7 @@ class CatalogAdmin(ReadOnlyAdmin):
 
     @display(description="Status")
     def state(self, version: CatalogVersion) -> SafeString:
-        status = version.status_at(clock.now())
+        status = version_status(version, clock.now())
         return badge(status.label, PLAN_TONES[status])
 
     @display(description="Effective from", ordering="effective_from")

@@ -10,6 +10,7 @@ from core.rest.fields import CurrencyField, KeyField, TextField, TextMapField, T
 from core.rest.serializers import WireSerializer
 from subscriptions.api.catalog.plan_serializers import RateCardSerializer, rate_card_shown, rate_card_terms
 from subscriptions.catalog.plan_terms import AddOnTerms
+from subscriptions.catalog.version_status import version_status
 from subscriptions.choices import InstanceType, PlanStatus
 from subscriptions.models import AddOn
 
@@ -58,7 +59,7 @@ class AddOnSerializer(WireSerializer):
 
     @extend_schema_field(serializers.ChoiceField(choices=STATUSES))
     def get_status(self, addon: AddOn) -> str:
-        return str(addon.status_at(clock.now()))
+        return str(version_status(addon, clock.now()))
 
     @extend_schema_field(RateCardSerializer(many=True))
     def get_rate_cards(self, addon: AddOn) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from rest_framework.exceptions import ValidationError
 
 from core import clock
 from core.rest.filters import AnyIdFilter, AnyOfFilter, BooleanFilter, WireFilterSet, deep_object
-from subscriptions.catalog.plan_selectors import with_plan_status
+from subscriptions.catalog.version_status import with_version_status
 from subscriptions.choices import PlanStatus
 from subscriptions.models import Plan
 
@@ -44,7 +44,7 @@ class PlanFilterSet(WireFilterSet):
     includeDeleted = BooleanFilter(method="by_deleted")
 
     def by_status(self, queryset: QuerySet[Plan], name: str, value: list[str]) -> QuerySet[Plan]:
-        return with_plan_status(queryset, value, clock.now()) if value else queryset
+        return with_version_status(queryset, value, clock.now()) if value else queryset
 
     def by_deleted(self, queryset: QuerySet[Plan], name: str, value: bool) -> QuerySet[Plan]:
         return queryset

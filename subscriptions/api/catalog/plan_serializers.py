@@ -21,6 +21,7 @@ from core.rest.fields import (
 from core.rest.serializers import WireSerializer
 from subscriptions.catalog.plan_rules import SETTLEMENT_MODES
 from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
+from subscriptions.catalog.version_status import version_status
 from subscriptions.choices import PlanStatus, RateCardType
 from subscriptions.models import AddOnRateCard, Plan, PlanPhase, RateCard
 
@@ -200,7 +201,7 @@ class PlanSerializer(WireSerializer):
 
     @extend_schema_field(serializers.ChoiceField(choices=PlanStatus.values))
     def get_status(self, plan: Plan) -> str:
-        return str(plan.status_at(clock.now()))
+        return str(version_status(plan, clock.now()))
 
     @extend_schema_field(PlanPhaseSerializer(many=True))
     def get_phases(self, plan: Plan) -> list[dict[str, Any]]:
