@@ -10,7 +10,7 @@ from core.ids import to_text
 from invoicing.books.examination import Examination, Finding, name_customer, name_invoice
 from invoicing.choices import CustomerOutcome, InvoiceStatus, RunStatus
 from invoicing.closing.park_customer import is_parked
-from invoicing.drafts.advance_invoice import drafts_due
+from invoicing.drafts.next_step import drafts_due
 from invoicing.models import InvoiceLine, RunCustomer, RunShard
 from subscriptions.models import Subscription
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from core import clock
 from core.batches import together_or_alone
@@ -16,25 +16,15 @@ from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
 from invoicing.closing.close import as_cause
 from invoicing.closing.notify import notify_issued_rows
 from invoicing.drafts.collect_quantities import collect_quantities
+from invoicing.drafts.next_step import can_advance, drafts_due
 from invoicing.errors import WrongInvoiceState
-from invoicing.lifecycle.draft_steps import TO_COLLECT, TO_RETRY, step_of_failure
+from invoicing.lifecycle.draft_steps import TO_COLLECT, step_of_failure
 from invoicing.lifecycle.issue import issue_drafts
 from invoicing.lifecycle.states import may_follow, move
 from invoicing.models import Invoice
 from invoicing.payments.collect import collect_invoices
 
 BATCH_SIZE = 250
-
-
-def drafts_due(as_of: datetime) -> QuerySet[Invoice]:
-    """Drafts whose next step is due by `as_of`: their usage can be collected, or their review time is over."""
-    return Invoice.objects.filter(
-        Q(
-            status__in=[InvoiceStatus.DRAFT_CREATED, InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION],
-            collection_at__lte=as_of,
-        )
-        | Q(status=InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, draft_until__lte=as_of)
-    )
 
 
 def advance_due(*, as_of: datetime) -> int:
@@ -51,9 +41,9 @@ def advance_due(*, as_of: datetime) -> int:
 def advance_invoice(*, invoice: Invoice) -> Invoice:
     """Move one draft on, if its next step is due; a failed step is tried again. WrongInvoiceState when nothing is."""
     as_of = clock.now()
-    retry = Q(pk=invoice.pk, status__in=TO_RETRY)
-    if not (drafts_due(as_of).filter(pk=invoice.pk) | Invoice.objects.filter(retry)).exists():
-        raise WrongInvoiceState(_why_not(invoice))
+    stored = Invoice.objects.get(pk=invoice.pk)
+    if not can_advance(stored, as_of):
+        raise WrongInvoiceState(_why_not(stored))
     _advance([invoice.pk], as_of=as_of, again=True)
     invoice.refresh_from_db()
     return invoice
@@ -74,11 +64,11 @@ def _fail(invoice_id: uuid.UUID, error: Exception) -> None:
 
 def _advance(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime, again: bool = False) -> None:
     """Collect what is to be collected, then issue what is to be issued: two transactions, so that a draft which can't
-    be issued keeps its quantities. `again`: also what could not be issued before."""
+    be issued keeps its quantities. `again`: also the step that failed before."""
     customer_ids = list(Invoice.objects.filter(pk__in=invoice_ids).values_list("customer_id", flat=True))
     with transaction.atomic():
         lock_customers(customer_ids)
-        collect_drafts(invoice_ids, as_of=as_of)
+        collect_drafts(invoice_ids, as_of=as_of, again=again)
     with transaction.atomic():
         lock_customers(customer_ids)
         ready = ready_to_issue(invoice_ids, as_of=as_of, again=again)
@@ -86,19 +76,25 @@ def _advance(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime, again: bool =
     collect_invoices(ready, as_of=as_of)
 
 
-def collect_drafts(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime) -> None:
-    """Take the quantities of those of these drafts whose time has come. In the transaction that holds the locks."""
+def collect_drafts(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime, again: bool = False) -> None:
+    """Take the quantities of those of these drafts whose time has come; `again`: also where that failed before, which
+    staff may have asked for ahead of the time. In the transaction that holds the locks."""
     # Read again under the locks: another worker may have moved them on meanwhile.
     drafts = Invoice.objects.select_for_update().filter(pk__in=invoice_ids, status__in=TO_COLLECT)
-    collect_quantities(list(drafts.filter(collection_at__lte=as_of).order_by("id")), as_of=as_of)
+    ready = Q(collection_at__lte=as_of)
+    if again:
+        ready |= Q(status=InvoiceStatus.DRAFT_COLLECTING_FAILED)
+    collect_quantities(list(drafts.filter(ready).order_by("id")), as_of=as_of)
 
 
 def ready_to_issue(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime, again: bool = False) -> list[uuid.UUID]:
     """Those of these drafts whose time of review is over; `again`: also what could not be issued before."""
-    approved = [InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, *([InvoiceStatus.DRAFT_INVALID] if again else [])]
-    drafts = Invoice.objects.select_for_update().filter(pk__in=invoice_ids, status__in=approved)
-    waited = drafts.filter(Q(draft_until__isnull=True) | Q(draft_until__lte=as_of)).order_by("id")
-    return list(waited.values_list("id", flat=True))
+    ready = Q(status=InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL)
+    ready &= Q(draft_until__isnull=True) | Q(draft_until__lte=as_of)
+    if again:
+        ready |= Q(status=InvoiceStatus.DRAFT_INVALID)
+    drafts = Invoice.objects.select_for_update().filter(ready, pk__in=invoice_ids).order_by("id")
+    return list(drafts.values_list("id", flat=True))
 
 
 def issue_and_notify(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime) -> None:

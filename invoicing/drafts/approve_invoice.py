@@ -8,13 +8,11 @@ from core.approvals.errors import SecondPersonNeeded
 from core.audit.actors import current_actor
 from core.audit.services.record import record
 from core.locks import lock_customers
-from invoicing.choices import InvoiceStatus
 from invoicing.drafts.advance_invoice import issue_and_notify
 from invoicing.errors import WrongInvoiceState
+from invoicing.lifecycle.draft_steps import TO_APPROVE
 from invoicing.models import Invoice
 from invoicing.payments.collect import collect_invoices
-
-TO_APPROVE = (InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED)
 
 OWN_DRAFT = "You started the run that made this draft: somebody else must approve it."
 

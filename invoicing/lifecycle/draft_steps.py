@@ -1,21 +1,25 @@
-"""Owns when a draft takes which step, and where it stands then (billing rules 6). Pure."""
+"""Owns when a draft takes which step, and where it stands then (billing rules 6). It reads nothing stored."""
 
 from collections.abc import Collection
 from datetime import datetime
 
 from core.periods import parse_duration
-from invoicing.choices import InvoiceStatus
+from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus
+from invoicing.lifecycle.states import may_follow
 
-TO_COLLECT = (
-    InvoiceStatus.DRAFT_CREATED,
-    InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION,
-    InvoiceStatus.DRAFT_COLLECTING,
-    InvoiceStatus.DRAFT_COLLECTING_FAILED,
-)
+TO_COLLECT = tuple(status for status in DRAFT_STATUSES if may_follow(status, InvoiceStatus.DRAFT_COLLECTING_FAILED))
 """Drafts whose quantities are not fixed yet."""
 
-TO_RETRY = (InvoiceStatus.DRAFT_COLLECTING_FAILED, InvoiceStatus.DRAFT_INVALID)
+COLLECTED_IN_TIME = (InvoiceStatus.DRAFT_CREATED, InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION)
+"""Those of them which are collected by themselves, once their time has come."""
+
+_TO_ISSUE = tuple(status for status in DRAFT_STATUSES if may_follow(status, InvoiceStatus.ISSUED))
+
+TO_RETRY = tuple(status for status in STOPPED_STATUSES if status in (*TO_COLLECT, *_TO_ISSUE))
 """Drafts at which a step failed that can be tried again, that step alone."""
+
+TO_APPROVE = tuple(status for status in _TO_ISSUE if status not in STOPPED_STATUSES)
+"""Drafts that wait for approval, by staff or by time."""
 
 
 def collected_at(ended_at: datetime, collection_interval: str) -> datetime:

@@ -9,12 +9,15 @@ from django.db import transaction
 from core.bulk import update_rows
 from core.outbox.services.enqueue import enqueue_emails
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus
-from invoicing.lifecycle.states import check_moves
+from invoicing.lifecycle.states import MOVES, check_moves
 from invoicing.models import Invoice, Payment
 from invoicing.payments.dunning import overdue_notice
 from invoicing.payments.gateways.never import NEVER_CHARGED
 
 BATCH_SIZE = 500
+
+# What the table of moves lets become overdue and is not yet so: not while a charge is under way.
+BECOME_OVERDUE = tuple(status for status in OPEN_STATUSES if InvoiceStatus.OVERDUE in MOVES[status])
 
 
 def mark_overdue(*, as_of: datetime) -> int:
@@ -30,12 +33,9 @@ def mark_overdue(*, as_of: datetime) -> int:
 
 @transaction.atomic
 def _mark_batch(as_of: datetime) -> int:
-    # While a charge is under way the money may be on its way: its outcome decides first.
-    not_yet = (InvoiceStatus.OVERDUE, InvoiceStatus.PAYMENT_PENDING)
-    statuses = [status for status in OPEN_STATUSES if status not in not_yet]
     invoices = list(
         Invoice.objects.select_for_update(of=("self",), skip_locked=True)
-        .filter(due__gt=0, issued_at__isnull=False, due_at__lte=as_of, status__in=statuses)
+        .filter(due__gt=0, issued_at__isnull=False, due_at__lte=as_of, status__in=BECOME_OVERDUE)
         .order_by("due_at", "id")[:BATCH_SIZE]
     )
     check_moves((invoice.status, InvoiceStatus.OVERDUE) for invoice in invoices)

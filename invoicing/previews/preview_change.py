@@ -17,7 +17,9 @@ from core.errors import BillingError
 from customers.models import Customer
 from invoicing.choices import InvoiceStatus
 from invoicing.closing.close import as_cause, compute, select_due, store
-from invoicing.drafts.advance_invoice import collect_drafts, drafts_due, ready_to_issue
+from invoicing.drafts.advance_invoice import collect_drafts, ready_to_issue
+from invoicing.drafts.next_step import drafts_due
+from invoicing.lifecycle.draft_steps import COLLECTED_IN_TIME
 from invoicing.lifecycle.issue import issue_drafts
 from invoicing.lifecycle.numbering import uncounted
 from invoicing.lifecycle.states import check_moves
@@ -135,8 +137,7 @@ def _next(customer_id: uuid.UUID, watched: set[uuid.UUID]) -> _Next:
     """One query."""
     mine = {"customer": OuterRef("pk")}
     waiting = Subscription.objects.filter(next_billing_at__isnull=False, **mine).order_by("next_billing_at")
-    collecting = [InvoiceStatus.DRAFT_CREATED, InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION]
-    drafts = Invoice.objects.filter(status__in=collecting, collection_at__isnull=False, **mine)
+    drafts = Invoice.objects.filter(status__in=COLLECTED_IN_TIME, collection_at__isnull=False, **mine)
     reviewed = Invoice.objects.filter(
         status=InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, draft_until__isnull=False, **mine
     )

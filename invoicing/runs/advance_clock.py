@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Min, Q
+from django.db.models import Min
 
 from core import clock
 from core.audit.services.record import record
@@ -15,9 +15,10 @@ from core.errors import Conflict, FieldProblem, PreconditionFailed
 from core.outbox.models import OutboxMessage
 from core.testclock.models import ClockSetting
 from entitlements.models import UsageEvent
-from invoicing.choices import OPEN_STATUSES, InvoiceStatus
 from invoicing.closing.park_customer import is_parked
+from invoicing.drafts.next_step import first_step_after
 from invoicing.models import Invoice
+from invoicing.payments.mark_overdue import BECOME_OVERDUE
 from invoicing.runs.run_due import run_due, unfinished_shards
 from subscriptions.models import Subscription
 
@@ -94,16 +95,10 @@ def next_moment(*, after: datetime) -> datetime | None:
     """The first time after `after` at which something falls due."""
     moments = [
         Subscription.objects.filter(~is_parked(), next_billing_at__gt=after).aggregate(at=Min("next_billing_at"))["at"],
-        Invoice.objects.filter(
-            status__in=[InvoiceStatus.DRAFT_CREATED, InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION],
-            collection_at__gt=after,
-        ).aggregate(at=Min("collection_at"))["at"],
-        Invoice.objects.filter(status=InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, draft_until__gt=after).aggregate(
-            at=Min("draft_until")
-        )["at"],
+        first_step_after(after),
         Invoice.objects.filter(next_collection_at__gt=after).aggregate(at=Min("next_collection_at"))["at"],
         Invoice.objects.filter(
-            Q(status__in=OPEN_STATUSES) & ~Q(status=InvoiceStatus.OVERDUE), due__gt=0, due_at__gt=after
+            issued_at__isnull=False, status__in=BECOME_OVERDUE, due__gt=0, due_at__gt=after
         ).aggregate(at=Min("due_at"))["at"],
         OutboxMessage.objects.filter(due_at__gt=after).aggregate(at=Min("due_at"))["at"],
     ]

@@ -14,9 +14,10 @@ from core.money import ZERO
 from invoicing.admin.payments.collection_verbs import COLLECTION_VERBS
 from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus, LineKind
 from invoicing.drafts.advance_invoice import advance_invoice
-from invoicing.drafts.approve_invoice import OWN_DRAFT, TO_APPROVE, approve_invoice, made_by_current_actor
+from invoicing.drafts.approve_invoice import OWN_DRAFT, approve_invoice, made_by_current_actor
 from invoicing.drafts.delete_draft import delete_draft
-from invoicing.lifecycle.draft_steps import TO_RETRY
+from invoicing.drafts.next_step import can_advance
+from invoicing.lifecycle.draft_steps import TO_APPROVE
 from invoicing.models import Invoice
 
 
@@ -93,18 +94,15 @@ class Advance(OnDraft):
         return ["A step that failed is tried again, that step alone."]
 
     def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
-        now = clock.now()
-        if invoice.status in TO_RETRY:
+        if can_advance(invoice, clock.now()):
             return ""
         if invoice.status == InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED:
             return "It waits for approval."
         if invoice.status == InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL:
-            until = invoice.draft_until
-            return "" if until is None or until <= now else f"It is a draft until {moment_text(until)} UTC."
+            return f"It is a draft until {moment_text(invoice.draft_until)} UTC."
         if invoice.status not in DRAFT_STATUSES:
             return "Only drafts have a next step."
-        due = invoice.collection_at
-        return "" if due is None or due <= now else f"Its usage is collected on {moment_text(due)} UTC."
+        return f"Its usage is collected on {moment_text(invoice.collection_at)} UTC."
 
     def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
         advance_invoice(invoice=invoice)

@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from core import clock
 from core.ids import to_text
 from core.money import to_wire
 from core.rest.fields import CurrencyField, MoneyField, TextField, TextMapField, TimeField, ULIDField
@@ -14,9 +15,8 @@ from customers.api.supplier_serializers import PartySerializer
 from customers.api.workflow_serializers import show_workflow
 from invoicing.api.lifecycle.line_serializers import LineSerializer, TotalsSerializer
 from invoicing.api.lifecycle.party_serializers import InvoiceCustomerSerializer, WorkflowSettingsSerializer, party
-from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
-from invoicing.drafts.approve_invoice import TO_APPROVE
-from invoicing.lifecycle.draft_steps import TO_COLLECT
+from invoicing.choices import InvoiceStatus
+from invoicing.drafts.next_step import allowed_acts
 from invoicing.models import Invoice
 from subscriptions.api.lifecycle.subscription_serializers import PeriodSerializer
 
@@ -221,15 +221,5 @@ def shown_number(invoice: Invoice) -> str:
 
 
 def _actions(invoice: Invoice) -> dict[str, Any]:
-    status = invoice.status
-    actions: dict[str, Any] = {}
-    if status == InvoiceStatus.GATHERING:
-        actions["invoice"] = {}
-    if status in TO_COLLECT:
-        after = {"resultingState": InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL.value}
-        actions |= {"advance": after, "snapshotQuantities": after}
-    if status in TO_APPROVE:
-        actions["approve"] = {"resultingState": InvoiceStatus.ISSUED.value}
-    if status in DRAFT_STATUSES:
-        actions["delete"] = {"resultingState": InvoiceStatus.DELETED.value}
-    return actions
+    acts = allowed_acts(invoice, clock.now())
+    return {act.value: {} if after is None else {"resultingState": after.value} for act, after in acts.items()}
