@@ -32,12 +32,18 @@ class InvoiceStatus(models.TextChoices):
 
 DRAFT_STATUSES = tuple(status for status in InvoiceStatus if status.value.startswith("draft."))
 
+# Made and not issued yet: what a deletion, an archived profile or a switched app would leave behind.
+UNISSUED_STATUSES = (*DRAFT_STATUSES, InvoiceStatus.ISSUING_SYNCING, InvoiceStatus.ISSUING_FAILED)
+
 # Drafts at which a step failed: staff fix the cause and retry the step.
 STOPPED_STATUSES = (
     InvoiceStatus.DRAFT_COLLECTING_FAILED,
     InvoiceStatus.DRAFT_INVALID,
     InvoiceStatus.DRAFT_SYNC_FAILED,
 )
+
+# A step failed, of the draft, of issuing or of collecting: REST says `failed`.
+FAILED_STATUSES = (*STOPPED_STATUSES, InvoiceStatus.ISSUING_FAILED, InvoiceStatus.PAYMENT_FAILED)
 
 # Issued, and money is still expected: what collection, dunning and ageing look at.
 OPEN_STATUSES = (
@@ -47,6 +53,9 @@ OPEN_STATUSES = (
     InvoiceStatus.PAYMENT_FAILED,
     InvoiceStatus.OVERDUE,
 )
+
+# Money that comes in for them is booked on what is due: those which are open, and those which were given up.
+SETTLEABLE_STATUSES = (*OPEN_STATUSES, InvoiceStatus.UNCOLLECTIBLE)
 
 
 class LineStatus(models.TextChoices):

@@ -9,7 +9,7 @@ from core.admin.words import money_text
 from customers.choices import CollectionMethod
 from customers.models import BillingApp
 from invoicing.bank_statements.read_csv import StatementLine
-from invoicing.choices import OPEN_STATUSES, InvoiceStatus, MatchStatus
+from invoicing.choices import OPEN_STATUSES, SETTLEABLE_STATUSES, MatchStatus
 from invoicing.lifecycle.document_numbers import Named, NumberReader
 from invoicing.models import CreditNote, Invoice, NumberSeries
 
@@ -74,7 +74,7 @@ class Matcher:
         if any(invoice.number in one.doubtful for one in named):
             likelier = next(one.numbers[0] for one in named if invoice.number in one.doubtful)
             return Match(MatchStatus.AMBIGUOUS, invoice, f"It rather names {likelier}, which is no invoice of ours.")
-        if invoice.status not in (*OPEN_STATUSES, InvoiceStatus.UNCOLLECTIBLE) or invoice.due <= 0:
+        if invoice.status not in SETTLEABLE_STATUSES or invoice.due <= 0:
             return Match(MatchStatus.NOT_OPEN, invoice, f"{invoice} is {invoice.get_status_display().lower()}.")
         if line.amount == invoice.due:
             return Match(MatchStatus.EXACT, invoice)

@@ -7,7 +7,7 @@ from core.locks import lock_customers
 from customers.models import Customer
 from customers.services.attribute_usage import forget_attribution
 from customers.services.record_deletion import record_deletion
-from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES
+from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES
 from invoicing.errors import OpenBusiness
 from invoicing.models import Invoice
 from subscriptions.lifecycle.states import not_ended
@@ -38,7 +38,7 @@ def what_is_open(customer: Customer) -> str:
     """What business with the customer is open, in words: running subscriptions, drafts, unpaid invoices; or nothing."""
     running = Subscription.objects.filter(not_ended(clock.now()), customer=customer).count()
     invoices = Invoice.objects.filter(customer=customer)
-    drafts = invoices.filter(status__in=DRAFT_STATUSES).count()
+    drafts = invoices.filter(status__in=UNISSUED_STATUSES).count()
     unpaid = invoices.filter(status__in=OPEN_STATUSES).count()
     gathered = invoices.filter(status="gathering", lines__isnull=False).exists()
     parts = [

@@ -5,17 +5,12 @@ from django.db.models import Exists, OuterRef, QuerySet
 from core import clock
 from customers.models import BillingProfile, Customer
 from customers.selectors import customers_on
-from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES, InvoiceStatus
+from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES
 from invoicing.models import Invoice
 from subscriptions.lifecycle.states import not_ended
 from subscriptions.models import Subscription
 
-_OPEN = (
-    *DRAFT_STATUSES,
-    InvoiceStatus.ISSUING_SYNCING,
-    InvoiceStatus.ISSUING_FAILED,
-    *OPEN_STATUSES,
-)
+_OPEN = (*UNISSUED_STATUSES, *OPEN_STATUSES)
 
 
 def open_invoices_of(profile: BillingProfile) -> QuerySet[Invoice]:

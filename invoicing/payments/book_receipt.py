@@ -3,11 +3,10 @@
 from decimal import Decimal
 
 from core.money import ZERO
-from invoicing.choices import OPEN_STATUSES, BalanceKind, InvoiceStatus
+from invoicing.choices import SETTLEABLE_STATUSES, BalanceKind, InvoiceStatus
 from invoicing.lifecycle.states import move
 from invoicing.models import BalanceEntry, Invoice, Payment, WriteOff
 
-_SETTLEABLE = (*OPEN_STATUSES, InvoiceStatus.UNCOLLECTIBLE)
 _COLUMNS = (
     "paid",
     "refunded",
@@ -67,7 +66,7 @@ def settle(*, invoice: Invoice, payment: Payment, amount: Decimal) -> Decimal:
             payment=payment,
             reason=f"More was paid than was due on {invoice}",
         )
-    if invoice.due == ZERO and invoice.written_off == ZERO and invoice.status in _SETTLEABLE:
+    if invoice.due == ZERO and invoice.written_off == ZERO and invoice.status in SETTLEABLE_STATUSES:
         move(invoice, InvoiceStatus.PAID, note="")
         invoice.next_collection_at = None
     invoice.save(update_fields=_COLUMNS)

@@ -11,7 +11,7 @@ from core.audit.services.record import record
 from core.errors import FieldProblem, InvalidInput
 from core.locks import lock_customers
 from core.money import round_money, to_wire
-from invoicing.choices import OPEN_STATUSES, InvoiceStatus, PaymentStatus
+from invoicing.choices import SETTLEABLE_STATUSES, InvoiceStatus, PaymentStatus
 from invoicing.errors import AlreadyRecorded, WrongInvoiceState
 from invoicing.lifecycle.bounds import beyond_limit, limit_of
 from invoicing.models import Invoice, Payment
@@ -81,7 +81,7 @@ def record_payment(
 
 def _expects_money(invoice: Invoice) -> bool:
     given_up = invoice.status == InvoiceStatus.UNCOLLECTIBLE and invoice.written_off > 0
-    owed = invoice.status in (*OPEN_STATUSES, InvoiceStatus.UNCOLLECTIBLE) and invoice.due > 0
+    owed = invoice.status in SETTLEABLE_STATUSES and invoice.due > 0
     return owed or given_up
 
 

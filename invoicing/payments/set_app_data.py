@@ -13,7 +13,7 @@ from core.locks import lock_customers
 from customers.choices import AppType
 from customers.effective_settings import terms_of
 from customers.models import BillingApp, Customer, CustomerAppData
-from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES
+from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES
 from invoicing.models import Invoice
 from invoicing.payments.set_stripe_customer import ask_stripe, keep_stripe_customer, refuse_taken
 from subscriptions.lifecycle.states import not_ended
@@ -83,7 +83,7 @@ def remove_app_data(*, customer: Customer, app: BillingApp) -> None:
         raise NotFound(f"{app} knows nothing of {customer}.", code="app_data_not_found")
     billed = Subscription.objects.filter(not_ended(clock.now()), customer=customer).exists()
     bills = billed and terms_of([customer.pk])[customer.pk].profile.app == app
-    to_collect = Q(status__in=OPEN_STATUSES, due__gt=0) | Q(status__in=DRAFT_STATUSES)
+    to_collect = Q(status__in=OPEN_STATUSES, due__gt=0) | Q(status__in=UNISSUED_STATUSES)
     owed = Invoice.objects.filter(to_collect, customer=customer, app=app).count()
     if bills or owed:
         why = "bills their subscriptions" if bills else f"is still to collect {owed} of their invoices"

@@ -7,7 +7,7 @@ from core.audit.services.record import record
 from core.errors import FieldProblem, InvalidInput
 from core.locks import lock_customers
 from core.money import ZERO
-from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus
+from invoicing.choices import IN_FLIGHT, SETTLEABLE_STATUSES, InvoiceStatus
 from invoicing.errors import WrongInvoiceState
 from invoicing.lifecycle.states import move
 from invoicing.models import Invoice, WriteOff
@@ -74,7 +74,7 @@ def _unpaid(invoice: Invoice, reason: str) -> Invoice:
         raise InvalidInput(f"{wrong} Nothing was changed.", problems=[FieldProblem("reason", "required", wrong)])
     lock_customers([invoice.customer_id])
     locked = Invoice.objects.select_for_update(of=("self",)).select_related("customer").get(pk=invoice.pk)
-    if locked.status not in (*OPEN_STATUSES, InvoiceStatus.UNCOLLECTIBLE) or locked.due <= 0:
+    if locked.status not in SETTLEABLE_STATUSES or locked.due <= 0:
         raise WrongInvoiceState(f"Nothing is due on {locked}: {locked.get_status_display()}. Nothing was changed.")
     if locked.payments.filter(status__in=IN_FLIGHT).exists():
         raise WrongInvoiceState(f"A charge of {locked} is under way: wait for its outcome. Nothing was changed.")

@@ -17,7 +17,7 @@ from core.money import ZERO, to_wire
 from customers.choices import CollectionMethod
 from customers.effective_settings import Terms, profile_values, terms_of
 from customers.models import BillingProfile, Customer, CustomerOverride
-from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES, InvoiceStatus, LineKind, WindowKind
+from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES, LineKind, WindowKind
 from invoicing.models import BalanceEntry, BilledWindow, Invoice
 from invoicing.payments.gateways import CheckProblem, PaymentMethodCheck
 from invoicing.profile_moves.causes import Cause, CauseCode, Link
@@ -25,7 +25,6 @@ from subscriptions.lifecycle.states import not_ended
 from subscriptions.models import Subscription
 
 _SHOWN = 5
-_NOT_YET_ISSUED = (*DRAFT_STATUSES, InvoiceStatus.ISSUING_SYNCING, InvoiceStatus.ISSUING_FAILED)
 _NO_ANSWER = PaymentMethodCheck()
 _PROBLEMS = {
     CheckProblem.NO_CUSTOMER_ID: CauseCode.NO_CUSTOMER_ID,
@@ -102,7 +101,7 @@ def _add_currencies(facts: Mapping[uuid.UUID, _Facts], now: datetime) -> None:
 
 
 def _add_invoices(facts: Mapping[uuid.UUID, _Facts]) -> None:
-    open_now = Q(status__in=_NOT_YET_ISSUED) | Q(status__in=OPEN_STATUSES, due__gt=0)
+    open_now = Q(status__in=UNISSUED_STATUSES) | Q(status__in=OPEN_STATUSES, due__gt=0)
     rows = Invoice.objects.filter(open_now, customer_id__in=list(facts)).order_by("created_at", "id")
     found = rows.values_list("id", "customer_id", "number", "profile__name", "app__name")
     for invoice_id, customer_id, number, profile, app in found:

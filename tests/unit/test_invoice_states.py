@@ -4,7 +4,15 @@ from itertools import product
 
 import pytest
 
-from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus
+from invoicing.choices import (
+    DRAFT_STATUSES,
+    FAILED_STATUSES,
+    OPEN_STATUSES,
+    SETTLEABLE_STATUSES,
+    STOPPED_STATUSES,
+    UNISSUED_STATUSES,
+    InvoiceStatus,
+)
 from invoicing.errors import ForbiddenMove, WrongInvoiceState
 from invoicing.lifecycle.draft_steps import TO_COLLECT, step_of_failure
 from invoicing.lifecycle.states import (
@@ -18,6 +26,7 @@ from invoicing.lifecycle.states import (
     move,
 )
 from invoicing.models import Invoice
+from invoicing.payments.mark_overdue import BECOME_OVERDUE
 
 # The whole table by hand: what may follow what, the state itself apart.
 COLLECTED = "draft.waiting_auto_approval draft.manual_approval_needed draft.collecting_failed deleted"
@@ -134,3 +143,19 @@ def test_a_draft_stops_in_the_failed_state_of_its_own_step():
     assert step_of_failure("draft.waiting_auto_approval") == "draft.invalid"
     assert not may_follow("draft.manual_approval_needed", step_of_failure("draft.manual_approval_needed"))
     assert set(STOPPED_STATUSES) == {"draft.collecting_failed", "draft.invalid", "draft.sync_failed"}
+
+
+def test_the_groups_of_states_that_other_decisions_go_by():
+    drafts = {status for status in InvoiceStatus.values if status.startswith("draft.")}
+    assert set(UNISSUED_STATUSES) == drafts | {"issuing.syncing", "issuing.failed"}
+    assert set(FAILED_STATUSES) == {
+        "draft.collecting_failed",
+        "draft.invalid",
+        "draft.sync_failed",
+        "issuing.failed",
+        "payment_processing.failed",
+    }
+    processing = {"payment_processing.pending", "payment_processing.action_required", "payment_processing.failed"}
+    assert set(OPEN_STATUSES) == processing | {"issued", "overdue"}
+    assert set(SETTLEABLE_STATUSES) == set(OPEN_STATUSES) | {"uncollectible"}
+    assert set(BECOME_OVERDUE) == set(OPEN_STATUSES) - {"overdue", "payment_processing.pending"}

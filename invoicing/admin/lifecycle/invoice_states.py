@@ -10,12 +10,12 @@ from django.utils.safestring import SafeString
 from core import clock
 from core.admin.display import badge
 from core.admin.filters import ChoiceFilter
-from invoicing.choices import OPEN_STATUSES, STOPPED_STATUSES, InvoiceStatus
+from invoicing.choices import FAILED_STATUSES, OPEN_STATUSES, STOPPED_STATUSES, InvoiceStatus
 from invoicing.lifecycle.selectors import DUE_SOON
 from invoicing.models import Invoice
 from subscriptions.models import Plan
 
-_RED = {*STOPPED_STATUSES, InvoiceStatus.ISSUING_FAILED, InvoiceStatus.PAYMENT_FAILED, InvoiceStatus.OVERDUE}
+_RED = {*FAILED_STATUSES, InvoiceStatus.OVERDUE}
 _AMBER = {InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED, InvoiceStatus.PAYMENT_ACTION_REQUIRED}
 _GREY = {InvoiceStatus.GATHERING, InvoiceStatus.VOIDED, InvoiceStatus.DELETED, InvoiceStatus.UNCOLLECTIBLE}
 

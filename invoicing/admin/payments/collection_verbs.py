@@ -15,7 +15,7 @@ from core.admin.words import amount_text, counted, joined, money_text
 from core.money import ZERO, exponent
 from customers.choices import AppStatus, CollectionMethod
 from invoicing.admin.payments.money_effects import Booking, due_in_all, effects_of
-from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus, PaymentStatus, RefundStatus
+from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, SETTLEABLE_STATUSES, InvoiceStatus, PaymentStatus, RefundStatus
 from invoicing.models import Invoice, Payment
 from invoicing.payments.ask_provider import OPEN_CHARGES, OPEN_REFUNDS, ask_provider
 from invoicing.payments.collect_invoice import collect_invoice, why_never
@@ -300,7 +300,7 @@ class GiveUp(OnIssued):
     bulk = True
 
     def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
-        if invoice.status not in (*OPEN_STATUSES, InvoiceStatus.UNCOLLECTIBLE) or invoice.due <= 0:
+        if invoice.status not in SETTLEABLE_STATUSES or invoice.due <= 0:
             return "Nothing is due on it."
         return _UNDER_WAY if _charge_under_way(invoice) else ""
 

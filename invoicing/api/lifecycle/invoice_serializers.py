@@ -15,7 +15,7 @@ from customers.api.supplier_serializers import PartySerializer
 from customers.api.workflow_serializers import show_workflow
 from invoicing.api.lifecycle.line_serializers import LineSerializer, TotalsSerializer
 from invoicing.api.lifecycle.party_serializers import InvoiceCustomerSerializer, WorkflowSettingsSerializer, party
-from invoicing.choices import InvoiceStatus
+from invoicing.choices import FAILED_STATUSES, InvoiceStatus
 from invoicing.drafts.next_step import allowed_acts
 from invoicing.models import Invoice
 from subscriptions.api.lifecycle.subscription_serializers import PeriodSerializer
@@ -27,13 +27,6 @@ def wire_status(status: str) -> str:
 
 
 WIRE_STATUSES = tuple(dict.fromkeys(wire_status(status) for status in InvoiceStatus))
-FAILED_STATUSES = (
-    InvoiceStatus.DRAFT_COLLECTING_FAILED,
-    InvoiceStatus.DRAFT_INVALID,
-    InvoiceStatus.DRAFT_SYNC_FAILED,
-    InvoiceStatus.ISSUING_FAILED,
-    InvoiceStatus.PAYMENT_FAILED,
-)
 EXPANDS = ("lines", "preceding", "workflow.apps")
 _NUMBER_TAIL = 10
 
