@@ -22,7 +22,7 @@ from invoicing.models import MigrationItem, MigrationShard, ProfileMigration
 from invoicing.payments.gateways import REMOTE_GATEWAYS
 from invoicing.profile_moves.ask_app import ask_app
 from invoicing.profile_moves.causes import Cause, CauseCode, severity_of
-from invoicing.profile_moves.checks import check_moves
+from invoicing.profile_moves.check_customers import check_customers
 from invoicing.profile_moves.cohort import cohort_of
 from invoicing.profile_moves.hold_migration import hold_migration
 from invoicing.profile_moves.states import may_follow, move
@@ -108,7 +108,7 @@ def look_at(migration: ProfileMigration, customer_ids: Sequence[uuid.UUID]) -> d
     """What stands in the way of moving these customers now, by the app's answers and by our own rows."""
     target = BillingProfile.objects.select_related("supplier", "app").get(pk=migration.to_profile_id)
     answers = ask_app(customer_ids, app=target.app)
-    found = check_moves(customer_ids, target=target, answers=answers, now=clock.now())
+    found = check_customers(customer_ids, target=target, answers=answers, now=clock.now())
     elsewhere = not_on_source(migration, customer_ids)
     return {customer_id: (*elsewhere.get(customer_id, ()), *causes) for customer_id, causes in found.items()}
 

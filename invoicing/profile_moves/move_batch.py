@@ -21,8 +21,8 @@ from invoicing.models import MigrationItem, ProfileMigration
 from invoicing.payments.gateways import PaymentMethodCheck
 from invoicing.profile_moves.ask_app import ask_app
 from invoicing.profile_moves.causes import Cause, Severity, severity_of
+from invoicing.profile_moves.check_customers import check_customers
 from invoicing.profile_moves.check_migration import not_on_source
-from invoicing.profile_moves.checks import check_moves
 from invoicing.profile_moves.hold_migration import share_migration
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def _move_together(
     ids = [customer_id for customer_id in customer_ids if customer_id in items]
     now = clock.now()
     elsewhere = not_on_source(migration, ids)
-    found = check_moves(ids, target=target, answers=answers, now=now)
+    found = check_customers(ids, target=target, answers=answers, now=now)
     causes = {key: (*elsewhere.get(key, ()), *found.get(key, ())) for key in ids}
     movable = [key for key in ids if severity_of(causes[key]) != Severity.BLOCKED]
     pins = _pin(movable, target)

@@ -23,7 +23,7 @@ from invoicing.payments.gateways import GATEWAYS, PaymentMethodCheck
 from invoicing.payments.set_stripe_customer import ask_stripe, keep_stripe_customer, refuse_taken
 from invoicing.profile_moves.ask_app import ask_app
 from invoicing.profile_moves.causes import Cause, Severity
-from invoicing.profile_moves.checks import check_moves
+from invoicing.profile_moves.check_customers import check_customers
 from invoicing.profile_moves.limit_moves import count_move
 from subscriptions.lifecycle.states import not_ended
 from subscriptions.models import Subscription
@@ -171,7 +171,7 @@ def _hold(target: BillingProfile, *, as_default: bool) -> None:
 def _causes(customer: Customer, target: BillingProfile, answers: Mapping[Any, PaymentMethodCheck]) -> tuple[Cause, ...]:
     if terms_of([customer.pk])[customer.pk].profile == target:
         return ()
-    return check_moves([customer.pk], target=target, answers=answers, now=clock.now())[customer.pk]
+    return check_customers([customer.pk], target=target, answers=answers, now=clock.now())[customer.pk]
 
 
 def _refuse_blocked(customer: Customer, target: BillingProfile, answers: Mapping[Any, PaymentMethodCheck]) -> None:

@@ -12,7 +12,7 @@ from invoicing.errors import MoveBlocked, WrongMigrationState
 from invoicing.models import Invoice, MigrationItem, ProfileMigration
 from invoicing.profile_moves.ask_app import ask_app
 from invoicing.profile_moves.causes import Severity
-from invoicing.profile_moves.checks import check_moves
+from invoicing.profile_moves.check_customers import check_customers
 
 
 def take_back(*, migration: ProfileMigration, customer: Customer, reason: str = "") -> MigrationItem:
@@ -35,7 +35,7 @@ def take_back(*, migration: ProfileMigration, customer: Customer, reason: str = 
                 f"The profile “{source}” is archived. {customer} stays on “{migration.to_profile}”: take it into use "
                 "again first."
             )
-        causes = check_moves([customer.pk], target=source, answers=answers, now=clock.now())[customer.pk]
+        causes = check_customers([customer.pk], target=source, answers=answers, now=clock.now())[customer.pk]
         blocks = [cause for cause in causes if cause.severity == Severity.BLOCKED]
         if blocks:
             raise MoveBlocked(

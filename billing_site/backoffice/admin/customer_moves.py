@@ -30,7 +30,7 @@ from invoicing.choices import MoveVerdict
 from invoicing.payments.set_stripe_customer import ask_stripe, keep_stripe_customer
 from invoicing.profile_moves.ask_app import ask_app
 from invoicing.profile_moves.causes import Cause, CauseCode, severity_of
-from invoicing.profile_moves.checks import check_moves
+from invoicing.profile_moves.check_customers import check_customers
 from invoicing.profile_moves.limit_moves import why_not_move_all
 from invoicing.profile_moves.pin_customer import (
     ask_for_move,
@@ -145,7 +145,7 @@ def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Revie
 def _causes(moving: Sequence[uuid.UUID], target: BillingProfile, now: datetime) -> Mapping[uuid.UUID, Sequence[Cause]]:
     live = Subscription.objects.filter(not_ended(now), customer_id__in=moving)
     answers = ask_app(sorted(set(live.order_by().values_list("customer_id", flat=True))), app=target.app)
-    return check_moves(moving, target=target, answers=answers, now=now)
+    return check_customers(moving, target=target, answers=answers, now=now)
 
 
 def _is_blocked(causes: Sequence[Cause]) -> bool:

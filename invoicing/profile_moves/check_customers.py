@@ -51,7 +51,7 @@ class _Facts:
     unused: list[Link] = field(default_factory=list)
 
 
-def check_moves(
+def check_customers(
     customer_ids: Collection[uuid.UUID],
     *,
     target: BillingProfile,

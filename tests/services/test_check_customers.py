@@ -9,7 +9,7 @@ from customers.models import BillingApp, BillingProfile, CustomerOverride, Suppl
 from invoicing.choices import BalanceKind
 from invoicing.models import BalanceEntry, Invoice
 from invoicing.profile_moves.causes import CauseCode
-from invoicing.profile_moves.checks import check_moves
+from invoicing.profile_moves.check_customers import check_customers
 from tests.support.catalog import fee, flat_card, flat_plan
 from tests.support.clock import at
 from tests.support.closing import run
@@ -30,7 +30,7 @@ def pin(customer, to):
 
 
 def messages(customer, target, now):
-    found = check_moves([customer.pk], target=target, answers={}, now=at(now))
+    found = check_customers([customer.pk], target=target, answers={}, now=at(now))
     return {cause.code: cause.message for cause in found[customer.pk]}
 
 
