@@ -20,6 +20,7 @@ from core.admin.proposals import propose
 from core.admin.refusals import explain
 from core.admin.verbs import Answers, Button, Effect, Failed, Review, Verb, Warned, buttons_of
 from core.approvals.errors import ApprovalNeeded
+from core.approvals.limits import foreseeing
 from core.audit.reasons import because
 from core.errors import BillingError
 
@@ -234,9 +235,11 @@ def _reviewed(form: forms.Form, verb: Verb[Any], request: HttpRequest, obj: Any)
 
 
 def _said_at(form: forms.Form, review: Callable[[], Review | None]) -> Review | None:
-    """The review; what a service refuses already is said at the form instead."""
+    """The review, which says what a second person must approve; what a service refuses is said at the form instead."""
     try:
-        return review()
+        with foreseeing() as needs:
+            shown = review()
+        return replace(shown, needs=tuple(needs)) if shown is not None else None
     except BillingError as error:
         form.add_error(None, explain(error))
         return None

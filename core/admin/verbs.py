@@ -11,6 +11,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from core.approvals.errors import ApprovalNeeded
+
 # What a verb is done to.
 Subject = TypeVar("Subject")
 
@@ -42,7 +44,7 @@ class Review:
     """What the answers to a verb's question would do, shown before they are confirmed. `why_not` forbids confirming.
 
     `seen` stands for the figures: where they are others when the answers are confirmed, they are shown once more
-    (`has_moved`) instead.
+    (`has_moved`) instead. `needs` says what a second person has to approve: confirming then only proposes it.
     """
 
     template: str
@@ -50,6 +52,7 @@ class Review:
     why_not: str = ""
     seen: str = ""
     has_moved: bool = False
+    needs: tuple[ApprovalNeeded, ...] = ()
 
 
 class Failed(str):

@@ -18,6 +18,7 @@ from core.locks import lock_alone
 WINDOW = timedelta(hours=24)
 
 _approved: ContextVar[bool] = ContextVar("approved", default=False)
+_foreseen: ContextVar[list[ApprovalNeeded] | None] = ContextVar("foreseen", default=None)
 
 
 @contextmanager
@@ -30,6 +31,19 @@ def approved() -> Iterator[None]:
         _approved.reset(token)
 
 
+@contextmanager
+def foreseeing() -> Iterator[list[ApprovalNeeded]]:
+    """Inside of it nothing is refused for lack of a second person; what needs one is listed instead, and of blocks
+    within each other in the outermost list. For what is only previewed, and for pages that say it beforehand."""
+    outer = _foreseen.get()
+    needs: list[ApprovalNeeded] = [] if outer is None else outer
+    token = _foreseen.set(needs)
+    try:
+        yield needs
+    finally:
+        _foreseen.reset(token)
+
+
 def may_act_alone() -> bool:
     """Whether no second person is needed now: one has approved, the house itself acts, or a program that was given
     the scope for it. No right of a user does this, a superuser's neither."""
@@ -38,9 +52,14 @@ def may_act_alone() -> bool:
 
 
 def need_second_person(*, rule: str, effect: str) -> None:
-    """`ApprovalNeeded`, unless `may_act_alone`. Call it in the transaction of the act itself."""
-    if not may_act_alone():
-        raise ApprovalNeeded(rule=rule, effect=effect)
+    """`ApprovalNeeded`, unless `may_act_alone`. Call it in the transaction of the act itself, or while `foreseeing`."""
+    if may_act_alone():
+        return
+    needed, foreseen = ApprovalNeeded(rule=rule, effect=effect), _foreseen.get()
+    if foreseen is None:
+        raise needed
+    if needed.effect not in [known.effect for known in foreseen]:
+        foreseen.append(needed)
 
 
 def waiting_requests() -> QuerySet[ChangeRequest]:

@@ -10,7 +10,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from core.admin.base import MasterDataAdmin
-from core.admin.choosers import CurrencyField, TimeZoneField
+from core.admin.choosers import CountryField, CurrencyField, TimeZoneField
 from core.admin.display import EMPTY, badge, moment
 from core.admin.filters import ActiveFilter, ChoiceFilter
 from core.admin.registry import page_of
@@ -57,6 +57,11 @@ class CustomerForm(PartyForm):
         label="Time zone", initial="UTC", help_text="Of new subscriptions; running ones keep theirs."
     )
 
+    country = CountryField(
+        required=False,
+        none="Unknown",
+        help_text="Where tax was due and would not be any more, a second person approves the move.",
+    )
     subjects = forms.CharField(
         label="Usage subjects",
         required=False,

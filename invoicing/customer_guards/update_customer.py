@@ -1,9 +1,11 @@
 """Replacing what is known of a customer whose currency open business may bind."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 from django.db import transaction
 
+from core.audit.actors import current_actor
 from core.errors import FieldProblem
 from core.locks import lock_customers
 from customers.models import Customer
@@ -11,6 +13,8 @@ from customers.services.customer_input import CustomerInput, check
 from customers.services.record_update import record_update
 from invoicing.customer_guards.delete_customer import forget_if_never_subscribed, what_is_open
 from invoicing.errors import OpenBusiness
+from invoicing.tax_guards.tax_switch import noticing_tax_off
+from subscriptions.models import Subscription
 
 
 @transaction.atomic
@@ -31,6 +35,12 @@ def update_customer(*, customer: Customer, replacement: CustomerInput) -> Custom
             problem = FieldProblem("currency", "currency_in_use", message)
             raise OpenBusiness(f"{message} Nothing was changed.", problems=[problem])
         replacement = replace(replacement, currency=bound)
-    updated = record_update(customer=customer, replacement=replacement)
+    with noticing_tax_off(customer) if _is_typed_for(customer) else nullcontext():
+        updated = record_update(customer=customer, replacement=replacement)
     forget_if_never_subscribed(updated)
     return updated
+
+
+def _is_typed_for(customer: Customer) -> bool:
+    """Whether somebody at the desk says it of a customer who was or is billed."""
+    return current_actor().kind == "user" and Subscription.objects.filter(customer=customer).exists()

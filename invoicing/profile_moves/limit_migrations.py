@@ -1,14 +1,21 @@
 """What a migration may do that its own author approves: no more than the same person could by pins, one by one."""
 
+import uuid
+from collections.abc import Sequence
+
 from django.conf import settings
+from django.db.models import QuerySet
 
 from core.admin.words import counted
 from core.approvals.errors import SecondPersonNeeded
 from core.approvals.limits import count_all_alone, may_act_alone
-from customers.tax_switch import TAX_OFF_RULE
+from customers.effective_settings import profile_values
+from customers.models import Customer
 from invoicing.choices import MoveVerdict
 from invoicing.models import ProfileMigration
 from invoicing.profile_moves.limit_moves import MOVE_RULE
+from invoicing.tax_guards.profile_losses import losing_under
+from invoicing.tax_guards.tax_switch import TAX_OFF_RULE
 
 
 def check_own_migration(migration: ProfileMigration) -> None:
@@ -20,17 +27,26 @@ def check_own_migration(migration: ProfileMigration) -> None:
     if may_act_alone():
         return
     movable = migration.items.exclude(verdict=MoveVerdict.BLOCKED)
-    if migration.from_profile.tax_enabled and not migration.to_profile.tax_enabled:
-        follow = movable.filter(customer__billing_override__tax_enabled__isnull=True)
-        taxed = list(follow.values_list("customer_id", flat=True)[: settings.TAX_OFF_TWO_PERSON_ABOVE + 1])
-        if taxed and count_all_alone(TAX_OFF_RULE, taxed) > settings.TAX_OFF_TWO_PERSON_ABOVE:
-            raise SecondPersonNeeded(
-                f"The next invoices of {counted(follow.count(), 'customer')} would be without tax. You drafted this "
-                "migration: somebody else must approve it. Nothing was changed."
-            )
+    movers = Customer.objects.filter(pk__in=movable.values("customer_id"))
+    losing = losing_under(movers, profile_values(migration.from_profile), profile_values(migration.to_profile))
+    above = settings.TAX_OFF_TWO_PERSON_ABOVE
+    if losing and count_all_alone(TAX_OFF_RULE, _first_of(losing, above + 1)) > above:
+        raise SecondPersonNeeded(
+            f"The next invoices of {counted(sum(many for _, many in losing), 'customer')} would be without tax. You "
+            "drafted this migration: somebody else must approve it. Nothing was changed."
+        )
     moved = count_all_alone(MOVE_RULE, movable.values_list("customer_id", flat=True))
     if moved > (above := settings.MIGRATION_TWO_PERSON_ABOVE):
         raise SecondPersonNeeded(
             f"That makes {moved} customers moved by you within 24 hours, and one person moves {above} at most. You "
             "drafted this migration: somebody else must approve it. Nothing was changed."
         )
+
+
+def _first_of(groups: Sequence[tuple[QuerySet[Customer], int]], most: int) -> list[uuid.UUID]:
+    found: list[uuid.UUID] = []
+    for customers, _ in groups:
+        found += customers.values_list("pk", flat=True)[: most - len(found)]
+        if len(found) >= most:
+            break
+    return found

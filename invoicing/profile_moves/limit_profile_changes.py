@@ -1,18 +1,24 @@
 """What one person may not change alone of a profile that many customers follow: it moves them all in place."""
 
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from core.admin.words import counted, joined
 from core.approvals.limits import may_act_alone, need_second_person
+from customers.effective_settings import profile_values
 from customers.models import BillingProfile, Customer, Supplier
 from customers.selectors import customers_on
 from customers.services.profile_input import ProfileInput, whole_workflow
 from customers.settings_layers import WORKFLOW_FIELDS
 from customers.settings_words import SETTING_LABELS
-from customers.tax_switch import tax_off_rule
 from invoicing.choices import MigrationStatus, MoveOutcome
 from invoicing.models import MigrationItem
+from invoicing.tax_guards.profile_losses import losing_under
+from invoicing.tax_guards.tax_switch import tax_off_rule
 
 _MOVING = (MigrationStatus.APPROVED, MigrationStatus.RUNNING, MigrationStatus.PAUSED)
 
@@ -22,10 +28,22 @@ def check_profile_change(profile: BillingProfile, replacement: ProfileInput, sup
     off for any that may not be without it so. Customers with a value of their own are not reached."""
     if may_act_alone():
         return
-    wanted = whole_workflow(replacement.workflow, before=profile)
+    _check(profile, whole_workflow(replacement.workflow, before=profile), supplier)
+
+
+def foresee_profile_change(profile_id: uuid.UUID, wanted: Mapping[str, Any], supplier: Supplier) -> None:
+    """The same of the settings `wanted`, for pages that say so beforehand; others in it are not read."""
+    if not may_act_alone():
+        _check(BillingProfile.objects.get(pk=profile_id), wanted, supplier)
+
+
+def _check(profile: BillingProfile, wanted: Mapping[str, Any], supplier: Supplier) -> None:
     changed = [name for name in WORKFLOW_FIELDS if getattr(profile, name) != wanted[name]]
-    if profile.tax_enabled and not wanted["tax_enabled"]:
-        check_taxless(profile, _reached(profile, ["tax_enabled"]))
+    losing = [
+        losing_under(customers, profile_values(profile), _said(wanted))
+        for customers in (customers_on(profile), _on_their_way(profile))
+    ]
+    check_taxless(profile, sum(many for groups in losing for _, many in groups))
     everybody = supplier.pk != profile.supplier_id
     reached = _everybody(profile) if everybody else _reached(profile, changed)
     if reached > settings.PROFILE_TWO_PERSON_ABOVE:
@@ -33,13 +51,14 @@ def check_profile_change(profile: BillingProfile, replacement: ProfileInput, sup
         _need(f"The {named} of {counted(reached, 'customer')} on “{profile}” would change.")
 
 
-def check_default_switch(old: BillingProfile, new: BillingProfile, kept: int) -> None:
+def check_default_switch(old: BillingProfile, new: BillingProfile, kept: QuerySet[Customer]) -> None:
     """The same for customers who follow the default and would follow another one; `kept` of them are pinned first."""
     if may_act_alone():
         return
-    moved = customers_on(old).filter(billing_override__billing_profile__isnull=True).count() - kept
-    if moved and old.tax_enabled and not new.tax_enabled:
-        check_taxless(new, moved)
+    following = customers_on(old).filter(billing_override__billing_profile__isnull=True)
+    moving = following.exclude(pk__in=kept.values("pk"))
+    check_taxless(new, sum(many for _, many in losing_under(moving, profile_values(old), profile_values(new))))
+    moved = moving.count()
     if moved > settings.PROFILE_TWO_PERSON_ABOVE:
         _need(f"{counted(moved, 'customer')} without a pin would be billed by “{new}” instead of “{old}”.")
 
@@ -49,6 +68,11 @@ def check_taxless(profile: BillingProfile, reached: int) -> None:
     if reached > settings.TAX_OFF_TWO_PERSON_ABOVE:
         effect = f"The next invoices of {counted(reached, 'customer')} on “{profile}” would be without tax."
         need_second_person(rule=tax_off_rule(), effect=effect)
+
+
+def _said(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as `profile_values` gives them: a text that is empty says nothing."""
+    return {name: None if wanted[name] == "" else wanted[name] for name in WORKFLOW_FIELDS}
 
 
 def _need(effect: str) -> None:

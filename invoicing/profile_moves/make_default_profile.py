@@ -24,6 +24,12 @@ def customers_kept(profile: BillingProfile) -> int:
     return _would_change_parties(default_profile(), profile).count()
 
 
+def foresee_switch(profile: BillingProfile) -> None:
+    """`ApprovalNeeded` where one person may not make `profile` the default. For pages that say so beforehand."""
+    old = default_profile()
+    check_default_switch(old, profile, _would_change_parties(old, profile))
+
+
 @transaction.atomic
 def make_default_profile(*, profile: BillingProfile, reason: str = "") -> int:
     """Make `profile` the default; how many customers were pinned to the old one (billing rules 5).
@@ -46,7 +52,7 @@ def make_default_profile(*, profile: BillingProfile, reason: str = "") -> int:
             code="profile_archived",
         )
     if old is not None and not may_act_alone():
-        check_default_switch(old, new, _would_change_parties(old, new).count())
+        check_default_switch(old, new, _would_change_parties(old, new))
     kept = _pin_to(old, _would_change_parties(old, new)) if old is not None else 0
     now = clock.now()
     BillingProfile.objects.filter(is_default=True).update(is_default=False, updated_at=now)

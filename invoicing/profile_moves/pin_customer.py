@@ -13,11 +13,10 @@ from core.locks import lock_customers
 from customers.effective_settings import default_profile, terms_of
 from customers.errors import ProfileArchived
 from customers.models import BillingProfile, Customer, CustomerOverride
-from customers.services.override_fields import override_fields
+from customers.services.record_own_settings import record_own_settings
 from customers.services.record_pin import record_pin
 from customers.services.record_unpin import record_unpin
 from customers.services.workflow_input import check_workflow
-from customers.tax_switch import noticing_tax_off
 from invoicing.errors import MoveBlocked
 from invoicing.payments.gateways import GATEWAYS, PaymentMethodCheck
 from invoicing.payments.set_stripe_customer import ask_stripe, keep_stripe_customer, refuse_taken
@@ -25,6 +24,7 @@ from invoicing.profile_moves.ask_app import ask_app
 from invoicing.profile_moves.causes import Cause, Severity
 from invoicing.profile_moves.check_customers import check_customers
 from invoicing.profile_moves.limit_moves import count_move
+from invoicing.tax_guards.tax_switch import noticing_tax_off
 from subscriptions.lifecycle.states import not_ended
 from subscriptions.models import Subscription
 
@@ -82,7 +82,7 @@ def override_billing(
             else:
                 record_unpin(customer=customer, reason=reason)
             if workflow is not None:
-                override_fields(customer=customer, workflow=workflow, reason=reason)
+                record_own_settings(customer=customer, workflow=workflow, reason=reason)
         override, _ = CustomerOverride.objects.select_related("billing_profile").get_or_create(customer=customer)
         return override
 

@@ -1,9 +1,11 @@
 """Changes the plan of a subscription: what was not used comes back, the new plan is charged (billing rules 10)."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from decimal import Decimal
 
+from core.approvals.limits import foreseeing
 from invoicing.subscription_changes.bill_change import bill_change
 from invoicing.subscription_changes.change_result import ChangeResult
 from invoicing.subscription_changes.limit_own_prices import check_custom_plan
@@ -35,8 +37,9 @@ def change_plan(
     """As `change_plan`, when `timing` says, and billed at once where that is now; with `preview` nothing is kept."""
 
     def change(current: Subscription, at: datetime) -> Subscription:
-        if custom_plan is not None and not preview:
-            check_custom_plan(current.customer_id, custom_plan)
+        if custom_plan is not None:
+            with foreseeing() if preview else nullcontext():
+                check_custom_plan(current.customer_id, custom_plan)
         successor = record_plan_change(
             subscription=current,
             at=at,

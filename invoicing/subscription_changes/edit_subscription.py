@@ -1,8 +1,10 @@
 """Edits a subscription's terms; what an edit ends comes back, what it adds is charged (billing rules 10)."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 
+from core.approvals.limits import foreseeing
 from invoicing.subscription_changes.bill_change import bill_change
 from invoicing.subscription_changes.change_result import ChangeResult
 from invoicing.subscription_changes.limit_own_prices import check_edits
@@ -19,7 +21,7 @@ def edit_subscription(
     kept."""
 
     def change(current: Subscription, at: datetime) -> None:
-        if not preview:
+        with foreseeing() if preview else nullcontext():
             check_edits(current, edits)
         record_edit(subscription=current, at=max(at, current.active_from), edits=edits)
 

@@ -2,10 +2,12 @@
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from django.db.models import F
 
 from core.approvals.limits import may_act_alone
+from invoicing.tax_guards.tax_switch import check_item_tax
 from subscriptions.catalog.discount_limits import Charged, check_card_discounts, check_own_price
 from subscriptions.catalog.plan_terms import PlanTerms, RateCardTerms
 from subscriptions.lifecycle.edits import AddItem, Edit
@@ -17,15 +19,18 @@ def check_edits(subscription: Subscription, edits: Sequence[Edit]) -> None:
     if may_act_alone():
         return
     known = _rows(subscription.customer_id, subscription.currency)
-    for edit in edits:
-        if isinstance(edit, AddItem):
-            theirs = [
-                row
-                for row in known
-                if row.item.subscription_id == subscription.pk
-                and (row.phase.key, row.item.key) == (edit.phase_key, edit.card.key)
-            ]
-            _check(edit.card, theirs, known)
+    added = [edit for edit in edits if isinstance(edit, AddItem)]
+    taxed = []
+    for edit in added:
+        theirs = [
+            row
+            for row in known
+            if row.item.subscription_id == subscription.pk
+            and (row.phase.key, row.item.key) == (edit.phase_key, edit.card.key)
+        ]
+        _check(edit.card, theirs, known)
+        taxed.append((edit.card.name, _tax_before(edit.card, theirs, known), edit.card.tax_config))
+    check_item_tax(subscription.customer_id, taxed)
 
 
 def check_custom_plan(customer_id: uuid.UUID, plan: PlanTerms) -> None:
@@ -36,8 +41,18 @@ def check_custom_plan(customer_id: uuid.UUID, plan: PlanTerms) -> None:
     cards = [card for phase in plan.phases for card in phase.rate_cards]
     check_card_discounts(cards)
     known = _rows(customer_id, plan.currency)
+    taxed = []
     for card in cards:
-        _check(card, [row for row in known if row.item.key == card.key], known)
+        theirs = [row for row in known if row.item.key == card.key]
+        _check(card, theirs, known)
+        taxed.append((card.name, _tax_before(card, theirs, known), card.tax_config))
+    check_item_tax(customer_id, taxed)
+
+
+def _tax_before(card: RateCardTerms, theirs: Sequence[ItemRevision], known: Sequence[ItemRevision]) -> Any:
+    """The tax settings that the item had; None, which is how everything is taxed, where it is new."""
+    row = theirs[-1] if theirs else _listed(card, theirs, known)
+    return None if row is None else row.tax_config
 
 
 def _check(card: RateCardTerms, theirs: Sequence[ItemRevision], known: Sequence[ItemRevision]) -> None:

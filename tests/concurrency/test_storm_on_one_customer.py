@@ -8,8 +8,8 @@ import pytest
 from core import clock
 from core.errors import BillingError
 from customers.models import BillingApp, BillingProfile, Customer, CustomerAppData, Supplier
-from customers.services.override_fields import override_fields
 from invoicing.choices import OPEN_STATUSES
+from invoicing.customer_guards.override_fields import override_fields
 from invoicing.models import Invoice, Payment
 from invoicing.payments.collect_invoice import collect_invoice
 from invoicing.payments.connect_stripe import install_stripe

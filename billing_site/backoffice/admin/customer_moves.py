@@ -21,12 +21,20 @@ from core.errors import Forbidden
 from core.ids import to_text
 from customers.admin.own_settings import OwnSettingsForm, initial_of, workflow_of
 from customers.choices import AppType
-from customers.effective_settings import default_profile, override_values, profile_values, terms_if, terms_of
+from customers.effective_settings import (
+    Terms,
+    default_profile,
+    override_values,
+    profile_values,
+    terms_if,
+    terms_of,
+    terms_under,
+)
 from customers.models import BillingApp, BillingProfile, Customer, CustomerOverride
-from customers.services.override_fields import override_fields
 from invoicing.admin.profile_moves.causes import VERDICT_TONES, causes_shown
 from invoicing.admin.profile_moves.terms_review import known_at_stripe, terms_review
 from invoicing.choices import MoveVerdict
+from invoicing.customer_guards.override_fields import override_fields
 from invoicing.payments.set_stripe_customer import ask_stripe, keep_stripe_customer
 from invoicing.profile_moves.ask_app import ask_app
 from invoicing.profile_moves.causes import Cause, CauseCode, severity_of
@@ -39,6 +47,7 @@ from invoicing.profile_moves.pin_customer import (
     remove_override,
     unpin_customer,
 )
+from invoicing.tax_guards.tax_switch import foresee_tax_off
 from subscriptions.lifecycle.states import not_ended
 from subscriptions.models import Subscription
 
@@ -127,6 +136,8 @@ def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Revie
         )
     free = [customer for customer in customers if customer.pk in found and not _is_blocked(found[customer.pk])]
     too_many = why_not_move_all(free, target)
+    after = terms_under([customer.pk for customer in free], target)
+    foresee_tax_off(free, _values(terms), _values(after))
     sources = {terms[customer.pk].profile for customer in free}
     movable = len(rows) - blocked
     context = {
@@ -140,6 +151,10 @@ def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Revie
     }
     why_not = "All of them are blocked." if rows and blocked == len(rows) else too_many
     return Review("backoffice/review_moves.html", context, why_not)
+
+
+def _values(terms: Mapping[uuid.UUID, Terms]) -> dict[uuid.UUID, Mapping[str, Any]]:
+    return {pk: theirs.settings.values for pk, theirs in terms.items()}
 
 
 def _causes(moving: Sequence[uuid.UUID], target: BillingProfile, now: datetime) -> Mapping[uuid.UUID, Sequence[Cause]]:

@@ -14,6 +14,7 @@ from billing_site.backoffice.profile_reach import open_drafts, pinned_customers,
 from core.admin.display import admin_url
 from core.admin.export import csv_response
 from core.admin.paginator import CappedPaginator
+from core.approvals.limits import foreseeing
 from core.ids import from_text
 from customers.admin.override import OVERRIDABLE
 from customers.admin.profile import BillingProfileAdmin
@@ -23,6 +24,7 @@ from customers.models import BillingProfile, Customer, CustomerOverride
 from customers.setting_differences import Difference, differences
 from customers.settings_layers import WORKFLOW_FIELDS
 from customers.settings_words import SETTING_LABELS, setting_words
+from invoicing.profile_moves.limit_profile_changes import foresee_profile_change
 
 PER_PAGE = 50
 CHUNK = 500
@@ -124,6 +126,8 @@ class ProfilePages(BillingProfileAdmin):
         rows = differences(before, profile_values(profile))
         if "supplier" in changed:
             rows.append(Difference("supplier", "Supplier", str(supplier), str(form.cleaned_data["supplier"])))
+        with foreseeing() as needs:
+            foresee_profile_change(profile.pk, form.cleaned_data, form.cleaned_data["supplier"])
         drafts = open_drafts(profile)
         context = {
             "title": f"Save changes of {profile}",
@@ -132,6 +136,7 @@ class ProfilePages(BillingProfileAdmin):
                 (row, reach.following(row.field), reach.overriding.get(row.field, 0)) for row in rows if row.differs
             ],
             "reach": reach,
+            "needs": needs,
             "draft_count": drafts.count(),
             "drafts": list(drafts[:DRAFTS_SHOWN]),
             "posted": [(name, value) for name, values in request.POST.lists() for value in values if _is_answer(name)],

@@ -5,13 +5,14 @@ from customers.compare_profiles import compared
 from customers.effective_settings import default_profile
 from customers.models import BillingProfile
 from invoicing.profile_moves.cohort import unpinned_customers
-from invoicing.profile_moves.make_default_profile import customers_kept
+from invoicing.profile_moves.make_default_profile import customers_kept, foresee_switch
 
 
 def default_review(profile: BillingProfile) -> Review:
-    """What making `profile` the default does. It reads every customer once."""
+    """What making `profile` the default does. It reads every customer a few times."""
     old = default_profile()
     kept = customers_kept(profile)
+    foresee_switch(profile)
     context = {
         "old": old,
         "new": profile,

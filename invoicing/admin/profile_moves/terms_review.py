@@ -12,6 +12,7 @@ from invoicing.admin.profile_moves.migration_impact import shown_move
 from invoicing.choices import DRAFT_STATUSES
 from invoicing.models import Invoice
 from invoicing.profile_moves.causes import Cause, Severity
+from invoicing.tax_guards.tax_switch import foresee_tax_off
 
 
 def drafts_of(customer: Customer) -> list[Invoice]:
@@ -37,7 +38,8 @@ def terms_review(
     known_as: str | None = None,
 ) -> Review:
     """What changes for one customer, what stays behind, and what stands in the way. `known_as` is the id at Stripe
-    that is set along with it."""
+    that is set along with it. Says, too, where a second person is needed."""
+    foresee_tax_off([customer], {customer.pk: before.settings.values}, {customer.pk: after.settings.values})
     parties = [
         Difference("profile", "Billing profile", str(before.profile), str(after.profile)),
         Difference("supplier", "Supplier", str(before.profile.supplier), str(after.profile.supplier)),

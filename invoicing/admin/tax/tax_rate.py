@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -13,6 +14,7 @@ from core.admin.display import day
 from core.admin.registry import page_of
 from core.admin.words import quantity_text
 from invoicing.models import TaxRate
+from invoicing.tax_guards.rate_changes import noticing_lost_rates
 
 
 class TaxRateForm(ChangeReasonForm):
@@ -24,8 +26,8 @@ class TaxRateForm(ChangeReasonForm):
         help_texts = {
             "region": "Empty: the whole country.",
             "category": "Empty: every kind of supply.",
-            "rate": "In percent: 19 means 19 %.",
-            "valid_to": "Empty: until another rate begins.",
+            "rate": "In percent: 19 means 19 %. Where it takes the tax off, a second person approves it.",
+            "valid_to": "Empty: until another rate begins. Where none follows, a second person approves the end.",
         }
 
 
@@ -43,6 +45,10 @@ class TaxRateAdmin(MasterDataAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("country", "region", "category", "rate", "valid_from") if obj else ()
+
+    def save_recorded(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        with transaction.atomic(), noticing_lost_rates(obj.country):
+            super().save_recorded(request, obj, form, change)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""Sets the single fields in which a customer differs from their profile."""
+"""Records the single fields in which a customer differs from their profile."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,11 +14,10 @@ from customers.models import Customer, CustomerOverride
 from customers.services.workflow_input import check_workflow
 from customers.settings_layers import WORKFLOW_FIELDS
 from customers.settings_words import SETTING_LABELS, setting_words
-from customers.tax_switch import noticing_tax_off
 
 
 @transaction.atomic
-def override_fields(*, customer: Customer, workflow: Mapping[str, Any], reason: str = "") -> CustomerOverride:
+def record_own_settings(*, customer: Customer, workflow: Mapping[str, Any], reason: str = "") -> CustomerOverride:
     """Make `workflow` all in which the customer differs; a field that it leaves out follows the profile again.
 
     The pin stays. Drafts and issued invoices keep their terms. Saying the same again changes nothing. Raises
@@ -37,8 +36,7 @@ def override_fields(*, customer: Customer, workflow: Mapping[str, Any], reason: 
             changes[name] = [_plain(before), _plain(value)]
             setattr(override, name, value)
     if changes:
-        with noticing_tax_off(customer):
-            override.save()
+        override.save()
         said = "; ".join(
             f"{SETTING_LABELS[name].lower()}: {setting_words(name, getattr(override, name))}" for name in changes
         )

@@ -1,0 +1,117 @@
+"""Leaving a customer without tax, by whatever door: more customers than one person may takes a second person."""
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q
+
+from core import clock
+from core.admin.words import counted
+from core.approvals.limits import count_alone, done_alone, may_act_alone, need_second_person
+from core.jsontext import canonical_json
+from core.many_ids import among
+from customers.effective_settings import terms_of
+from customers.models import Customer
+from invoicing.closing.load import tax_rates
+from invoicing.tax_guards.losses import TaxedBy, item_loses_tax, loses_tax
+from subscriptions.lifecycle.states import not_ended
+from subscriptions.models import ItemRevision, Subscription
+
+# How acts are counted that leave a customer without tax.
+TAX_OFF_RULE = "tax_off"
+
+
+def tax_off_rule() -> str:
+    """What one person does alone, as a sentence."""
+    above = settings.TAX_OFF_TWO_PERSON_ABOVE
+    return (
+        f"For more than {above} customers a day, a second person approves that."
+        if above
+        else ("A second person approves that.")
+    )
+
+
+@contextmanager
+def noticing_tax_off(customer: Customer) -> Iterator[None]:
+    """`ApprovalNeeded` where what is done inside leaves a customer without tax who had it, and one person may not do
+    that alone. Use it within a transaction, behind the customer's lock."""
+    if may_act_alone():
+        yield
+        return
+    before = _taxed_by(customer)
+    yield
+    after = _taxed_by(customer)
+    if not loses_tax(before, after, _supplies([customer.pk])[customer.pk], now=clock.now()):
+        return
+    if count_alone(TAX_OFF_RULE, customer.pk) > settings.TAX_OFF_TWO_PERSON_ABOVE:
+        need_second_person(rule=tax_off_rule(), effect=f"The next invoices of {customer} would be without tax.")
+
+
+def foresee_tax_off(
+    customers: Sequence[Customer],
+    before: Mapping[uuid.UUID, Mapping[str, Any]],
+    after: Mapping[uuid.UUID, Mapping[str, Any]],
+) -> None:
+    """The same for pages that show a change of settings before anybody confirms it: effective settings `before` and
+    `after`, by customer. Nothing is counted. A constant number of queries."""
+    if may_act_alone() or not customers:
+        return
+    rates = tax_rates({customer.country for customer in customers})
+    supplies, now = _supplies([customer.pk for customer in customers]), clock.now()
+    losing = [
+        customer
+        for customer in customers
+        if loses_tax(
+            TaxedBy(before[customer.pk], customer, rates.get(customer.country, ())),
+            TaxedBy(after[customer.pk], customer, rates.get(customer.country, ())),
+            supplies[customer.pk],
+            now=now,
+        )
+    ]
+    if not losing:
+        return
+    done = done_alone(TAX_OFF_RULE, besides=[customer.pk for customer in losing])
+    if done + len(losing) > settings.TAX_OFF_TWO_PERSON_ABOVE:
+        whose = str(losing[0]) if len(losing) == 1 else counted(len(losing), "customer")
+        need_second_person(rule=tax_off_rule(), effect=f"The next invoices of {whose} would be without tax.")
+
+
+def check_item_tax(customer_id: uuid.UUID, changes: Sequence[tuple[str, Any, Any]]) -> None:
+    """`ApprovalNeeded` where items (name, tax settings before and after as on the wire) lose their tax by settings of
+    their own, as `noticing_tax_off` for the whole customer."""
+    differing = [change for change in changes if change[1] != change[2]]
+    if may_act_alone() or not differing:
+        return
+    taxed, now = _taxed_by(Customer(pk=customer_id)), clock.now()
+    for name, before, after in differing:
+        if not item_loses_tax(taxed, _as_text(before), _as_text(after), now=now):
+            continue
+        if count_alone(TAX_OFF_RULE, customer_id) > settings.TAX_OFF_TWO_PERSON_ABOVE:
+            need_second_person(rule=tax_off_rule(), effect=f"{name} would be billed without tax.")
+
+
+def _as_text(config: Any) -> str | None:
+    return None if config is None else canonical_json(config)
+
+
+def _taxed_by(customer: Customer) -> TaxedBy:
+    """How the customer is taxed now, as it is stored."""
+    stored = Customer.objects.get(pk=customer.pk)
+    values = terms_of([stored.pk])[stored.pk].settings.values
+    return TaxedBy(values, stored, tax_rates({stored.country}).get(stored.country, ()))
+
+
+def _supplies(customer_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, set[str | None]]:
+    """By customer the tax settings of what they are charged, now or later, as JSON text; and always None, for what has
+    none. One query."""
+    now = clock.now()
+    theirs = among(Subscription.objects.filter(not_ended(now)), "customer_id", customer_ids)
+    still = Q(active_to__isnull=True) | Q(active_to__gt=now)
+    rows = ItemRevision.objects.filter(still, item__subscription__in=theirs, tax_config__isnull=False)
+    found: dict[uuid.UUID, set[str | None]] = {pk: {None} for pk in customer_ids}
+    for customer_id, config in rows.order_by().values_list("item__subscription__customer_id", "tax_config").distinct():
+        found[customer_id].add(canonical_json(config))
+    return found

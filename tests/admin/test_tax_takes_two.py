@@ -1,0 +1,272 @@
+"""Who has tax and would not have it any more is left so by two persons, whatever the way: the effect counts."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.urls import reverse
+
+from core import clock
+from core.approvals.models import ChangeRequest
+from core.ids import to_text
+from customers.models import BillingProfile, Customer, CustomerOverride
+from invoicing.models import TaxRate
+from tests.support.api import Api, refused
+from tests.support.catalog import flat_card, make_plan
+from tests.support.clock import at
+from tests.support.closing import close
+from tests.support.customers import enterprise, make_customer, make_default_profile
+from tests.support.desk import Desk, list_url, make_staff, page_url, said, verb_url
+from tests.support.subscriptions import subscribe
+
+pytestmark = pytest.mark.django_db
+
+WITHOUT = "The next invoices of Acme would be without tax."
+
+
+@pytest.fixture(autouse=True)
+def rates():
+    """19 % in Germany, of old; nothing on exports of books, which is a category of its own."""
+    make_default_profile()
+    TaxRate.objects.create(country="DE", rate=Decimal(19), name="VAT", valid_from=at("2020-01-01"))
+    TaxRate.objects.create(country="DE", category="books", rate=0, name="Zero", valid_from=at("2020-01-01"))
+
+
+@pytest.fixture
+def acme():
+    customer = make_customer(name="Acme", country="DE")
+    subscribe(make_plan(cards=(flat_card(),)), "2026-03-01", customer=customer)
+    return customer
+
+
+def key_of_staff():
+    api = Api("*")
+    api.key.created_by = make_staff("Billing admin", "maker")
+    api.key.save()
+    return api
+
+
+def own(desk, customer, confirm=True, **answers):
+    form = desk.get(verb_url(customer, "own-settings")).context["form"]
+    sent = {bound.html_name: bound.value() or "" for bound in form} | {"reason": "Exempt"} | answers
+    return desk.post(verb_url(customer, "own-settings"), sent | ({"confirmed": "yes"} if confirm else {}), follow=True)
+
+
+def edit(desk, customer, **changes):
+    url = reverse("admin:customers_customer_edit", args=[customer.pk])
+    form = desk.get(url).context["adminform"].form
+    sent = {bound.html_name: bound.value() or "" for bound in form} | {"change_reason": "They moved"} | changes
+    return desk.post(page_url(customer), sent, follow=True)
+
+
+def change_rate(desk, rate, **changes):
+    sent = {"name": "VAT", "valid_to_0": "", "valid_to_1": "", "change_reason": "x"} | changes
+    return desk.post(reverse("admin:invoicing_taxrate_change", args=[rate.pk]), sent, follow=True)
+
+
+def add_rate(desk, **changes):
+    sent = {"name": "VAT", "country": "DE", "region": "", "category": "", "valid_to_0": "", "valid_to_1": ""}
+    sent |= {"valid_from_0": "2026-05-01", "valid_from_1": "00:00", "change_reason": "x"}
+    return desk.post(reverse("admin:invoicing_taxrate_add"), sent | changes, follow=True)
+
+
+class TestOwnSettings:
+    def test_a_category_without_tax_takes_two_and_the_page_that_asks_says_so(self, clerk, acme):
+        page = own(clerk, acme, confirm=False, tax_code="books").content.decode()
+        assert "A second person is needed." in page and WITHOUT in page
+        assert WITHOUT in said(own(clerk, acme, tax_code="books"))[0]
+        assert not CustomerOverride.objects.filter(tax_code="books").exists()
+        Desk("Finance approver").do(ChangeRequest.objects.get(), "approve", reason="")
+        assert CustomerOverride.objects.get(customer=acme).tax_code == "books"
+
+    def test_a_category_with_tax_is_given_alone(self, clerk, acme):
+        page = own(clerk, acme, confirm=False, tax_code="services").content.decode()
+        assert "A second person is needed." not in page
+        own(clerk, acme, tax_code="services")
+        assert CustomerOverride.objects.get(customer=acme).tax_code == "services"
+
+    def test_a_category_that_is_without_tax_later_takes_two_as_well(self, clerk, acme):
+        TaxRate.objects.create(country="DE", category="maps", rate=0, name="Zero", valid_from=at("2126-01-01"))
+        assert WITHOUT in said(own(clerk, acme, tax_code="maps"))[0]
+
+    def test_less_than_one_percent_is_no_tax(self, clerk, acme):
+        TaxRate.objects.create(country="DE", category="maps", rate="0.99", name="Maps", valid_from=at("2020-01-01"))
+        assert WITHOUT in said(own(clerk, acme, tax_code="maps"))[0]
+        TaxRate.objects.create(country="DE", category="food", rate=1, name="Food", valid_from=at("2020-01-01"))
+        own(clerk, acme, tax_code="food")
+        assert CustomerOverride.objects.get(customer=acme).tax_code == "food"
+
+    def test_what_was_held_for_want_of_a_rate_is_not_let_go_by_one(self, clerk, acme):
+        BillingProfile.objects.update(tax_enforced=True)
+        Customer.objects.update(country="US")
+        assert WITHOUT in said(own(clerk, acme, tax_enforced="no"))[0]
+        assert not CustomerOverride.objects.filter(tax_enforced=False).exists()
+
+    def test_over_rest_the_same_holds(self, acme):
+        answer = key_of_staff().put(f"/billing/customers/{to_text(acme.pk)}", {"workflow": {"tax": {"enabled": False}}})
+        assert WITHOUT in refused(answer, 403)["detail"]
+
+
+class TestProfiles:
+    @pytest.fixture
+    def untaxed(self):
+        profile = enterprise()
+        BillingProfile.objects.filter(pk=profile.pk).update(tax_code="books")
+        return profile
+
+    def test_a_pin_to_a_profile_under_which_no_tax_comes_about(self, clerk, acme, untaxed):
+        answers = {"profile": str(untaxed.pk), "reason": "x"}
+        assert WITHOUT in clerk.post(verb_url(acme, "pin"), answers).content.decode()
+        assert WITHOUT in said(clerk.do(acme, "pin", **answers))[0]
+        assert not CustomerOverride.objects.exclude(billing_profile=None).exists()
+
+    def test_pins_in_bulk_each_wait_and_the_page_that_asks_says_how_many(self, clerk, acme, untaxed):
+        other = make_customer(key="other", name="Other", country="US")
+        sent = {"action": "pin", ACTION_CHECKBOX_NAME: [str(acme.pk), str(other.pk)], "profile": str(untaxed.pk)}
+        page = clerk.post(list_url(Customer), sent | {"answered": "yes", "reason": "x"}).content.decode()
+        assert WITHOUT in page
+        clerk.post(list_url(Customer), sent | {"confirmed": "yes", "reason": "x"}, follow=True)
+        assert [row.customer for row in CustomerOverride.objects.exclude(billing_profile=None)] == [other]
+        assert ChangeRequest.objects.get().effect == WITHOUT
+
+    def test_an_unpin_and_a_removed_override(self, clerk, acme, untaxed):
+        CustomerOverride.objects.create(customer=acme, billing_profile=enterprise(name="Taxed"))
+        BillingProfile.objects.filter(is_default=True).update(tax_code="books")
+        assert WITHOUT in said(clerk.do(acme, "unpin", reason="x"))[0]
+        assert WITHOUT in said(clerk.do(acme, "remove-override", reason="x"))[0]
+        assert CustomerOverride.objects.filter(billing_profile__name="Taxed").exists()
+
+    def test_over_rest_too(self, acme, untaxed):
+        body = {"billingProfileId": to_text(untaxed.pk)}
+        assert WITHOUT in refused(key_of_staff().put(f"/billing/customers/{to_text(acme.pk)}", body), 403)["detail"]
+
+    def test_another_default(self, billing_admin, acme, untaxed):
+        page = billing_admin.post(verb_url(untaxed, "make-default"), {"reason": "x"}).content.decode()
+        assert "The next invoices of 1 customer on “Enterprise” would be without tax." in page
+        billing_admin.do(untaxed, "make-default", reason="x")
+        assert not BillingProfile.objects.get(pk=untaxed.pk).is_default
+
+    def test_the_code_of_the_profile_itself(self, billing_admin, acme):
+        make_customer(key="other", name="Other", country="US")
+        profile = make_default_profile()
+        url = reverse("admin:customers_billingprofile_edit", args=[profile.pk])
+        form = billing_admin.get(url).context["adminform"].form
+        sent = {bound.html_name: bound.value() for bound in form if bound.value() not in (None, False)}
+        sent |= {"dunning_days": "1, 3, 5, 7", "tax_code": "books", "change_reason": "x"}
+        effect = "The next invoices of 1 customer on “Default” would be without tax."
+        assert effect in billing_admin.post(url, sent).content.decode()
+        assert effect in said(billing_admin.post(url, sent | {"_confirmed": "yes"}, follow=True))[0]
+        profile.refresh_from_db()
+        assert not profile.tax_code
+
+
+class TestAddress:
+    def test_staff_do_not_move_a_billed_customer_out_of_tax_alone(self, clerk, acme):
+        assert WITHOUT in said(edit(clerk, acme, country="US"))[0]
+        acme.refresh_from_db()
+        assert acme.country == "DE"
+        Desk("Finance approver").do(ChangeRequest.objects.get(), "approve", reason="")
+        acme.refresh_from_db()
+        assert acme.country == "US"
+
+    def test_to_where_tax_is_due_too_one_person_moves_them(self, clerk, acme):
+        TaxRate.objects.create(country="FR", rate=20, name="TVA", valid_from=at("2020-01-01"))
+        edit(clerk, acme, country="FR")
+        acme.refresh_from_db()
+        assert acme.country == "FR"
+
+    def test_who_never_subscribed_is_being_set_up(self, clerk):
+        customer = make_customer(name="New", country="DE")
+        edit(clerk, customer, country="US")
+        customer.refresh_from_db()
+        assert customer.country == "US"
+
+    def test_a_program_passes_on_what_the_customer_said(self, acme):
+        body = {"name": "Acme", "key": acme.key, "billingAddress": {"country": "US"}}
+        answer = key_of_staff().put(f"/customers/{to_text(acme.pk)}", body)
+        assert answer.status_code == 200, answer.content
+        acme.refresh_from_db()
+        assert acme.country == "US"
+
+    def test_a_tax_id_takes_no_tax_off(self, clerk, acme):
+        edit(clerk, acme, tax_id="DE136695976")
+        acme.refresh_from_db()
+        assert acme.tax_id == "DE136695976"
+        close(acme, "2026-04-16")
+        # 19 % of 50.00: a number whose check digit is right says nothing of reverse charge.
+        assert acme.invoices.get(issued_at__gte=at("2026-04-16")).taxes_total == Decimal("9.50")
+
+
+class TestRates:
+    LOST = "Customers in Germany would be billed without tax for some time or for good."
+
+    def test_a_rate_is_not_ended_by_one_while_customers_are_there(self, billing_admin, acme):
+        rate = TaxRate.objects.get(rate=19)
+        response = change_rate(billing_admin, rate, valid_to_0="2026-06-01", valid_to_1="00:00")
+        assert self.LOST in str(*response.context["messages"])
+        rate.refresh_from_db()
+        assert rate.valid_to is None
+        Desk("Billing admin", "bob").do(ChangeRequest.objects.get(), "approve", reason="")
+        rate.refresh_from_db()
+        assert rate.valid_to == datetime(2026, 6, 1, tzinfo=UTC)
+
+    def test_where_another_follows_it_is(self, billing_admin, acme):
+        rate = TaxRate.objects.get(rate=19)
+        add_rate(billing_admin, rate="16", valid_from_0="2026-06-01")
+        change_rate(billing_admin, rate, valid_to_0="2026-06-01", valid_to_1="00:00")
+        rate.refresh_from_db()
+        assert rate.valid_to == datetime(2026, 6, 1, tzinfo=UTC)
+
+    def test_nor_does_a_gap_pass(self, billing_admin, acme):
+        add_rate(billing_admin, rate="16", valid_from_0="2026-06-02")
+        response = change_rate(billing_admin, TaxRate.objects.get(rate=19), valid_to_0="2026-06-01", valid_to_1="00:00")
+        assert self.LOST in str(*response.context["messages"])
+
+    @pytest.mark.parametrize("changes", [{}, {"valid_from_0": "2126-01-01"}, {"category": "services"}])
+    def test_a_rate_of_zero_beside_it_takes_two(self, billing_admin, acme, changes):
+        assert self.LOST in said(add_rate(billing_admin, **{"rate": "0"} | changes))[0]
+        assert TaxRate.objects.count() == 2
+
+    def test_of_a_region_it_counts_who_lives_there(self, billing_admin, acme):
+        add_rate(billing_admin, rate="0", region="Helgoland")
+        assert TaxRate.objects.count() == 3
+        Customer.objects.update(state="Heligoland")
+        response = add_rate(billing_admin, rate="0", region="Heligoland")
+        assert "Customers in Germany (Heligoland) would be billed without tax" in said(response)[0]
+
+    def test_where_nobody_is_yet_rates_are_set_up_alone(self, billing_admin, acme):
+        add_rate(billing_admin, rate="20", country="FR")
+        change_rate(billing_admin, TaxRate.objects.get(country="FR"), valid_to_0="2026-06-01", valid_to_1="00:00")
+        assert TaxRate.objects.get(country="FR").valid_to is not None
+
+
+class TestItems:
+    BOOKS = {"stripe": {"code": "books"}}
+
+    def card(self, **changes):
+        price = {"type": "flat", "amount": "50.00", "paymentTerm": "in_advance"}
+        card = {"type": "flat_fee", "key": "base", "name": "Base", "billingCadence": "P1M", "price": price}
+        return card | changes
+
+    @pytest.mark.parametrize(("code", "status"), [("txcd_35010000", 403), ("txcd_10000000", 200)])
+    def test_an_item_of_ones_own_loses_its_tax_by_two(self, acme, code, status):
+        subscription = acme.subscriptions.get()
+        card = self.card(taxConfig={"stripe": {"code": code}})
+        edits = [{"op": "add_item", "phaseKey": "phase_1", "rateCard": card}]
+        with clock.frozen_at(at("2026-04-01")):
+            answer = key_of_staff().call(
+                "PATCH", f"/subscriptions/{to_text(subscription.pk)}", {"customizations": edits}
+            )
+        assert answer.status_code == status, answer.content
+        if status == 403:
+            assert "Base would be billed without tax." in answer.json()["detail"]
+
+    def test_so_does_that_of_a_plan_made_for_a_customer(self, acme):
+        subscription = acme.subscriptions.get()
+        phase = {"key": "only", "name": "Only", "rateCards": [self.card(taxConfig=self.BOOKS)]}
+        plan = {"name": "Special", "currency": "EUR", "billingCadence": "P1M", "phases": [phase]}
+        with clock.frozen_at(at("2026-04-16")):
+            body = {"customPlan": plan, "timing": "immediate"}
+            answer = key_of_staff().post(f"/subscriptions/{to_text(subscription.pk)}/change", body)
+        assert "Base would be billed without tax." in refused(answer, 403)["detail"]
