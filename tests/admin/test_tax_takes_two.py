@@ -242,7 +242,11 @@ class TestRates:
 
 
 class TestItems:
-    BOOKS = {"stripe": {"code": "books"}}
+    BOOKS = {"stripe": {"code": "txcd_35010000"}}
+
+    @pytest.fixture(autouse=True)
+    def rate_of_zero(self, rates):
+        TaxRate.objects.filter(category="books").update(category="txcd_35010000")
 
     def card(self, **changes):
         price = {"type": "flat", "amount": "50.00", "paymentTerm": "in_advance"}
