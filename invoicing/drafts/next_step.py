@@ -16,6 +16,8 @@ from invoicing.lifecycle.draft_steps import (
 from invoicing.models import Invoice
 
 _ISSUED_IN_TIME = InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL
+# As in the index of drafts, or all invoices are read.
+_DRAFT = Q(status__startswith="draft.")
 
 
 def next_step_at(invoice: Invoice) -> datetime | None:
@@ -27,15 +29,15 @@ def next_step_at(invoice: Invoice) -> datetime | None:
 
 def drafts_due(as_of: datetime) -> QuerySet[Invoice]:
     """Drafts whose next step is due by `as_of`: the same rule as `next_step_at`, in SQL."""
-    return Invoice.objects.filter(
+    return Invoice.objects.filter(_DRAFT).filter(
         Q(status__in=COLLECTED_IN_TIME, collection_at__lte=as_of) | Q(status=_ISSUED_IN_TIME, draft_until__lte=as_of)
     )
 
 
 def first_step_after(moment: datetime) -> datetime | None:
     """When the first draft takes a step after `moment`; None where none does. Two queries."""
-    collected = Invoice.objects.filter(status__in=COLLECTED_IN_TIME, collection_at__gt=moment)
-    issued = Invoice.objects.filter(status=_ISSUED_IN_TIME, draft_until__gt=moment)
+    collected = Invoice.objects.filter(_DRAFT, status__in=COLLECTED_IN_TIME, collection_at__gt=moment)
+    issued = Invoice.objects.filter(_DRAFT, status=_ISSUED_IN_TIME, draft_until__gt=moment)
     found = (collected.aggregate(at=Min("collection_at"))["at"], issued.aggregate(at=Min("draft_until"))["at"])
     return min((at for at in found if at is not None), default=None)
 

@@ -48,7 +48,9 @@ def _ended(as_of: datetime) -> QuerySet[Invoice]:
     return (
         Invoice.objects.filter(
             status=InvoiceStatus.OVERDUE,
+            # As in the index of what is unpaid, or all invoices are read.
             due__gt=0,
+            issued_at__isnull=False,
             due_at__lte=as_of,
             next_collection_at=None,
             collection_method=CollectionMethod.CHARGE_AUTOMATICALLY,
