@@ -110,6 +110,8 @@ STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+# A mail server that doesn't answer must not hold a worker for good.
+EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "billing@countinghouse.example")
 
 # Whether the stored test clock may steer time. Never in production: see settings.production.

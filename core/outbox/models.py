@@ -8,7 +8,10 @@ from core.ids import new_id
 
 
 class OutboxMessage(models.Model):
-    """A message due for delivery. `due_at` is when the next attempt may run; delivered or given up, it is null."""
+    """A message due for delivery. `due_at` is when the next attempt may run; delivered or given up, it is null.
+
+    `lease_until` (real time) says until when the worker that sends it is believed alive, `lease_token` which one it is.
+    """
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
     created_at = models.DateTimeField(default=clock.now)
@@ -20,6 +23,8 @@ class OutboxMessage(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     delivered_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True)
+    lease_until = models.DateTimeField(null=True)
+    lease_token = models.UUIDField(null=True)
 
     class Meta:
         ordering = ["-created_at", "-id"]

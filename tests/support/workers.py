@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit, urlunsplit
 
 from django.db import connection
 
@@ -36,6 +37,13 @@ def worker_process(
     finally:
         process.kill()
         process.communicate()
+
+
+def environment_of_tests() -> dict[str, str]:
+    """The environment of a process that works on the test's own database and broker."""
+    name = str(connection.settings_dict["NAME"])
+    address = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))
+    return {**os.environ, "DATABASE_URL": address, "DJANGO_SETTINGS_MODULE": "billing_site.settings.test"}
 
 
 def wait_until_blocked(table: str) -> None:

@@ -1,66 +1,150 @@
-"""Delivers due messages, each at least once, with back-off after a failure."""
+"""Delivers due messages, each at least once, with back-off after a failure, by any number of workers at once.
+
+A worker claims some messages for a while, sends them outside of any transaction, and marks each as soon as it is out.
+Who dies in between leaves the claim to run out: the one message that was under way may go out twice, then under the
+same message id, by which receivers know it. Workers don't wait for each other, so that messages to one receiver may
+overtake each other; those of one claim go out in the order in which they were due.
+"""
 
 import logging
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime, timedelta
+from email.utils import parseaddr
 from typing import Any
 
-from django.core.mail import EmailMessage
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
+from django.db.models import F, Q, QuerySet
 
 from core import clock
+from core.ids import new_id, to_text
 from core.outbox.models import OutboxMessage
 
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 10
-AT_ONCE = 100
+BATCH_SIZE = 50
+SECONDS = 8.0  # of one call, so that a worker's slot is free again before beat sends for the next
+LEASE = timedelta(seconds=60)
+MOST_HELPERS = 7
 
-type_handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {}
+# Sends one message: its id, the same at each attempt, and its payload.
+Send = Callable[[uuid.UUID, Mapping[str, Any]], None]
+
+# Opens the way to send messages of a topic, for as long as a batch takes.
+_ways: dict[str, Callable[[], AbstractContextManager[Send]]] = {}
 
 
-def register(topic: str, handler: Callable[[Mapping[str, Any]], None]) -> None:
+def register(topic: str, way: Callable[[], AbstractContextManager[Send]]) -> None:
     """Say who delivers messages of `topic`. Called once, when the application starts."""
-    type_handlers[topic] = handler
+    _ways[topic] = way
 
 
-def deliver_due() -> int:
-    """Deliver up to `AT_ONCE` due messages and return how many went out. Safe to run in many workers at once."""
+def deliver_due(*, seconds: float = SECONDS) -> int:
+    """Deliver due messages until none is left or `seconds` have passed; returns how many went out.
+
+    Call it outside of a transaction: what was sent stays sent, whatever becomes of the rest.
+    """
+    ends_at = time.monotonic() + seconds
     delivered = 0
-    for _ in range(AT_ONCE):
-        outcome = _deliver_next()
-        if outcome is None:
+    while messages := _claim():
+        delivered += _deliver(messages)
+        if time.monotonic() > ends_at:
             break
-        delivered += outcome
     return delivered
 
 
-def _deliver_next() -> bool | None:
-    """One message in one transaction: whether it went out, or None when nothing is due."""
-    with transaction.atomic():
-        now = clock.now()
-        message = (
-            OutboxMessage.objects.select_for_update(skip_locked=True).filter(due_at__lte=now).order_by("due_at").first()
-        )
-        if message is None:
-            return None
-        message.attempts += 1
+def helpers_wanted() -> int:
+    """How many more workers there is something to do for: one for each further batch that is due, up to seven."""
+    due = _free(clock.now())[: BATCH_SIZE * (MOST_HELPERS + 1)].count()
+    return max(0, -(-due // BATCH_SIZE) - 1)
+
+
+def _free(now: datetime) -> QuerySet[OutboxMessage]:
+    unclaimed = Q(lease_until__isnull=True) | Q(lease_until__lt=clock.real_now())
+    return OutboxMessage.objects.filter(unclaimed, due_at__lte=now)
+
+
+@transaction.atomic
+def _claim() -> list[OutboxMessage]:
+    """Some due messages that are ours for `LEASE`; what another worker has or takes is left to it."""
+    free = _free(clock.now()).select_for_update(skip_locked=True).order_by("due_at", "id")
+    messages = list(free[:BATCH_SIZE])
+    token = new_id()
+    for message in messages:
+        message.lease_token = token
+    OutboxMessage.objects.filter(pk__in=[message.pk for message in messages]).update(
+        lease_until=clock.real_now() + LEASE, lease_token=token
+    )
+    return messages
+
+
+def _deliver(messages: Sequence[OutboxMessage]) -> int:
+    """Send them one after the other, and those that are no longer ours not at all; returns how many went out."""
+    delivered = 0
+    renew_at = clock.real_now() + LEASE / 3
+    with ExitStack() as stack:
+        ways: dict[str, Send] = {}
+        for position, message in enumerate(messages):
+            if clock.real_now() > renew_at:
+                renew_at = clock.real_now() + LEASE / 3
+                if not _keep(message, messages[position:]):
+                    break
+            try:
+                if message.topic not in ways:
+                    ways[message.topic] = stack.enter_context(_ways[message.topic]())
+                ways[message.topic](message.pk, message.payload)
+            except Exception as error:  # whatever stopped it, the message is kept and tried again
+                logger.warning("outbox message %s failed", to_text(message.pk), exc_info=True)
+                _mark_failed(message, f"{type(error).__name__}: {error}")
+            else:
+                now = clock.now()
+                delivered += _mark(message, delivered_at=now, due_at=None, last_error="")
+    return delivered
+
+
+def _keep(first: OutboxMessage, left: Sequence[OutboxMessage]) -> bool:
+    """Renew the claim on what is left of a slow batch; False where another worker has taken it over."""
+    mine = OutboxMessage.objects.filter(pk__in=[message.pk for message in left], lease_token=first.lease_token)
+    return mine.update(lease_until=clock.real_now() + LEASE) == len(left)
+
+
+def _mark_failed(message: OutboxMessage, error: str) -> None:
+    attempts = message.attempts + 1
+    again_at = clock.now() + timedelta(seconds=30 * 2**attempts)
+    _mark(message, due_at=None if attempts >= MAX_ATTEMPTS else again_at, last_error=error)
+
+
+def _mark(message: OutboxMessage, **columns: Any) -> int:
+    """Write what came of an attempt and end the claim, where it is still ours."""
+    mine = OutboxMessage.objects.filter(pk=message.pk, lease_token=message.lease_token)
+    return mine.update(attempts=F("attempts") + 1, lease_until=None, lease_token=None, **columns)
+
+
+@contextmanager
+def _mail() -> Iterator[Send]:
+    """One connection to the mail server for all messages of a batch, made anew after a failure."""
+    connection = get_connection()
+    domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
+
+    def send(message_id: uuid.UUID, payload: Mapping[str, Any]) -> None:
+        headers = {"Message-ID": f"<{to_text(message_id).lower()}@{domain}>"}
+        mail = EmailMessage(payload["subject"], payload["body"], to=[payload["to"]], headers=headers)
         try:
-            type_handlers[message.topic](message.payload)
-        except Exception as error:  # whatever stopped it, the message is kept and tried again
-            logger.warning("outbox message %s failed", message.id, exc_info=True)
-            message.last_error = f"{type(error).__name__}: {error}"
-            gave_up = message.attempts >= MAX_ATTEMPTS
-            message.due_at = None if gave_up else now + timedelta(seconds=30 * 2**message.attempts)
-            message.save()
-            return False
-        message.delivered_at, message.due_at, message.last_error = now, None, ""
-        message.save()
-        return True
+            connection.open()
+            connection.send_messages([mail])
+        except Exception:
+            connection.close()
+            raise
+
+    try:
+        yield send
+    finally:
+        connection.close()
 
 
-def _send_email(payload: Mapping[str, Any]) -> None:
-    EmailMessage(subject=payload["subject"], body=payload["body"], to=[payload["to"]]).send()
-
-
-register("email", _send_email)
+register("email", _mail)

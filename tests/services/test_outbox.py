@@ -1,0 +1,186 @@
+"""The outbox: claimed, sent outside of any transaction, marked; at least once, by many workers, in a bounded time."""
+
+import subprocess
+import sys
+import threading
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from core import clock
+from core.ids import to_text
+from core.outbox.models import OutboxMessage
+from core.outbox.services import deliver as module
+from core.outbox.services.deliver import BATCH_SIZE, LEASE, deliver_due, helpers_wanted
+from tests.support.clock import at
+from tests.support.crowd import at_once
+from tests.support.workers import environment_of_tests
+
+NOW = at("2026-04-01")
+
+
+@pytest.fixture
+def messages(transactional_db):
+    def make(count, **columns):
+        return OutboxMessage.objects.bulk_create(
+            OutboxMessage(
+                topic="email",
+                payload={"to": f"c{number}@example.com", "subject": f"Notice {number}", "body": "-"},
+                created_at=NOW,
+                **({"due_at": NOW} | columns),
+            )
+            for number in range(count)
+        )
+
+    return make
+
+
+@pytest.fixture
+def post(monkeypatch):
+    """Whatever is sent goes through `post.before` first, on its way to the mails in memory."""
+
+    class Post:
+        before = staticmethod(lambda number: None)
+
+    def send(message_id, payload):
+        Post.before(int(payload["subject"].split()[1]))
+        assert not connection.in_atomic_block
+        mail.outbox.append(payload["subject"])
+
+    class Way:
+        def __enter__(self):
+            return send
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setitem(module._ways, "email", Way)
+    return Post
+
+
+def deliver(now=NOW, **options):
+    with clock.frozen_at(now):
+        return deliver_due(**options)
+
+
+def ids(mails):
+    return sorted(sent.extra_headers["Message-ID"] for sent in mails)
+
+
+def test_5000_messages_go_out_in_one_call_a_claim_for_fifty_and_a_mark_for_each(messages):
+    made = messages(5000)
+    with CaptureQueriesContext(connection) as queries:
+        assert deliver(seconds=600) == 5000
+    assert ids(mail.outbox) == sorted(f"<{to_text(message.pk).lower()}@countinghouse.example>" for message in made)
+    claims = [query for query in queries.captured_queries if "FOR UPDATE SKIP LOCKED" in query["sql"]]
+    marks = [query for query in queries.captured_queries if '"delivered_at" =' in query["sql"]]
+    assert (len(claims), len(marks)) == (101, 5000)
+    assert not OutboxMessage.objects.filter(delivered_at=None).exists()
+    assert set(OutboxMessage.objects.values_list("attempts", "due_at", "lease_until")) == {(1, None, None)}
+
+
+def test_a_call_ends_with_the_batch_in_which_its_time_is_over(messages):
+    messages(120)
+    assert deliver(seconds=0) == BATCH_SIZE
+    assert deliver(seconds=600) == 70
+
+
+def test_helpers_are_wanted_for_each_further_batch_up_to_seven(messages):
+    with clock.frozen_at(NOW):
+        assert helpers_wanted() == 0
+        messages(BATCH_SIZE)
+        assert helpers_wanted() == 0
+        messages(1)
+        assert helpers_wanted() == 1
+        messages(1000)
+        assert helpers_wanted() == 7
+    with clock.frozen_at(NOW - timedelta(seconds=1)):
+        assert helpers_wanted() == 0
+
+
+def test_two_workers_at_once_send_none_twice_and_share_the_work(messages, post):
+    messages(4 * BATCH_SIZE)
+    both = threading.Barrier(2)
+    came = set()
+
+    def wait_for_each_other(_number):
+        # Neither sends its first before the other has claimed something, too.
+        if threading.get_ident() not in came:
+            came.add(threading.get_ident())
+            both.wait(timeout=60)
+
+    post.before = wait_for_each_other
+    counts = at_once(*[partial(deliver_due, seconds=600)] * 2)
+    assert sum(counts) == 200 and min(counts) >= BATCH_SIZE
+    assert sorted(mail.outbox) == sorted(f"Notice {number}" for number in range(200))
+
+
+def test_what_a_killed_worker_had_claimed_goes_out_when_the_claim_is_over_and_not_before(messages):
+    made = messages(5)
+    program = (
+        "import django; django.setup()\n"
+        "import os, signal\n"
+        "from core.outbox.services import deliver\n"
+        "sent = []\n"
+        "class Way:\n"
+        "    def __enter__(self): return self.send\n"
+        "    def __exit__(self, *_): pass\n"
+        "    def send(self, message_id, payload):\n"
+        "        sent.append(message_id)\n"
+        "        if len(sent) == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "deliver._ways['email'] = Way\n"
+        "deliver.deliver_due()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment_of_tests(), check=False, timeout=60)
+    assert done.returncode == -9
+    # It sent three and could say so of two: the third is the one that goes out twice, known by its id.
+    assert OutboxMessage.objects.exclude(delivered_at=None).count() == 2
+    assert deliver() == 0
+    claimed = OutboxMessage.objects.filter(delivered_at=None)
+    assert {message.lease_until <= clock.real_now() + LEASE for message in claimed} == {True}
+    claimed.update(lease_until=clock.real_now() - timedelta(seconds=1))
+    assert deliver() == 3
+    known = {f"<{to_text(message.pk).lower()}@countinghouse.example>" for message in made}
+    assert len(ids(mail.outbox)) == 3 and set(ids(mail.outbox)) < known
+
+
+def test_a_slow_worker_whose_claim_was_taken_over_sends_no_more_of_it(messages, post, monkeypatch):
+    monkeypatch.setattr(module, "LEASE", timedelta(0))
+    messages(3)
+    taken_over = []
+
+    def another_takes_over(number):
+        if number == 0 and not taken_over:
+            taken_over.append(number)
+            assert deliver() == 3
+
+    post.before = another_takes_over
+    assert deliver() == 0
+    # The first was on its way already; the others were sent by the other worker alone.
+    assert sorted(mail.outbox) == ["Notice 0", "Notice 0", "Notice 1", "Notice 2"]
+    assert set(OutboxMessage.objects.values_list("attempts", flat=True)) == {1}
+
+
+def test_a_failure_is_tried_again_later_and_given_up_after_ten_attempts_while_others_go_out(messages, post):
+    messages(2)
+
+    def refuse(number):
+        if number == 0:
+            raise ConnectionRefusedError("no mail server")
+
+    post.before = refuse
+    assert deliver() == 1
+    assert mail.outbox == ["Notice 1"]
+    failed = OutboxMessage.objects.get(delivered_at=None)
+    assert failed.due_at == NOW + timedelta(seconds=60)
+    assert (failed.attempts, failed.last_error) == (1, "ConnectionRefusedError: no mail server")
+    assert deliver() == 0
+    for _ in range(9):
+        failed.refresh_from_db()
+        assert deliver(failed.due_at) == 0
+    failed.refresh_from_db()
+    assert (failed.attempts, failed.due_at, failed.lease_until) == (10, None, None)
