@@ -34,7 +34,7 @@ ASK = "Find out which change made it, and restore the window from a backup."
 def windows_tile(exam: Examination) -> Iterator[Finding]:
     """Every period of every item up to what is due is settled exactly once, waits, or is parked."""
     yield from _overlaps()
-    yield from _windows_without_their_line()
+    yield from _windows_without_their_line(exam)
     yield from _lines_without_their_window()
     yield from _uncredited_rests(exam)
     yield from piece_by_piece(exam, subscribers(), CUSTOMERS_AT_ONCE, _of_customers)
@@ -56,7 +56,7 @@ def _of_customer(exam: Examination, history: History) -> Iterator[Finding]:
                 "Mend the terms. The next run parks the customer until then.",
             )
         return
-    waiting = {(line.item_id, line.start) for line in loaded.pending if line.amends_id is None}
+    waiting = {(line.item_id, line.start) for line in loaded.pending if line.window_id is None}
     left = dict(loaded.billed)
     to_come: set[uuid.UUID] = set()
     for subscription in loaded.subscriptions:
@@ -144,48 +144,59 @@ def _overlaps() -> Iterator[Finding]:
         )
 
 
-def _windows_without_their_line() -> Iterator[Finding]:
-    """Charges whose line is of another item or time, or on an invoice that no longer stands."""
+def _windows_without_their_line(exam: Examination) -> Iterator[Finding]:
+    """Charges that no line of their invoice bills, from their start on, or whose invoice no longer stands."""
+    yield from piece_by_piece(exam, BilledWindow.objects.filter(kind=WindowKind.CHARGE), INVOICES_AT_ONCE, _unbacked)
+
+
+def _unbacked(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
+    lines = InvoiceLine.objects.filter(window=OuterRef("pk"), invoice=OuterRef("invoice"), deleted_at__isnull=True)
+    lines = lines.exclude(kind=LineKind.CREDIT)
+    own = lines.filter(amends__isnull=True)
     wrong = (
-        ~Q(line__item_id=F("item_id"))
-        | ~Q(line__period_start=Lower("span"))
-        | Q(line__deleted_at__isnull=False)
-        | Q(line__invoice__status__in=[InvoiceStatus.VOIDED, InvoiceStatus.DELETED, InvoiceStatus.GATHERING])
+        ~Exists(lines)
+        | Exists(own.exclude(item=OuterRef("item"), period_start=Lower(OuterRef("span"))))
+        | Q(invoice__status__in=[InvoiceStatus.VOIDED, InvoiceStatus.DELETED, InvoiceStatus.GATHERING])
     )
-    rows = BilledWindow.objects.filter(wrong, kind=WindowKind.CHARGE).order_by("pk")
-    for window in rows.select_related("item__subscription__customer", "line__invoice").iterator(chunk_size=500):
-        customer, line = window.item.subscription.customer, window.line
-        assert line is not None
-        name, invoice = name_customer(customer.name, customer.key, customer.id), line.invoice
+    rows = BilledWindow.objects.filter(wrong, pk__in=ids).order_by("pk")
+    for window in rows.select_related("item__subscription__customer", "invoice"):
+        customer, invoice = window.item.subscription.customer, window.invoice
+        assert invoice is not None
+        name = name_customer(customer.name, customer.key, customer.id)
+        found = [
+            f"line {to_text(line.id)}, {_span(line.period_start, line.period_end)}"
+            for line in window.lines.filter(invoice=invoice, deleted_at__isnull=True).exclude(kind=LineKind.CREDIT)
+        ]
         yield Finding(
             f"Item {window.item.running_number} ({window.item.key}) of {name}",
-            f"its window {_span(window.span.lower, window.span.upper)} is settled by line {to_text(line.id)} "
-            f"of {name_invoice(invoice.number, invoice.id, name)} ({invoice.get_status_display().lower()}), "
-            f"which bills {_span(line.period_start, line.period_end)}.",
+            f"its window {_span(window.span.lower, window.span.upper)} is settled by "
+            f"{name_invoice(invoice.number, invoice.id, name)} ({invoice.get_status_display().lower()}), "
+            f"where {'; '.join(found) or 'no line'} bills it.",
             ASK,
         )
 
 
 def _uncredited_rests(exam: Examination) -> Iterator[Finding]:
-    """Windows that ended before what their line had charged for, whose rest did not come back."""
-    ended_early = BilledWindow.objects.filter(
-        kind=WindowKind.CHARGE,
-        line__kind=LineKind.FLAT,
-        line__period_end__gt=Upper("span"),
-        line__invoice__issued_at__isnull=False,
-        line__subscription__pro_rating_enabled=True,
+    """Windows that ended before what their lines had charged for, whose rest did not come back."""
+    ended_early = InvoiceLine.objects.filter(
+        kind=LineKind.FLAT,
+        amends__isnull=True,
+        window__kind=WindowKind.CHARGE,
+        period_end__gt=Upper("window__span"),
+        invoice__issued_at__isnull=False,
+        subscription__pro_rating_enabled=True,
         # A one-time fee is not for time: no part of it comes back.
-        line__revision__billing_cadence__isnull=False,
+        revision__billing_cadence__isnull=False,
     )
     yield from piece_by_piece(exam, ended_early, INVOICES_AT_ONCE, _uncredited)
 
 
 def _uncredited(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
-    windows = BilledWindow.objects.filter(pk__in=ids).order_by("pk")
-    for window in windows.select_related("item__subscription__customer", "line__invoice"):
-        line = window.line
-        assert line is not None
-        unused = unused_share(components_from_json(line.components), window.span.upper, line.period_end)
+    lines = InvoiceLine.objects.filter(pk__in=ids).order_by("pk")
+    for line in lines.select_related("invoice__customer", "window"):
+        assert line.window is not None
+        end = line.window.span.upper
+        unused = unused_share(components_from_json(line.components), end, line.period_end)
         net = line.amount + line.charges_total - line.discounts_total
         expected = round_share(net, unused.numerator, unused.denominator, line.currency)
         on_invoices = line.amendments.filter(kind=LineKind.CREDIT, deleted_at__isnull=True)
@@ -193,14 +204,15 @@ def _uncredited(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding
         found += line.credit_note_lines.aggregate(net=Sum("amount"))["net"] or ZERO
         # What comes back is rounded as a charge for the same time is: part by part. A window that ended early
         # more than once had its rest rounded as often.
-        roundings = _EARLY_ENDS + len(line.components or ()) + line.amendments.exclude(kind=LineKind.CREDIT).count()
+        added = line.window.lines.filter(amends__isnull=False).exclude(kind=LineKind.CREDIT)
+        roundings = _EARLY_ENDS + len(line.components or ()) + added.count()
         if found < expected - roundings * quantum(line.currency):
-            customer = window.item.subscription.customer
+            customer = line.invoice.customer
             name = name_customer(customer.name, customer.key, customer.id)
             yield Finding(
                 name_invoice(line.invoice.number, line.invoice_id, name),
                 f"its line {line.name} charged up to {_time(line.period_end)}, but its window ends on "
-                f"{_time(window.span.upper)}: expected {expected} {line.currency} to come back, found {found}.",
+                f"{_time(end)}: expected {expected} {line.currency} to come back, found {found}.",
                 "Credit the difference.",
             )
 
@@ -216,8 +228,8 @@ def _lines_without_their_window() -> Iterator[Finding]:
         parent__isnull=True,
         status=LineStatus.VALID,
         deleted_at__isnull=True,
-        billed_window__isnull=True,
     ).exclude(invoice__status__in=[InvoiceStatus.GATHERING, InvoiceStatus.VOIDED, InvoiceStatus.DELETED])
+    lines = lines.exclude(Exists(BilledWindow.objects.filter(pk=OuterRef("window_id"))))
     back = InvoiceLine.objects.filter(amends=OuterRef("pk"), kind=LineKind.CREDIT, deleted_at__isnull=True)
     noted = CreditNoteLine.objects.filter(invoice_line=OuterRef("pk"))
     from_the_start = Q(period_start__lte=OuterRef("period_start"))

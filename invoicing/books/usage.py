@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Exists, OuterRef
 
 from core.ids import to_text
 from core.money import trimmed
@@ -31,7 +31,7 @@ from invoicing.books.examination import (
     piece_by_piece,
 )
 from invoicing.choices import LineKind
-from invoicing.models import Invoice, InvoiceLine
+from invoicing.models import BilledWindow, Invoice, InvoiceLine
 
 GONE = "Events were changed or removed. Restore them from a backup, or credit the difference."
 
@@ -111,7 +111,8 @@ def _subscribed_twice() -> Iterator[Finding]:
 def _windows(invoice_ids: Sequence[uuid.UUID]) -> list[_Window]:
     lines = list(
         InvoiceLine.objects.filter(
-            Q(billed_window__isnull=False),
+            Exists(BilledWindow.objects.filter(pk=OuterRef("window_id"))),
+            amends__isnull=True,
             invoice_id__in=invoice_ids,
             kind=LineKind.USAGE,
             metered_quantity__isnull=False,

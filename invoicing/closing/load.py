@@ -8,7 +8,7 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from core.many_ids import among, any_of
+from core.many_ids import among
 from core.money import ZERO
 from customers.attribution import Attribution
 from customers.choices import TaxBehavior
@@ -116,13 +116,13 @@ def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
         "currency",
         "item_id",
         "revision_id",
-        "amends_id",
+        "window_id",
         "period_start",
         "period_end",
         "invoice_at",
         "components",
     )
-    for line_id, invoice_id, currency, item_id, revision_id, amends_id, start, end, invoice_at, components in rows:
+    for line_id, invoice_id, currency, item_id, revision_id, window_id, start, end, invoice_at, components in rows:
         owner[invoice_id].pending.append(
             PendingLine(
                 id=line_id,
@@ -130,7 +130,7 @@ def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
                 currency=currency,
                 item_id=item_id,
                 revision_id=revision_id,
-                amends_id=amends_id,
+                window_id=window_id,
                 start=start,
                 end=end,
                 invoice_at=invoice_at,
@@ -144,29 +144,33 @@ def _load_billed(since: dict[uuid.UUID, datetime], owner: dict[uuid.UUID, Loaded
     if not since:
         return
     unsettled = BilledWindow.objects.filter(Q(span__endswith__gt=min(since.values())) | Q(span__upper_inf=True))
-    windows = among(unsettled.order_by(), "item_id", since).values_list("id", "item_id", "span", "kind", "line_id")
-    by_line: dict[uuid.UUID, Billed] = {}
-    for window_id, item_id, span, kind, line_id in windows:
+    windows = among(unsettled.order_by(), "item_id", since).values_list("id", "item_id", "span", "kind")
+    by_id: dict[uuid.UUID, Billed] = {}
+    for window_id, item_id, span, kind in windows:
         if span.upper is not None and span.upper <= since[item_id]:
             continue
         billed = Billed(window_id, span.lower, span.upper, is_charge=kind == WindowKind.CHARGE)
-        owner[item_id].billed[(item_id, span.lower)] = billed
-        if line_id is not None:
-            by_line[line_id] = billed
-    if by_line:
-        _load_billed_lines(by_line)
+        owner[item_id].billed[(item_id, span.lower)] = by_id[window_id] = billed
+    if by_id:
+        _load_billed_lines(by_id)
 
 
 def _load_billed_lines(windows: dict[uuid.UUID, Billed]) -> None:
-    """The lines of these windows (by the id of each window's own line), their amendments, and what was credited."""
-    kept = InvoiceLine.objects.exclude(invoice__status=InvoiceStatus.GATHERING).filter(deleted_at__isnull=True)
+    """The standing lines of these windows, by id: own ones, amendments, and what was credited of them.
+
+    What was on a voided invoice has ended with it, also where the window itself stands on another one.
+    """
+    standing = InvoiceLine.objects.exclude(invoice__status__in=[InvoiceStatus.GATHERING, InvoiceStatus.VOIDED]).filter(
+        deleted_at__isnull=True
+    )
     rows = (
-        kept.filter(any_of("id", windows) | any_of("amends_id", windows))
+        among(standing, "window_id", windows)
         .exclude(kind=LineKind.CREDIT)
         .order_by("id")
         .values_list(
             "id",
             "invoice_id",
+            "window_id",
             "amends_id",
             "invoice__issued_at",
             "invoice__status",
@@ -181,7 +185,8 @@ def _load_billed_lines(windows: dict[uuid.UUID, Billed]) -> None:
         )
     )
     lines: dict[uuid.UUID, BilledLine] = {}
-    for line_id, invoice_id, amends_id, issued_at, status, wire, *money, rate, name, behavior, by in rows:
+    own: dict[uuid.UUID, int] = {}
+    for line_id, invoice_id, window_id, amends_id, issued_at, status, wire, *money, rate, name, behavior, by in rows:
         tax = None if rate is None else TaxTerms(rate, behavior == TaxBehavior.INCLUSIVE, name)
         amount, charges, discounts = money
         net = amount + charges - discounts
@@ -189,15 +194,19 @@ def _load_billed_lines(windows: dict[uuid.UUID, Billed]) -> None:
         waived = status == InvoiceStatus.DELETED
         left, on_draft = ZERO if waived else net, issued_at is None and not waived
         components = components_from_json(wire)
-        line = BilledLine(line_id, invoice_id, components, net, left, tax, on_draft)
+        line = BilledLine(line_id, invoice_id, components, net, left, tax, on_draft, window_id)
         lines[line_id] = line
-        window = windows[amends_id or line_id]
+        window = windows[window_id]
         if amends_id is None:
-            window.lines.insert(0, line)
+            window.lines.insert(own.setdefault(window_id, 0), line)
+            own[window_id] += 1
             window.on_draft, window.revision_id = on_draft, by
         else:
             window.lines.append(line)
-    credits = among(kept.filter(kind=LineKind.CREDIT).order_by(), "amends_id", lines)
+            if window.revision_id is None:
+                # What had billed it is voided: what was added to it stands.
+                window.revision_id = by
+    credits = among(standing.filter(kind=LineKind.CREDIT).order_by(), "amends_id", lines)
     for line_id, amount in credits.values_list("amends_id", "amount"):
         lines[line_id].net_left += amount
     notes = among(CreditNoteLine.objects.order_by(), "invoice_line_id", lines)

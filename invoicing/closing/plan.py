@@ -22,7 +22,7 @@ from subscriptions.schedule.facts import LoadedSubscription, RevisionTerms
 class PlannedLine:
     """A line that ought to stand: on the gathering invoice until `invoice_at`, then on a standard one.
 
-    `waiting` is the gathering line that it already is, if any. `amends` is the issued line that it adds to; it then
+    `waiting` is the gathering line that it already is, if any. `amends` is the settled window that it adds to; it then
     charges `components` only, on top of those `billed` already. `on_draft` is the draft line that it replaces in place.
     """
 
@@ -31,7 +31,7 @@ class PlannedLine:
     components: tuple[Component, ...]
     invoice_at: datetime
     waiting: PendingLine | None = None
-    amends: uuid.UUID | None = None
+    amends: Billed | None = None
     on_draft: Billed | None = None
     billed: tuple[Component, ...] = ()
 
@@ -80,8 +80,8 @@ def plan_customer(
     waiting: dict[tuple[uuid.UUID, datetime], PendingLine] = {}
     waiting_amendments: dict[uuid.UUID, PendingLine] = {}
     for line in pending:
-        if line.amends_id is not None:
-            waiting_amendments[line.amends_id] = line
+        if line.window_id is not None:
+            waiting_amendments[line.window_id] = line
         elif line.item_id is not None:
             waiting[(line.item_id, line.start)] = line
     for subscription in subscriptions:
@@ -153,8 +153,8 @@ def _against_settled(
         terms,
         missing,
         invoice_at=min(component.start for component in missing),
-        waiting=waiting_amendments.pop(settled.lines[0].id, None),
-        amends=settled.lines[0].id,
+        waiting=waiting_amendments.pop(settled.id, None),
+        amends=settled,
         billed=tuple(billed),
     )
 

@@ -8,6 +8,8 @@ from functools import reduce
 from types import MappingProxyType
 from typing import NamedTuple
 
+from django.db.models import Exists, OuterRef
+
 from core.money import WIDE, ZERO
 from customers.attribution import Attribution
 from entitlements.metering.usage import NO_USAGE, MeterReading, UsageRequest, reading_of, usage_of
@@ -15,7 +17,7 @@ from entitlements.models import Feature
 from invoicing.choices import LineKind
 from invoicing.closing.plan import PlannedLine
 from invoicing.errors import CannotBill
-from invoicing.models import InvoiceLine
+from invoicing.models import BilledWindow, InvoiceLine
 from subscriptions.lifecycle.facts import Report, reports_of
 
 # A window of an item: the item's id, and its start.
@@ -166,7 +168,10 @@ def _earlier_nets(lines: Sequence[PlannedLine]) -> dict[int, dict[WindowKey, Dec
         return {}
     items = {use.item_id for line in asking for use in line.obligation.earlier}
     rows = InvoiceLine.objects.filter(
-        item_id__in=items, kind=LineKind.USAGE, deleted_at__isnull=True, billed_window__isnull=False
+        Exists(BilledWindow.objects.filter(pk=OuterRef("window_id"))),
+        item_id__in=items,
+        kind=LineKind.USAGE,
+        deleted_at__isnull=True,
     ).values_list("item_id", "period_start", "amount", "charges_total", "discounts_total")
     nets = {(item_id, start): amount + charges - discounts for item_id, start, amount, charges, discounts in rows}
     return {

@@ -135,7 +135,8 @@ def line_row(planned: PlannedLine, line_id: uuid.UUID, invoice_id: uuid.UUID, no
         "status": LineStatus.VALID.value,
         "managed_by": LineManagedBy.SUBSCRIPTION.value,
         "parent_id": None,
-        "amends_id": planned.amends,
+        "amends_id": None if planned.amends is None else planned.amends.lines[0].id,
+        "window_id": None if planned.amends is None else planned.amends.id,
         "name": revision.name,
         "description": planned.terms.description,
         "metadata": "{}",
@@ -198,7 +199,7 @@ def detail_rows(line: RatedDocumentLine) -> list[Row]:
     ]
 
 
-def window_row(planned: PlannedLine, line_id: uuid.UUID | None, kind: WindowKind, now: datetime) -> Row:
+def window_row(planned: PlannedLine, invoice_id: uuid.UUID | None, kind: WindowKind, now: datetime) -> Row:
     """The settled time of an item, as a range literal; a one-time fee settles its item for good."""
     until = planned.obligation.settles_until
     return {
@@ -206,7 +207,7 @@ def window_row(planned: PlannedLine, line_id: uuid.UUID | None, kind: WindowKind
         "item_id": planned.obligation.item.id,
         "span": span_text(planned.obligation.start, until),
         "kind": kind.value,
-        "line_id": line_id,
+        "invoice_id": invoice_id,
         "created_at": now,
     }
 

@@ -39,7 +39,7 @@ from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceDetaile
 from invoicing.windows.state import Billed
 from subscriptions.models import Subscription
 
-_MOVED = ("invoice_id", "position", "updated_at", *TERMS_COLUMNS, *TAX_COLUMNS, *RATED_COLUMNS)
+_MOVED = ("invoice_id", "window_id", "position", "updated_at", *TERMS_COLUMNS, *TAX_COLUMNS, *RATED_COLUMNS)
 _WAITING = ("updated_at", *TERMS_COLUMNS)
 
 
@@ -103,11 +103,13 @@ class Writer:
             planned = line.planned
             row = line_row(planned, line.id, document.id, self.now) | rated_columns(line)
             row["position"] = position
+            if planned.amends is None:
+                window = window_row(planned, document.id, WindowKind.CHARGE, self.now)
+                row["window_id"] = window["id"]
+                self.windows.append(window)
             (self.new_lines if planned.waiting is None else self.moved_lines).append(row)
             line_rows.append(row)
             details.extend(detail_rows(line))
-            if planned.amends is None:
-                self.windows.append(window_row(planned, line.id, WindowKind.CHARGE, self.now))
         for position, credit in enumerate(document.credits, start=len(document.lines) + 1):
             row = credit_row(credit, document.id, self.now) | {"position": position}
             self.new_lines.append(row)
@@ -165,7 +167,7 @@ class Writer:
             + [(window.id, span_text(window.start, window.end)) for window in self.grown],
         )
         self.drafts |= drop_lines(
-            [unused_time.billed.lines[0].id for unused_time in vanished if unused_time.billed.on_draft], now=self.now
+            [line.id for each in vanished if each.billed.on_draft for line in each.billed.lines], now=self.now
         )
 
     def _credit_drafts(self) -> None:

@@ -33,6 +33,7 @@ def credit_row(credit: CreditLine, invoice_id: uuid.UUID, now: datetime) -> Row:
         "managed_by": LineManagedBy.SUBSCRIPTION.value,
         "parent_id": None,
         "amends_id": unused.line.id,
+        "window_id": unused.line.window_id,
         "name": unused.name,
         "description": None,
         "metadata": "{}",

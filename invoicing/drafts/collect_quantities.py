@@ -66,7 +66,8 @@ def _settle_unreported(lines: Sequence[InvoiceLine], now: datetime) -> set[uuid.
     if not lines:
         return set()
     ids = [line.id for line in lines]
-    BilledWindow.objects.filter(line_id__in=ids).update(kind=WindowKind.UNREPORTED, line=None)
+    windows = BilledWindow.objects.filter(pk__in={line.window_id for line in lines})
+    windows.update(kind=WindowKind.UNREPORTED, invoice=None)
     retax(drop_lines(ids, now=now), now=now)
     gone = Invoice.objects.filter(pk__in={line.invoice_id for line in lines}, status=InvoiceStatus.DELETED)
     return set(gone.values_list("id", flat=True))

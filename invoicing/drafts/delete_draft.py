@@ -1,8 +1,6 @@
 """Deletes a draft; its windows are billed again at the next close, or waived (billing rules 6)."""
 
 from django.db import transaction
-from django.db.models import F, Min, Value
-from django.db.models.functions import Least
 
 from core import clock
 from core.audit.services.record import record
@@ -10,11 +8,11 @@ from core.errors import InvalidInput
 from core.locks import lock_customers
 from invoicing.choices import DRAFT_STATUSES, InvoiceStatus, WindowKind
 from invoicing.corrections.credit_note_instead import give_back_otherwise
+from invoicing.corrections.reopen_windows import reopen_windows, windows_of
 from invoicing.corrections.retax_drafts import retax
 from invoicing.errors import WrongInvoiceState
 from invoicing.lifecycle.states import move
-from invoicing.models import BilledWindow, Invoice
-from subscriptions.models import Subscription
+from invoicing.models import Invoice
 
 
 @transaction.atomic
@@ -37,18 +35,11 @@ def delete_draft(*, invoice: Invoice, rebill: bool, reason: str) -> Invoice:
     give_back_otherwise([locked.pk], now=now, everything=True)
     retax([locked.pk], now=now)
     locked.refresh_from_db()
-    windows = BilledWindow.objects.filter(line__invoice=locked)
     if rebill:
-        windows.delete()
+        reopen_windows(locked, now=now)
         locked.lines.update(deleted_at=now, updated_at=now)
-        starts = locked.lines.order_by().values("subscription_id").annotate(start=Min("period_start"))
-        for row in starts:
-            Subscription.objects.filter(pk=row["subscription_id"]).update(
-                reconcile_from=Least(F("reconcile_from"), Value(row["start"])),
-                next_billing_at=Least(F("next_billing_at"), Value(now)),
-            )
     else:
-        windows.update(kind=WindowKind.WAIVER)
+        windows_of(locked).update(kind=WindowKind.WAIVER)
     move(locked, InvoiceStatus.DELETED)
     locked.deleted_at = now
     locked.save(update_fields=["status", "deleted_at", "updated_at"])

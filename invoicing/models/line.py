@@ -18,7 +18,9 @@ class InvoiceLine(Record):
 
     On a gathering invoice the amounts are zero: what would be owed is rated when somebody looks. `components` are
     what a flat line charges for, `[[quantity, numerator, denominator, from, to], ...]`: the close compares them with
-    what ought to be billed. `amends` names the line that an adjustment adds to; `parent` the group of a split line.
+    what ought to be billed. `window` is the settled window that the line bills, adds to or gives back of (none while
+    it waits): what belongs together refers to it, and not to a first line. `amends` names, for readers, the line that
+    an adjustment adds to or that a credit is of; `parent` the group of a split line.
     `explain` holds everything that the amount can be recomputed from.
     """
 
@@ -29,6 +31,16 @@ class InvoiceLine(Record):
     managed_by = models.CharField(max_length=16, choices=LineManagedBy.choices, default=LineManagedBy.SUBSCRIPTION)
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="parts")
     amends = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="amendments")
+    # No constraint: the reference outlasts the window, whose row goes when its time is to be billed again.
+    window = models.ForeignKey(
+        "BilledWindow",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        blank=True,
+        related_name="lines",
+    )
     name = models.CharField(max_length=256)
     description = models.CharField(max_length=1024, null=True, blank=True)
     metadata = models.JSONField(default=dict, blank=True, validators=[validate_metadata])
@@ -70,6 +82,7 @@ class InvoiceLine(Record):
 
     class Meta:
         ordering = ["invoice", "position", "id"]
+        indexes = [models.Index(fields=["window"], name="lines_of_a_window", condition=Q(window__isnull=False))]
         constraints = [
             models.CheckConstraint(condition=Q(period_end__gte=F("period_start")), name="line_ends_after_it_starts"),
             models.CheckConstraint(
@@ -115,18 +128,19 @@ class InvoiceDetailedLine(models.Model):
 
 
 class BilledWindow(models.Model):
-    """Which time of an item is settled, and by which line: the database refuses two windows that overlap.
+    """Which time of an item is settled, and on which invoice: the database refuses two windows that overlap.
 
-    Written when a line moves to a standard invoice; deleted when that invoice is voided or its draft deleted. Only
-    charges, unreported periods and waivers have one: an amendment refers to the line that it amends.
+    Written when a line moves to a standard invoice; deleted when that invoice is voided or its draft deleted, so that
+    its time is billed again. Only charges, unreported periods and waivers have one. Any number of lines bill it, add to
+    it and give back of it (`lines`), on its `invoice` and on later ones.
     """
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
     item = models.ForeignKey(SubscriptionItem, on_delete=models.PROTECT, related_name="billed_windows")
     span = DateTimeRangeField()
     kind = models.CharField(max_length=16, choices=WindowKind.choices, default=WindowKind.CHARGE)
-    line = models.OneToOneField(
-        InvoiceLine, on_delete=models.PROTECT, null=True, blank=True, related_name="billed_window"
+    invoice = models.ForeignKey(
+        Invoice, on_delete=models.PROTECT, null=True, blank=True, db_index=False, related_name="billed_windows"
     )
     created_at = models.DateTimeField(default=clock.now)
 
@@ -144,8 +158,8 @@ class BilledWindow(models.Model):
                 ],
             ),
             models.CheckConstraint(
-                condition=Q(kind=WindowKind.CHARGE, line__isnull=False) | ~Q(kind=WindowKind.CHARGE),
-                name="charged_window_names_its_line",
+                condition=Q(kind=WindowKind.CHARGE, invoice__isnull=False) | ~Q(kind=WindowKind.CHARGE),
+                name="charged_window_names_its_invoice",
             ),
         ]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Q, Sum
+from django.db.models import Exists, OuterRef, Q, Sum
 
 from core.admin.words import joined
 from core.ids import to_text
@@ -18,7 +18,7 @@ from customers.choices import CollectionMethod
 from customers.effective_settings import Terms, profile_values, terms_of
 from customers.models import BillingProfile, Customer, CustomerOverride
 from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES, LineKind, WindowKind
-from invoicing.models import BalanceEntry, BilledWindow, Invoice
+from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceLine
 from invoicing.payments.gateways import CheckProblem, PaymentMethodCheck
 from invoicing.profile_moves.causes import Cause, CauseCode, Link
 from subscriptions.lifecycle.states import not_ended
@@ -136,19 +136,20 @@ def _add_unused_periods(
     facts: Mapping[uuid.UUID, _Facts], crossing: Collection[uuid.UUID], target: BillingProfile, now: datetime
 ) -> None:
     # A one-time fee has a window without an end: nothing of it is left to use.
+    fees = InvoiceLine.objects.filter(window=OuterRef("pk"), kind=LineKind.FLAT)
     windows = BilledWindow.objects.filter(
+        Exists(fees),
         item__subscription__customer_id__in=crossing,
         kind=WindowKind.CHARGE,
-        line__kind=LineKind.FLAT,
         span__endswith__gt=now,
         span__upper_inf=False,
-    ).exclude(line__invoice__supplier=target.supplier_id)
-    rows = windows.order_by("line__invoice__created_at", "line_id").values_list(
+    ).exclude(invoice__supplier=target.supplier_id)
+    rows = windows.order_by("invoice__created_at", "pk").values_list(
         "item__subscription__customer_id",
         "span",
-        "line__invoice_id",
-        "line__invoice__number",
-        "line__invoice__supplier_snapshot__name",
+        "invoice_id",
+        "invoice__number",
+        "invoice__supplier_snapshot__name",
     )
     for customer_id, span, invoice_id, number, supplier in rows:
         known = facts[customer_id]

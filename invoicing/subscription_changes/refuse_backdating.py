@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from django.db.models import F, Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Upper
 
 from core.periods import zone_info
@@ -24,14 +24,15 @@ def refuse_contradiction(*, subscription: Subscription, at: datetime, item_keys:
     behind = behind.filter(item__subscription=subscription).exclude(kind=WindowKind.WAIVER)
     if item_keys is not None:
         behind = behind.filter(item__key__in=item_keys)
-    in_advance = Q(line__kind=LineKind.FLAT, line__invoice_at__lt=F("until")) | Q(until__isnull=True)
-    on_draft = Q(line__kind=LineKind.FLAT, line__invoice__issued_at__isnull=True)
-    windows = behind.annotate(until=Upper("span")).select_related("line__invoice", "item")
-    window = windows.exclude(on_draft).exclude(in_advance, line__invoice__issued_at__lte=at).order_by("span").first()
+    fees = InvoiceLine.objects.filter(window=OuterRef("pk"), kind=LineKind.FLAT, amends__isnull=True)
+    windows = behind.annotate(until=Upper("span"), is_fee=Exists(fees)).select_related("invoice", "item")
+    ahead = Exists(fees.filter(invoice_at__lt=OuterRef("until"))) | Q(until__isnull=True)
+    windows = windows.exclude(is_fee=True, invoice__issued_at__isnull=True)
+    window = windows.exclude(ahead, invoice__issued_at__lte=at).order_by("span").first()
     if window is not None:
-        line = window.line
+        line = window.lines.filter(amends__isnull=True, invoice=window.invoice).first()
         raise ContradictsInvoice(
-            document=_document(line.invoice) if line is not None else "A period that was closed unreported",
+            document="A period that was closed unreported" if window.invoice is None else _document(window.invoice),
             line=line.name if line is not None else f"item {window.item.running_number} ({window.item.key})",
             span=_span(subscription, window.span.lower, window.span.upper),
             at=f"{at:%Y-%m-%d %H:%M} UTC",

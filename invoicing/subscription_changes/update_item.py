@@ -190,9 +190,9 @@ def _report(item: SubscriptionItem, update: ItemUpdate) -> bool:
             f"Item {item.running_number} ({item.key}) is reported by usagePeriodStart.",
         )
     period = reported_period(item=item, usage_period_start=update.usage_period_start)
-    windows = BilledWindow.objects.filter(item=item, span__contains=period.start).select_related("line__invoice")
+    windows = BilledWindow.objects.filter(item=item, span__contains=period.start).select_related("invoice")
     window = windows.first()
-    late = window is not None and (window.line is None or window.line.invoice.quantity_snapshoted_at is not None)
+    late = window is not None and (window.invoice is None or window.invoice.quantity_snapshoted_at is not None)
     record_report(
         item=item,
         quantity=update.quantity,

@@ -11,14 +11,14 @@ from subscriptions.schedule import Component
 
 @dataclass(frozen=True, slots=True)
 class PendingLine:
-    """A line that waits on the gathering invoice."""
+    """A line that waits on the gathering invoice; with a `window_id` it adds to that settled window."""
 
     id: uuid.UUID
     invoice_id: uuid.UUID
     currency: str
     item_id: uuid.UUID | None
     revision_id: uuid.UUID | None
-    amends_id: uuid.UUID | None
+    window_id: uuid.UUID | None
     start: datetime
     end: datetime
     invoice_at: datetime
@@ -27,7 +27,7 @@ class PendingLine:
 
 @dataclass(slots=True)
 class BilledLine:
-    """A line that charged for a window, or for a part of it (an amendment), on a standard invoice.
+    """A line that charged for the window `window_id`, or for a part of it (an amendment), on a standard invoice.
 
     `net` is what it charged, `net_left` that less what has been credited on it (nothing where it was waived); `tax` is
     how it was taxed. `on_draft`: its invoice is not issued yet.
@@ -40,13 +40,14 @@ class BilledLine:
     net_left: Decimal
     tax: TaxTerms | None
     on_draft: bool = False
+    window_id: uuid.UUID | None = None
 
 
 @dataclass(slots=True)
 class Billed:
     """A settled window `[start, end)` of an item (`end` None: for good): by which lines, the window's own first.
 
-    `on_draft` says that the window's line can still change; `revision_id` which terms it was billed by.
+    `on_draft` says that the window's lines can still change; `revision_id` which terms it was billed by.
     """
 
     id: uuid.UUID

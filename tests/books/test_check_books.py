@@ -68,7 +68,7 @@ FEBRUARY = f"item_id = ({ACME}) AND lower(span) = '2026-02-01Z'"
 
 BREAKS = {
     "1: a window is gone": (
-        f"UPDATE invoicing_billedwindow SET line_id = NULL, kind = 'waiver', item_id = gen_random_uuid() "
+        f"UPDATE invoicing_billedwindow SET invoice_id = NULL, kind = 'waiver', item_id = gen_random_uuid() "
         f"WHERE {FEBRUARY}",
         "1. Settled windows tile",
         "Item 1 (seats) of Acme (acme): nothing bills from 2026-02-01 00:00:00 UTC to 2026-03-01 00:00:00 UTC",

@@ -206,7 +206,7 @@ def test_an_unreported_period_bills_nothing_and_says_so():
     [outcome] = close(subscription.customer, "2026-04-17")
     assert "nothing was reported for 17 March 2026 to 17 April 2026" in outcome.note
     assert totals() == ["50.00", "50.00"]
-    assert BilledWindow.objects.get(kind="unreported").line is None
+    assert BilledWindow.objects.get(kind="unreported").invoice is None
 
 
 def test_a_report_after_the_snapshot_is_late_usage_and_bills_nothing():
@@ -353,7 +353,7 @@ def test_a_period_for_which_nothing_was_reported_until_its_snapshot_bills_nothin
         with clock.frozen_at(at(moment)):
             run_due(as_of=at(moment))
     assert totals() == (["50.00", "50.00"] if with_fee else [])
-    assert BilledWindow.objects.get(kind="unreported").line is None
+    assert BilledWindow.objects.get(kind="unreported").invoice is None
     code, said = run_check(now="2026-04-17T06:05")
     assert code == 0, said
 

@@ -1,0 +1,43 @@
+"""Lets the time that an invoice had settled be billed again: by the next close, in full (billing rules 6)."""
+
+from datetime import datetime
+
+from django.db.models import Min, OuterRef, QuerySet, Subquery
+
+from invoicing.choices import InvoiceStatus, LineKind
+from invoicing.models import BilledWindow, Invoice, InvoiceLine
+from subscriptions.lifecycle.mark_for_billing import mark_for_billing
+from subscriptions.models import Subscription
+
+_GONE = [InvoiceStatus.GATHERING, InvoiceStatus.VOIDED, InvoiceStatus.DELETED]
+
+
+def windows_of(invoice: Invoice) -> QuerySet[BilledWindow]:
+    """The windows that `invoice` settles."""
+    return BilledWindow.objects.filter(pk__in=invoice.lines.values("window_id"), invoice=invoice)
+
+
+def reopen_windows(invoice: Invoice, *, now: datetime) -> None:
+    """Open the windows of `invoice`, whose lines are to count no more, in the caller's transaction, which holds the
+    customer's lock and takes the lines off the books.
+
+    A window that later invoices have added to stays settled by what those charge, so that the close bills the rest,
+    and it is theirs from now on. Amendments that `invoice` itself holds open nothing: the close finds them missing.
+    """
+    mine = windows_of(invoice)
+    elsewhere = (
+        InvoiceLine.objects.filter(window=OuterRef("pk"), deleted_at__isnull=True)
+        .exclude(invoice=invoice)
+        .exclude(kind=LineKind.CREDIT)
+        .exclude(invoice__status__in=_GONE)
+        .order_by("id")
+    )
+    added_to = mine.annotate(other=Subquery(elsewhere.values("invoice_id")[:1])).filter(other__isnull=False)
+    others = dict(added_to.values_list("pk", "other"))
+    for window_id, other in others.items():
+        BilledWindow.objects.filter(pk=window_id).update(invoice_id=other)
+    mine.exclude(pk__in=others).delete()
+    starts = invoice.lines.filter(subscription__isnull=False).order_by().values_list("subscription_id")
+    first = dict(starts.annotate(start=Min("period_start")))
+    for subscription in Subscription.objects.filter(pk__in=first).order_by("pk"):
+        mark_for_billing(subscription=subscription, changed_from=first[subscription.pk], due_at=now)
