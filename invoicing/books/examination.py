@@ -21,11 +21,15 @@ UNREADABLE = "Nothing is proved about it until this is mended: find out what was
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A broken invariant: where, what is wrong with what was expected and found, and what to do about it."""
+    """A broken invariant: where, what is wrong with what was expected and found, and what to do about it.
+
+    `to_decide`: nothing is broken, but nothing is settled either until somebody decides.
+    """
 
     subject: str
     problem: str
     remedy: str
+    to_decide: bool = False
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator, Sequence
 
+from core.ids import to_text
 from invoicing.books.examination import CUSTOMERS_AT_ONCE, Examination, Finding, piece_by_piece
 from invoicing.books.histories import History, histories, name_item, subscribers
 from invoicing.closing.assemble import rate_line
@@ -40,6 +41,13 @@ def _would_write(exam: Examination, history: History) -> Iterator[Finding]:
             f"Customer {history.name}",
             f"a window of theirs from {begin:%Y-%m-%d %H:%M} UTC reaches beyond its item's active time: "
             f"a close would end it on {unused_time.at:%Y-%m-%d %H:%M} UTC and give the rest back.",
+            CHANGED,
+        )
+    for item_id, at in plan.splits:
+        yield Finding(
+            f"Customer {history.name}",
+            f"usage of their item {to_text(item_id)} was billed up to {at:%Y-%m-%d %H:%M} UTC, within its period: a "
+            "close would cut the period there.",
             CHANGED,
         )
     for pending in plan.obsolete:

@@ -96,8 +96,13 @@ def _wrong_end(history: History, period: Obligation, settled: Billed) -> Iterato
         # Its end was taken back; the next close lets it last on.
         return
     ends = {period.revision.end, period.subscription.end}
-    # Charged in advance before the end was known: the rest of such a window is no break, it is to be credited.
-    if expected in ends and (settled.end is None or (expected is not None and settled.end > expected)):
+    # Charged in advance before the end was known: the rest of such a window is no break, it is to be credited. Usage is
+    # never charged in advance.
+    if (
+        period.is_flat
+        and expected in ends
+        and (settled.end is None or (expected is not None and settled.end > expected))
+    ):
         return
     yield Finding(
         name_item(period, history.name),

@@ -1,64 +1,249 @@
-"""Owns invariant 8, as far as windows go: what was billed for usage is what the events of the window come to.
+"""Owns invariant 8, the conservation of usage: the quantity of every attributed event in an item's active time is
+billed, waived, open, or late.
 
-That each event is in exactly one window follows from the tiling (invariant 1). Events that came after a window's
-snapshot are late usage: reported, not broken.
+Two things prove it. The windows of an item, settled and open, hold each of its events once. And what the events of a
+settled window come to now is what it was billed for; the rest came late, and is to be decided (billing rules 6).
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from itertools import pairwise
 
 from django.db import connection
-from django.db.models import Exists, OuterRef
 
+from core.errors import BillingError
 from core.ids import to_text
-from core.money import trimmed
+from core.money import WIDE, ZERO, trimmed
 from customers.attribution import Attribution
 from customers.models import UsageSubject
-from customers.selectors import attributions_of
 from entitlements.features.selectors import features_by_id
-from entitlements.metering.usage import UsageRequest, reading_of, usage_of
-from entitlements.models import Feature, UsageEvent
+from entitlements.metering.usage import NO_USAGE, MeterReading, UsageRequest, reading_of, usage_of
+from entitlements.models import Feature
 from invoicing.books.examination import (
-    INVOICES_AT_ONCE,
+    CUSTOMERS_AT_ONCE,
     Examination,
     Finding,
     name_customer,
     name_invoice,
     piece_by_piece,
 )
-from invoicing.choices import LineKind
-from invoicing.models import BilledWindow, Invoice, InvoiceLine
+from invoicing.books.histories import History, histories, name_item, subscribers
+from invoicing.choices import InvoiceStatus, LineKind
+from invoicing.closing.plan import PlannedLine
+from invoicing.closing.quantities import Quantity, feature_of, quantities_of
+from invoicing.models import InvoiceLine
+from invoicing.rating.basis import FromMeter, Metering
+from invoicing.rating.explanation import ChargeExplanation
+from invoicing.rating.explanation_json import read_explanation
+from invoicing.windows.state import Billed
+from subscriptions.schedule import Obligation, obligations
+from subscriptions.schedule.obligations import active_spans
 
 GONE = "Events were changed or removed. Restore them from a backup, or credit the difference."
+LATE = "Bill it by an adjustment, or leave it: it waits until somebody decides."
+LOST = "Find out which change moved the window, and bill the time that is left."
+
+_Span = tuple[datetime, datetime]
 
 
 @dataclass(slots=True)
-class _Window:
-    """A billed usage window, with the meter's reading of now and the subjects of then."""
+class _Item:
+    """One metered item: the events of its active time, read by one meter, and the windows that are to hold them."""
 
-    line: Any
-    feature: Feature
-    subjects: tuple[Attribution, ...]
-    snapshot: datetime
+    name: str
+    reading: MeterReading
+    subjects: Sequence[Attribution]
+    active: list[_Span] = field(default_factory=list)
+    windows: list[_Span] = field(default_factory=list)
 
 
-def billed_usage_is_backed_by_events(exam: Examination) -> Iterator[Finding]:
-    """The frozen quantity of each metered line is what its events come to, unless late ones came; and no event is
-    attributed to two customers or to two subscriptions of one."""
+@dataclass(slots=True)
+class _Settled:
+    """A settled window as its lines say it was billed. `events` and `metering` are those of then."""
+
+    quantity: Decimal = ZERO
+    events: int = 0
+    metering: Metering | None = None
+    is_collected: bool = True
+    name: str = ""
+
+
+def usage_is_conserved(exam: Examination) -> Iterator[Finding]:
+    """Each event of an item's active time is in exactly one window, each settled window was billed for what its events
+    come to, and no event is attributed to two customers or to two subscriptions of one."""
     yield from _attributed_twice()
     yield from _subscribed_twice()
-    collected = Invoice.objects.filter(quantity_snapshoted_at__isnull=False, deleted_at__isnull=True)
-    yield from piece_by_piece(exam, collected, INVOICES_AT_ONCE, _of_invoices)
+    yield from piece_by_piece(exam, subscribers(), CUSTOMERS_AT_ONCE, _of_customers)
 
 
-def _of_invoices(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
-    windows = _windows(ids)
-    yield from _compare(exam, windows)
-    exam.count(len(windows))
+def _of_customers(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
+    known = [history for history in histories(exam, ids) if history.loaded is not None]
+    features = _features(known)
+    items: dict[tuple[uuid.UUID, MeterReading], _Item] = {}
+    settled: list[tuple[History, Obligation, Billed, PlannedLine]] = []
+    for history in known:
+        for obligation, window, line in _windows(exam, history, features, items):
+            if window.end == obligation.settles_until:
+                settled.append((history, obligation, window, line))
+        exam.count(1)
+    yield from _events_in_no_window(items.values())
+    yield from _compare(exam, settled, features)
+
+
+def _features(known: Sequence[History]) -> dict[uuid.UUID, Feature]:
+    return features_by_id(
+        {
+            revision.feature_id
+            for history in known
+            if history.loaded is not None
+            for subscription in history.loaded.subscriptions
+            for item in subscription.facts.items
+            for revision in item.revisions
+            if revision.feature_id is not None
+        }
+    )
+
+
+def _windows(
+    exam: Examination,
+    history: History,
+    features: Mapping[uuid.UUID, Feature],
+    items: dict[tuple[uuid.UUID, MeterReading], _Item],
+) -> Iterator[tuple[Obligation, Billed, PlannedLine]]:
+    """The settled metered windows of a customer; fills in where the events of each item are to be looked for."""
+    assert history.loaded is not None
+    left = dict(history.loaded.billed)
+    for subscription in history.loaded.subscriptions:
+        facts = subscription.facts
+        for item in facts.items:
+            for revision, span in active_spans(facts, item):
+                feature = None if revision.feature_id is None else features.get(revision.feature_id)
+                reading = None if feature is None else reading_of(feature)
+                by_usage = revision.price is not None and not revision.price.is_flat
+                if not by_usage or revision.cadence is None or reading is None or span.start >= exam.as_of:
+                    continue
+                name = f"Item {item.running_number} ({item.key}) of {history.name}"
+                mine = items.setdefault((item.id, reading), _Item(name, reading, history.loaded.subjects))
+                mine.active.append((span.start, min(span.end or exam.as_of, exam.as_of)))
+        for obligation in obligations(facts, since=facts.start, as_of=exam.as_of):
+            if obligation.is_flat or obligation.start >= exam.as_of:
+                continue
+            line = PlannedLine(obligation, subscription.terms[obligation.revision.id], (), obligation.invoice_at)
+            try:
+                reading = reading_of(feature_of(line, features))
+            except BillingError:
+                # Its customer can't be billed now, and is parked for it: what is billed again later is checked then.
+                continue
+            window = left.pop(obligation.key, None)
+            known = None if reading is None else items.get((obligation.item.id, reading))
+            if known is None:
+                continue
+            end = obligation.end if window is None else window.end or exam.as_of
+            known.windows.append((obligation.start, min(end, exam.as_of)))
+            if window is not None:
+                yield obligation, window, line
+
+
+def _events_in_no_window(items: Iterable[_Item]) -> Iterator[Finding]:
+    """Events of an item's active time that none of its windows holds, or several do. Asks only about items whose
+    windows are not exactly its active time."""
+    asked = [item for item in items if _merged(item.active) != _merged(item.windows) or _overlap(item.windows)]
+    requests = []
+    for index, item in enumerate(asked):
+        requests.append(UsageRequest(2 * index, item.reading, item.subjects, tuple(_merged(item.active))))
+        requests.append(UsageRequest(2 * index + 1, item.reading, item.subjects, tuple(item.windows)))
+    found = usage_of(requests)
+    for index, item in enumerate(asked):
+        active, held = found.get(2 * index, NO_USAGE), found.get(2 * index + 1, NO_USAGE)
+        if active.events != held.events:
+            yield Finding(
+                item.name,
+                f"{active.events} events are in its active time, which come to {trimmed(active.quantity)}; its "
+                f"windows, billed and open, hold {held.events}, which come to {trimmed(held.quantity)}.",
+                LOST,
+            )
+
+
+def _merged(spans: Sequence[_Span]) -> list[_Span]:
+    """The spans in order of time, those that touch as one."""
+    merged: list[_Span] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _overlap(spans: Sequence[_Span]) -> bool:
+    ordered = sorted(spans)
+    return any(later[0] < earlier[1] for earlier, later in pairwise(ordered))
+
+
+def _compare(
+    exam: Examination,
+    settled: Sequence[tuple[History, Obligation, Billed, PlannedLine]],
+    features: dict[uuid.UUID, Feature],
+) -> Iterator[Finding]:
+    """What the events of settled windows come to now against what was billed for them."""
+    billed = _billed({window.id for _, _, window, _ in settled})
+    asked = [each for each in settled if each[2].id in billed and billed[each[2].id].is_collected]
+    lines = [(line, history.loaded.subjects if history.loaded else ()) for history, _, _, line in asked]
+    for (history, obligation, window, _), now in zip(asked, quantities_of(lines, features, exam.as_of), strict=True):
+        then = billed[window.id]
+        # Who has since read the usage by another meter, or by other filters, can't compare it with what was billed.
+        if now.quantity is None or then.metering != _metering(now) or now.quantity == then.quantity:
+            continue
+        if now.events < then.events:
+            yield Finding(
+                then.name,
+                f"it was billed for {trimmed(then.quantity)}; its events come to {trimmed(now.quantity)}.",
+                GONE,
+            )
+            continue
+        difference = WIDE.subtract(now.quantity, then.quantity)
+        yield Finding(
+            name_item(obligation, history.name),
+            f"late usage of {trimmed(difference)} from {obligation.start:%Y-%m-%d %H:%M} to "
+            f"{obligation.end:%Y-%m-%d %H:%M} UTC: billed for {trimmed(then.quantity)} on {then.name}, it comes to "
+            f"{trimmed(now.quantity)} now, by {now.events - then.events} more events.",
+            LATE,
+            to_decide=True,
+        )
+
+
+def _billed(window_ids: set[uuid.UUID]) -> dict[uuid.UUID, _Settled]:
+    """What these windows were billed for, or would have been where that was waived."""
+    found: dict[uuid.UUID, _Settled] = defaultdict(_Settled)
+    lines = InvoiceLine.objects.filter(
+        window_id__in=window_ids, kind=LineKind.USAGE, deleted_at__isnull=True, metered_quantity__isnull=False
+    ).exclude(invoice__status__in=[InvoiceStatus.GATHERING, InvoiceStatus.VOIDED])
+    for line in lines.select_related("invoice__customer").order_by("id"):
+        assert line.window_id is not None and line.metered_quantity is not None
+        customer, settled = line.invoice.customer, found[line.window_id]
+        invoice = name_invoice(
+            line.invoice.number, line.invoice_id, name_customer(customer.name, customer.key, customer.id)
+        )
+        settled.name = f"{invoice}, line {line.name}"
+        settled.quantity = WIDE.add(settled.quantity, line.metered_quantity)
+        settled.is_collected &= line.invoice.quantity_snapshoted_at is not None
+        explanation = None if line.explain is None else read_explanation(line.explain)
+        basis = explanation.basis if isinstance(explanation, ChargeExplanation) else None
+        if basis is not None and isinstance(basis.quantity, FromMeter):
+            settled.events += basis.quantity.events
+            settled.metering = replace(basis.quantity.metering, meter="")
+    return found
+
+
+def _metering(quantity: Quantity) -> Metering | None:
+    reading = quantity.reading
+    if reading is None:
+        return None
+    return Metering("", reading.aggregation, reading.event_type, reading.value_property, reading.filters)
 
 
 def _attributed_twice() -> Iterator[Finding]:
@@ -106,76 +291,3 @@ def _subscribed_twice() -> Iterator[Finding]:
             f"{to_text(other)} has it, too: its usage is billed twice.",
             "Cancel one of the two, and credit what it billed for that time.",
         )
-
-
-def _windows(invoice_ids: Sequence[uuid.UUID]) -> list[_Window]:
-    lines = list(
-        InvoiceLine.objects.filter(
-            Exists(BilledWindow.objects.filter(pk=OuterRef("window_id"))),
-            amends__isnull=True,
-            invoice_id__in=invoice_ids,
-            kind=LineKind.USAGE,
-            metered_quantity__isnull=False,
-            deleted_at__isnull=True,
-            revision__feature__meter__isnull=False,
-        ).select_related("invoice__customer", "revision", "item")
-    )
-    features = features_by_id(line.revision.feature_id for line in lines if line.revision and line.revision.feature_id)
-    subjects = attributions_of({line.invoice.customer_id for line in lines})
-    windows = []
-    for line in lines:
-        assert line.revision is not None and line.revision.feature_id is not None
-        feature, snapshot = features[line.revision.feature_id], line.invoice.quantity_snapshoted_at
-        assert feature.meter is not None and snapshot is not None
-        # Who has since read the usage by another meter, or by other filters, can't compare it with what was billed.
-        if max(feature.updated_at, feature.meter.updated_at) > snapshot:
-            continue
-        named = set(line.invoice.customer_snapshot.get("subjectKeys", ()))
-        attributed = subjects.get(line.invoice.customer_id, ())
-        # Those of then: named on the invoice, or given up before it. What came later was not billed there.
-        then = tuple(
-            a for a in attributed if (a.key in named if a.end is None else a.end <= snapshot or a.key in named)
-        )
-        if named <= {attribution.key for attribution in then}:
-            windows.append(_Window(line, feature, then, snapshot))
-    return windows
-
-
-def _compare(exam: Examination, windows: Sequence[_Window]) -> Iterator[Finding]:
-    requests = []
-    for index, window in enumerate(windows):
-        reading = reading_of(window.feature)
-        assert reading is not None
-        line = window.line
-        requests.append(UsageRequest(index, reading, window.subjects, ((line.period_start, line.period_end),)))
-    found = usage_of(requests)
-    for index, window in enumerate(windows):
-        line, now = window.line, found[index].quantity
-        frozen: Decimal = line.metered_quantity
-        if now == frozen:
-            continue
-        customer = line.invoice.customer
-        name = name_invoice(
-            line.invoice.number, line.invoice_id, name_customer(customer.name, customer.key, customer.id)
-        )
-        late = _late_events(window)
-        if late or now > frozen:
-            exam.inform(f"{name}, line {line.name}: {late} late events; billed {trimmed(frozen)}, now {trimmed(now)}.")
-            continue
-        yield Finding(
-            f"{name}, line {line.name}",
-            f"it was billed for {trimmed(frozen)}; its events come to {trimmed(now)}.",
-            GONE,
-        )
-
-
-def _late_events(window: _Window) -> int:
-    meter = window.feature.meter
-    assert meter is not None
-    return UsageEvent.objects.filter(
-        subject__in={subject.key for subject in window.subjects},
-        type=meter.event_type,
-        time__gte=window.line.period_start,
-        time__lt=window.line.period_end,
-        ingested_at__gt=window.snapshot,
-    ).count()

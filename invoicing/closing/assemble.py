@@ -36,9 +36,11 @@ def close_customer(
     due: Sequence[tuple[PlannedLine, Quantity | None]],
     *,
     as_of: datetime,
+    read_at: datetime,
     give_back: bool,
 ) -> CustomerClose:
-    """The documents for the `due` lines of `plan`, as of `as_of`; whatever else is planned waits.
+    """The documents for the `due` lines of `plan`, as of `as_of`, with quantities read at `read_at`; whatever else is
+    planned waits.
 
     With `give_back`, unused parts of fees billed in advance come back, on the same invoice as far as its charges go,
     the rest by credit note (billing rules 10). BillingError, of whatever kind, means that this customer can't be
@@ -71,7 +73,7 @@ def close_customer(
             by_currency.setdefault(line.obligation.subscription.currency, []).append(rated)
     for currency, lines in by_currency.items():
         lines.sort(key=_line_order)
-        close.invoices.append(_standard_invoice(loaded, currency, lines, as_of))
+        close.invoices.append(_standard_invoice(loaded, currency, lines, as_of, read_at))
     for document in close.invoices:
         find_tax_terms(document, as_of)
     if give_back and plan.unused_times:
@@ -173,7 +175,7 @@ def _rated(line: PlannedLine, quantity: Quantity | None) -> RatedLine:
 
 
 def _standard_invoice(
-    loaded: LoadedCustomer, currency: str, lines: list[RatedDocumentLine], as_of: datetime
+    loaded: LoadedCustomer, currency: str, lines: list[RatedDocumentLine], as_of: datetime, read_at: datetime
 ) -> InvoiceDocument:
     """A standard invoice at the step of its life that it reaches at once (billing rules 6)."""
     settings = loaded.terms.settings.values
@@ -184,7 +186,7 @@ def _standard_invoice(
     if document.collection_at > as_of:
         document.status = InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION
         return document
-    document.snapshot_at = as_of
+    document.snapshot_at = read_at
     document.status = status_after_collection(settings["auto_advance"], document.draft_until, as_of)
     return document
 

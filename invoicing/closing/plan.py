@@ -7,8 +7,8 @@ reaches beyond the time in which its item is active ends there, and what was not
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -63,8 +63,10 @@ class Plan:
     lines: list[PlannedLine] = field(default_factory=list)
     unused_times: list[UnusedTime] = field(default_factory=list)
     obsolete: list[PendingLine] = field(default_factory=list)
-    # Settled windows that last longer than they were to: their end was taken back. `end` is the new one already.
+    # Settled fees that last longer than they were to: their end was taken back. `end` is the new one already.
     grown: list[Billed] = field(default_factory=list)
+    # Moments at which usage was settled, and its period goes on all the same: each is a split from now on, by item.
+    splits: list[tuple[uuid.UUID, datetime]] = field(default_factory=list)
     # Windows that will end early later: of which subscription, when, and the window's start.
     wakes: list[tuple[uuid.UUID, datetime, datetime]] = field(default_factory=list)
 
@@ -98,7 +100,7 @@ def _plan_subscription(
     as_of: datetime,
     plan: Plan,
 ) -> None:
-    gone = set()
+    gone: set[uuid.UUID] = set()
     for unused_time in find_unused_times(subscription.facts, billed):
         unused_time.billed.end = unused_time.at
         if unused_time.due_at <= as_of:
@@ -108,7 +110,7 @@ def _plan_subscription(
         else:
             # What comes back comes back when the time ends: until then the change can be taken back, too.
             plan.wakes.append((subscription.facts.id, unused_time.due_at, unused_time.billed.start))
-    for obligation in obligations(subscription.facts, since=subscription.reconcile_from, as_of=as_of):
+    for obligation in _obligations(subscription, billed, gone, as_of, plan):
         terms = subscription.terms[obligation.revision.id]
         settled = billed.get(obligation.key)
         line: PlannedLine | None
@@ -123,6 +125,35 @@ def _plan_subscription(
             line = _against_settled(obligation, terms, settled, waiting_amendments)
         if line is not None:
             plan.lines.append(line)
+
+
+def _obligations(
+    subscription: LoadedSubscription,
+    billed: Mapping[tuple[uuid.UUID, datetime], Billed],
+    gone: Container[uuid.UUID],
+    as_of: datetime,
+    plan: Plan,
+) -> list[Obligation]:
+    """What the subscription owes, its usage cut where it was settled up to: an end that was taken back makes no billed
+    quantity count for more time than it was taken from (billing rules 13, point 8)."""
+    facts = subscription.facts
+    while True:
+        owed = list(obligations(facts, since=subscription.reconcile_from, as_of=as_of))
+        splits: dict[uuid.UUID, datetime] = {}
+        for obligation in owed:
+            settled = billed.get(obligation.key)
+            if settled is None or settled.id in gone or obligation.is_flat or not _lasts_longer(obligation, settled):
+                continue
+            if settled.end is not None and obligation.start < settled.end:
+                splits.setdefault(obligation.item.id, settled.end)
+        if not splits:
+            return owed
+        plan.splits += splits.items()
+        items = tuple(
+            replace(item, splits=tuple(sorted({*item.splits, splits[item.id]}))) if item.id in splits else item
+            for item in facts.items
+        )
+        facts = replace(facts, items=items)
 
 
 def _lasts_longer(obligation: Obligation, settled: Billed) -> bool:

@@ -8,17 +8,16 @@ from functools import reduce
 from types import MappingProxyType
 from typing import NamedTuple
 
-from django.db.models import Exists, OuterRef
-
 from core.money import WIDE, ZERO
 from customers.attribution import Attribution
 from entitlements.metering.usage import NO_USAGE, MeterReading, UsageRequest, reading_of, usage_of
 from entitlements.models import Feature
-from invoicing.choices import LineKind
+from invoicing.choices import InvoiceStatus, LineKind
 from invoicing.closing.plan import PlannedLine
 from invoicing.errors import CannotBill
-from invoicing.models import BilledWindow, InvoiceLine
+from invoicing.models import InvoiceLine
 from subscriptions.lifecycle.facts import Report, reports_of
+from subscriptions.schedule.facts import EarlierUse
 
 # A window of an item: the item's id, and its start.
 WindowKey = tuple[uuid.UUID, datetime]
@@ -83,12 +82,14 @@ def quantities_of(
     """The quantity of each line, in order. A line comes with its customer's usage subjects; `feature_of` has passed it.
 
     Usage up to `as_of` counts, so that the lines of open periods can be shown too. Quantities of a window and of what
-    its period had before it are read together, so that unique counts and maxima are those of the whole. At most three
-    queries.
+    its period had before it are read together, so that unique counts and maxima are those of the whole: the window's
+    own is what it adds. What earlier windows were billed for is frozen, whatever has come in for them since: that is
+    late usage of theirs, and takes up no free units and no tiers here. At most four queries.
     """
     requests: list[UsageRequest] = []
     reported: list[int] = []
     readings: dict[int, tuple[MeterReading, str]] = {}
+    frozen = _frozen([line for line, _ in lines])
     for index, (line, subjects) in enumerate(lines):
         feature = feature_of(line, features)
         reading = reading_of(feature)
@@ -99,18 +100,25 @@ def quantities_of(
         window = line.obligation
         end = max(min(window.end, as_of), window.start)
         before = tuple((use.start, use.end) for use in window.earlier)
-        requests.append(UsageRequest(2 * index, reading, subjects, (*before, (window.start, end))))
+        requests.append(UsageRequest(3 * index, reading, subjects, (*before, (window.start, end))))
         if before:
-            requests.append(UsageRequest(2 * index + 1, reading, subjects, before))
+            requests.append(UsageRequest(3 * index + 1, reading, subjects, before))
+            then = tuple((use.start, use.end) for use in window.earlier if _is_frozen(use, frozen))
+            if then:
+                requests.append(UsageRequest(3 * index + 2, reading, subjects, then))
     usage = usage_of(requests)
-    earlier_nets = _earlier_nets([line for line, _ in lines])
     reports = _reports([lines[index][0] for index in reported])
     found: list[Quantity] = []
     for index, (line, _) in enumerate(lines):
-        nets = earlier_nets.get(id(line), NO_NETS)
+        nets = _earlier_nets(line, frozen)
         if index in readings:
             reading, meter_key = readings[index]
-            whole, before_it = usage[2 * index], usage.get(2 * index + 1, NO_USAGE)
+            whole, before_it = usage[3 * index], usage.get(3 * index + 1, NO_USAGE)
+            # What is frozen as it was billed, the rest as it is now.
+            earlier = WIDE.subtract(before_it.quantity, usage.get(3 * index + 2, NO_USAGE).quantity)
+            for use in line.obligation.earlier:
+                if _is_frozen(use, frozen):
+                    earlier = WIDE.add(earlier, frozen[use.item_id, use.start].quantity)
             found.append(
                 Quantity(
                     WIDE.subtract(whole.quantity, before_it.quantity),
@@ -118,7 +126,7 @@ def quantities_of(
                     whole.unreadable,
                     reading=reading,
                     meter_key=meter_key,
-                    earlier=before_it.quantity,
+                    earlier=earlier,
                     earlier_nets=nets,
                 )
             )
@@ -155,28 +163,60 @@ def _reports(lines: Sequence[PlannedLine]) -> dict[_Window, Report]:
     return found
 
 
-def _earlier_nets(lines: Sequence[PlannedLine]) -> dict[int, dict[WindowKey, Decimal]]:
-    """What was billed for each window before each line's, in its period, where a minimum or a maximum asks for it."""
-    asking = [
-        line
-        for line in lines
-        if line.obligation.earlier
-        and (price := line.obligation.revision.price) is not None
-        and (price.minimum is not None or price.maximum is not None)
-    ]
-    if not asking:
+class _Frozen(NamedTuple):
+    """What a settled window was billed for; `is_final`: its quantity will not be read again."""
+
+    quantity: Decimal
+    net: Decimal
+    is_final: bool
+
+
+def _is_frozen(use: EarlierUse, frozen: Mapping[WindowKey, _Frozen]) -> bool:
+    known = frozen.get((use.item_id, use.start))
+    return known is not None and known.is_final
+
+
+def _frozen(lines: Sequence[PlannedLine]) -> dict[WindowKey, _Frozen]:
+    """What was billed for the windows before each line's, in its period. What is rated together with them, on the same
+    draft, is not final yet. One query; none where nothing came before."""
+    uses = [use for line in lines for use in line.obligation.earlier]
+    if not uses:
         return {}
-    items = {use.item_id for line in asking for use in line.obligation.earlier}
-    rows = InvoiceLine.objects.filter(
-        Exists(BilledWindow.objects.filter(pk=OuterRef("window_id"))),
-        item_id__in=items,
-        kind=LineKind.USAGE,
-        deleted_at__isnull=True,
-    ).values_list("item_id", "period_start", "amount", "charges_total", "discounts_total")
-    nets = {(item_id, start): amount + charges - discounts for item_id, start, amount, charges, discounts in rows}
-    return {
-        id(line): {
-            (use.item_id, use.start): nets.get((use.item_id, use.start), ZERO) for use in line.obligation.earlier
-        }
-        for line in asking
-    }
+    rows = (
+        InvoiceLine.objects.filter(
+            kind=LineKind.USAGE,
+            deleted_at__isnull=True,
+            window__item_id__in={use.item_id for use in uses},
+            window__span__startswith__gte=min(use.start for use in uses),
+        )
+        .exclude(invoice__status__in=[InvoiceStatus.GATHERING, InvoiceStatus.VOIDED])
+        .values_list(
+            "window__item_id",
+            "window__span",
+            "metered_quantity",
+            "amount",
+            "charges_total",
+            "discounts_total",
+            "invoice__quantity_snapshoted_at",
+        )
+    )
+    together = {line.obligation.key for line in lines}
+    found: dict[WindowKey, _Frozen] = {}
+    for item_id, span, metered, amount, charges, discounts, collected_at in rows:
+        key = (item_id, span.lower)
+        before = found.get(key, _Frozen(ZERO, ZERO, True))
+        found[key] = _Frozen(
+            WIDE.add(before.quantity, metered or ZERO),
+            before.net + amount + charges - discounts,
+            before.is_final and metered is not None and collected_at is not None and key not in together,
+        )
+    return found
+
+
+def _earlier_nets(line: PlannedLine, frozen: Mapping[WindowKey, _Frozen]) -> Mapping[WindowKey, Decimal]:
+    """What was billed for each window before the line's, in its period, where a minimum or a maximum asks for it."""
+    price = line.obligation.revision.price
+    if not line.obligation.earlier or price is None or (price.minimum is None and price.maximum is None):
+        return NO_NETS
+    keys = [(use.item_id, use.start) for use in line.obligation.earlier]
+    return {key: frozen[key].net if key in frozen else ZERO for key in keys}

@@ -37,6 +37,7 @@ from invoicing.lifecycle.numbering import take_blocks
 from invoicing.lifecycle.states import check_beginnings, check_moves
 from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine
 from invoicing.windows.state import Billed
+from subscriptions.lifecycle.record_usage_splits import record_usage_splits
 from subscriptions.models import Subscription
 
 _MOVED = ("invoice_id", "window_id", "position", "updated_at", *TERMS_COLUMNS, *TAX_COLUMNS, *RATED_COLUMNS)
@@ -61,6 +62,7 @@ class Writer:
         self.balance_entries: list[Row] = []
         self.unused_times: list[UnusedTime] = []
         self.grown: list[Billed] = []
+        self.splits: list[tuple[uuid.UUID, datetime]] = []
         self.credit_notes: list[CreditNoteDocument] = []
         self.draft_credits: list[tuple[uuid.UUID, CreditLine]] = []
         # Drafts whose lines this batch changed: to be added up once everything is written.
@@ -88,6 +90,7 @@ class Writer:
                 self.redrafted.append((settled.lines[0].invoice_id, redrafted))
         self.unused_times.extend(close.unused_times)
         self.grown.extend(close.plan.grown)
+        self.splits.extend(close.plan.splits)
         self.credit_notes.extend(close.credit_notes)
         self.draft_credits.extend(close.draft_credits)
         schedule = close.schedule(self.as_of)
@@ -136,6 +139,7 @@ class Writer:
         may not join an invoice that is already issued. Numbers are taken as late as can be: whoever holds a series'
         counter makes its other issuers wait until the end of the transaction."""
         self._move_ends()
+        record_usage_splits(self.splits)
         self._credit_drafts()
         delete_rows(InvoiceLine, self.obsolete)
         copy_rows(InvoiceLine, self.new_lines)

@@ -35,8 +35,9 @@ def collect_quantities(invoices: Sequence[Invoice], *, as_of: datetime) -> dict[
     In the caller's transaction, which holds the customers' locks. A draft that can't be collected keeps its figures
     and goes to a named failed state, from which this step alone is tried again. Returns the new status of each.
     """
-    failures, unreported = _rerate({invoice.id for invoice in invoices}, as_of)
+    # Before usage is read: what comes in meanwhile is late only where it was not read.
     now = clock.now()
+    failures, unreported = _rerate({invoice.id for invoice in invoices}, as_of)
     emptied = _settle_unreported(unreported, now)
     rows: list[list[Any]] = []
     statuses: dict[uuid.UUID, str] = {}
@@ -53,7 +54,7 @@ def collect_quantities(invoices: Sequence[Invoice], *, as_of: datetime) -> dict[
             if status == InvoiceStatus.ISSUED:
                 # Collected first, issued in a transaction of its own: what can't be issued keeps its quantities.
                 status = InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL.value
-            rows.append([invoice.id, status, "", as_of, now])
+            rows.append([invoice.id, status, "", now, now])
         statuses[invoice.id] = status
     check_moves((invoice.status, statuses[invoice.id]) for invoice in invoices)
     update_rows(Invoice, ("status", "status_note", "quantity_snapshoted_at", "updated_at"), rows)

@@ -87,6 +87,7 @@ class _RevisionRow(NamedTuple):
     earlier_use: list[dict[str, str]]
     continued_at: datetime | None
     fee_charged_before: bool
+    splits: list[datetime]
     addon_key: str | None
     addon_version: int | None
     id: uuid.UUID
@@ -120,6 +121,7 @@ def _build(
             earlier=tuple(_earlier_use(use) for use in revisions[0].earlier_use),
             continued_at=revisions[0].continued_at,
             fee_charged_before=revisions[0].fee_charged_before,
+            splits=tuple(revisions[0].splits),
         )
         for item_id, revisions in items.items()
     )
@@ -182,6 +184,7 @@ def _revisions(subscription_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[
             "item__earlier_use",
             "item__continued_at",
             "item__fee_charged_before",
+            "item__usage_splits",
             "item__purchase__addon__key",
             "item__purchase__addon__version",
             "id",

@@ -5,8 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from subscriptions.schedule import ItemFacts, RevisionFacts, SubscriptionFacts, service_period_at
-from subscriptions.schedule.facts import EarlierUse
-from subscriptions.schedule.obligations import active_spans, goes_on
+from subscriptions.schedule.facts import EarlierUse, Span
+from subscriptions.schedule.obligations import active_spans, goes_on, uses_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,7 @@ def takeovers(old: SubscriptionFacts, new: SubscriptionFacts, at: datetime) -> l
         first = _first_by_usage(before)
         if first is not None and goes_on(first, now):
             earlier += [use for use in before.earlier if period.start <= use.start]
-        earlier += [
-            EarlierUse(before.id, max(span.start, period.start), min(span.end or at, at))
-            for revision, span in active_spans(old, before)
-            if goes_on(revision, now) and span.start < at and (span.end is None or span.end > period.start)
-        ]
+        earlier += uses_of(before, active_spans(old, before), now, Span(period.start, at))
         found.append(Takeover(item.id, before.id, tuple(earlier)))
     return found
 

@@ -1,7 +1,7 @@
 """Subscription items: what is billed, in which version when, and in what quantity."""
 
 from django.contrib.postgres.constraints import ExclusionConstraint
-from django.contrib.postgres.fields import RangeOperators
+from django.contrib.postgres.fields import ArrayField, RangeOperators
 from django.db import models
 from django.db.models import F, Func, Q
 
@@ -25,7 +25,8 @@ class SubscriptionItem(Record):
 
     After a change of plan that keeps the period's usage (billing rules 10), the item of the same key takes the period
     over at the old one's `continued_at`; its `earlier_use` lists what it takes over, `[{"item", "from", "to"}]`. Where
-    an item of the same key and plan has charged its one-time fee, it owes none: `fee_charged_before`.
+    an item of the same key and plan has charged its one-time fee, it owes none: `fee_charged_before`. `usage_splits`
+    are the moments, in order, at which a running period of its usage was cut into windows billed apart.
     """
 
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="items")
@@ -36,6 +37,7 @@ class SubscriptionItem(Record):
     )
     earlier_use = models.JSONField(default=list, blank=True)
     continued_at = models.DateTimeField(null=True, blank=True)
+    usage_splits = ArrayField(models.DateTimeField(), default=list, blank=True)
     fee_charged_before = models.BooleanField(default=False)
 
     class Meta:

@@ -76,7 +76,8 @@ class ItemFacts:
     """One item: its revisions in order of time, and for flat fees its quantities, in order of time (none: always 1).
 
     An item that takes over the period of an item of the same key, with its usage, knows it from `earlier`. One whose
-    one-time fee was charged by an item of the same key and plan owes none (`fee_charged_before`).
+    one-time fee was charged by an item of the same key and plan owes none (`fee_charged_before`). `splits` are the
+    moments, in order, at which a running period of usage was cut: it is billed in windows up to each and from each on.
     """
 
     id: uuid.UUID
@@ -89,6 +90,7 @@ class ItemFacts:
     earlier: tuple[EarlierUse, ...] = ()
     continued_at: datetime | None = None
     fee_charged_before: bool = False
+    splits: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,15 +176,22 @@ def _windows(
         return
     limit = span.end or datetime.max.replace(tzinfo=span.start.tzinfo)
     for period in service_periods(sub, revision.cadence, max(since, span.start), limit):
-        for start, end, due_no_later_than in _cuts(revision, period):
+        for start, end, due_no_later_than in _cuts(item, revision, period):
             start, end = max(start, span.start), min(end, limit)
             if start < end and end > since:
                 window = _window(sub, item, revision, period, start, end, due_no_later_than)
                 yield window if window.is_flat else _usage_window(window, period, spans)
 
 
-def _cuts(revision: RevisionFacts, period: ServicePeriod) -> Iterator[tuple[datetime, datetime, datetime | None]]:
-    """A period's windows: one, but for a fee in advance whose period was moved out after it had been charged."""
+def _cuts(
+    item: ItemFacts, revision: RevisionFacts, period: ServicePeriod
+) -> Iterator[tuple[datetime, datetime, datetime | None]]:
+    """A period's windows: one, but for usage that was split, and for a fee in advance whose period was moved out after
+    it had been charged."""
+    if item.splits and revision.price is not None and not revision.price.is_flat:
+        for piece in split_at(Span(period.start, period.end), item.splits):
+            yield piece.start, piece.end or period.end, None
+        return
     if period.moved_out_at is None or not in_advance(revision):
         yield period.start, period.end, None
         return
@@ -223,17 +230,36 @@ def _usage_window(window: Obligation, period: ServicePeriod, spans: list[tuple[R
     if spans and goes_on(spans[0][0], counted):
         earlier += [use for use in item.earlier if period.start <= use.start < window.start]
     closes = window.end != item.continued_at
-    for revision, span in spans:
-        start, end = max(span.start, period.start), min(span.end or period.end, period.end)
-        if start >= end or not goes_on(revision, counted):
-            continue
-        if end <= window.start:
-            earlier.append(EarlierUse(item.id, start, end))
-        elif start >= window.end:
+    for use in uses_of(item, spans, counted, Span(period.start, period.end)):
+        if use.end <= window.start:
+            earlier.append(use)
+        elif use.start >= window.end:
             closes = False
     active = sum((Period(use.start, use.end).microseconds for use in earlier), _length(window))
     share = in_seconds(active, period.nominal.microseconds) if window.subscription.prorate else WHOLE
     return window._replace(earlier=tuple(earlier), closes=closes, share=share)
+
+
+def uses_of(
+    item: ItemFacts, spans: Sequence[tuple[RevisionFacts, Span]], counted: RevisionFacts, period: Span
+) -> Iterator[EarlierUse]:
+    """The windows of the item within `period` whose usage counts for `counted`, in order of time."""
+    for revision, span in spans:
+        start = max(span.start, period.start)
+        end = span.end if period.end is None else min(span.end or period.end, period.end)
+        if end is not None and start < end and goes_on(revision, counted):
+            for piece in split_at(Span(start, end), item.splits):
+                yield EarlierUse(item.id, piece.start, piece.end or end)
+
+
+def split_at(span: Span, splits: Sequence[datetime]) -> Iterator[Span]:
+    """`span` in the pieces that those of `splits` within it cut it into."""
+    start = span.start
+    for at in splits:
+        if start < at and (span.end is None or at < span.end):
+            yield Span(start, at)
+            start = at
+    yield Span(start, span.end)
 
 
 def goes_on(revision: RevisionFacts, counted: RevisionFacts) -> bool:

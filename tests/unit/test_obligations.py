@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from fractions import Fraction
 from itertools import takewhile
 from uuid import UUID
 
@@ -398,3 +399,33 @@ def test_a_share_that_ends_within_a_second_is_counted_in_microseconds():
     sub = subscription(item(revision(UNIT)), end="2026-04-16T00:00:00.500000")
     [only] = obligations(sub, since=sub.start, as_of=at("2026-04-17"))
     assert only.share == (1_296_000_500_000, 2_592_000_000_000)
+
+
+def test_usage_is_cut_where_its_splits_are():
+    """Each part knows what of its period came before it, and only the last one closes the period."""
+    cut = item(revision(price=UNIT), splits=(at("2026-04-16"), at("2026-04-20"), at("2026-05-01")))
+    found = list(obligations(subscription(cut), since=at("2026-04-01"), as_of=at("2026-05-01")))
+    assert [(f"{o.start:%m-%d}", f"{o.end:%m-%d}", o.invoice_at == o.end, o.closes) for o in found] == [
+        ("04-01", "04-16", True, False),
+        ("04-16", "04-20", True, False),
+        ("04-20", "05-01", True, True),
+        ("05-01", "06-01", True, True),
+    ]
+    assert [[f"{use.start:%m-%d}" for use in o.earlier] for o in found] == [[], ["04-01"], ["04-01", "04-16"], []]
+    assert [Fraction(*o.share) for o in found] == [Fraction(1, 2), Fraction(19, 30), 1, 1]
+
+
+def test_a_split_cuts_no_flat_fee():
+    cut = item(revision(price=ARREARS), splits=(at("2026-04-16"),))
+    assert windows(subscription(cut), "2026-05-01")[0] == ("2026-04-01 00:00", "2026-05-01 00:00", "2026-05-01 00:00")
+
+
+def test_a_split_at_another_revision_of_the_period_is_no_window_of_nothing():
+    """The price changes on the 16th, where the period was cut, too."""
+    edited = item(
+        revision(price=UNIT, end="2026-04-16"), revision(price=UNIT, start="2026-04-16"), splits=(at("2026-04-16"),)
+    )
+    assert [row[:2] for row in windows(subscription(edited), "2026-04-30")] == [
+        ("2026-04-01 00:00", "2026-04-16 00:00"),
+        ("2026-04-16 00:00", "2026-05-01 00:00"),
+    ]

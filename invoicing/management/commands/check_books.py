@@ -1,4 +1,8 @@
-"""`manage.py check_books`: prove the books; exit code 1 and a readable finding for whatever is broken."""
+"""`manage.py check_books`: prove the books; a readable finding for whatever is broken or waits for a decision.
+
+Exit code 0: the books are right, and nothing waits. 1: something is broken. 2: they are right, but somebody is to
+decide about what came late.
+"""
 
 import sys
 from datetime import timedelta
@@ -16,7 +20,10 @@ REPORT_EVERY = 1000
 
 
 class Command(BaseCommand):
-    help = "Check that the books are right (billing rules 13): reads only. Exit code 1 when anything is broken."
+    help = (
+        "Check that the books are right (billing rules 13): reads only. Exit code 1 when anything is broken, 2 when "
+        "something is to be decided."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -54,6 +61,8 @@ class Command(BaseCommand):
         for report in reports:
             number, claim = report.invariant.number, report.invariant.claim
             verdict = self.style.ERROR(f"{report.broken} BROKEN") if report.broken else self.style.SUCCESS("ok")
+            if report.to_decide:
+                verdict += self.style.WARNING(f", {report.to_decide} to decide")
             self.stdout.write(f"{number:>3}. {claim:<58} {report.checked:>9,} {report.invariant.unit:<27} {verdict}")
         if self.notes > self.limit:
             self.stdout.write(f"{self.notes:,} notes in all.")
@@ -61,12 +70,17 @@ class Command(BaseCommand):
         if broken:
             self.stdout.write(self.style.ERROR(f"The books are broken: {broken:,} findings."))
             sys.exit(1)
+        waiting = sum(report.to_decide for report in reports)
+        if waiting:
+            self.stdout.write(self.style.WARNING(f"The books are right; {waiting:,} findings are to be decided."))
+            sys.exit(2)
         self.stdout.write(self.style.SUCCESS("The books are right."))
 
     def _found(self, invariant: Invariant, finding: Finding) -> None:
         shown = self.shown[invariant.number] = self.shown.get(invariant.number, 0) + 1
         if shown <= self.limit:
-            self.stdout.write(self.style.ERROR(f"Broken: {invariant.number}. {invariant.claim}"))
+            what = self.style.WARNING("To decide") if finding.to_decide else self.style.ERROR("Broken")
+            self.stdout.write(f"{what}: {invariant.number}. {invariant.claim}")
             self.stdout.write(f"  {finding.subject}: {finding.problem}\n  To do: {finding.remedy}")
         elif shown == self.limit + 1:
             self.stdout.write(f"  More findings of {invariant.number} are only counted (--limit).")

@@ -1,0 +1,177 @@
+"""No usage is lost or billed twice, whatever comes late or changes in between (billing rules 6 and 13, point 8)."""
+
+import pytest
+
+from core import clock
+from customers.services.attribute_usage import attribute_usage
+from entitlements.models import UsageEvent
+from invoicing.closing.close_customers import close_customers
+from invoicing.models import BilledWindow, Invoice, InvoiceLine
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
+from subscriptions.catalog.plan_terms import RateCardTerms
+from subscriptions.lifecycle.edits import AddItem
+from subscriptions.lifecycle.mark_for_billing import mark_for_billing
+from subscriptions.models import Subscription
+from tests.support.books import assert_books_are_clean, run_check
+from tests.support.catalog import flat_plan, make_feature, make_meter, usage_card
+from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.invoices import money
+from tests.support.subscriptions import change, edit, subscribe
+from tests.support.usage import use
+
+pytestmark = pytest.mark.django_db
+
+PRICE = {"type": "unit", "amount": "1.00"}
+
+
+@pytest.fixture
+def calls():
+    return make_feature(key="calls", name="Calls", meter=make_meter())
+
+
+def metered(feature, key="basic", **card):
+    return flat_plan(
+        key, None, cards=(usage_card(key="calls", name="Calls", feature=feature, **{"price": PRICE, **card}),)
+    )
+
+
+def billed():
+    """What each issued usage line is for: its window, its quantity and its net, in order of time."""
+    rows = InvoiceLine.objects.filter(kind="usage", invoice__issued_at__isnull=False, deleted_at=None)
+    return [
+        (f"{line.period_start:%m-%d}", f"{line.period_end:%m-%d}", f"{line.metered_quantity:.0f}", money(line.total))
+        for line in rows.order_by("period_start")
+    ]
+
+
+def take_back_the_end(subscription, on):
+    """As whatever door lets a subscription last on whose end has been billed up to."""
+    with clock.frozen_at(at(on)):
+        Subscription.objects.filter(pk=subscription.pk).update(active_to=None)
+        subscription.items.get().revisions.update(active_to=None)
+        mark_for_billing(subscription=subscription, changed_from=at("2026-04-01"))
+
+
+def test_a_window_of_usage_that_was_billed_up_to_an_end_grows_by_nothing(calls):
+    """Five units were billed up to the 16th. The end is taken back; seven more come, in a window of their own."""
+    subscription = subscribe(metered(calls))
+    use("2026-04-10", "5")
+    with clock.frozen_at(at("2026-04-11")):
+        cancel_subscription(subscription=subscription, timing=at("2026-04-16"))
+    run("2026-04-16")
+    assert billed() == [("04-01", "04-16", "5", "5.00")]
+    take_back_the_end(subscription, "2026-04-17")
+    use("2026-04-20", "7")
+    run("2026-05-01")
+    run("2026-05-01T00:10")
+    assert billed() == [("04-01", "04-16", "5", "5.00"), ("04-16", "05-01", "7", "7.00")]
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+def test_the_later_part_of_a_cut_period_counts_on_in_its_free_units(calls):
+    """Ten free units: five and seven make two to be charged."""
+    subscription = subscribe(metered(calls, discounts={"usage": {"quantity": "10"}}))
+    use("2026-04-10", "5")
+    with clock.frozen_at(at("2026-04-11")):
+        cancel_subscription(subscription=subscription, timing=at("2026-04-16"))
+    run("2026-04-16")
+    take_back_the_end(subscription, "2026-04-17")
+    use("2026-04-20", "7")
+    run("2026-05-01")
+    assert billed() == [("04-01", "04-16", "5", "0.00"), ("04-16", "05-01", "7", "2.00")]
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+def test_a_window_that_lasts_longer_than_what_was_billed_is_found(calls):
+    subscription = subscribe(metered(calls))
+    use("2026-04-10", "5")
+    with clock.frozen_at(at("2026-04-11")):
+        cancel_subscription(subscription=subscription, timing=at("2026-04-16"))
+    run("2026-04-16")
+    use("2026-04-20", "7")
+    BilledWindow.objects.update(span="[2026-04-01Z,2026-05-01Z)")
+    code, said = run_check("--only", "8", now="2026-05-01T00:30")
+    assert code == 1, said
+    assert "1 events are in its active time, which come to 5; its windows, billed and open, hold 2" in said
+
+
+@pytest.mark.parametrize("by", ["change of plan", "edit of the price"])
+def test_what_came_late_for_an_earlier_window_takes_up_no_free_units_of_the_next(calls, by):
+    """100 free units. 50 are billed at the change on the 16th; 60 come late for the 10th, then 50 more: the second line
+    sees 50 before it and charges nothing, and the 60 wait."""
+    free = {"usage": {"quantity": "100"}}
+    subscription = subscribe(metered(calls, discounts=free))
+    use("2026-04-05", "50")
+    if by == "change of plan":
+        change(subscription, metered(calls, "pro", discounts=free))
+    else:
+        dearer = RateCardTerms(
+            type="usage_based",
+            key="calls",
+            name="Calls",
+            billing_cadence="P1M",
+            feature_key="calls",
+            price={"type": "unit", "amount": "2.00"},
+            discounts=free,
+        )
+        edit(subscription, "2026-04-16", AddItem("phase_1", dearer))
+    run("2026-04-16")
+    use("2026-04-10", "60")
+    use("2026-04-20", "50")
+    run("2026-05-01")
+    assert billed() == [("04-01", "04-16", "50", "0.00"), ("04-16", "05-01", "50", "0.00")]
+    second = InvoiceLine.objects.get(period_end=at("2026-05-01"), kind="usage", invoice__issued_at__isnull=False)
+    assert second.pre_period_quantity == 50
+    code, said = run_check(now="2026-05-01T00:30")
+    assert (code, "late usage of 60 from 2026-04-01 00:00 to 2026-04-16 00:00 UTC: billed for 50" in said) == (
+        2,
+        True,
+    ), said
+
+
+def test_usage_of_a_subject_that_comes_to_the_customer_later_is_late_usage(calls):
+    """1,000 units of April by a subject that is made the customer's on 10 May."""
+    subscription = subscribe(metered(calls))
+    use("2026-04-20", "3")
+    use("2026-04-21", "1000", subject="acme-eu")
+    run("2026-05-01")
+    assert billed() == [("04-01", "05-01", "3", "3.00")]
+    assert_books_are_clean("2026-05-01T00:30")
+    with clock.frozen_at(at("2026-05-10")):
+        attribute_usage(customer=subscription.customer, subjects=["acme", "acme-eu"])
+    code, said = run_check(now="2026-05-10T00:30")
+    assert (code, "late usage of 1000 from 2026-04-01 00:00 to 2026-05-01 00:00 UTC: billed for 3" in said) == (
+        2,
+        True,
+    ), said
+
+
+def test_the_snapshot_is_of_the_moment_at_which_usage_was_read(calls, monkeypatch):
+    """A run as of the 1st is worked on the 6th. What came in between was billed, and is not late as well."""
+    subscription = subscribe(metered(calls))
+    use("2026-04-20", "3")
+    with clock.frozen_at(at("2026-05-03")):
+        UsageEvent.objects.create(
+            source="test",
+            external_id="between",
+            type="usage",
+            subject="acme",
+            time=at("2026-04-25"),
+            data={"amount": "4"},
+        )
+    with clock.frozen_at(at("2026-05-06")):
+        close_customers([subscription.customer_id], as_of=at("2026-05-01"))
+    invoice = Invoice.objects.get(number="INV-000001")
+    assert (invoice.quantity_snapshoted_at, money(invoice.total)) == (at("2026-05-06"), "7.00")
+    assert_books_are_clean("2026-05-06T00:30")
+
+
+def test_late_usage_that_lowers_an_average_is_late_and_no_loss(calls):
+    average = make_feature(key="load", name="Load", meter=make_meter(key="load", aggregation="AVG"))
+    subscribe(flat_plan("avg", None, cards=(usage_card(key="load", name="Load", feature=average, price=PRICE),)))
+    use("2026-04-20", "10")
+    run("2026-05-01")
+    use("2026-04-21", "4")
+    code, said = run_check(now="2026-05-01T00:30")
+    assert (code, "late usage of -3 from 2026-04-01" in said) == (2, True), said
