@@ -41,12 +41,15 @@ def moment(value: datetime | None, zone: str = "UTC") -> SafeString:
     """A time on the wall of `zone`, labelled with its abbreviation. Hovering names the zone and tells UTC."""
     if value is None:
         return EMPTY
+    date, _, clock = moment_text(value, zone).rpartition(" ")
     return format_html(
-        '<time class="ch-time" datetime="{}" title="{}; {} UTC">{} <span class="ch-zone">{}</span></time>',
+        '<time class="ch-time" datetime="{}" title="{}; {} UTC"><span class="ch-nowrap">{}</span> '
+        '<span class="ch-nowrap">{} <span class="ch-zone">{}</span></span></time>',
         value.isoformat(),
         zone,
         moment_text(value, seconds=True),
-        moment_text(value, zone),
+        date,
+        clock,
         local_time(value, zone).tzname(),
     )
 
@@ -57,7 +60,17 @@ def day(value: datetime | None) -> SafeString:
         return EMPTY
     local = local_time(value, "UTC")
     text = f"{local.day} {local:%b %Y}"
-    return format_html('<time class="ch-time" title="{} UTC">{}</time>', moment_text(value, seconds=True), text)
+    return format_html('<time class="ch-time ch-day" title="{} UTC">{}</time>', moment_text(value, seconds=True), text)
+
+
+def cut(text: str | None) -> SafeString:
+    """A key, an address or another name without spaces, cut where the column ends; hovering tells all of it."""
+    return format_html('<span class="ch-cut" title="{}">{}</span>', text, text) if text else EMPTY
+
+
+def above(first: Any, second: Any) -> SafeString:
+    """Two values in one cell of a list, the second in small print."""
+    return format_html("{}<small>{}</small>", first, second)
 
 
 def admin_url(obj: models.Model) -> str:

@@ -11,7 +11,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from core.admin.base import MasterDataAdmin
 from core.admin.choosers import CountryField, CurrencyField, TimeZoneField
-from core.admin.display import EMPTY, badge, moment
+from core.admin.display import EMPTY, above, badge, cut, moment
 from core.admin.filters import ActiveFilter, ChoiceFilter
 from core.admin.registry import page_of
 from customers.admin.party_form import PartyForm
@@ -104,7 +104,7 @@ class CustomerForm(PartyForm):
 
 @page_of(Customer)
 class CustomerAdmin(MasterDataAdmin):
-    list_display: tuple[str, ...] = ("name", "key", "email", "currency", "billed_by", "time_zone", "since")
+    list_display: tuple[str, ...] = ("name", "reached_by", "billed_in", "billed_by", "since")
     list_filter = (LivingCustomers, PinnedTo)
     list_select_related = ("billing_override__billing_profile",)
     sortable_by = ("name", "since")
@@ -121,9 +121,13 @@ class CustomerAdmin(MasterDataAdmin):
         ),
     )
 
-    @display(description="E-mail", ordering="primary_email")
-    def email(self, customer: Customer) -> SafeString | str:
-        return customer.primary_email or EMPTY
+    @display(description="Key, e-mail")
+    def reached_by(self, customer: Customer) -> SafeString:
+        return above(cut(customer.key), cut(customer.primary_email))
+
+    @display(description="Currency, time zone")
+    def billed_in(self, customer: Customer) -> SafeString:
+        return above(customer.currency or EMPTY, cut(customer.time_zone))
 
     @display(description="Billing profile")
     def billed_by(self, customer: Customer) -> SafeString:

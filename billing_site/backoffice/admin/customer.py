@@ -73,7 +73,7 @@ class Delete(Verb[Customer]):
 
 @page_of(Customer)
 class CustomerPage(CustomerSettings):
-    list_display = ("name", "standing", "key", "email", "currency", "billed_by", "time_zone", "since")
+    list_display = ("name", "standing", "reached_by", "billed_in", "billed_by", "since")
     page_template = "backoffice/customer.html"
     verbs = (*MOVES, StartSubscription(), Delete(), *SETTINGS_VERBS)
 

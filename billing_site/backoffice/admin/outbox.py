@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
-from core.admin.display import EMPTY, badge, moment, number
+from core.admin.display import badge, cut, moment, number
 from core.admin.filters import ChoiceFilter
 from core.admin.registry import page_of
 from core.outbox.models import OutboxMessage
@@ -58,8 +58,8 @@ class OutboxMessageAdmin(ReadOnlyAdmin):
         return subject_of(message)
 
     @display(description="To")
-    def receiver(self, message: OutboxMessage) -> SafeString | str:
-        return message.payload.get("to") or EMPTY
+    def receiver(self, message: OutboxMessage) -> SafeString:
+        return cut(message.payload.get("to"))
 
     @display(description="Text")
     def body(self, message: OutboxMessage) -> SafeString:

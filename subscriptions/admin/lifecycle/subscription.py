@@ -61,7 +61,7 @@ class ClosesWhen(ChoiceFilter):
 
 @page_of(Subscription)
 class SubscriptionAdmin(ReadOnlyAdmin):
-    list_display = ("name", "customer_link", "plan_link", "state", "currency", "rhythm", "start", "end", "next_billing")
+    list_display = ("name", "customer_link", "plan_link", "state", "rhythm", "start", "end", "next_billing")
     list_filter = (SubscriptionState, ClosesWhen, "currency")
     list_select_related = ("customer", "plan")
     ordering = ("-id",)
@@ -91,7 +91,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
 
     @display(description="Billed")
     def rhythm(self, subscription: Subscription) -> str:
-        return rhythm_words(subscription.billing_cadence)
+        return f"{rhythm_words(subscription.billing_cadence)}, in {subscription.currency}"
 
     @display(description="Started", ordering="active_from")
     def start(self, subscription: Subscription) -> SafeString:
