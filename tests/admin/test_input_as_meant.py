@@ -6,10 +6,11 @@ from django.urls import reverse
 from core.audit.models import AuditEntry
 from customers.models import Customer, Supplier
 from invoicing.models import Payment, TaxRate
+from subscriptions.models import Coupon
 from tests.admin.test_customers import FORM
 from tests.support.closing import make_issued
 from tests.support.customers import make_customer
-from tests.support.desk import verb_url
+from tests.support.desk import page_url, verb_url
 
 pytestmark = pytest.mark.django_db
 
@@ -123,6 +124,38 @@ def test_a_tax_rate_is_for_a_country_of_the_list(billing_admin):
     assert not TaxRate.objects.exists()
     billing_admin.post(url, form | {"country": "AT"})
     assert str(TaxRate.objects.get().valid_from.date()) == "2026-01-01"
+
+
+def test_a_tax_rate_out_of_bounds_is_refused_beside_its_field(billing_admin):
+    form = {"name": "VAT", "country": "AT", "valid_from_0": "2026-01-01", "valid_from_1": "00:00"}
+    ends = {"valid_to_0": "2025-12-31", "valid_to_1": "00:00"}
+    url = reverse("admin:invoicing_taxrate_add")
+    for rate in ("1900", "-1", "100.01"):
+        refused = billing_admin.post(url, form | {"rate": rate})
+        assert errors(refused, "rate") == "A tax rate is from 0 to 100 percent."
+        assert "Constraint" not in refused.content.decode()
+    refused = billing_admin.post(url, form | ends | {"rate": "20"})
+    assert errors(refused, "valid_to") == "It begins on 1 Jan 2026 00:00 UTC, and ends only after that."
+    assert "Constraint" not in refused.content.decode()
+    assert not TaxRate.objects.exists()
+
+    billing_admin.post(url, form | {"rate": "100"})
+    rate = TaxRate.objects.get()
+    # Its beginning is no field of this form any more.
+    for day in ("2025-12-31", "2026-01-01"):
+        refused = billing_admin.post(page_url(rate), {"name": "VAT", "valid_to_0": day, "valid_to_1": "00:00"})
+        assert errors(refused, "valid_to") == "It begins on 1 Jan 2026 00:00 UTC, and ends only after that."
+    rate.refresh_from_db()
+    assert rate.valid_to is None
+
+
+def test_a_coupon_lasts_at_least_one_period(billing_admin):
+    form = {"code": "SAVE", "name": "Save", "percentage": "10", "periods": "0"}
+    refused = billing_admin.post(reverse("admin:subscriptions_coupon_add"), form)
+    assert errors(refused, "periods") == "Ensure this value is greater than or equal to 1."
+    assert not Coupon.objects.exists()
+    billing_admin.post(reverse("admin:subscriptions_coupon_add"), form | {"periods": "1"})
+    assert Coupon.objects.get().periods == 1
 
 
 @pytest.mark.parametrize("amount", ["1.000", "1,000", "20,00", "20.000"])

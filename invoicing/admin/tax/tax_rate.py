@@ -12,7 +12,7 @@ from core.admin.base import ChangeReasonForm, MasterDataAdmin
 from core.admin.choosers import CountryField
 from core.admin.display import day
 from core.admin.registry import page_of
-from core.admin.words import quantity_text
+from core.admin.words import moment_text, quantity_text
 from invoicing.models import TaxRate
 from invoicing.tax_guards.rate_changes import noticing_lost_rates
 
@@ -29,6 +29,16 @@ class TaxRateForm(ChangeReasonForm):
             "rate": "In percent: 19 means 19 %. Where it takes the tax off, a second person approves it.",
             "valid_to": "Empty: until another rate begins. Where none follows, a second person approves the end.",
         }
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        rate, ends = cleaned.get("rate"), cleaned.get("valid_to")
+        begins = cleaned.get("valid_from") or self.instance.valid_from
+        if rate is not None and not 0 <= rate <= 100:
+            self.add_error("rate", "A tax rate is from 0 to 100 percent.")
+        if begins and ends and ends <= begins:
+            self.add_error("valid_to", f"It begins on {moment_text(begins)} UTC, and ends only after that.")
+        return cleaned
 
 
 @page_of(TaxRate)

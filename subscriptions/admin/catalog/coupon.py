@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from core import clock
 from core.admin.base import ChangeReasonForm, MasterDataAdmin
@@ -49,6 +49,12 @@ class KeysField(forms.Field):
 
 class CouponForm(ChangeReasonForm):
     currency = CurrencyField(required=False, none="None: a percentage")
+    periods = forms.IntegerField(
+        required=False,
+        min_value=1,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="How many billing periods it lasts; empty: forever.",
+    )
     item_keys = KeysField(required=False, help_text="Item keys that it may be redeemed on; empty: any.")
     plan_keys = KeysField(required=False, help_text="Plan keys that it may be redeemed on; empty: any.")
 
@@ -58,7 +64,6 @@ class CouponForm(ChangeReasonForm):
         help_texts = {
             "percentage": "Off each charge, such as 20. Or else an amount.",
             "amount": "Off each charge, never below zero.",
-            "periods": "How many billing periods it lasts; empty: forever.",
             "redemption_limit": "How often it may be redeemed in all; empty: without limit.",
         }
 
