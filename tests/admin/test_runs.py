@@ -95,6 +95,16 @@ def test_a_parked_customer_is_released_with_a_reason_and_billed_by_the_next_run(
     assert Invoice.objects.get(issued_at__isnull=False).customer == customer
 
 
+def test_a_parked_customer_leads_to_the_subscriptions_to_edit(clerk):
+    subscription = make_issued().customer.subscriptions.get()
+    others = make_customer(key="other", name="Other")
+    parked = ParkedCustomer.objects.create(customer=subscription.customer, cause_code="no_price", cause="No price.")
+    page = clerk.read(page_url(parked)).split("What to do")[1]
+    assert f'href="{page_url(subscription)}"' in page
+    lone = ParkedCustomer.objects.create(customer=others, cause_code="no_price", cause="No price.")
+    assert "A subscription is edited" not in clerk.read(page_url(lone))
+
+
 def test_a_released_customer_is_not_released_again(approver):
     parked = ParkedCustomer.objects.create(customer=make_customer(), cause_code="x", cause="X.")
     for _ in range(2):

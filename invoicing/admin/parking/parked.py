@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from core import clock
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, link, moment
 from core.admin.filters import ActiveFilter
@@ -14,6 +15,10 @@ from core.admin.registry import page_of
 from core.admin.verbs import Answers, Verb
 from invoicing.models import ParkedCustomer
 from invoicing.parking.release_customer import release_customer
+from subscriptions.admin.lifecycle.subscription import SUBSCRIPTION_TONES
+from subscriptions.lifecycle.states import status_at
+
+LATEST_SUBSCRIPTIONS = 20
 
 
 class Release(Verb[ParkedCustomer]):
@@ -83,4 +88,10 @@ class ParkedCustomerAdmin(ReadOnlyAdmin):
         return moment(parked.released_at)
 
     def page_context(self, request: HttpRequest, obj: ParkedCustomer) -> dict[str, Any]:
-        return {"parked": obj, "timeline": self.timeline(obj)}
+        subscriptions: list[Any] = list(
+            obj.customer.subscriptions.select_related("plan").order_by("-id")[:LATEST_SUBSCRIPTIONS]
+        )
+        for subscription in subscriptions:
+            status = status_at(subscription, clock.now())
+            subscription.state = badge(status.label, SUBSCRIPTION_TONES[status])
+        return {"parked": obj, "subscriptions": subscriptions, "timeline": self.timeline(obj)}
