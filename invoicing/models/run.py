@@ -9,6 +9,9 @@ from core.ids import new_id
 from customers.models import Customer
 from invoicing.choices import CustomerOutcome, RunStatus, RunTrigger
 
+# Of several customers, asked for by a person or a caller, or not over yet. The list of runs begins with these.
+NOT_ROUTINE = Q(customer_count__gt=1) | Q(trigger__in=(RunTrigger.STAFF, RunTrigger.API)) | ~Q(status=RunStatus.DONE)
+
 
 class BillingRun(Record):
     """One close: everything due up to `as_of`, for the customers that were due when it was made.
@@ -31,6 +34,7 @@ class BillingRun(Record):
         indexes = [
             models.Index(fields=["status"], name="run_unfinished", condition=~Q(status="done")),
             models.Index(fields=["-created_at", "-id"], name="run_by_time"),
+            models.Index(fields=["-created_at", "-id"], name="run_not_routine_by_time", condition=NOT_ROUTINE),
         ]
 
     def __str__(self) -> str:

@@ -105,6 +105,29 @@ def test_a_parked_customer_leads_to_the_subscriptions_to_edit(clerk):
     assert "A subscription is edited" not in clerk.read(page_url(lone))
 
 
+def test_the_list_of_runs_begins_without_single_periods_that_closed_by_themselves(clerk):
+    routine, mended, both, waiting = (
+        BillingRun.objects.create(as_of=START, status=status, trigger=trigger, customer_count=count)
+        for status, trigger, count in (
+            ("done", "schedule", 1),
+            ("done", "staff", 1),
+            ("done", "schedule", 2),
+            ("pending", "schedule", 1),
+        )
+    )
+    ParkedCustomer.objects.create(run=routine, customer=make_customer(), cause_code="no_price", cause="No price.")
+
+    def shown(query):
+        page = clerk.read(f"/admin/invoicing/billingrun/{query}")
+        return {run for run in (routine, mended, both, waiting) if str(run.pk) in page}, page
+
+    listed, page = shown("")
+    assert listed == {mended, both, waiting}
+    assert 'aria-current="true">Larger, by hand or under way</a>' in page
+    assert shown("?which=parked")[0] == {routine}
+    assert shown("?which=all")[0] == {routine, mended, both, waiting}
+
+
 def test_a_released_customer_is_not_released_again(approver):
     parked = ParkedCustomer.objects.create(customer=make_customer(), cause_code="x", cause="X.")
     for _ in range(2):

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -13,11 +14,13 @@ from unfold.decorators import display
 
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, moment, number
+from core.admin.filters import ChoiceFilter
 from core.admin.paginator import CappedPaginator
 from core.admin.progress import progress_bar
 from core.admin.registry import page_of
 from invoicing.choices import CustomerOutcome, RunStatus
-from invoicing.models import BillingRun, Invoice
+from invoicing.models import BillingRun, Invoice, ParkedCustomer
+from invoicing.models.run import NOT_ROUTINE
 from invoicing.runs.progress import OUTCOME_TONES, RunProgress, progress_of
 
 RUN_TONES = {RunStatus.PENDING: "grey", RunStatus.RUNNING: "blue", RunStatus.DONE: "green"}
@@ -32,10 +35,26 @@ def run_badge(run: BillingRun, progress: RunProgress) -> SafeString:
     return badge(str(status.label), RUN_TONES[status])
 
 
+class RunsShown(ChoiceFilter):
+    """Without a choice, no run that closed one customer's period by itself: each subscription makes one a period."""
+
+    title = "Which"
+    parameter_name = "which"
+    choices_of = (("parked", "Parked somebody"), ("all", "All"))
+    default_label = "Larger, by hand or under way"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "all":
+            return queryset
+        if self.value() == "parked":
+            return queryset.filter(pk__in=ParkedCustomer.objects.filter(run__isnull=False).values("run"))
+        return queryset.filter(NOT_ROUTINE)
+
+
 @page_of(BillingRun)
 class BillingRunAdmin(ReadOnlyAdmin):
     list_display = ("up_to", "state", "progress", "customers", "parked", "trigger", "by", "started")
-    list_filter = ("status", "trigger")
+    list_filter = (RunsShown, "status", "trigger")
     date_hierarchy = None
     page_template = "backoffice/run.html"
 
