@@ -37,6 +37,8 @@ MAKERS = {
 OTHERS = {"migration", "payment", "refund", "request"}
 
 _OTHER_WORDS = re.compile(r"\b(?!Invoice)[A-Z]\w*Status\.")
+_OF_INVOICES = re.compile(r"invoice|draft", re.I)
+_OTHER_ROWS = re.compile(r"(?!Invoice\b)[A-Z]\w*\.objects\b")
 _ASKS = re.compile(r"\b(check_moves|check_beginnings|move)\(")
 _SQL = re.compile(r"update\s+\"?invoicing_invoice\"?\s(?:(?!\bwhere\b|\bfrom\b).)*?\bstatus\"?\s*=", re.I | re.S)
 
@@ -74,7 +76,15 @@ def _written_by_call(node: ast.Call, constants: dict[str, str]) -> bool:
         return _text(node.args[0]) == "Invoice"
     if name == "bulk_update":
         return "Invoice" in _text(node.func) and "'status'" in _text(node)
-    if name not in ("update", "create", "update_or_create", "get_or_create", "bulk_create", "Invoice"):
+    if name == "update" and isinstance(node.func, ast.Attribute):
+        # Whatever the rows are called: a status that is not plainly one of another list of words.
+        named = [word.value for word in node.keywords if word.arg == "status"]
+        unpacked = any(word.arg is None for word in node.keywords)
+        others = any(_OTHER_WORDS.search(_text(value)) for value in named)
+        if _OTHER_ROWS.match(_text(node.func)):
+            return False
+        return (bool(named) and not others) or (unpacked and _OF_INVOICES.search(_text(node.func)) is not None)
+    if name not in ("create", "update_or_create", "get_or_create", "bulk_create", "Invoice"):
         return False
     about_invoices = "InvoiceStatus" in _text(node) or re.search(r"\bInvoice\b", _text(node.func)) is not None
     return about_invoices and any(word.arg == "status" for word in node.keywords)
@@ -86,6 +96,8 @@ def _written_by_assignment(node: ast.AST, target: ast.expr) -> bool:
         other = _OTHER_WORDS.search(_text(node)) and "InvoiceStatus" not in _text(node)
         return _text(target.value) not in (*OTHERS, "self") and not other
     if isinstance(target, ast.Subscript):
+        if _text(target.value).endswith(".__dict__"):
+            return _text(target.slice) == "'status'"
         return _text(target.slice) == "'status'" and "InvoiceStatus" in _text(node)
     default = node.value if isinstance(node, ast.AnnAssign) else None
     return _text(target) == "status" and default is not None and "InvoiceStatus" in _text(default)
@@ -165,6 +177,10 @@ def test_what_a_maker_begins_is_asked_for_by_whoever_stores_it():
         "found = {'status': InvoiceStatus.PAID.value}",
         "Invoice.objects.filter(pk=1).update(status='paid')",
         "drafts.update(status=InvoiceStatus.DELETED, deleted_at=now)",
+        "rows.update(status=wanted)",
+        "customer.invoices.filter(pk=1).update(status='paid')",
+        "Invoice.objects.filter(pk=1).update(**changes)",
+        "draft.__dict__['status'] = wanted",
         "Invoice.objects.create(status='issued')",
         "Invoice(status='issued')",
         "update_rows(Invoice, ('status', 'updated_at'), rows)",
@@ -188,6 +204,9 @@ def test_each_way_to_write_one_is_found(source):
         "Invoice.objects.filter(status=InvoiceStatus.PAID).update(due=0)",
         "update_rows(Invoice, ('due',), rows)",
         "update_rows(MigrationShard, ('status',), rows)",
+        "known.update(**changes)",
+        "IdempotentResponse.objects.filter(pk=1).update(status=response.status_code)",
+        "migration.shards.update(status=RunStatus.DONE)",
         "cursor.execute(\"UPDATE invoicing_invoice AS i SET due = 0 FROM lines WHERE lines.status = 'valid'\")",
         "tones = {InvoiceStatus.PAID: 'green'}",
         "move(invoice, InvoiceStatus.PAID)",

@@ -49,11 +49,26 @@ def test_another_move_is_refused_and_changes_nothing(before, after):
 
 
 def test_no_verb_writes_a_state_past_the_table():
-    written = re.compile(r"\bmigration\.status(?:, [\w. ,]+)? = ")
+    written = re.compile(
+        r"\bmigration\.status(?:, [\w. ,]+)? = "
+        r"|\.status(?:, [\w. ,]+)? = MigrationStatus\."
+        r"|\.update\([^)]*status=MigrationStatus\."
+        r"|ProfileMigration\.objects\.[^=]*\.update\([^)]*status="
+        r"|update_rows\(ProfileMigration, [^)]*[\"']status[\"']"
+    )
     writers = [
         str(path.relative_to(ROOT))
         for path in (ROOT / "invoicing").rglob("*.py")
         if "migrations" not in path.parts and written.search(path.read_text())
     ]
     assert writers == ["invoicing/profile_moves/states.py"]
-    assert written.search("migration.status, migration.finished_at = MigrationStatus.DONE, now")
+    for way in (
+        "migration.status, migration.finished_at = MigrationStatus.DONE, now",
+        "held.status = MigrationStatus.PAUSED",
+        "ProfileMigration.objects.filter(pk=pk).update(status=MigrationStatus.PAUSED)",
+        "ProfileMigration.objects.select_for_update().update(status=wanted)",
+        "mine.update(finished_at=now, status=MigrationStatus.DONE)",
+        "update_rows(ProfileMigration, ('status',), rows)",
+    ):
+        assert written.search(way)
+    assert not written.search("ProfileMigration.objects.filter(status=MigrationStatus.RUNNING).update(moved=1)")
