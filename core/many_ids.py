@@ -20,7 +20,7 @@ class _IsAnyOf(Func):
 def any_of(column: str, ids: Iterable[uuid.UUID]) -> Func:
     """The condition that `column` (`id`, `customer_id`, `item__subscription_id`) is one of `ids`, for `filter`.
 
-    The same as `column__in`; with hundreds of ids, what it costs hardly depends on how many there are.
+    The same as Django's own lookup `in`; with hundreds of ids, what it costs hardly depends on how many there are.
     """
     return _IsAnyOf(F(column), Value(array_text(ids)))
 

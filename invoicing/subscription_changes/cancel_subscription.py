@@ -20,7 +20,7 @@ from subscriptions.models import Subscription
 
 
 def cancel_subscription(*, subscription: Subscription, timing: Timing, preview: bool = False) -> ChangeResult:
-    """As `cancel_subscription`, when `timing` says, and billed at once where that is now; with `preview` nothing is
+    """As `record_cancelation`, when `timing` says, and billed at once where that is now; with `preview` nothing is
     kept. One that would never begin is deleted."""
     now = clock.now()
     if now < subscription.active_from and moment_of(timing, subscription=subscription, now=now) <= (

@@ -23,7 +23,7 @@ def add_addon(
     metadata: Mapping[str, str] | None = None,
     preview: bool = False,
 ) -> ChangeResult:
-    """As `buy_addon`, when `timing` says; what it costs for the rest of the period is billed at once. With `preview`
+    """As `record_addon`, when `timing` says; what it costs for the rest of the period is billed at once. With `preview`
     nothing is kept."""
 
     def change(current: Subscription, at: datetime) -> None:
@@ -44,8 +44,8 @@ def add_addon(
 def change_addon_quantity(
     *, purchase: SubscriptionAddOn, quantity: int, timing: Timing, preview: bool = False
 ) -> ChangeResult:
-    """As `set_addon_quantity`, when `timing` says: more is billed at once, what was not used of an end comes back. With
-    `preview` nothing is kept."""
+    """As `record_addon_quantity`, when `timing` says: more is billed at once, what was not used of an end comes back.
+    With `preview` nothing is kept."""
     check_quantity(purchase.subscription, purchase.addon, quantity)
 
     def change(current: Subscription, at: datetime) -> None:

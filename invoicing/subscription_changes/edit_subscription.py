@@ -17,7 +17,7 @@ from subscriptions.models import Subscription
 def edit_subscription(
     *, subscription: Subscription, timing: Timing, edits: Sequence[Edit], preview: bool = False
 ) -> ChangeResult:
-    """As `edit_subscription`, when `timing` says, and billed at once where that is now; with `preview` nothing is
+    """As `record_edit`, when `timing` says, and billed at once where that is now; with `preview` nothing is
     kept."""
 
     def change(current: Subscription, at: datetime) -> None:

@@ -15,8 +15,8 @@ from subscriptions.models import Subscription, SubscriptionItem
 
 
 def redeem_coupon(*, subscription: Subscription, running_number: int, code: str, preview: bool = False) -> ChangeResult:
-    """As `redeem_coupon`, from now on; what waits to be billed is reduced, and nothing that was billed comes back. With
-    `preview` nothing is kept. UnknownItem (NotFound) where there is no such item."""
+    """As `record_redemption`, from now on; what waits to be billed is reduced, and nothing that was billed comes back.
+    With `preview` nothing is kept. UnknownItem (NotFound) where there is no such item."""
     with transaction.atomic(), uncounted(when=preview):
         lock_customers([subscription.customer_id])
         ahead = LookAhead.begin(subscription.customer_id) if preview else None

@@ -10,7 +10,7 @@ from subscriptions.models import Subscription
 
 
 def resume_subscription(*, subscription: Subscription, timing: Timing, preview: bool = False) -> ChangeResult:
-    """As `resume_subscription`, when `timing` says, and billed at once where that is now; with `preview` nothing is
+    """As `record_resumption`, when `timing` says, and billed at once where that is now; with `preview` nothing is
     kept."""
 
     def change(current: Subscription, at: datetime) -> None:

@@ -15,7 +15,7 @@ from subscriptions.models import Subscription
 
 
 def unschedule_cancelation(*, subscription: Subscription, preview: bool = False) -> ChangeResult:
-    """As `unschedule_cancelation`; a successor that has not begun is deleted. Bills nothing by itself.
+    """As `record_continuation`; a successor that has not begun is deleted. Bills nothing by itself.
 
     With `preview` nothing is kept.
     """
