@@ -1,8 +1,7 @@
 """Shows what a new subscription would bill at its start and at its next billing date, writing nothing."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
+from typing import Unpack
 
 from django.db import transaction
 
@@ -15,36 +14,23 @@ from invoicing.gathering.sync import sync_customers
 from invoicing.lifecycle.numbering import uncounted
 from invoicing.previews.preview_change import LookAhead
 from invoicing.subscription_changes.change_result import ChangeResult, change_result, with_outlook
-from subscriptions.catalog.plan_terms import PlanTerms
+from subscriptions.lifecycle.purchase import Purchase
 from subscriptions.lifecycle.record_subscription import record_subscription
-from subscriptions.models import Plan, Subscription
-from subscriptions.schedule.billing_calendar import Anchor
+from subscriptions.models import Subscription
 
 
 def preview_start(
     *,
     customer: Customer,
     active_from: datetime,
-    plan: Plan | None = None,
-    custom_plan: PlanTerms | None = None,
-    billing_anchor: Anchor | None = None,
-    starting_phase: str | None = None,
-    quantities: Mapping[str, Decimal] | None = None,
+    **purchase: Unpack[Purchase],
 ) -> ChangeResult:
     """What `start_subscription` with the same values bills first: the lines that are due now, of this subscription
     alone. Refuses what that refuses. A parked customer can subscribe; nothing is billed before the release."""
     with transaction.atomic(), uncounted():
         lock_customers([customer.id])
         ahead = LookAhead.begin(customer.id)
-        subscription = record_subscription(
-            customer=customer,
-            plan=plan,
-            custom_plan=custom_plan,
-            active_from=active_from,
-            billing_anchor=billing_anchor,
-            starting_phase=starting_phase,
-            quantities=quantities,
-        )
+        subscription = record_subscription(customer=customer, active_from=active_from, **purchase)
         now = clock.now()
         sync_customers([customer.id], as_of=now)
         result = _alone(subscription, now)

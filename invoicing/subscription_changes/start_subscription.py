@@ -1,9 +1,8 @@
 """Starts a subscription with everything that belongs to it: its gathering lines and the purchase notice."""
 
 import uuid
-from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
+from typing import Unpack
 
 from django.db import transaction
 
@@ -17,13 +16,12 @@ from customers.models import Customer
 from invoicing.gathering.sync import sync_customers
 from invoicing.runs.tasks import close_customers
 from invoicing.subscription_changes.limit_own_prices import check_custom_plan
-from subscriptions.catalog.plan_terms import PlanTerms
 from subscriptions.choices import SubscriptionStatus
+from subscriptions.lifecycle.purchase import Purchase
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.lifecycle.selectors import current_period
 from subscriptions.lifecycle.states import with_status
-from subscriptions.models import Plan, Subscription
-from subscriptions.schedule.billing_calendar import Anchor
+from subscriptions.models import Subscription
 
 
 @transaction.atomic
@@ -31,35 +29,16 @@ def start_subscription(
     *,
     customer: Customer,
     active_from: datetime,
-    plan: Plan | None = None,
-    custom_plan: PlanTerms | None = None,
-    billing_anchor: Anchor | None = None,
-    starting_phase: str | None = None,
-    name: str | None = None,
-    description: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    settlement_mode: str | None = None,
-    quantities: Mapping[str, Decimal] | None = None,
+    **purchase: Unpack[Purchase],
 ) -> Subscription:
-    """As `create_subscription`, and the customer's gathering invoice shows it at once (billing rules 4 and 6).
+    """As `record_subscription`, and the customer's gathering invoice shows it at once (billing rules 4 and 6).
 
     A purchase always sends its notice. What is due now is billed by the next close, which is asked for at once.
     """
+    custom_plan = purchase.get("custom_plan")
     if custom_plan is not None:
         check_custom_plan(customer.pk, custom_plan)
-    subscription = record_subscription(
-        customer=customer,
-        plan=plan,
-        custom_plan=custom_plan,
-        active_from=active_from,
-        billing_anchor=billing_anchor,
-        starting_phase=starting_phase,
-        name=name,
-        description=description,
-        metadata=metadata,
-        settlement_mode=settlement_mode,
-        quantities=quantities,
-    )
+    subscription = record_subscription(customer=customer, active_from=active_from, **purchase)
     sync_customers([customer.id], as_of=clock.now())
     _send_notice(subscription)
     subscription.refresh_from_db(fields=["next_billing_at", "reconcile_from"])

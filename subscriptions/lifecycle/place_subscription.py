@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import count
-from typing import Any
+from typing import Any, Unpack
 
 from core import clock
 from core.errors import field_error
@@ -16,6 +16,7 @@ from subscriptions.catalog.version_status import version_status
 from subscriptions.choices import PlanStatus
 from subscriptions.errors import CurrencyMismatch
 from subscriptions.lifecycle.check_features import check_features
+from subscriptions.lifecycle.purchase import Purchase
 from subscriptions.models import (
     ItemRevision,
     Plan,
@@ -24,7 +25,7 @@ from subscriptions.models import (
     SubscriptionItem,
     SubscriptionPhase,
 )
-from subscriptions.schedule.billing_calendar import CALENDAR, Anchor, calendar_anchor, normalized_anchor
+from subscriptions.schedule.billing_calendar import CALENDAR, calendar_anchor, normalized_anchor
 
 # Starts further away than this are slips of the pen; a daily item would make thousands of lines of them.
 MAX_DISTANCE = timedelta(days=5 * 366)
@@ -33,25 +34,19 @@ MAX_DISTANCE = timedelta(days=5 * 366)
 def place_subscription(
     *,
     customer: Customer,
-    plan: Plan | None,
-    custom_plan: PlanTerms | None,
     active_from: datetime,
     zone: str,
-    billing_anchor: Anchor | None,
-    starting_phase: str | None,
-    name: str | None,
-    description: str | None,
-    metadata: Mapping[str, str] | None,
-    settlement_mode: str | None,
-    quantities: Mapping[str, Decimal],
     carried: Mapping[str, Decimal] | None = None,
     previous: Subscription | None = None,
+    **purchase: Unpack[Purchase],
 ) -> Subscription:
     """Store a subscription with its phases and items; in the caller's transaction, which holds the customer's lock.
 
     A successor keeps the anchor of `previous`, with what moved it, unless a `billing_anchor` is given. `carried` are
-    quantities that hold for flat items where `quantities` says nothing. The rules are those of `create_subscription`.
+    quantities that hold for flat items where `quantities` says nothing. The rules are those of `record_subscription`.
     """
+    plan, custom_plan = purchase.get("plan"), purchase.get("custom_plan")
+    billing_anchor, quantities = purchase.get("billing_anchor"), purchase.get("quantities") or {}
     if (plan is None) == (custom_plan is None):
         raise field_error("plan", "plan_or_custom_plan", "Give either plan or customPlan.")
     _check_start(active_from)
@@ -62,7 +57,7 @@ def place_subscription(
         terms = checked_terms(custom_plan, path="customPlan")
     _bind_currency(customer, terms.currency)
 
-    phases = place_phases(_phases_from(terms, starting_phase), start=active_from, zone=zone)
+    phases = place_phases(_phases_from(terms, purchase.get("starting_phase")), start=active_from, zone=zone)
     _check_quantities(phases, quantities)
     quantities = {**(carried or {}), **quantities}
     check_features(customer, _feature_spans(phases))
@@ -84,9 +79,9 @@ def place_subscription(
     subscription = Subscription.objects.create(
         customer=customer,
         plan=plan,
-        name=name or terms.name,
-        description=description,
-        metadata=dict(metadata or {}),
+        name=purchase.get("name") or terms.name,
+        description=purchase.get("description"),
+        metadata=dict(purchase.get("metadata") or {}),
         currency=terms.currency,
         time_zone=zone,
         billing_cadence=terms.billing_cadence,
@@ -94,7 +89,7 @@ def place_subscription(
         anchor_shifts=shifts,
         previous=previous,
         pro_rating_enabled=terms.pro_rating_enabled,
-        settlement_mode=settlement_mode or terms.settlement_mode,
+        settlement_mode=purchase.get("settlement_mode") or terms.settlement_mode,
         active_from=active_from,
         next_billing_at=active_from,
         reconcile_from=active_from,

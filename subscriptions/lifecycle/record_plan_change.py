@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Unpack
 
 from django.db import transaction
 from django.db.models import Q
 
 from core import clock
 from core.audit.services.record import record
-from subscriptions.catalog.plan_terms import PlanTerms
 from subscriptions.choices import UsageOnChange
 from subscriptions.errors import CurrencyMismatch
 from subscriptions.lifecycle.carry_addons import carry_addons
@@ -19,11 +19,11 @@ from subscriptions.lifecycle.check_features import kept_by_database
 from subscriptions.lifecycle.lock_subscription import lock_subscription
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.place_subscription import place_subscription
+from subscriptions.lifecycle.purchase import Purchase
 from subscriptions.lifecycle.selectors import flat_items_at, quantity_at
 from subscriptions.lifecycle.states import Verb
 from subscriptions.lifecycle.timing import periods_touched
-from subscriptions.models import Plan, QuantityChange, Subscription
-from subscriptions.schedule.billing_calendar import Anchor
+from subscriptions.models import QuantityChange, Subscription
 
 
 @transaction.atomic
@@ -32,18 +32,10 @@ def record_plan_change(
     *,
     subscription: Subscription,
     at: datetime,
-    plan: Plan | None = None,
-    custom_plan: PlanTerms | None = None,
-    billing_anchor: Anchor | None = None,
-    starting_phase: str | None = None,
-    name: str | None = None,
-    description: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    settlement_mode: str | None = None,
     usage: str = UsageOnChange.PRESERVE,
-    quantities: Mapping[str, Decimal] | None = None,
+    **purchase: Unpack[Purchase],
 ) -> Subscription:
-    """End `subscription` at `at` (UTC) and start its successor there: on `plan`, or on the terms in `custom_plan`.
+    """End `subscription` at `at` (UTC) and start its successor there, on what `purchase` says.
 
     Zone, and without a `billing_anchor` the boundaries, stay. Seats carry over to flat items of the same key, also the
     changes planned for later, unless `quantities` says otherwise; so do coupons that still run and the add-ons that
@@ -54,6 +46,7 @@ def record_plan_change(
     FeatureAlreadySubscribed (Conflict); InvalidInput where a value is wrong.
     """
     old = lock_subscription(subscription, at=at, verb=Verb.CHANGE_PLAN)
+    plan, custom_plan = purchase.get("plan"), purchase.get("custom_plan")
     currency = (
         plan.currency if plan is not None else (custom_plan.currency if custom_plan is not None else old.currency)
     )
@@ -62,23 +55,17 @@ def record_plan_change(
     carried = {item.key: quantity_at(item, at) for item in flat_items_at(old, at)}
     old.active_to = at
     old.save(update_fields=["active_to", "updated_at"])
+    if purchase.get("metadata") is None:
+        purchase["metadata"] = old.metadata
     new = place_subscription(
         customer=old.customer,
-        plan=plan,
-        custom_plan=custom_plan,
         active_from=at,
         zone=old.time_zone,
-        billing_anchor=billing_anchor,
-        starting_phase=starting_phase,
-        name=name,
-        description=description,
-        metadata=metadata if metadata is not None else old.metadata,
-        settlement_mode=settlement_mode,
-        quantities=dict(quantities or {}),
         carried=carried,
         previous=old,
+        **purchase,
     )
-    _carry_planned_quantities(old, new, at, given=quantities or {})
+    _carry_planned_quantities(old, new, at, given=purchase.get("quantities") or {})
     carry_addons(old=old, new=new, at=at)
     carry_coupons(old=old, new=new, at=at)
     carry_periods(old=old, new=new, at=at, usage=usage == UsageOnChange.PRESERVE)

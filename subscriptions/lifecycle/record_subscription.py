@@ -1,8 +1,7 @@
 """Starts a subscription: copies a plan's terms, freezes zone, currency and anchor, numbers the items."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
+from typing import Unpack
 
 from django.db import transaction
 
@@ -11,11 +10,10 @@ from core.errors import field_error
 from core.locks import lock_customers
 from customers.effective_settings import hold_default
 from customers.models import Customer
-from subscriptions.catalog.plan_terms import PlanTerms
 from subscriptions.lifecycle.check_features import kept_by_database
 from subscriptions.lifecycle.place_subscription import place_subscription
-from subscriptions.models import Plan, Subscription
-from subscriptions.schedule.billing_calendar import Anchor
+from subscriptions.lifecycle.purchase import Purchase
+from subscriptions.models import Subscription
 
 
 @transaction.atomic
@@ -24,22 +22,12 @@ def record_subscription(
     *,
     customer: Customer,
     active_from: datetime,
-    plan: Plan | None = None,
-    custom_plan: PlanTerms | None = None,
-    billing_anchor: Anchor | None = None,
-    starting_phase: str | None = None,
-    name: str | None = None,
-    description: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-    settlement_mode: str | None = None,
-    quantities: Mapping[str, Decimal] | None = None,
+    **purchase: Unpack[Purchase],
 ) -> Subscription:
-    """Subscribe `customer` to a stored `plan`, or to the terms in `custom_plan`, from `active_from` (UTC) on.
+    """Subscribe `customer` to what `purchase` says, from `active_from` (UTC) on.
 
     Boundaries fall on `billing_anchor` (by default the start; any recurrence of it will do; or where the periods of the
     calendar begin), by the wall time of the customer's zone of today, which the subscription keeps (billing rules 2).
-    `starting_phase` skips the phases before it. `quantities` are the seats that flat items start with, by item key; 1
-    where nothing is said.
 
     InvalidInput where a value is wrong, Conflict where the customer's currency differs or a feature would be billed
     twice. Nothing is kept of a subscription that was refused.
@@ -55,17 +43,9 @@ def record_subscription(
     hold_default()
     subscription = place_subscription(
         customer=customer,
-        plan=plan,
-        custom_plan=custom_plan,
         active_from=active_from,
         zone=customer.time_zone,
-        billing_anchor=billing_anchor,
-        starting_phase=starting_phase,
-        name=name,
-        description=description,
-        metadata=metadata,
-        settlement_mode=settlement_mode,
-        quantities=quantities or {},
+        **purchase,
     )
     record(
         verb="subscription.created",
