@@ -35,12 +35,8 @@ class PreviewLine:
     totals: dict[str, Decimal]
 
 
-@dataclass(frozen=True, slots=True)
-class PreviewInvoice:
-    """One invoice as it would be made. `totals` has the columns of an invoice's totals."""
-
-    type: ClassVar[str] = INVOICE
-
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PreviewDocument:
     customer_id: uuid.UUID
     currency: str
     lines: tuple[PreviewLine, ...]
@@ -51,22 +47,21 @@ class PreviewInvoice:
         return self.totals["total"]
 
 
-@dataclass(frozen=True, slots=True)
-class PreviewCreditNote:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewInvoice(_PreviewDocument):
+    """One invoice as it would be made. `totals` has the columns of an invoice's totals."""
+
+    type: ClassVar[str] = INVOICE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewCreditNote(_PreviewDocument):
     """One credit note as it would be made, over the invoice with the number `over`: all positive. The `id` of a line is
     that of the line that it gives back."""
 
     type: ClassVar[str] = CREDIT_NOTE
 
-    customer_id: uuid.UUID
-    currency: str
     over: str
-    lines: tuple[PreviewLine, ...]
-    totals: dict[str, Decimal]
-
-    @property
-    def total(self) -> Decimal:
-        return self.totals["total"]
 
 
 @dataclass(frozen=True, slots=True)

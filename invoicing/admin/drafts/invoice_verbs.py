@@ -16,8 +16,8 @@ from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus, L
 from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.approve_invoice import OWN_DRAFT, approve_invoice, made_by_current_actor
 from invoicing.drafts.delete_draft import delete_draft
-from invoicing.drafts.next_step import can_advance
-from invoicing.lifecycle.draft_steps import TO_APPROVE
+from invoicing.drafts.next_step import can_advance, next_step_at
+from invoicing.lifecycle.draft_steps import TO_APPROVE, TO_COLLECT
 from invoicing.models import Invoice
 
 
@@ -98,11 +98,14 @@ class Advance(OnDraft):
             return ""
         if invoice.status == InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED:
             return "It waits for approval."
-        if invoice.status == InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL:
-            return f"It is a draft until {moment_text(invoice.draft_until)} UTC."
         if invoice.status not in DRAFT_STATUSES:
             return "Only drafts have a next step."
-        return f"Its usage is collected on {moment_text(invoice.collection_at)} UTC."
+        due = next_step_at(invoice)
+        if due is None:
+            return f"It takes no step by itself: {invoice.get_status_display().lower()}."
+        if invoice.status in TO_COLLECT:
+            return f"Its usage is collected on {moment_text(due)} UTC."
+        return f"It is a draft until {moment_text(due)} UTC."
 
     def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
         advance_invoice(invoice=invoice)

@@ -78,7 +78,7 @@ class SubscriptionVerb(Verb[Subscription]):
 
     def blocking_reason(self, subscription: Subscription) -> str:
         """What else stands in the way, "" for nothing."""
-        return ""
+        return "" if self.act is None else planned_otherwise(subscription, self.act)
 
     def initial(self, subscription: Subscription) -> dict[str, Any]:
         return {"subscription": subscription}
@@ -156,9 +156,6 @@ class ChangePlan(Change):
     def asks(self, subscription: Subscription) -> str:
         return f"To which plan is {subscription} to change, and when?"
 
-    def blocking_reason(self, subscription: Subscription) -> str:
-        return planned_otherwise(subscription, self.act)
-
     def notes(self, answers: Answers) -> list[str]:
         return [f"Usage of the current period {_USAGE_WORDS[answers['usage']]}."]
 
@@ -231,7 +228,7 @@ class ChangeAddOn(DatedChange):
         # Read along with the subscription by its page.
         if not getattr(subscription, "has_addons", True):
             return "Its plan offers no add-on."
-        return planned_otherwise(subscription, self.act)
+        return super().blocking_reason(subscription)
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
         addon, quantity, timing = answers["addon"], answers["quantity"], timing_of(answers)
@@ -284,9 +281,6 @@ class Pause(DatedChange):
 
     def shows(self, subscription: Subscription) -> bool:
         return open_pause(subscription) is None
-
-    def blocking_reason(self, subscription: Subscription) -> str:
-        return planned_otherwise(subscription, self.act)
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
         return pause_subscription(subscription=subscription, timing=timing_of(answers), preview=preview)
@@ -353,9 +347,6 @@ class Cancel(DatedChange):
 
     def asks(self, subscription: Subscription) -> str:
         return f"When is {subscription} to be canceled?"
-
-    def blocking_reason(self, subscription: Subscription) -> str:
-        return planned_otherwise(subscription, self.act)
 
     def change(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ChangeResult:
         return cancel_subscription(subscription=subscription, timing=timing_of(answers), preview=preview)
