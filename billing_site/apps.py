@@ -1,4 +1,4 @@
-"""The Django app `billing_site`: the commands and tasks that belong to no floor below."""
+"""The Django app `billing_site`: the commands and tasks that belong to no package below."""
 
 from django.apps import AppConfig
 

@@ -1,1 +1,1 @@
-"""The ground floor: money, periods, clock, ids and errors; nothing here knows about billing objects."""
+"""The lowest package: money, periods, clock, ids and errors; nothing here knows about billing objects."""

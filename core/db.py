@@ -1,4 +1,4 @@
-"""Fields and the abstract record that every model of the house builds on."""
+"""Fields and the abstract record that every model builds on."""
 
 from datetime import datetime
 from typing import Any
@@ -38,7 +38,7 @@ class AmountField(models.DecimalField):
 
 
 class UpdatedAtField(models.DateTimeField):
-    """The time of the last `save()`, by the house's own clock (Django's `auto_now` would bypass the test clock)."""
+    """The time of the last `save()`, by the billing clock (Django's `auto_now` would bypass the test clock)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("default", clock.now)
@@ -52,7 +52,7 @@ class UpdatedAtField(models.DateTimeField):
 
 
 class Record(models.Model):
-    """What every stored thing has: a ULID made in Python, and when it was made and last saved."""
+    """What every stored object has: a ULID made in Python, and when it was made and last saved."""
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)

@@ -50,7 +50,7 @@ def field_error(field: str, code: str, message: str) -> InvalidInput:
 
 
 class NotFound(BillingError):
-    """The thing addressed is not there: 404."""
+    """What is addressed is not there: 404."""
 
     status = 404
     default_code = "not_found"
@@ -71,7 +71,7 @@ class Conflict(BillingError):
 
 
 class PreconditionFailed(BillingError):
-    """The thing is not in the state that the request needs: 412."""
+    """What is addressed is not in the state that the request needs: 412."""
 
     status = 412
     default_code = "precondition_failed"

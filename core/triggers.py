@@ -1,4 +1,4 @@
-"""Says what a trigger and its function are, so that each floor lists those of its tables in one place.
+"""Says what a trigger and its function are, so that each package lists those of its tables in one place.
 
 Migrations make them, each with the text of its day. The lists (`triggers.py` beside the models) hold what has come of
 it, and a test holds the lists against the database: a migration that changes a trigger changes its list as well.

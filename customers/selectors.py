@@ -26,7 +26,8 @@ def living_customer(id_or_key: str) -> Customer:
 
 
 def customers_on(profile: BillingProfile) -> QuerySet[Customer]:
-    """The living customers that `profile` bills: pinned to it or, where it is the default, not pinned at all."""
+    """The customers, deleted ones aside, that `profile` bills: pinned to it or, where it is the default, not pinned at
+    all."""
     theirs = Q(billing_override__billing_profile=profile)
     if profile.is_default:
         theirs |= Q(billing_override__billing_profile__isnull=True)

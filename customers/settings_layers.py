@@ -31,7 +31,8 @@ WORKFLOW_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One source of settings. `origin` is what staff read ("pin: Enterprise"); a field it lacks, or None, is silent."""
+    """One source of settings. `origin` is what staff read ("pin: Enterprise"); a field it lacks, or None, is left to
+    the next layer."""
 
     origin: str
     values: Mapping[str, Any]

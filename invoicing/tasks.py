@@ -1,4 +1,4 @@
-"""Lets Celery find the scheduled work of every room: it looks for tasks here."""
+"""Lets Celery find the scheduled work of every package below: it looks for tasks here."""
 
 from invoicing.payments import tasks as payments
 from invoicing.profile_moves import tasks as profile_moves

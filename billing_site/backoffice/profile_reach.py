@@ -57,7 +57,8 @@ def open_drafts(profile: BillingProfile) -> QuerySet[Invoice]:
 
 
 def pinned_customers(profile: BillingProfile, *, without_pin: bool = False) -> QuerySet[Customer]:
-    """The living customers pinned to the profile or, asked so of the default, those who follow it without a pin."""
+    """The customers, deleted ones aside, pinned to the profile or, asked so of the default, those who follow it without
+    a pin."""
     living = Customer.objects.filter(deleted_at=None).select_related("billing_override")
     if without_pin:
         living = living.filter(billing_override__billing_profile__isnull=True)

@@ -31,7 +31,8 @@ class FinanceDesk(UnfoldAdminSite):
         return super().index(request, {**dashboard(request.user), **(extra_context or {})})
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Finds things by what staff know of them. Never cached: an invoice is there the moment it is made."""
+        """Finds customers, invoices, plans and whatever else has a page by what staff know of them. Never cached: an
+        invoice is there the moment it is made."""
         term = request.GET.get("s", "").strip()
         if not term:
             return HttpResponse()

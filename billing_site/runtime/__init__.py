@@ -1,1 +1,1 @@
-"""Runs the house on one machine: embedded PostgreSQL and Redis, and the supervisor of all processes."""
+"""Runs the whole installation on one machine: embedded PostgreSQL and Redis, and the supervisor of all processes."""

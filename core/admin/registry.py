@@ -1,6 +1,6 @@
 """Owns which class shows a model in the admin: of all that offer a page for it, the one that builds on the others.
 
-A lower floor shows what it knows; a higher floor's page for the same model inherits that one and adds what only it
+A lower package shows what it knows; a higher package's page for the same model inherits that one and adds what only it
 knows. Each class only says what it is a page of. The site takes up the result once all are known.
 """
 

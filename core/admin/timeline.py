@@ -1,4 +1,4 @@
-"""Owns what a timeline shows besides the audit trail: what a thing's own columns say happened to it."""
+"""Owns what a timeline shows besides the audit trail: what an object's own columns say happened to it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

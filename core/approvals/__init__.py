@@ -1,2 +1,2 @@
-"""What one person may not do alone: limits that hold for the effect by whatever door, and changes that wait for a
-second person."""
+"""What one person may not do alone: limits that hold for the effect by whatever way in (REST, admin, task), and changes
+that wait for a second person."""

@@ -4,7 +4,7 @@ from core.errors import Forbidden, PreconditionFailed
 
 
 class SecondPersonNeeded(Forbidden):
-    """The approver of a thing must not be its author: of a large migration, of a draft that a run made, of a change
+    """Who approves must not be the author: of a large migration, of a draft that a run made, of a change
     beyond a limit."""
 
     default_code = "second_person_needed"

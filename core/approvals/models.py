@@ -64,7 +64,7 @@ class ChangeRequest(Record):
 
 
 class CountedAct(models.Model):
-    """One thing that a person did alone and that counts towards a limit (`rule`), in real time."""
+    """One act that a person did alone and that counts towards a limit (`rule`), in real time."""
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
     rule = models.CharField(max_length=32)

@@ -10,7 +10,7 @@ from core.ids import new_id
 class AuditEntry(models.Model):
     """One act. `sentence` is complete prose ("Ada Byron pinned Acme to Enterprise."), so that it survives renames.
 
-    Targets and customers are named by id and label, not by foreign key: this floor knows no model above it, and the
+    Targets and customers are named by id and label, not by foreign key: this package knows no model above it, and the
     trail outlives what it speaks of.
     """
 

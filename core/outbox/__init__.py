@@ -1,1 +1,1 @@
-"""Things to tell the outside world, stored with the change that caused them and delivered afterwards."""
+"""Mails and other messages that leave the system, stored with the change that caused them and delivered afterwards."""

@@ -1,4 +1,4 @@
-"""Finding the one thing that a path addresses."""
+"""Finds the one object that a path addresses."""
 
 import uuid
 from typing import Any, TypeVar
@@ -34,6 +34,6 @@ def find(queryset: QuerySet[T], text: str, *, what: str, key: str | None = None,
 
 
 def missing(what: str, text: Any) -> NotFound:
-    """The error for a thing that isn't there."""
+    """The error for an object that isn't there: NotFound, with `code` `<what>_not_found`."""
     shown = str(text)[:80] if not isinstance(text, uuid.UUID) else text
     return NotFound(f"There is no {what} {shown}.", code=f"{what.replace(' ', '_')}_not_found")

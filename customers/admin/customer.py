@@ -20,7 +20,7 @@ from customers.services.create_customer import create_customer
 from customers.services.customer_input import ADDRESS_FIELDS, CustomerInput
 
 
-class LivingCustomers(ActiveFilter):
+class ActiveCustomers(ActiveFilter):
     choices_of = (("deleted", "Deleted"),)
     default_label = "Not deleted"
     ended = "deleted_at"
@@ -105,7 +105,7 @@ class CustomerForm(PartyForm):
 @page_of(Customer)
 class CustomerAdmin(MasterDataAdmin):
     list_display: tuple[str, ...] = ("name", "reached_by", "billed_in", "billed_by", "since")
-    list_filter = (LivingCustomers, PinnedTo)
+    list_filter = (ActiveCustomers, PinnedTo)
     list_select_related = ("billing_override__billing_profile",)
     sortable_by = ("name", "since")
     search_exact = ("key",)
@@ -155,5 +155,6 @@ class CustomerAdmin(MasterDataAdmin):
             obj.pk = create_customer(customer=form.as_input()).pk
 
     def replace(self, customer: Customer, replacement: CustomerInput) -> None:
-        """Replace them. The floor that knows of open business does it, since that binds the currency."""
+        """Replace them. The package that knows of open business (`invoicing`) does it, since that binds the
+        currency."""
         raise NotImplementedError

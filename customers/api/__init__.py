@@ -1,1 +1,1 @@
-"""The REST endpoints of the customers floor: serializers, filters, views."""
+"""The REST endpoints of the customers package: serializers, filters, views."""

@@ -60,11 +60,12 @@ class CustomerViewSet(WireViewSet):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def replace(self, customer: Customer, replacement: CustomerInput) -> Customer:
-        """Replace them. The floor that knows of open business does it, since that binds the currency."""
+        """Replace them. The package that knows of open business (`invoicing`) does it, since that binds the
+        currency."""
         raise NotImplementedError
 
     def remove(self, customer: Customer) -> None:
-        """Delete them. The floor that knows of open business does it, since that forbids it."""
+        """Delete them. The package that knows of open business (`invoicing`) does it, since that forbids it."""
         raise NotImplementedError
 
     def present(self, customer: Customer, status: int = status.HTTP_200_OK) -> Response:

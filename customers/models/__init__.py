@@ -1,4 +1,4 @@
-"""The models of the customers floor."""
+"""The models of the customers package."""
 
 from customers.models.app import BillingApp, CustomerAppData
 from customers.models.customer import Customer, UsageSubject

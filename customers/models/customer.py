@@ -47,7 +47,7 @@ class Customer(Addressed, Record):
 
 
 class UsageSubject(models.Model):
-    """A subject of usage events attributed to a customer: at most one living customer has it at a time.
+    """A subject of usage events attributed to a customer: at most one customer that is not deleted has it at a time.
 
     Its usage is the customer's from `active_from` (null: however old it is) until `deleted_at`, so that each event
     counts for one customer, also where a subject moves in mid-period.

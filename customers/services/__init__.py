@@ -1,1 +1,1 @@
-"""Writes of the customers floor: one verb a file."""
+"""Writes of the customers package: one verb a file."""

@@ -24,7 +24,7 @@ def create_customer(*, customer: CustomerInput) -> Customer:
 
 
 def save_with_free_key(customer: Customer) -> None:
-    """Save; `KeyTaken` where another living customer has the key."""
+    """Save; `KeyTaken` where another customer that is not deleted has the key."""
     others = Customer.objects.filter(key=customer.key, deleted_at=None).exclude(pk=customer.pk)
     if customer.key and others.exists():
         raise _taken(customer)

@@ -1,1 +1,1 @@
-"""The REST endpoints of the entitlements floor: serializers, filters, views."""
+"""The REST endpoints of the entitlements package: serializers, filters, views."""

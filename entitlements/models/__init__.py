@@ -1,4 +1,4 @@
-"""The models of the entitlements floor."""
+"""The models of the entitlements package."""
 
 from entitlements.models.event import UsageEvent
 from entitlements.models.feature import Feature

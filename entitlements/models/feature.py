@@ -8,7 +8,8 @@ from entitlements.models.meter import Meter
 
 class Feature(Record):
     """Its usage is its meter's, narrowed by `meter_filters` (dimension -> list of values); without a meter it takes
-    reported quantities (billing rules 4). An archived feature keeps its lines alive; its key becomes free."""
+    reported quantities (billing rules 4). An archived feature is still billed where it is subscribed to; its key
+    becomes free."""
 
     key = models.CharField(max_length=64)
     name = models.CharField(max_length=256)

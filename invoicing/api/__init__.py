@@ -1,1 +1,1 @@
-"""The REST endpoints of the invoicing floor: serializers, filters, views."""
+"""The REST endpoints of the invoicing package: serializers, filters, views."""

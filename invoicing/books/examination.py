@@ -1,4 +1,5 @@
-"""Owns what every check of the books shares: the examination under way, its findings, and how things are named."""
+"""Owns what every check of the books shares: the examination under way, its findings, and how documents, lines and
+customers are named."""
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -25,7 +25,7 @@ class CreditableAmount:
         return room
 
     def take(self, amount: Decimal, terms: TaxTerms | None) -> Decimal:
-        """As much of a credit of `amount` (net, positive), taxed by `terms`, as there is room for; it is used up.
+        """As much of a credit of `amount` (net, positive), taxed by `terms`, as can still be credited; it is used up.
 
         First by what is taxed alike, to the cent. What is taxed otherwise takes the rest as far as it is worth as much
         before and after tax: a credit at 19 % is worth more than a charge without tax.

@@ -70,7 +70,7 @@ def find_unused_times(sub: SubscriptionFacts, billed: Mapping[tuple[UUID, dateti
 
     So are waived ones, though nothing of them comes back: their time may be charged by other terms.
     Without proration no part of a window comes back: only one of which nothing was used goes, whole. So it is with a
-    one-time fee, which is owed once it is reached; its window makes room for what comes after it.
+    one-time fee, which is owed once it is reached; its window is shortened for what comes after it.
     """
     found = []
     for item in sub.items:

@@ -1,4 +1,4 @@
-"""Which customers have business that is not settled: what forbids deleting, archiving and silent switches."""
+"""Which customers have business that is not settled: what forbids deleting, archiving and switching apps."""
 
 from django.db.models import Exists, OuterRef, QuerySet
 

@@ -1,4 +1,4 @@
-"""The models of the invoicing floor."""
+"""The models of the invoicing package."""
 
 from invoicing.models.balance import BalanceEntry
 from invoicing.models.bank_statement import BankStatement, BankStatementRow

@@ -26,8 +26,8 @@ def customers_matching(customers: QuerySet[Customer], criteria: Mapping[str, Any
 
 
 def cohort_of(migration: ProfileMigration) -> QuerySet[Customer]:
-    """The living customers of the source profile that the criteria fit, and those that they name one by one: who of
-    these is billed by another profile shows as blocked."""
+    """The customers, deleted ones aside, of the source profile that the criteria fit, and those that they name one by
+    one: who of these is billed by another profile shows as blocked."""
     theirs = customers_on(migration.from_profile)
     if "customerId" in migration.criteria:
         named = Q(pk__in=[from_text(text) for text in migration.criteria["customerId"]])

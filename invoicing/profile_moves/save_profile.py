@@ -1,4 +1,4 @@
-"""Creates and replaces billing profiles, with what only this floor knows: who is billed by them."""
+"""Creates and replaces billing profiles, with what no lower package knows: who is billed by them."""
 
 from django.db import transaction
 

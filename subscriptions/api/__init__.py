@@ -1,1 +1,1 @@
-"""The REST endpoints of the subscriptions floor: serializers, filters, views."""
+"""The REST endpoints of the subscriptions package: serializers, filters, views."""

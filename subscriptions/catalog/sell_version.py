@@ -1,4 +1,4 @@
-"""Moves a version of a plan or an add-on through its life: on sale, off sale, thrown away."""
+"""Puts a version of a plan or an add-on on sale, takes it off sale, deletes it."""
 
 from typing import TypeVar
 

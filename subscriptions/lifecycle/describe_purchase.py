@@ -16,7 +16,7 @@ def describe_purchase(
     description: str | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> SubscriptionAddOn:
-    """Replace what is given; None leaves a thing as it is. Invoices show the names of rate cards, so none changes."""
+    """Replace what is given; None leaves it as it is. Invoices show the names of rate cards, so none changes."""
     purchase = SubscriptionAddOn.objects.select_for_update(of=("self",)).get(pk=purchase.pk)
     if name is not None:
         purchase.name = name

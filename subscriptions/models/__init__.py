@@ -1,4 +1,4 @@
-"""The models of the subscriptions floor."""
+"""The models of the subscriptions package."""
 
 from subscriptions.models.addon import AddOn, AddOnQuantity, AddOnRateCard, PlanAddOn, SubscriptionAddOn
 from subscriptions.models.coupon import Coupon, CouponRedemption

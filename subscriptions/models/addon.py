@@ -11,7 +11,7 @@ from core.db import AmountField, Record, ULIDField, validate_metadata
 from core.ids import new_id
 from entitlements.models import Feature
 from subscriptions.choices import InstanceType
-from subscriptions.models.catalog import CatalogVersion, PricedThing
+from subscriptions.models.catalog import AbstractRateCard, CatalogVersion
 from subscriptions.models.plan import Plan
 from subscriptions.models.subscription import Subscription
 
@@ -41,8 +41,8 @@ class AddOn(CatalogVersion):
         ]
 
 
-class AddOnRateCard(PricedThing):
-    """One priced thing of an add-on: an item of its own in the subscription that buys it."""
+class AddOnRateCard(AbstractRateCard):
+    """One rate card of an add-on: an item of its own in the subscription that buys it."""
 
     addon = models.ForeignKey(AddOn, on_delete=models.CASCADE, related_name="rate_cards")
     feature = models.ForeignKey(Feature, on_delete=models.PROTECT, null=True, blank=True, related_name="+")

@@ -27,7 +27,7 @@ class CatalogVersion(Record):
         return f"{self.name} v{self.version}"
 
 
-class PricedThing(Record):
+class AbstractRateCard(Record):
     """A rate card. `price`, `discounts`, `tax_config` and `entitlement_template` are as on the wire;
     `subscriptions.pricing` reads them. A flat fee without cadence is charged once."""
 

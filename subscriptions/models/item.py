@@ -19,7 +19,7 @@ class TsTzRange(Func):
 
 
 class SubscriptionItem(Record):
-    """The lasting identity of one priced thing: its running number (1, 2, ...) and key never change.
+    """The lasting identity of one item: its running number (1, 2, ...) and key never change.
 
     `purchase` is the add-on that it came with, if it did not come with the plan.
 

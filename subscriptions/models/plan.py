@@ -4,7 +4,7 @@ from django.db import models
 
 from core.db import Record, validate_metadata
 from entitlements.models import Feature
-from subscriptions.models.catalog import CatalogVersion, PricedThing
+from subscriptions.models.catalog import AbstractRateCard, CatalogVersion
 
 
 class Plan(CatalogVersion):
@@ -55,8 +55,8 @@ class PlanPhase(Record):
         return self.name
 
 
-class RateCard(PricedThing):
-    """One priced thing of a phase."""
+class RateCard(AbstractRateCard):
+    """One rate card of a phase."""
 
     phase = models.ForeignKey(PlanPhase, on_delete=models.CASCADE, related_name="rate_cards")
     feature = models.ForeignKey(Feature, on_delete=models.PROTECT, null=True, blank=True, related_name="rate_cards")

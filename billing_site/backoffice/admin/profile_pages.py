@@ -33,7 +33,7 @@ _COLUMNS = ("Customer", "Key", "E-mail", "Currency", "Own settings", "Pinned at"
 
 
 class ProfilePages(BillingProfileAdmin):
-    """Adds the pages that need what only this floor knows: invoices, and the audit trail."""
+    """Adds the pages that need what no lower package knows: invoices, and the audit trail."""
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view

@@ -13,7 +13,7 @@ from core.admin.registry import page_of
 from entitlements.models import Feature
 
 
-class LivingFeatures(ActiveFilter):
+class ActiveFeatures(ActiveFilter):
     choices_of = (("archived", "Archived"),)
     default_label = "In use"
     ended = "archived_at"
@@ -22,7 +22,7 @@ class LivingFeatures(ActiveFilter):
 @page_of(Feature)
 class FeatureAdmin(MasterDataAdmin):
     list_display = ("name", "key", "measured_by", "narrowed_to", "since")
-    list_filter = (LivingFeatures,)
+    list_filter = (ActiveFeatures,)
     list_select_related = ("meter",)
     search_prefix = ("key", "name")
     search_within = ("name", "key")

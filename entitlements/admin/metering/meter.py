@@ -13,7 +13,7 @@ from core.admin.registry import page_of
 from entitlements.models import Meter
 
 
-class LivingMeters(ActiveFilter):
+class ActiveMeters(ActiveFilter):
     choices_of = (("deleted", "Deleted"),)
     default_label = "In use"
     ended = "deleted_at"
@@ -22,7 +22,7 @@ class LivingMeters(ActiveFilter):
 @page_of(Meter)
 class MeterAdmin(MasterDataAdmin):
     list_display = ("name", "key", "reads", "event_type", "dimensions", "since")
-    list_filter = (LivingMeters, "aggregation")
+    list_filter = (ActiveMeters, "aggregation")
     search_prefix = ("key", "name")
     search_within = ("name", "key", "event_type")
     fields = ("name", "key", "description", "aggregation", "event_type", "value_property", "group_by", "event_from")

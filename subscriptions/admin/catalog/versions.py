@@ -15,7 +15,7 @@ from core.admin.filters import ChoiceFilter
 from subscriptions.catalog.price_words import discount_words, price_words, tier_words
 from subscriptions.catalog.version_status import version_status, with_version_status
 from subscriptions.choices import PlanStatus
-from subscriptions.models.catalog import CatalogVersion, PricedThing
+from subscriptions.models.catalog import AbstractRateCard, CatalogVersion
 
 PLAN_TONES = {
     PlanStatus.DRAFT: "grey",
@@ -62,12 +62,12 @@ class CatalogAdmin(ReadOnlyAdmin):
         return moment(version.effective_from)
 
     def versions_of(self, version: CatalogVersion) -> list[tuple[Any, SafeString]]:
-        """All living versions under the same key, the newest first, each with its state. One query."""
+        """All versions, deleted ones aside, under the same key, the newest first, each with its state. One query."""
         living = self.model._default_manager.filter(key=version.key, deleted_at__isnull=True).order_by("-version")
         return [(each, self.state(each)) for each in living]
 
 
-def in_words(cards: Iterable[PricedThing], currency: str) -> list[Any]:
+def in_words(cards: Iterable[AbstractRateCard], currency: str) -> list[Any]:
     """These rate cards with price, discount and tiers in words, for templates."""
     shown: list[Any] = list(cards)
     for card in shown:
