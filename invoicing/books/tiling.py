@@ -22,8 +22,8 @@ from invoicing.books.histories import History, histories, name_item, subscribers
 from invoicing.choices import InvoiceStatus, LineKind, LineStatus, WindowKind
 from invoicing.corrections.unused_time import find_unused_times, unused_share
 from invoicing.models import BilledWindow, CreditNoteLine, InvoiceLine
+from invoicing.windows.billed_and_waiting import Billed
 from invoicing.windows.components import components_from_json
-from invoicing.windows.state import Billed
 from subscriptions.schedule import Obligation, obligations
 
 CLOSE_AGAIN = "Set the subscription's reconcile_from back to that time and its next_billing_at to now; then close."

@@ -39,7 +39,7 @@ from invoicing.models import InvoiceLine
 from invoicing.rating.basis import FromMeter, Metering
 from invoicing.rating.explanation import ChargeExplanation
 from invoicing.rating.explanation_json import read_explanation
-from invoicing.windows.state import Billed
+from invoicing.windows.billed_and_waiting import Billed
 from subscriptions.schedule import Obligation, obligations
 from subscriptions.schedule.obligations import active_spans
 

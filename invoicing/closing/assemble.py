@@ -25,7 +25,7 @@ from invoicing.lifecycle.bounds import refuse_beyond
 from invoicing.lifecycle.draft_steps import collected_at, collection_at, draft_until, status_after_collection
 from invoicing.rating import RatedLine, RatingInput, rate
 from invoicing.rating.coupon_on_part import coupon_on, left_of
-from invoicing.rating.fees import rate_fee
+from invoicing.rating.prorated_fee import rate_fee
 from invoicing.tax import TaxTerms
 from subscriptions.pricing import DimensionalPrice
 

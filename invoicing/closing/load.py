@@ -20,8 +20,8 @@ from entitlements.models import Feature
 from invoicing.choices import InvoiceStatus, LineKind, WindowKind
 from invoicing.models import BilledWindow, CreditNoteLine, Invoice, InvoiceLine, TaxRate
 from invoicing.tax import RateFacts, TaxTerms
+from invoicing.windows.billed_and_waiting import Billed, BilledLine, PendingLine
 from invoicing.windows.components import components_from_json
-from invoicing.windows.state import Billed, BilledLine, PendingLine
 from subscriptions.lifecycle.facts import load_subscriptions
 from subscriptions.models import Subscription
 from subscriptions.schedule.facts import LoadedSubscription

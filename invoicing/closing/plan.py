@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from invoicing.corrections.unused_time import UnusedTime, find_unused_times
-from invoicing.windows.state import Billed, PendingLine
+from invoicing.windows.billed_and_waiting import Billed, PendingLine
 from subscriptions.schedule import Component, Obligation, obligations
 from subscriptions.schedule.facts import LoadedSubscription, RevisionTerms
 

@@ -36,7 +36,7 @@ from invoicing.lifecycle.issue import freeze
 from invoicing.lifecycle.numbering import take_blocks
 from invoicing.lifecycle.states import check_beginnings, check_moves
 from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine
-from invoicing.windows.state import Billed
+from invoicing.windows.billed_and_waiting import Billed
 from subscriptions.lifecycle.record_usage_splits import record_usage_splits
 from subscriptions.models import Subscription
 

@@ -16,8 +16,8 @@ from core.money import ZERO, allocate, round_share
 from core.periods import Period, fraction
 from invoicing.rating import RatedLine
 from invoicing.rating.coupon_on_part import coupon_on, fixed_part, left_of
-from invoicing.rating.fees import rate_fee
-from invoicing.windows.state import Billed, BilledLine
+from invoicing.rating.prorated_fee import rate_fee
+from invoicing.windows.billed_and_waiting import Billed, BilledLine
 from subscriptions.schedule import Component, ItemFacts, RevisionFacts, SubscriptionFacts
 from subscriptions.schedule.facts import Span
 from subscriptions.schedule.obligations import active_spans, coupon_at

@@ -22,7 +22,7 @@ from invoicing.corrections.retax_drafts import drop_lines, retax
 from invoicing.lifecycle.draft_steps import status_after_collection
 from invoicing.lifecycle.states import check_moves
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
-from invoicing.windows.state import Billed, BilledLine
+from invoicing.windows.billed_and_waiting import Billed, BilledLine
 from subscriptions.lifecycle.facts import load_subscriptions
 from subscriptions.models import Subscription
 from subscriptions.schedule import obligations

@@ -7,7 +7,7 @@ from decimal import Decimal
 from core.money import round_share
 from core.periods import Period, fraction
 from invoicing.rating import Coupon
-from invoicing.rating.fees import rate_fee
+from invoicing.rating.prorated_fee import rate_fee
 from subscriptions.schedule import (
     Component,
     CouponFacts,

@@ -12,6 +12,7 @@ from core import clock
 from entitlements.metering.ingest_events import ingest_events
 from invoicing.admin.rating.line_explanation import share_words
 from invoicing.models import CreditNote, Invoice, InvoiceLine
+from invoicing.rating.explanation import time_share
 from invoicing.subscription_changes.redeem_coupon import redeem_coupon
 from subscriptions.lifecycle.record_quantity import record_quantity
 from subscriptions.lifecycle.record_report import record_report
@@ -246,4 +247,4 @@ def test_explanations_cost_no_query_per_line(clerk):
     ],
 )
 def test_a_share_is_told_in_the_largest_unit_that_divides_it(share, words):
-    assert share_words(*share) == words
+    assert share_words(time_share(*share)) == words

@@ -13,8 +13,8 @@ from core.periods import CADENCES
 from invoicing.closing.plan import missing_components
 from invoicing.corrections.unused_time import find_unused_times
 from invoicing.rating.coupon_on_part import coupon_on, left_of
-from invoicing.rating.fees import rate_fee
-from invoicing.windows.state import Billed, BilledLine
+from invoicing.rating.prorated_fee import rate_fee
+from invoicing.windows.billed_and_waiting import Billed, BilledLine
 from subscriptions.pricing import Discounts, parse_price
 from subscriptions.schedule import CouponFacts, ItemFacts, RevisionFacts, SubscriptionFacts, obligations
 from subscriptions.schedule.facts import QuantityAt

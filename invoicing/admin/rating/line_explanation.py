@@ -27,7 +27,6 @@ from invoicing.rating.explanation import (
     MinimumDue,
     StartedPackages,
     TimeShare,
-    time_share,
 )
 from invoicing.rating.readable import same_time
 from invoicing.rating.values import COUPON_REASON, MAXIMUM_REASON, PERCENTAGE_REASON, Coupon, LineDiscount
@@ -165,7 +164,7 @@ def _minimum(minimum: MinimumDue, currency: str) -> str:
         return due
     whole, prorated = (amount_text(amount, currency) for amount in (minimum.minimum, minimum.prorated))
     capped = "" if minimum.prorated == minimum.due else f", at most the maximum of {due}"
-    return f"{whole} × {_of(minimum.share)} = {prorated} {currency}{capped}"
+    return f"{whole} × {share_words(minimum.share)} = {prorated} {currency}{capped}"
 
 
 def _quantities(explanation: Explanation) -> Iterator[Step]:
@@ -223,15 +222,11 @@ def _share(part: ExplainedPart) -> str:
     if part.fraction is None:
         return ""
     # What a credit gives back may be a product of shares: no time can be read from it.
-    return _of(part.share) if part.share is not None else "{:,}/{:,}".format(*part.fraction)
+    return share_words(part.share) if part.share is not None else "{:,}/{:,}".format(*part.fraction)
 
 
-def share_words(numerator: int, denominator: int) -> str:
+def share_words(share: TimeShare) -> str:
     """A share of a period in the largest unit that fits: "15 of 30 days"."""
-    return _of(time_share(numerator, denominator))
-
-
-def _of(share: TimeShare) -> str:
     return f"{quantity_text(share.part)} of {quantity_text(share.whole)} {share.unit}"
 
 
