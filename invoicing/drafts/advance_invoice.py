@@ -34,7 +34,7 @@ def advance_due(*, as_of: datetime) -> int:
         ids = list(drafts_due(as_of).order_by("id").values_list("id", flat=True)[:BATCH_SIZE])
         if not ids:
             return moved
-        together_or_alone(ids, act=partial(_advance, as_of=as_of), fail=_fail)
+        together_or_alone(ids, act=partial(_advance, as_of=as_of), fail=set_aside)
         moved += len(ids)
 
 
@@ -50,7 +50,7 @@ def advance_invoice(*, invoice: Invoice) -> Invoice:
 
 
 @transaction.atomic
-def _fail(invoice_id: uuid.UUID, error: Exception) -> None:
+def set_aside(invoice_id: uuid.UUID, error: Exception) -> None:
     """Put a draft that can't be advanced aside, with the cause, in the state of the step that failed; staff try that
     step again."""
     draft = Invoice.objects.select_for_update().get(pk=invoice_id)

@@ -5,48 +5,31 @@ put forward from one moment at which something falls due to the next, and what h
 """
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import DatabaseError, transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db import transaction
 
 from core import clock
-from core.batches import DATABASE_AWAY
-from core.errors import BillingError
-from customers.models import Customer
-from invoicing.choices import InvoiceStatus
-from invoicing.closing.close import as_cause, compute, select_due, store
-from invoicing.drafts.advance_invoice import collect_drafts, ready_to_issue
-from invoicing.drafts.next_step import drafts_due
-from invoicing.lifecycle.draft_steps import COLLECTED_IN_TIME
-from invoicing.lifecycle.issue import issue_drafts
 from invoicing.lifecycle.numbering import uncounted
-from invoicing.lifecycle.states import check_moves
-from invoicing.models import Invoice, InvoiceLine, ParkedCustomer
-from invoicing.payments.gateways import GATEWAYS
+from invoicing.previews.fall_due import Upcoming, charge, close_due, move_drafts_on, upcoming_of
 from invoicing.previews.outlook import Outlook
-from invoicing.previews.read_outlook import Known, known_of, read_outlook
-from subscriptions.models import Subscription
+from invoicing.previews.read_outlook import Known, Reached, known_of, read_outlooks
 
 # How many closes are made one by one up to the change, and behind it. What is due beyond the first is shown as one.
 MOST_BEFORE = 36
 MOST_AFTER = 12
 
 
-@dataclass(slots=True)
-class _Ahead:
-    """How far it has come."""
-
-    moment: datetime
-    gathered_from: datetime | None = None
-    cause: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class LookAhead:
     """A look ahead for one customer, in the caller's transaction, which holds the customer's lock. `begin` it before
-    anything is changed. For an `outlook` the transaction has its numbers `uncounted`, and is rolled back."""
+    anything is changed. For an outlook the transaction has its numbers `uncounted`, and is rolled back.
+
+    A fixed number of queries for each close, of which there are `MOST_BEFORE + MOST_AFTER` at most, and for each step
+    of a draft.
+    """
 
     customer_id: uuid.UUID
     now: datetime
@@ -54,27 +37,26 @@ class LookAhead:
 
     @classmethod
     def begin(cls, customer_id: uuid.UUID) -> "LookAhead":
-        return cls(customer_id, clock.now(), known_of(customer_id))
+        return cls(customer_id, clock.now(), known_of([customer_id]))
 
     def outlook(self, *, effect: datetime, watched: set[uuid.UUID]) -> Outlook:
-        """What follows until `effect`, and on until each item of the subscriptions `watched` has been billed once more;
-        behind `effect`, no more than `MOST_AFTER` closes. Of a parked customer, whose money waits, what there is.
+        """What follows a change until `effect`, and on until each item of the subscriptions `watched` has been billed
+        once more, and what was drafted by then is issued; behind `effect`, no more than `MOST_AFTER` closes. Of a
+        parked customer, whose money waits, what there is."""
+        # What the change itself has made is charged at once.
+        charge([self.customer_id], until=self.now)
+        return self._read(self._go(max(effect, self.now), watched))
 
-        A fixed number of queries for each close, of which there are `MOST_BEFORE + MOST_AFTER` at most.
-        """
-        ahead = _Ahead(self.now)
-        first = _next(self.customer_id, watched)
-        if first.parked_for is not None:
-            ahead.cause = f"Billing is parked until the customer is released: {first.parked_for}"
-        else:
-            self._go(ahead, first, max(effect, self.now), watched)
-        return read_outlook(
-            self.customer_id,
-            self.known,
-            until=ahead.moment,
-            gathered_from=ahead.gathered_from,
-            cause=ahead.cause,
-        )
+    def until(self, moment: datetime) -> Outlook:
+        """What follows up to `moment`, which is to come, and nothing behind it: what is a draft then is shown as one.
+        What is due already is done first."""
+        return self._read(self._go(moment, None))
+
+    def next_bill(self) -> Outlook:
+        """What follows up to the next close, until what was drafted by then is issued; where there is no more to
+        close, until the drafts are issued."""
+        upcoming = upcoming_of(self.customer_id)
+        return self._read(self._go(max(upcoming.close_at or upcoming.at or self.now, self.now), ()))
 
     def glimpse(self, *, effect: datetime) -> Outlook:
         """The outlook until `effect`, from within a transaction that is kept."""
@@ -83,117 +65,55 @@ class LookAhead:
             transaction.set_rollback(True)
         return outlook
 
-    def _go(self, ahead: _Ahead, upcoming: "_Next", effect: datetime, watched: set[uuid.UUID]) -> None:
-        before = after = 0
+    def _read(self, reached: Reached) -> Outlook:
+        return read_outlooks(self.known, {self.customer_id: reached})[self.customer_id]
+
+    def _go(self, effect: datetime, watched: Collection[uuid.UUID] | None) -> Reached:
+        """Live until `effect`; and behind it, unless nothing (None) is watched there."""
+        reached = Reached(self.now)
+        steps = before = after = 0
         horizon: datetime | None = None
-        while not ahead.cause and upcoming.at is not None:
-            at = max(upcoming.at, ahead.moment)
-            if at == ahead.moment and before + after > 0:
+        while (upcoming := self._upcoming(reached, watched or ())).at is not None:
+            at = max(upcoming.at, reached.moment)
+            if at == reached.moment and steps:
                 # What is due can't be done: a close would try it again, and so on.
                 break
             if at > effect:
+                if watched is None:
+                    break
                 horizon = horizon or upcoming.gathered_until or effect
                 # A draft that has been made by then is still followed until it is issued.
-                if upcoming.closes and (at > horizon or after == MOST_AFTER):
+                if upcoming.closes and (at > horizon or after >= MOST_AFTER):
                     break
-                after += 1
+                after += upcoming.closes
             else:
-                before += 1
+                before += upcoming.closes
                 if before > MOST_BEFORE and at < effect:
-                    ahead.gathered_from, at = at, effect
-            if before + after == 1:
-                # What the change itself has made is charged at once.
-                _collect(self.customer_id, self.now)
-            ahead.cause = _live(self.customer_id, at)
-            ahead.moment = at
-            upcoming = _next(self.customer_id, watched)
-        if not ahead.cause:
-            ahead.moment = max(ahead.moment, effect)
+                    reached.gathered_from, reached.gathered_at = at, effect
+                    at = effect
+            steps += 1
+            self._live(reached, upcoming, at)
+        if reached.problem is None:
+            reached.moment = max(reached.moment, effect)
+        return reached
 
+    def _upcoming(self, reached: Reached, watched: Collection[uuid.UUID]) -> Upcoming:
+        """What is next; once billing has stopped, only the drafts go on."""
+        upcoming = upcoming_of(self.customer_id, watched)
+        if upcoming.parked is not None and reached.problem is None:
+            reached.stop(upcoming.parked)
+        return Upcoming(None, upcoming.draft_at) if reached.problem else upcoming
 
-@dataclass(frozen=True, slots=True)
-class _Next:
-    """What falls due next for a customer: when a close, when a step of a draft; or what billing is parked for.
-
-    `gathered_until` is when the last of the items of the watched subscriptions is billed next: each has a line that
-    waits.
-    """
-
-    close_at: datetime | None
-    draft_at: datetime | None
-    gathered_until: datetime | None
-    parked_for: str | None
-
-    @property
-    def at(self) -> datetime | None:
-        return min((moment for moment in (self.close_at, self.draft_at) if moment is not None), default=None)
-
-    @property
-    def closes(self) -> bool:
-        return self.close_at is not None and self.close_at == self.at
-
-
-def _next(customer_id: uuid.UUID, watched: set[uuid.UUID]) -> _Next:
-    """One query."""
-    mine = {"customer": OuterRef("pk")}
-    waiting = Subscription.objects.filter(next_billing_at__isnull=False, **mine).order_by("next_billing_at")
-    drafts = Invoice.objects.filter(status__in=COLLECTED_IN_TIME, collection_at__isnull=False, **mine)
-    reviewed = Invoice.objects.filter(
-        status=InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, draft_until__isnull=False, **mine
-    )
-    gathered = InvoiceLine.objects.filter(
-        subscription_id__in=watched,
-        invoice__status=InvoiceStatus.GATHERING,
-        invoice__customer=OuterRef("pk"),
-        deleted_at__isnull=True,
-    )
-    parked = ParkedCustomer.objects.filter(released_at__isnull=True, **mine)
-    close_at, collect_at, issue_at, gathered_until, parked_for = (
-        Customer.objects.order_by()
-        .values_list(
-            Subquery(waiting.values("next_billing_at")[:1]),
-            Subquery(drafts.order_by("collection_at").values("collection_at")[:1]),
-            Subquery(reviewed.order_by("draft_until").values("draft_until")[:1]),
-            Subquery(gathered.order_by("-invoice_at").values("invoice_at")[:1]),
-            Subquery(parked.values("cause")[:1]),
-        )
-        .get(pk=customer_id)
-    )
-    draft_at = min((at for at in (collect_at, issue_at) if at is not None), default=None)
-    return _Next(close_at, draft_at, gathered_until, parked_for)
-
-
-def _live(customer_id: uuid.UUID, moment: datetime) -> str | None:
-    """Do for the customer what is due at `moment`, in the order of an invoice's life. Answers why it can't be done."""
-    with clock.frozen_at(moment):
-        try:
-            with transaction.atomic():
-                computed = compute([customer_id], as_of=moment, select=select_due(moment)).or_refuse()
-                store(computed, as_of=moment, run_id=None)
-                _advance(customer_id, moment)
-                _collect(customer_id, moment)
-        except DATABASE_AWAY:
-            raise
-        except (BillingError, DatabaseError) as error:
-            return as_cause(error, customer_id).message
-    return None
-
-
-def _advance(customer_id: uuid.UUID, moment: datetime) -> None:
-    due = drafts_due(moment).filter(customer_id=customer_id).order_by("id")
-    ids = list(due.values_list("id", flat=True))
-    if ids:
-        collect_drafts(ids, as_of=moment)
-        issue_drafts(ready_to_issue(ids, as_of=moment), as_of=moment)
-
-
-def _collect(customer_id: uuid.UUID, moment: datetime) -> None:
-    """Pay what is due for its first charge: nobody is asked, it is taken to succeed."""
-    check_moves([(InvoiceStatus.ISSUED, InvoiceStatus.PAID)])
-    Invoice.objects.filter(
-        customer_id=customer_id,
-        status=InvoiceStatus.ISSUED,
-        next_collection_at__lte=moment,
-        due__gt=0,
-        app__type__in=GATEWAYS,
-    ).update(paid=F("paid") + F("due"), due=0, status=InvoiceStatus.PAID, next_collection_at=None)
+    def _live(self, reached: Reached, upcoming: Upcoming, at: datetime) -> None:
+        """Do for the customer what is due at `at`, in the order of an invoice's life."""
+        mine = [self.customer_id]
+        if at > reached.moment:
+            charge(mine, until=at, inclusive=False)
+        reached.moment = at
+        with clock.frozen_at(at):
+            if upcoming.close_at is not None and upcoming.close_at <= at:
+                problem = close_due(mine, as_of=at).get(self.customer_id)
+                if problem is not None:
+                    reached.stop(problem)
+            move_drafts_on(mine, as_of=at)
+            charge(mine, until=at)

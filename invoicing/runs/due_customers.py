@@ -2,21 +2,39 @@
 
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from customers.models import Customer
 from invoicing.choices import CustomerOutcome, RunStatus
 from invoicing.closing.park_customer import is_parked
+from invoicing.drafts.next_step import drafts_due
 from invoicing.models import RunCustomer
 from subscriptions.models import Subscription
 
 
 def due_customers(as_of: datetime) -> QuerySet[Customer]:
     """Customers with something due by `as_of`, who are neither parked nor in a run that is under way."""
-    due = Subscription.objects.filter(customer_id=OuterRef("pk"), next_billing_at__lte=as_of)
-    under_way = RunCustomer.objects.filter(
-        customer_id=OuterRef("pk"),
-        outcome=CustomerOutcome.PENDING,
-        run__status__in=[RunStatus.PENDING, RunStatus.RUNNING],
+    return Customer.objects.filter(_something_due(as_of), ~is_parked("pk"), ~_under_way())
+
+
+def customers_moved_by(as_of: datetime) -> QuerySet[Customer]:
+    """Customers for whom something happens by `as_of`, or is kept from it: `due_customers`, the parked ones that would
+    be due, and those with a draft whose next step is due."""
+    drafts = Exists(drafts_due(as_of).filter(customer_id=OuterRef("pk")))
+    return Customer.objects.filter((_something_due(as_of) & ~_under_way()) | Q(drafts))
+
+
+def _something_due(as_of: datetime) -> Q:
+    return Q(Exists(Subscription.objects.filter(customer_id=OuterRef("pk"), next_billing_at__lte=as_of)))
+
+
+def _under_way() -> Q:
+    return Q(
+        Exists(
+            RunCustomer.objects.filter(
+                customer_id=OuterRef("pk"),
+                outcome=CustomerOutcome.PENDING,
+                run__status__in=[RunStatus.PENDING, RunStatus.RUNNING],
+            )
+        )
     )
-    return Customer.objects.filter(Exists(due), ~is_parked("pk"), ~Exists(under_way))

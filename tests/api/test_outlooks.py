@@ -1,9 +1,14 @@
 """Previews over REST show the documents and balance movements that follow, in the shapes that the schema says."""
 
+from decimal import Decimal
+
 import pytest
 
 from core import clock
 from core.ids import to_text
+from customers.models import Customer
+from invoicing.models import InvoiceLine, ParkedCustomer
+from invoicing.subscription_changes.start_subscription import start_subscription
 from tests.support.api import data
 from tests.support.catalog import fee, flat_card, flat_plan
 from tests.support.clock import at
@@ -66,18 +71,77 @@ def test_a_quantity_is_previewed_with_the_invoice_on_which_it_counts(api, addres
     assert "documents" not in done
 
 
-def test_what_a_close_would_make_shows_its_credit_notes(api, address):
+def test_what_follows_up_to_a_time_is_shown_with_credit_notes_and_the_balance(api, address):
     with clock.frozen_at(at("2026-01-15")):
         data(api.post(f"{address}/cancel", {"timing": "2026-01-31T00:00:00Z"}))
         assert data(api.get("/customers/acme/preview-invoices")) == []
-        [note] = data(api.get("/customers/acme/preview-invoices?until=2026-01-31T00:00:00Z"))
-    assert (note["type"], note["over"]) == ("credit_note", "INV-000001")
-    assert (note["totals"]["amount"], note["totals"]["taxesTotal"], note["totals"]["total"]) == (
-        "60.00",
-        "11.40",
-        "71.40",
+        [note] = data(api.get("/customers/acme/preview-invoices?until=2026-03-31T00:00:00Z"))
+    [line] = note.pop("lines")
+    assert note.pop("customerId")
+    assert note == {
+        "type": "credit_note",
+        "number": None,
+        "over": "INV-000001",
+        "at": "2026-01-31T00:00:00Z",
+        "currency": "EUR",
+        "isDraft": False,
+        "needsApproval": False,
+        "totals": {
+            "amount": "60.00",
+            "chargesTotal": "0.00",
+            "discountsTotal": "0.00",
+            "creditsTotal": "0.00",
+            "taxesInclusiveTotal": "0.00",
+            "taxesExclusiveTotal": "11.40",
+            "taxesTotal": "11.40",
+            "total": "71.40",
+        },
+        "reducedDue": "0.00",
+        "movedToBalance": "71.40",
+        "balanceMovements": [
+            {
+                "type": "credit_note",
+                "at": "2026-01-31T00:00:00Z",
+                "amount": "71.40",
+                "currency": "EUR",
+                "balance": "71.40",
+            }
+        ],
+    }
+    assert (line["name"], line["quantity"], line["invoiceAt"]) == (
+        "Unused part: Basic fee",
+        "1",
+        "2026-01-31T00:00:00Z",
     )
-    assert [line["name"] for line in note["lines"]] == ["Unused part: Basic fee"]
+    assert line["totals"] == note["totals"]
+
+
+def test_the_line_that_waits_keeps_its_id_and_each_period_is_an_invoice_of_its_own(api, address):
+    [waiting] = InvoiceLine.objects.filter(invoice__status="gathering")
+    with clock.frozen_at(at("2026-01-15")):
+        first, second = data(api.get("/customers/acme/preview-invoices?until=2026-07-01T00:00:00Z"))
+    assert [(each["at"], each["due"], each["balanceMovements"]) for each in (first, second)] == [
+        ("2026-04-01T00:00:00Z", "107.10", []),
+        ("2026-07-01T00:00:00Z", "107.10", []),
+    ]
+    assert first["lines"][0]["id"] == to_text(waiting.pk)
+
+
+def test_where_billing_stops_the_cause_is_said_and_how_to_see_what_comes_before(api, address, settings):
+    with clock.frozen_at(at("2026-01-15")):
+        settings.AMOUNT_LIMITS = {"EUR": Decimal(100_000)}
+        start_subscription(
+            customer=Customer.objects.get(), plan=flat_plan("giant", "200000.00"), active_from=at("2026-05-01")
+        )
+        refused = api.get("/customers/acme/preview-invoices?until=2026-07-01T00:00:00Z")
+        assert refused.status_code == 412
+        assert refused.json()["detail"].startswith("Billing stops at 2026-05-01T00:00:00Z: ")
+        assert "beyond the safety limit" in refused.json()["detail"]
+        assert len(data(api.get("/customers/acme/preview-invoices?until=2026-04-30T00:00:00Z"))) == 1
+        ParkedCustomer.objects.create(customer=Customer.objects.get(), cause_code="x", cause="No price.")
+        refused = api.get("/customers/acme/preview-invoices")
+        assert refused.status_code == 412
+        assert refused.json()["detail"] == "Billing is parked until the customer is released: No price."
 
 
 def test_a_start_to_come_is_previewed_with_its_first_two_invoices(api, db):

@@ -191,12 +191,16 @@ class TestPreview:
     def test_it_shows_what_a_close_would_bill_and_writes_nothing(self, api):
         subscribed(make_excess_plan())
         with clock.frozen_at(MARCH_17):
-            [invoice] = data(api.get("/customers/acme/preview-invoices?until=2026-04-17T00:00:00Z"))
-            assert (invoice["currency"], invoice["totals"]["total"]) == ("EUR", "100.00")
-            assert [(line["name"], line["runningNumber"], line["totals"]["total"]) for line in invoice["lines"]] == [
-                ("Base fee", 1, "50.00"),
-                ("Base fee", 1, "50.00"),
+            shown = data(api.get("/customers/acme/preview-invoices?until=2026-04-17T00:00:00Z"))
+            assert [(each["at"], each["currency"], each["totals"]["total"]) for each in shown] == [
+                ("2026-03-17T00:00:00Z", "EUR", "50.00"),
+                ("2026-04-17T00:00:00Z", "EUR", "50.00"),
             ]
+            assert [
+                (line["name"], line["runningNumber"], line["totals"]["total"])
+                for each in shown
+                for line in each["lines"]
+            ] == [("Base fee", 1, "50.00"), ("Base fee", 1, "50.00")]
             [now] = data(api.get("/customers/acme/preview-invoices"))
             assert now["totals"]["total"] == "50.00"
             far = api.get("/customers/acme/preview-invoices?until=2036-04-17T00:00:00Z")

@@ -24,7 +24,7 @@ BULK_WRITERS = {
     "invoicing/lifecycle/issue.py",
     "invoicing/payments/collect.py",
     "invoicing/payments/mark_overdue.py",
-    "invoicing/previews/preview_change.py",
+    "invoicing/previews/fall_due.py",
 }
 # What says how a new invoice begins, with whoever stores it and asks for it; a simulated one is stored by nobody.
 MAKERS = {

@@ -74,13 +74,3 @@ def figures(result: Any) -> Any:
             [(x.name, x.kind, x.period_start, x.period_end, x.amount, x.taxes_total, x.total) for x in result.lines],
         )
     return (result.due_now, result.next_amount, result.next_billing_at, result.late)
-
-
-def previewed(invoice: Any) -> Any:
-    lines = [(line.name, line.period_start, line.period_end, line.totals["total"]) for line in invoice.lines]
-    return invoice.currency, invoice.totals["total"], lines
-
-
-def stored(invoice: Any) -> Any:
-    lines = [(line.name, line.period_start, line.period_end, line.total) for line in invoice.lines.order_by("position")]
-    return invoice.currency, invoice.total, lines

@@ -94,15 +94,15 @@ def test_a_preview_is_the_invoice_that_follows(flats, metered, currency, zone, s
                 known = set(Invoice.objects.values_list("id", flat=True))
                 close_customers([customer.id], as_of=moment)
                 made = Invoice.objects.exclude(pk__in=known).exclude(status="gathering")
-                assert [_previewed(invoice) for invoice in shown] == [_stored(invoice) for invoice in made]
+                assert [_previewed(invoice) for invoice in shown.documents] == [_stored(invoice) for invoice in made]
                 again = close_customers([customer.id], as_of=moment)
                 assert [(outcome.outcome, outcome.note) for outcome in again] == [("nothing", "")]
         transaction.set_rollback(True)
 
 
 def _previewed(invoice):
-    lines = [(line.name, line.period_start, line.period_end, line.totals["total"]) for line in invoice.lines]
-    return invoice.currency, invoice.totals["total"], lines
+    lines = [(line.name, line.period_start, line.period_end, line.total) for line in invoice.lines]
+    return invoice.currency, invoice.total, lines
 
 
 def _stored(invoice):

@@ -121,9 +121,13 @@ def test_a_preview_and_the_gathering_invoice_say_the_cause_and_show_the_others()
     use("globex", "7")
     with clock.frozen_at(at("2026-04-20")):
         ids = {customer.key: customer.id for customer in Customer.objects.all()}
-        shown, failures = preview_customers(customer_ids=ids.values(), until=at("2026-05-01"))
-        assert [(preview.customer_id, preview.total) for preview in shown] == [(ids["globex"], Decimal("7.00"))]
-        assert [(pk, error.code) for pk, error in failures.items()] == [(ids["acme"], "beyond_limit")]
+        for until in ("2026-05-01", "2026-04-20"):
+            shown = preview_customers(customer_ids=list(ids.values()), until=at(until))
+            due = [Decimal("7.00")] if until == "2026-05-01" else []
+            assert [document.total for document in shown[ids["globex"]].documents] == due
+            assert shown[ids["acme"]].documents == ()
+            problem = shown[ids["acme"]].problem
+            assert (problem.code if problem else None) == ("beyond_limit" if due else None)
         gathering = list(Invoice.objects.order_by("customer__key"))
         show_live(gathering)
     assert "more digits than can be reckoned with" in gathering[0].status_note

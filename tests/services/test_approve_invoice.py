@@ -50,6 +50,6 @@ def test_what_the_schedule_made_is_approved_by_anybody(approver):
 def test_a_failure_that_comes_late_puts_no_draft_aside_that_waits_for_a_person_meanwhile():
     """Another worker has collected it since: put aside, it would be issued by trying the step again."""
     draft = make_draft()
-    advance_invoice_module._fail(draft.pk, CannotBill("The usage could not be read."))
+    advance_invoice_module.set_aside(draft.pk, CannotBill("The usage could not be read."))
     draft.refresh_from_db()
     assert (draft.status, draft.status_note) == ("draft.manual_approval_needed", "")

@@ -6,7 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from core import clock
-from invoicing.models import BillingRun, Invoice
+from customers.models import Customer
+from invoicing.models import BalanceEntry, BillingRun, Invoice, ParkedCustomer
 from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.support.catalog import flat_card, make_feature, make_meter, make_plan, usage_card
 from tests.support.clock import at
@@ -56,6 +57,34 @@ def test_a_preview_says_the_same_figures_and_writes_nothing():
     assert "EUR 100.00 on 2 invoices" in printed
     assert not BillingRun.objects.exists()
     assert not Invoice.objects.exclude(issued_at=None).exists()
+
+
+def test_a_preview_of_a_time_to_come_says_all_that_follows_up_to_then():
+    """50.00 a month each; 70.00 on Acme's balance pay March and a part of April."""
+    acme = Customer.objects.get(key="acme")
+    BalanceEntry.objects.create(customer=acme, currency="EUR", kind="overpayment", amount=70, at=MARCH_17)
+    code, printed = run("--preview", "--as-of", "2026-05-17")
+    assert code == 0
+    assert "Up to 17 May 2026 00:00 UTC, 2 customers would be billed:" in printed
+    assert "EUR 300.00 on 6 invoices\n" in printed
+    assert "EUR 70.00 paid from balances" in printed
+    assert not Invoice.objects.exclude(issued_at=None).exists()
+    with pytest.raises(CommandError, match="400 days ahead"):
+        run("--preview", "--as-of", "2028-01-01")
+
+
+def test_a_preview_shows_drafts_whose_review_is_over_and_who_is_parked_already():
+    make_default_profile(draft_period="P5D")
+    run()
+    _, printed = run("--preview", now=at("2026-03-20"))
+    assert "0 customers would be billed:\n  nothing" in printed
+    ParkedCustomer.objects.create(customer=Customer.objects.get(key="bolt"), cause_code="x", cause="No price.")
+    code, printed = run("--preview", now=at("2026-03-22"))
+    assert (code, "EUR 100.00 on 2 invoices\n" in printed) == (0, True)
+    code, printed = run("--preview", now=at("2026-04-17"))
+    assert code == 0
+    assert "EUR 150.00 on 3 invoices, of them 1 draft\n" in printed
+    assert "Parked already: Bolt: Billing is parked until the customer is released: No price." in printed
 
 
 def test_a_customer_who_cannot_be_billed_is_named_with_the_cause():

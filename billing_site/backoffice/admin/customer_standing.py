@@ -11,12 +11,12 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import CharField, Count, OuterRef, Q, QuerySet, Sum, TextField
 from django.db.models.functions import Cast, JSONObject
 
-from core.errors import BillingError
 from core.money import ZERO
 from customers.models import Customer, CustomerAppData, UsageSubject
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus, LineKind
 from invoicing.models import BalanceEntry, Invoice, InvoiceLine, ParkedCustomer
-from invoicing.previews.preview_customers import PreviewCreditNote, PreviewInvoice, preview_close
+from invoicing.previews.outlook import Outlook
+from invoicing.previews.preview_customers import preview_next_bill
 from subscriptions.models import Subscription
 
 
@@ -60,11 +60,12 @@ class UsageLine:
 
 @dataclass(frozen=True, slots=True)
 class NextInvoice:
-    """What the next close would make, with the usage known so far; `problem` says why it would make nothing."""
+    """What follows up to the next close, at `at`, and of drafts until they are issued, with the usage known so far;
+    `problem` says why nothing would be billed."""
 
     at: datetime | None
     zone: str
-    documents: tuple[PreviewInvoice | PreviewCreditNote, ...] = ()
+    outlook: Outlook
     problem: str = ""
 
 
@@ -157,23 +158,19 @@ def usage_lines(lines: Iterable[InvoiceLine]) -> list[UsageLine]:
 
 
 def next_invoice(customer: Customer) -> NextInvoice:
-    """What the close of the customer's next period would make. As many queries as a close."""
+    """What follows up to the close of the customer's next period. As many queries as a close, and a few a draft."""
     first = (
         Subscription.objects.filter(customer=customer, next_billing_at__isnull=False)
         .order_by("next_billing_at")
         .values_list("next_billing_at", "time_zone")
         .first()
     )
-    if first is None:
-        return NextInvoice(None, "UTC", problem="No subscription has anything more to bill.")
-    at, zone = first
-    assert at is not None
-    try:
-        previewed = preview_close(customer_id=customer.pk, until=at)
-    except BillingError as error:
-        return NextInvoice(at, zone, problem=error.message)
-    documents: tuple[PreviewInvoice | PreviewCreditNote, ...] = (*previewed.invoices, *previewed.credit_notes)
-    return NextInvoice(at, zone, documents, "" if documents else "Nothing would be billed then.")
+    at, zone = first or (None, "UTC")
+    outlook = preview_next_bill(customer_id=customer.pk)
+    problem = outlook.cause or ""
+    if not problem and not outlook.documents:
+        problem = "Nothing would be billed then." if at else "No subscription has anything more to bill."
+    return NextInvoice(at, zone, outlook, problem)
 
 
 def _gathering(mine: dict[str, OuterRef]) -> QuerySet[Invoice]:

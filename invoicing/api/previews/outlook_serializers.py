@@ -41,7 +41,7 @@ class OutlookDocumentSerializer(WireSerializer):
     `at` is when it is issued: of a draft, when its review is over, or, where it `needsApproval`, when it is drafted.
     Of an invoice, `appliedFromBalance` is paid by the customer's balance and `due` is left. A credit note is made out
     `over` the invoice of that number (absent where that is still to come, too): `reducedDue` comes off what is due
-    there, `movedToBalance` goes to the balance.
+    there, `movedToBalance` goes to the balance. `problem`: why a draft can't be issued before somebody mends it.
     """
 
     keep_null = frozenset({"number"})
@@ -50,7 +50,7 @@ class OutlookDocumentSerializer(WireSerializer):
     number = serializers.SerializerMethodField()
     at = TimeField()
     currency = CurrencyField()
-    totals = OutlookTotalsSerializer()
+    totals: WireSerializer = OutlookTotalsSerializer()
     lines = OutlookLineSerializer(many=True)
     is_draft = serializers.BooleanField()
     needs_approval = serializers.BooleanField()
@@ -59,6 +59,7 @@ class OutlookDocumentSerializer(WireSerializer):
     over = TextField(required=False)
     reduced_due = MoneyField(required=False)
     moved_to_balance = MoneyField(required=False)
+    problem = TextField(required=False)
 
     @extend_schema_field(TextField(allow_null=True))
     def get_number(self, document: Any) -> None:

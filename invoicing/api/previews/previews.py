@@ -1,59 +1,62 @@
-"""`/customers/{idOrKey}/preview-invoices`: what would be billed, without billing it."""
-
-from datetime import timedelta
+"""`/customers/{idOrKey}/preview-invoices`: what will be billed, without billing it."""
 
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import clock
-from core.errors import field_error
-from core.rest.fields import CurrencyField, DecimalStringField, TextField, TimeField, ULIDField
+from core.errors import BillingError
+from core.rest.fields import DecimalStringField, TimeField, ULIDField
 from core.rest.serializers import WireSerializer
 from core.rest.views import WireViewSet
 from customers.models import Customer
 from customers.selectors import living_customer
 from invoicing.api.lifecycle.line_serializers import TotalsSerializer
-from invoicing.api.period_field import BilledPeriodField
-from invoicing.previews.outlook import CREDIT_NOTE, INVOICE
-from invoicing.previews.preview_customers import preview_close
-
-FURTHEST = timedelta(days=400)
+from invoicing.api.previews.outlook_serializers import (
+    BalanceMovementSerializer,
+    OutlookDocumentSerializer,
+    OutlookLineSerializer,
+)
+from invoicing.errors import CannotBill
+from invoicing.previews.outlook import Outlook
+from invoicing.previews.preview_customers import preview_customer
 
 
 class PreviewQuerySerializer(WireSerializer):
     until = TimeField(required=False)
 
 
-class PreviewLineSerializer(WireSerializer):
-    """`id` is that of the gathering line, which the billed line keeps; on a credit note, that of the line of which
-    something comes back."""
+class PreviewLineSerializer(OutlookLineSerializer):
+    """`id` is that of the gathering line, where one waits already, which the billed line keeps; on a credit note, that
+    of the line of which something comes back."""
 
     id = ULIDField()
-    subscription_id = ULIDField()
-    running_number = serializers.IntegerField()
-    name = TextField()
-    period = BilledPeriodField()
     invoice_at = TimeField()
     quantity = DecimalStringField()
     totals = TotalsSerializer()
 
 
-class PreviewInvoiceSerializer(WireSerializer):
-    """An invoice, or (`type`) a credit note over the invoice with the number `over`: what it gives back is positive."""
+class PreviewInvoiceSerializer(OutlookDocumentSerializer):
+    """An invoice or a credit note, in order of time. `balanceMovements` are those that it brings about.
 
-    type = serializers.ChoiceField(choices=[INVOICE, CREDIT_NOTE])
-    over = TextField(required=False)
+    `gatheredFrom`: from then on, up to `until`, there are so many bills that they are shown as one, of which this
+    document is. Of a draft that waits already, all of it is shown as it will be.
+    """
+
     customer_id = ULIDField()
-    currency = CurrencyField()
-    totals = TotalsSerializer()
+    totals = TotalsSerializer(source="line_totals")
     lines = PreviewLineSerializer(many=True)
+    balance_movements = BalanceMovementSerializer(many=True, source="movements")
+    gathered_from = TimeField(required=False)
 
 
 class PreviewViewSet(WireViewSet):
-    """The same computation as one close as of `until` (by default now), with the usage known so far: the invoices and
-    credit notes that it would make."""
+    """All invoices, credit notes and balance movements that follow up to `until` (by default now): each close and each
+    step of a draft at its time, with the usage known so far; automatic charges are taken to succeed.
+
+    Where `until` is not to come: what a close up to then, and the steps of drafts, would make now. 412 where billing
+    stops by then, and for a parked customer, with the cause.
+    """
 
     required_scopes = {"GET": "billing:read"}
     serializer_class = PreviewInvoiceSerializer
@@ -71,8 +74,18 @@ class PreviewViewSet(WireViewSet):
         customer = living_customer(self.addressed)
         now = clock.now()
         until = self.read_query(PreviewQuerySerializer).get("until", now)
-        if until > now + FURTHEST:
-            raise field_error("until", "too_far_away", f"A preview reaches {FURTHEST.days} days ahead at most.")
-        previewed = preview_close(customer_id=customer.id, until=until)
-        documents = [*previewed.invoices, *previewed.credit_notes]
-        return Response(PreviewInvoiceSerializer(documents, many=True).data)
+        outlook = preview_customer(customer_id=customer.id, until=until)
+        if outlook.problem is not None:
+            raise _stopped(outlook, outlook.problem)
+        return Response(PreviewInvoiceSerializer(outlook.documents, many=True).data)
+
+
+def _stopped(outlook: Outlook, problem: BillingError) -> BillingError:
+    """Why billing stops; where something is billed before that, how to see it."""
+    if outlook.stopped_at is None or not outlook.documents:
+        return problem
+    return CannotBill(
+        f"Billing stops at {outlook.stopped_at:%Y-%m-%dT%H:%M:%SZ}: {problem.message} For what is billed before that, "
+        "ask with an earlier `until`.",
+        code=problem.code,
+    )

@@ -1,12 +1,10 @@
-"""`manage.py close_periods`: close what is due, in this process, with progress; or say what a close would bill."""
+"""`manage.py close_periods`: close what is due, in this process, with progress; or say what follows up to a time."""
 
 import sys
 import uuid
 from argparse import ArgumentParser
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -16,18 +14,20 @@ from core import clock
 from core.admin.words import amount_text, counted, moment_text
 from core.console import Progress
 from core.errors import BillingError
+from core.locks import customer_group
 from core.testclock.selectors import on_the_clock
 from customers.models import Customer
 from customers.selectors import living_customer
 from invoicing.choices import CustomerOutcome, RunTrigger
 from invoicing.models import BillingRun, RunCustomer
-from invoicing.previews.preview_customers import preview_closes
-from invoicing.runs.due_customers import due_customers
+from invoicing.previews.preview_customers import preview_customers, refuse_far
+from invoicing.previews.totals import OutlookTotals
+from invoicing.runs.due_customers import customers_moved_by
 from invoicing.runs.run_due import work_off
 from invoicing.runs.selectors import outcome_counts
 from invoicing.runs.start_run import refuse_future, start_run
 
-BATCH = 250
+BATCH = 100
 
 
 class Command(BaseCommand):
@@ -39,7 +39,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--as-of", metavar="TIME", help="everything due by then, in ISO 8601; UTC unless it says")
         parser.add_argument("--customer", metavar="KEY", action="append", help="only this customer (may be repeated)")
-        parser.add_argument("--preview", action="store_true", help="write nothing; say what would be billed")
+        parser.add_argument(
+            "--preview",
+            action="store_true",
+            help="write nothing; say what would be billed, also by a time that is to come",
+        )
         parser.add_argument("--limit", type=int, default=20, help="parked customers to name")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -48,7 +52,8 @@ class Command(BaseCommand):
             with on_the_clock():
                 as_of = _moment(options["as_of"]) or clock.now()
                 customer_ids = [living_customer(key).id for key in options["customer"] or ()] or None
-                refuse_future(as_of)
+                if not options["preview"]:
+                    refuse_future(as_of)
                 parked = self._preview(as_of, customer_ids) if options["preview"] else self._close(as_of, customer_ids)
         except BillingError as error:
             raise CommandError(error.message) from error
@@ -80,43 +85,60 @@ class Command(BaseCommand):
         return list(parked.select_related("customer").order_by("id")[: self.limit])
 
     def _preview(self, as_of: datetime, customer_ids: Sequence[uuid.UUID] | None) -> int:
-        """Say what a close would bill; the number of customers that it would park."""
-        due = due_customers(as_of).order_by("pk")
+        """Say what follows up to `as_of`; the number of customers that would be parked."""
+        refuse_far(as_of)
+        moved = customers_moved_by(as_of).order_by()
         if customer_ids is not None:
-            due = due.filter(pk__in=customer_ids)
-        ids = list(due.values_list("pk", flat=True))
-        self.stdout.write(f"A close of {counted(len(ids), 'customer')} up to {moment_text(as_of)} UTC would bill:")
-        progress, totals, invoices = Progress(self.stdout), dict[str, Decimal](), Counter[str]()
-        credited, notes = dict[str, Decimal](), Counter[str]()
-        causes: dict[uuid.UUID, BillingError] = {}
-        for start in range(0, len(ids), BATCH):
-            shown = preview_closes(customer_ids=ids[start : start + BATCH], until=as_of)
-            causes |= shown.failures
-            for invoice in shown.invoices:
-                invoices[invoice.currency] += 1
-                totals[invoice.currency] = totals.get(invoice.currency, Decimal(0)) + invoice.total
-            for note in shown.credit_notes:
-                notes[note.currency] += 1
-                credited[note.currency] = credited.get(note.currency, Decimal(0)) + note.total
-            done = min(start + BATCH, len(ids))
-            progress.told(done / len(ids), f"{done:,} of {len(ids):,}: {counted(invoices.total(), 'invoice')}")
-        for currency in sorted(totals):
-            count = counted(invoices[currency], "invoice")
-            self.stdout.write(f"  {currency} {amount_text(totals[currency], currency)} on {count}")
-        for currency in sorted(credited):
-            count = counted(notes[currency], "credit note")
-            self.stdout.write(f"  {currency} {amount_text(credited[currency], currency)} given back by {count}")
-        if not totals and not credited:
-            self.stdout.write("  nothing")
-        names = Customer.objects.in_bulk(list(causes)[: self.limit])
-        self._name_parked([(names[key].name, causes[key].message) for key in names], len(causes))
-        return len(causes)
+            moved = moved.filter(pk__in=customer_ids)
+        # In the order of the lock groups, so that a batch takes as few locks as can be.
+        ids = sorted(moved.values_list("pk", flat=True), key=lambda pk: (customer_group(pk), pk))
+        self.stdout.write(f"Up to {moment_text(as_of)} UTC, {counted(len(ids), 'customer')} would be billed:")
+        progress, totals = Progress(self.stdout), OutlookTotals()
+        # What is to come is lived through for one customer after another, what is due now for a batch at once.
+        batch = BATCH if as_of <= clock.now() else 1
+        for start in range(0, len(ids), batch):
+            totals.add(preview_customers(customer_ids=ids[start : start + batch], until=as_of))
+            done = min(start + batch, len(ids))
+            progress.told(done / len(ids), f"{done:,} of {len(ids):,}: {counted(totals.invoices, 'invoice')}")
+        for sentence in _in_words(totals):
+            self.stdout.write(f"  {sentence}")
+        self._name_parked(_named(totals.parked, self.limit), len(totals.parked))
+        self._name_parked(_named(totals.waiting, self.limit), len(totals.waiting), "Parked already")
+        return len(totals.parked)
 
-    def _name_parked(self, causes: Sequence[tuple[str, str]], count: int) -> None:
+    def _name_parked(self, causes: Sequence[tuple[str, str]], count: int, what: str = "Parked") -> None:
         for name, cause in causes:
-            self.stdout.write(self.style.WARNING(f"  Parked: {name}: {cause}"))
+            self.stdout.write(self.style.WARNING(f"  {what}: {name}: {cause}"))
         if count > len(causes):
             self.stdout.write(f"  and {count - len(causes):,} more (--limit)")
+
+
+def _named(causes: Mapping[uuid.UUID, str], limit: int) -> list[tuple[str, str]]:
+    """The first of these customers by name, with the cause. One query."""
+    shown = dict(list(causes.items())[:limit])
+    names = Customer.objects.in_bulk(list(shown))
+    return sorted((names[pk].name, cause) for pk, cause in shown.items())
+
+
+def _in_words(totals: OutlookTotals) -> Iterator[str]:
+    """What follows, a sentence for each kind and currency."""
+    for currency, sums in sorted(totals.by_currency.items()):
+        if sums.invoices:
+            drafts = f", of them {counted(sums.drafts, 'draft')}" if sums.drafts else ""
+            billed = amount_text(sums.billed, currency)
+            yield f"{currency} {billed} on {counted(sums.invoices, 'invoice')}{drafts}"
+        if sums.notes:
+            given_back = amount_text(sums.given_back, currency)
+            yield f"{currency} {given_back} given back by {counted(sums.notes, 'credit note')}"
+        if sums.from_balance:
+            yield f"{currency} {amount_text(sums.from_balance, currency)} paid from balances"
+        if sums.to_balance:
+            yield f"{currency} {amount_text(sums.to_balance, currency)} moved to balances"
+    if not totals.by_currency:
+        yield "nothing"
+    if totals.gathered:
+        who = counted(totals.gathered, "customer")
+        yield f"Of {who}, there are more bills than are made one by one: those beyond the first are shown as one."
 
 
 def _how_far(run: BillingRun) -> tuple[float, str]:
