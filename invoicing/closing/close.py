@@ -124,8 +124,10 @@ def as_cause(error: Exception, customer_id: uuid.UUID) -> BillingError:
             "the customer's usage and the prices of their subscriptions; correct it, then release the customer.",
             code="beyond_limit",
         )
+    # A database tells the statement, too, in the lines that follow.
+    said = str(error).partition("\n")[0]
     return CannotBill(
-        f"Something unexpected went wrong while billing ({type(error).__name__}: {error}). Nothing was billed; "
+        f"Something unexpected went wrong while billing ({type(error).__name__}: {said}). Nothing was billed; "
         "the log holds the details.",
         code="internal_error",
     )
