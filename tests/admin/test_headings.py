@@ -30,6 +30,11 @@ def test_a_form_says_whether_it_adds_or_changes(billing_admin):
     assert f'href="{reverse("admin:invoicing_taxrate_add")}"' not in add
 
 
+def test_the_name_of_an_object_stays_as_it_is_written(clerk):
+    lower = make_customer(name="iron lantern")
+    assert heading(clerk.read(page_url(lower))) == "Customers > Customers > iron lantern"
+
+
 def test_a_page_that_asks_says_what_it_asks(billing_admin):
     acme = make_customer()
     assert heading(billing_admin.read(page_url(acme))) == "Customers > Customers > Acme"

@@ -3,6 +3,8 @@
 from typing import Any
 
 from django import template
+from django.db.models import Model
+from django.template.defaultfilters import capfirst
 from django.utils.safestring import SafeString
 
 from core.admin import display
@@ -77,6 +79,12 @@ def amount(value: Any, currency: str) -> str:
 def count_of(value: int, noun: str) -> str:
     """`{{ 3|count_of:"customer" }}` is "3 customers"."""
     return counted(value, noun)
+
+
+@register.filter
+def headed(title: Any) -> str:
+    """A part of a heading: words begin with a capital letter, the name of an object stays as it is."""
+    return str(title) if isinstance(title, Model) else str(capfirst(title))
 
 
 @register.filter
