@@ -70,7 +70,7 @@ def cut(text: str | None) -> SafeString:
 
 def above(first: Any, second: Any) -> SafeString:
     """Two values in one cell of a list, the second in small print."""
-    return format_html("{}<small>{}</small>", first, second)
+    return format_html('<span class="ch-above">{}<small>{}</small></span>', first, second)
 
 
 def admin_url(obj: models.Model) -> str:

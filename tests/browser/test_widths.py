@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from playwright.sync_api import expect
 
 from core import clock
 from core.approvals.models import ChangeRequest
@@ -13,9 +14,14 @@ from entitlements.models import UsageEvent
 from invoicing.models import BillingRun
 from subscriptions.models import Subscription
 from tests.admin.test_lists import grow
-from tests.support.catalog import make_excess_plan
+from tests.support.catalog import fee, flat_card, make_excess_plan, make_plan
+from tests.support.customers import make_customer
+from tests.support.desk import page_url
+from tests.support.subscriptions import subscribe
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+KEY_AND_MAIL = ("brindle-cobalt", "accounts@brindle-cobalt-harbor.example")
 
 # Also what a list itself would scroll: its own scrollbar hides what is cut off.
 TOO_WIDE = """() => [document.documentElement, ...document.querySelectorAll('.simplebar-content-wrapper')]
@@ -71,6 +77,38 @@ def test_no_list_scrolls_sideways(page, log_in, width):
         wide[url] = page.evaluate(TOO_WIDE)
     assert {url: boxes for url, boxes in wide.items() if boxes} == {}
     assert {f"/admin/{name}/" for name in LONG} <= set(shown)
+
+
+def test_no_card_of_a_subscription_is_cut_off(page, log_in):
+    """Beside the items stand cards that are narrow at every width; cut off, what they tell could not be read at all."""
+    log_in("Finance clerk")
+    first = {"key": "trial", "name": "Trial", "duration": "P2M", "cards": (flat_card(price=fee("10.00")),)}
+    rest = {"key": "rest", "name": "Standard", "cards": (flat_card(price=fee("30.00")),)}
+    url = page_url(subscribe(make_plan(first, rest, key="ramp", name="Ramp-up")))
+    cut_off = """() => [...document.querySelectorAll('.ch-card')]
+        .filter(card => card.scrollWidth > card.clientWidth && getComputedStyle(card).overflowX !== 'auto'
+            || window.innerWidth > 1200 && card.scrollWidth > card.clientWidth)
+        .map(card => card.querySelector('h3')?.innerText)"""
+    for width in (1440, 1280, 390):
+        page.set_viewport_size({"width": width, "height": 950})
+        page.goto(url)
+        expect(page.get_by_role("heading", name="Phases")).to_be_visible()
+        assert page.evaluate(cut_off) == [], width
+
+
+def test_a_row_is_a_card_on_a_narrow_screen_with_both_values_of_a_cell_in_full(page, log_in):
+    log_in("Finance clerk")
+    make_customer(key=KEY_AND_MAIL[0], primary_email=KEY_AND_MAIL[1])
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/admin/customers/customer/")
+    cell = page.locator("td.field-reached_by")
+    expect(cell.get_by_text(KEY_AND_MAIL[1])).to_be_visible()
+    assert cell.evaluate("cell => [cell.scrollWidth <= cell.clientWidth, cell.scrollHeight <= cell.clientHeight]") == [
+        True,
+        True,
+    ]
+    key, email = (cell.get_by_text(text, exact=True).bounding_box() for text in KEY_AND_MAIL)
+    assert key["y"] + key["height"] <= email["y"] + 1
 
 
 LONG = [
