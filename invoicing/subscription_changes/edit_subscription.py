@@ -7,6 +7,7 @@ from datetime import datetime
 from core.approvals.limits import foreseeing
 from invoicing.subscription_changes.bill_change import bill_change
 from invoicing.subscription_changes.change_result import ChangeResult
+from invoicing.subscription_changes.limit_free_time import noticing_free_time
 from invoicing.subscription_changes.limit_own_prices import check_edits
 from subscriptions.lifecycle.edits import AddItem, Edit, RemoveItem
 from subscriptions.lifecycle.record_edit import record_edit
@@ -23,7 +24,8 @@ def edit_subscription(
     def change(current: Subscription, at: datetime) -> None:
         with foreseeing() if preview else nullcontext():
             check_edits(current, edits)
-        record_edit(subscription=current, at=max(at, current.active_from), edits=edits)
+            with noticing_free_time(current):
+                record_edit(subscription=current, at=max(at, current.active_from), edits=edits)
 
     return bill_change(
         subscription=subscription, timing=timing, change=change, item_keys=_items_alone(edits), preview=preview

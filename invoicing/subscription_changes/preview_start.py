@@ -6,6 +6,7 @@ from typing import Unpack
 from django.db import transaction
 
 from core import clock
+from core.approvals.limits import foreseeing
 from core.locks import lock_customers
 from customers.models import Customer
 from invoicing.closing.close_customers import bill_customer
@@ -14,6 +15,7 @@ from invoicing.gathering.sync import sync_customers
 from invoicing.lifecycle.numbering import uncounted
 from invoicing.previews.preview_change import LookAhead
 from invoicing.subscription_changes.change_result import ChangeResult, change_result, with_outlook
+from invoicing.subscription_changes.limit_own_prices import check_custom_plan
 from subscriptions.lifecycle.purchase import Purchase
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Subscription
@@ -30,6 +32,10 @@ def preview_start(
     with transaction.atomic(), uncounted():
         lock_customers([customer.id])
         ahead = LookAhead.begin(customer.id)
+        custom_plan = purchase.get("custom_plan")
+        if custom_plan is not None:
+            with foreseeing():
+                check_custom_plan(customer.id, custom_plan)
         subscription = record_subscription(customer=customer, active_from=active_from, **purchase)
         now = clock.now()
         sync_customers([customer.id], as_of=now)

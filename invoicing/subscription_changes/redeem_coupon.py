@@ -1,14 +1,18 @@
 """Redeems a coupon on an item of a subscription, and shows what the next bill comes to with it (billing rules 3)."""
 
+from contextlib import nullcontext
+
 from django.db import transaction
 
 from core import clock
+from core.approvals.limits import foreseeing
 from core.locks import lock_customers
 from invoicing.gathering.sync import sync_customers
 from invoicing.lifecycle.numbering import uncounted
 from invoicing.models import BilledWindow
 from invoicing.previews.preview_change import LookAhead
 from invoicing.subscription_changes.change_result import ChangeResult, change_result, with_outlook
+from invoicing.subscription_changes.limit_own_prices import check_redemption
 from subscriptions.lifecycle.record_redemption import record_redemption
 from subscriptions.lifecycle.selectors import find_item
 from subscriptions.models import Subscription, SubscriptionItem
@@ -23,6 +27,8 @@ def redeem_coupon(*, subscription: Subscription, running_number: int, code: str,
         item = find_item(subscription_id=subscription.pk, running_number=running_number)
         now = clock.now()
         record_redemption(item=item, code=code, at=now, billed=is_billed_now(item))
+        with foreseeing() if preview else nullcontext():
+            check_redemption(item)
         sync_customers([subscription.customer_id], as_of=now)
         result = change_result(item.subscription)
         if ahead is not None:

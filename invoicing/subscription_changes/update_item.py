@@ -1,6 +1,7 @@
 """Updates a subscription item and shows what that costs, now and at the next billing date (billing rules 4)."""
 
 import uuid
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -8,6 +9,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from core import clock
+from core.approvals.limits import foreseeing
 from core.errors import field_error
 from core.locks import lock_customers
 from core.money import ZERO, round_money, trimmed
@@ -23,6 +25,7 @@ from invoicing.models import BilledWindow
 from invoicing.payments.collect import collect_invoices
 from invoicing.previews.outlook import Outlook
 from invoicing.previews.preview_change import LookAhead
+from invoicing.subscription_changes.limit_own_prices import check_redemption
 from invoicing.subscription_changes.redeem_coupon import is_billed_now
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.lifecycle.record_extension import record_extension
@@ -89,6 +92,8 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
             late = _report(item, update)
         if update.coupon_code:
             record_redemption(item=item, code=update.coupon_code, at=now, billed=is_billed_now(item))
+            with foreseeing() if update.preview_only else nullcontext():
+                check_redemption(item)
         sync_customers([customer_id], as_of=now)
         _refuse_negative(_computed(customer_id, now, select=_due_or_amending(now)), item.subscription_id)
         next_at, next_amount = _next_billing(item.subscription)
