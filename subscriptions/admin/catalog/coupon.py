@@ -62,8 +62,8 @@ class CouponForm(ChangeReasonForm):
         model = Coupon
         fields = "__all__"
         help_texts = {
-            "percentage": "Off each charge, such as 20. Or else an amount.",
-            "amount": "Off each charge, never below zero.",
+            "percentage": "Off each charge, such as 20. Or else an amount. A large one is approved by a second person.",
+            "amount": "Off each charge, never below zero. A large one is approved by a second person.",
             "redemption_limit": "How often it may be redeemed in all; empty: without limit.",
         }
 
