@@ -7,13 +7,13 @@ from django.http import HttpResponse
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from core.rest.operations import Parameter
 from core.rest.query_parameters import check_query
 
 _FORMAT = Parameter("format", is_repeated=False, is_deep=False, is_text=False, choices=("json", "yaml"))
+_RENDERERS = {renderer.media_type: renderer for renderer in SpectacularAPIView.renderer_classes}
 
 
 @cache
@@ -23,14 +23,13 @@ def _drawn() -> dict[str, Any]:
 
 
 @cache
-def schema_bytes(renderer: type[BaseRenderer]) -> bytes:
-    """The schema as `renderer` writes it, drawn once a process: it is that of the code, whoever asks, by whatever host.
+def schema_bytes(media_type: str) -> str | bytes:
+    """The schema as `media_type`, drawn once a process: it is that of the code, whoever asks, by whatever host.
 
     Drawing takes over a second, and the page is open to all: drawn anew each time, it would be a cheap way to keep
     every worker busy.
     """
-    rendered: bytes = renderer().render(_drawn(), renderer.media_type, {})
-    return rendered
+    return _RENDERERS[media_type]().render(_drawn(), media_type, {})
 
 
 class SchemaView(SpectacularAPIView):
@@ -49,7 +48,7 @@ class SchemaView(SpectacularAPIView):
         renderer = request.accepted_renderer
         charset = f"; charset={renderer.charset}" if renderer.charset else ""
         return HttpResponse(
-            schema_bytes(type(renderer)),
+            schema_bytes(renderer.media_type),
             content_type=f"{renderer.media_type}{charset}",
             headers={"Content-Disposition": f'inline; filename="{self._get_filename(request, self.api_version)}"'},
         )

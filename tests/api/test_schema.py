@@ -65,4 +65,4 @@ def test_the_schema_that_is_kept_is_the_one_that_would_be_drawn_anew(client, acc
 
 
 def test_the_schema_is_drawn_once_a_process():
-    assert schema_bytes(OpenApiJsonRenderer) is schema_bytes(OpenApiJsonRenderer)
+    assert schema_bytes("application/json") is schema_bytes("application/json")
