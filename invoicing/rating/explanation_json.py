@@ -270,14 +270,17 @@ def _coupon(coupon: Coupon) -> dict[str, Any]:
 
 
 def read_explanation(stored: Mapping[str, Any]) -> Explanation:
-    """The explanation that `stored` holds. ValueError for one of a version that can't be read.
+    """The explanation that `stored` holds. ValueError for one of a version that can't be read, or that lacks a field.
 
     Whoever changes the format reads the old versions here; `to_stored` writes the newest.
     """
     version = stored.get("version")
     if version != VERSION:
         raise ValueError(f"This explanation is of version {version!r}; only version {VERSION} can be read.")
-    return _read_credit(stored) if stored.get("kind") == _CREDIT else _read_charge(stored)
+    try:
+        return _read_credit(stored) if stored.get("kind") == _CREDIT else _read_charge(stored)
+    except KeyError as lacking:
+        raise ValueError(f"This explanation lacks its {lacking}.") from lacking
 
 
 def read_credit(stored: Mapping[str, Any]) -> CreditExplanation:

@@ -199,6 +199,29 @@ def test_an_explanation_of_another_version_is_not_read(version):
         read_explanation(stored)
 
 
+def test_one_without_a_version_is_not_taken_for_the_newest():
+    stored = rated({"type": "unit", "amount": "1"}, "3").explain
+    with pytest.raises(ValueError, match="version None; only version 1"):
+        read_explanation({name: value for name, value in stored.items() if name != "version"})
+
+
+@pytest.mark.parametrize("name", ["currency", "parts", "price", "quantity", "totals"])
+def test_one_that_lacks_a_field_says_which(name):
+    stored = rated({"type": "unit", "amount": "1"}, "3").explain
+    with pytest.raises(ValueError, match=f"lacks its '{name}'"):
+        read_explanation({other: value for other, value in stored.items() if other != name})
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [({"price": None}, "no price"), ({"kind": "credit", "credits": "no-ulid"}, "'no-ulid' is not an id")],
+)
+def test_one_that_makes_no_sense_is_refused(broken, said):
+    stored = rated({"type": "unit", "amount": "1"}, "3").explain | broken
+    with pytest.raises(ValueError, match=said):
+        read_explanation(stored)
+
+
 def test_a_charge_is_not_read_as_a_credit():
     with pytest.raises(ValueError, match="explanation of a charge"):
         read_credit(rated({"type": "unit", "amount": "1"}, "3").explain)
