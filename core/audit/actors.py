@@ -33,6 +33,7 @@ _current: ContextVar[Actor] = ContextVar("actor", default=SYSTEM)
 
 
 def current_actor() -> Actor:
+    """On whose behalf the running request, task or command acts."""
     return _current.get()
 
 

@@ -8,6 +8,7 @@ _current: ContextVar[str] = ContextVar("reason", default="")
 
 
 def current_reason() -> str:
+    """The reason that the running request or task gives for what it does; "" where it gives none."""
     return _current.get()
 
 

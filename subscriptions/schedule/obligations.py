@@ -72,6 +72,7 @@ class Obligation(NamedTuple):
 
 
 def coupon_at(item: ItemFacts, moment: datetime) -> CouponFacts | None:
+    """The coupon that reduces what the item costs at `moment` (UTC): from its start on, up to its end and not at it."""
     for coupon in item.coupons:
         if coupon.start <= moment and (coupon.end is None or moment < coupon.end):
             return coupon

@@ -96,6 +96,7 @@ def dispute_news(dispute: dict[str, Any], *, withdrawn: bool) -> RefundNews:
 
 
 def refund_outcome(refund: dict[str, Any]) -> RefundOutcome:
+    """What Stripe's refund object says became of it; pending where its state is none that is final."""
     external_id, state = str(refund["id"]), refund.get("status")
     if state in ("failed", "canceled"):
         reason = str(refund.get("failure_reason") or state)
@@ -145,10 +146,12 @@ def before_sending(error: stripe.StripeError) -> ChargeOutcome:
 
 
 def failed(code: str, message: str) -> ChargeOutcome:
+    """A charge that was not made, so that Stripe has no id for it."""
     return ChargeOutcome(PaymentStatus.FAILED, None, code, message)
 
 
 def in_words(error: stripe.StripeError) -> str:
+    """What went wrong, as staff read it: one line of at most 500 characters."""
     if isinstance(error, stripe.APIConnectionError):
         # The library's own words ask to write to Stripe's support.
         return "It took too long." if "Timeout" in str(error) else "The connection broke."
