@@ -35,6 +35,9 @@ DRAFT_STATUSES = tuple(status for status in InvoiceStatus if status.value.starts
 # Made and not issued yet: what a deletion, an archived profile or a switched app would leave behind.
 UNISSUED_STATUSES = (*DRAFT_STATUSES, InvoiceStatus.ISSUING_SYNCING, InvoiceStatus.ISSUING_FAILED)
 
+# What is no document for its customer: lines that wait, and a draft that is gone. Lists and histories leave them out.
+NO_DOCUMENTS = (InvoiceStatus.GATHERING, InvoiceStatus.DELETED)
+
 # Drafts at which a step failed: staff fix the cause and retry the step.
 STOPPED_STATUSES = (
     InvoiceStatus.DRAFT_COLLECTING_FAILED,

@@ -17,7 +17,7 @@ from core.errors import BillingError
 from core.many_ids import among, any_of
 from core.money import ONE, ZERO
 from customers.models import Customer
-from invoicing.choices import DRAFT_STATUSES, InvoiceStatus, LineKind
+from invoicing.choices import DRAFT_STATUSES, NO_DOCUMENTS, LineKind
 from invoicing.lifecycle.draft_steps import TO_RETRY
 from invoicing.models import BalanceEntry, CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from invoicing.money_columns import TOTALS, Totals
@@ -118,9 +118,7 @@ def _invoices(known: Known, reached: Mapping[uuid.UUID, Reached], moved: "_Moved
     """Those that were made, and drafts that were there already and are issued, or come to something else."""
     made = Q(created_at__gte=known.now) & ~Q(pk__in=known.invoices)
     found = among(Invoice.objects.order_by("id"), "customer_id", known.customers)
-    found = found.filter(made | any_of("id", known.drafts)).exclude(
-        status__in=[InvoiceStatus.GATHERING, InvoiceStatus.DELETED]
-    )
+    found = found.filter(made | any_of("id", known.drafts)).exclude(status__in=NO_DOCUMENTS)
     shown = [invoice for invoice in found if _follows(invoice, known)]
     lines: dict[uuid.UUID, list[OutlookLine]] = defaultdict(list)
     rows = among(InvoiceLine.objects.filter(deleted_at__isnull=True), "invoice_id", [invoice.pk for invoice in shown])

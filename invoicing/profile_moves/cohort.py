@@ -8,7 +8,7 @@ from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, When
 from core.ids import from_text
 from customers.models import Customer
 from customers.selectors import customers_on
-from invoicing.choices import InvoiceStatus
+from invoicing.choices import NO_DOCUMENTS
 from invoicing.models import Invoice, MigrationItem, ProfileMigration
 
 
@@ -50,7 +50,7 @@ def with_way_back(items: QuerySet[MigrationItem]) -> QuerySet[MigrationItem]:
             profile=OuterRef("migration__to_profile"),
             created_at__gte=OuterRef("moved_at"),
         )
-        .exclude(status__in=[InvoiceStatus.GATHERING, InvoiceStatus.DELETED])
+        .exclude(status__in=NO_DOCUMENTS)
         .order_by("created_at")
     )
     there = Q(customer__billing_override__billing_profile=F("migration__to_profile"))

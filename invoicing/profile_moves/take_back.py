@@ -7,7 +7,7 @@ from core.audit.services.record import record
 from core.locks import lock_customers
 from customers.errors import ProfileArchived
 from customers.models import BillingProfile, Customer, CustomerOverride
-from invoicing.choices import InvoiceStatus, MoveOutcome
+from invoicing.choices import NO_DOCUMENTS, MoveOutcome
 from invoicing.errors import MoveBlocked, WrongMigrationState
 from invoicing.models import Invoice, MigrationItem, ProfileMigration
 from invoicing.profile_moves.ask_app import ask_app
@@ -68,7 +68,7 @@ def _undoable(migration: ProfileMigration, item: MigrationItem, customer: Custom
             f"{customer} is {item.get_outcome_display().lower()} in this migration, so there is nothing to take back."
         )
     invoices = Invoice.objects.filter(customer=customer, profile=target, created_at__gte=item.moved_at)
-    since = invoices.exclude(status__in=[InvoiceStatus.GATHERING, InvoiceStatus.DELETED]).order_by("created_at").first()
+    since = invoices.exclude(status__in=NO_DOCUMENTS).order_by("created_at").first()
     if since is not None:
         raise WrongMigrationState(
             f"{customer} stays on “{target}”: their next invoice exists ({since}). Move them by another migration."

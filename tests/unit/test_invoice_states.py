@@ -7,6 +7,7 @@ import pytest
 from invoicing.choices import (
     DRAFT_STATUSES,
     FAILED_STATUSES,
+    NO_DOCUMENTS,
     OPEN_STATUSES,
     SETTLEABLE_STATUSES,
     STOPPED_STATUSES,
@@ -157,5 +158,6 @@ def test_the_groups_of_states_that_other_decisions_go_by():
     }
     processing = {"payment_processing.pending", "payment_processing.action_required", "payment_processing.failed"}
     assert set(OPEN_STATUSES) == processing | {"issued", "overdue"}
+    assert set(NO_DOCUMENTS) == {"gathering", "deleted"}
     assert set(SETTLEABLE_STATUSES) == set(OPEN_STATUSES) | {"uncollectible"}
     assert set(BECOME_OVERDUE) == set(OPEN_STATUSES) - {"overdue", "payment_processing.pending"}

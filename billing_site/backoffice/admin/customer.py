@@ -33,7 +33,7 @@ from customers.services.customer_input import CustomerInput
 from customers.settings_words import SETTING_LABELS, setting_words
 from invoicing.admin.lifecycle.invoice_states import state_badge
 from invoicing.admin.subscription_changes.start_verb import StartSubscription
-from invoicing.choices import OPEN_STATUSES, CustomerOutcome, InvoiceStatus
+from invoicing.choices import NO_DOCUMENTS, OPEN_STATUSES, CustomerOutcome, InvoiceStatus
 from invoicing.customer_guards.delete_customer import delete_customer
 from invoicing.customer_guards.update_customer import update_customer
 from invoicing.gathering.live_totals import show_live
@@ -144,7 +144,7 @@ class CustomerPage(CustomerSettings):
         for subscription in subscriptions:
             status = status_at(subscription, now)
             subscription.badge = badge(status.label, SUBSCRIPTION_TONES[status])
-        listed = obj.invoices.exclude(status__in=[InvoiceStatus.GATHERING, InvoiceStatus.DELETED])
+        listed = obj.invoices.exclude(status__in=NO_DOCUMENTS)
         invoices: list[Any] = list(
             listed.select_related("customer")
             .annotate(is_open=Q(due__gt=0, issued_at__isnull=False, status__in=OPEN_STATUSES))

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from core import clock
 from core.admin.display import badge
 from core.admin.filters import ChoiceFilter
-from invoicing.choices import FAILED_STATUSES, OPEN_STATUSES, STOPPED_STATUSES, InvoiceStatus
+from invoicing.choices import FAILED_STATUSES, NO_DOCUMENTS, OPEN_STATUSES, STOPPED_STATUSES, InvoiceStatus
 from invoicing.lifecycle.selectors import DUE_SOON
 from invoicing.models import Invoice
 from subscriptions.models import Plan
@@ -61,7 +61,7 @@ class InvoiceState(ChoiceFilter):
         unpaid = Q(due__gt=0, issued_at__isnull=False, status__in=OPEN_STATUSES)
         drafts = Q(status__startswith="draft.")  # as in the index of drafts, or it is not used
         states = {
-            None: ~Q(status__in=[InvoiceStatus.GATHERING, InvoiceStatus.DELETED]),
+            None: ~Q(status__in=NO_DOCUMENTS),
             "gathering": Q(status=InvoiceStatus.GATHERING),
             "draft": drafts,
             "approve": drafts & Q(status=InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED),
