@@ -36,14 +36,15 @@ def noticing_free_time(subscription: Subscription) -> Iterator[None]:
         until = min(until, subscription.active_to)
     plan = terms_of_plan(subscription.plan) if subscription.plan is not None else None
     reference = _reference(plan)
-    before = _free_days(_spans_of(subscription, reference), subscription.active_from, until)
+    before = _free_days(*_spans_of(subscription, reference), subscription.active_from, until)
     yield
-    after = _free_days(_spans_of(subscription, reference), subscription.active_from, until)
+    after = _free_days(*_spans_of(subscription, reference), subscription.active_from, until)
     listed = before
     if plan is not None:
         placed = place_phases(plan.phases, start=subscription.active_from, zone=subscription.time_zone)
+        held = [(p.active_from, p.active_to) for p in placed if p.terms.rate_cards]
         spans = [(p.active_from, p.active_to) for p in placed if _charges(p.terms.rate_cards, reference)]
-        listed = _free_days(spans, subscription.active_from, until)
+        listed = _free_days(held, spans, subscription.active_from, until)
     if after > before:
         check_free_time(after - listed, _period(subscription.billing_cadence), str(subscription))
 
@@ -78,27 +79,35 @@ def _charged(card: RateCardTerms) -> Charged:
     return Charged(card.price, card.discounts, card.billing_cadence)
 
 
-def _spans_of(subscription: Subscription, reference: Mapping[str, Charged]) -> list[_Span]:
-    rows = ItemRevision.objects.filter(item__subscription=subscription, billing_cadence__isnull=False)
-    rows = rows.exclude(active_to=F("active_from"))
+def _spans_of(subscription: Subscription, reference: Mapping[str, Charged]) -> tuple[list[_Span], list[_Span]]:
+    """When the subscription has any item, and when one of them charges."""
+    rows = ItemRevision.objects.filter(item__subscription=subscription).exclude(active_to=F("active_from"))
+    held: list[_Span] = []
     found: list[_Span] = []
     for row in rows.select_related("item"):
+        held.append((row.active_from, row.active_to))
+        if row.billing_cadence is None:
+            continue
         theirs = Charged(row.price, row.discounts, row.billing_cadence)
         if charges_in_earnest(theirs, theirs if row.is_edited else reference.get(row.item.key, theirs)):
             found.append((row.active_from, row.active_to))
-    return found
+    return held, found
 
 
-def _free_days(charged: Sequence[_Span], since: datetime, until: datetime) -> Decimal:
-    """The days of `[since, until)` that none of the spans holds."""
-    free, here = timedelta(), since
-    for start, end in sorted(charged, key=lambda span: span[0]):
-        if here >= until:
-            break
-        free += max(timedelta(), min(start, until) - here)
-        here = until if end is None else max(here, end)
-    free += max(timedelta(), until - here)
+def _free_days(held: Sequence[_Span], charged: Sequence[_Span], since: datetime, until: datetime) -> Decimal:
+    """The days of `[since, until)` in which something is had and nothing charged: what is not had is not given."""
+    free = _covered(held, since, until) - _covered(charged, since, until)
     return Decimal(int(free.total_seconds())) / _DAY
+
+
+def _covered(spans: Sequence[_Span], since: datetime, until: datetime) -> timedelta:
+    covered, here = timedelta(), since
+    for start, end in sorted(spans, key=lambda span: span[0]):
+        start, end = max(start, here), until if end is None else min(end, until)
+        if end > start:
+            covered += end - start
+            here = end
+    return covered
 
 
 def _period(cadence: str) -> Decimal:

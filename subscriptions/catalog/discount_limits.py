@@ -98,7 +98,7 @@ def check_combined(name: str, new: Charged, *, listed: Charged, units: Decimal |
 def check_free_time(days: Decimal, period: Decimal, whose: str) -> None:
     """The same for time in which nothing is charged, or less than one person may leave of the list: `days` of it more
     than listed, measured against a billing period of so many days."""
-    if days * _HUNDRED > period * _most():
+    if _most() < _HUNDRED and days * _HUNDRED > period * _most():
         need_second_person(
             rule=f"More than {trimmed(_most())} % of a billing period is given free by two persons.",
             effect=f"{whose} would be charged next to nothing for {trimmed(round(days, 0))} days more than listed.",

@@ -195,8 +195,9 @@ def test_an_item_is_removed_and_its_rest_comes_back(clerk, basic):
     assert [gross for _, _, gross, _, _ in notes()] == ["17.85"]
 
 
-def test_phases_are_added_extended_and_removed(clerk, ramp):
+def test_phases_are_added_extended_and_removed(clerk, ramp, settings):
     """Extended by a month, the ramp ends on 1 July; a trial put in between is left out again."""
+    settings.DISCOUNT_TWO_PERSON_ABOVE_PERCENT = Decimal(100)
     messages, _ = edited(
         clerk,
         ramp,

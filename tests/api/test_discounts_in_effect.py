@@ -148,9 +148,17 @@ class TestFreeTime:
         assert self.stretch(api, subscription, "P10D").status_code == 200
         assert self.stretch(api, subscription, "P10D", on="2026-04-11").status_code == 403
 
-    def test_a_free_phase_is_added_by_two(self, api, subscription):
-        phase = {"key": "gift", "name": "Gift", "startAfter": "P2M", "duration": "P1M"}
-        assert edit(api, subscription, {"op": "add_phase", "phase": phase}, on="2026-04-10").status_code == 403
+    @pytest.mark.parametrize(("days", "status"), [("P15D", 200), ("P16D", 403)])
+    def test_a_free_phase_is_added_by_two(self, api, subscription, days, status):
+        phase = {"op": "add_phase", "phase": {"key": "gift", "name": "Gift", "startAfter": "P1M", "duration": days}}
+        card = flat("1.00", key="gift") | {"price": None}
+        item = {"op": "add_item", "phaseKey": "gift", "rateCard": card}
+        answer = edit(api, subscription, phase, item, on="2026-04-10")
+        assert answer.status_code == status, answer.content
+
+    def test_a_phase_without_anything_gives_nothing(self, api, subscription):
+        phase = {"key": "break", "name": "Break", "startAfter": "P2M", "duration": "P1M"}
+        assert edit(api, subscription, {"op": "add_phase", "phase": phase}, on="2026-04-10").status_code == 200
 
     def test_a_plan_made_for_one_customer_begins_with_half_a_period_free(self, api, subscription):
         paid = {"key": "paid", "name": "Paid", "rateCards": [flat("50.00", key="fee")]}
