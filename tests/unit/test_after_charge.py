@@ -50,6 +50,14 @@ def test_the_plan_counts_from_this_charge_where_it_is_the_first_to_fail():
     assert after_charge(charge, outcome("failed", "card_declined"), as_of=NOW).next_try == at("2026-03-19T12:00")
 
 
+def test_a_first_failure_that_is_heard_of_late_counts_from_when_the_charge_was_made():
+    charge = Charge(EARLIER, "issued", None, PLAN)
+    told = outcome("failed", "card_declined")
+    # Made on the 17th: the first day after it is over at noon of the 18th, the third is the 20th.
+    assert after_charge(charge, told, as_of=at("2026-03-18T11:00")).next_try == at("2026-03-18T12:00")
+    assert after_charge(charge, told, as_of=NOW).next_try == IN_TWO_DAYS
+
+
 @pytest.mark.parametrize("code", ["not_sent", "not_authorized"])
 def test_what_failed_through_us_leaves_the_invoice_as_it_was(code):
     after = after_charge(Charge(NOW, "issued", None, PLAN), outcome("failed", code), as_of=NOW)
