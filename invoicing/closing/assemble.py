@@ -12,6 +12,7 @@ from core.ids import new_id
 from core.money import ZERO, to_wire
 from core.periods import zone_info
 from invoicing.choices import InvoiceStatus
+from invoicing.closing.coupon_moves import CouponMoves
 from invoicing.closing.documents import CustomerClose, InvoiceDocument, RatedDocumentLine
 from invoicing.closing.load import LoadedCustomer
 from invoicing.closing.plan import Plan, PlannedLine
@@ -51,16 +52,22 @@ def close_customer(
     close.gathering = [line for line in plan.lines if id(line) not in taken and line.on_draft is None]
     by_currency: dict[str, list[RatedDocumentLine]] = {}
     nets: dict[WindowKey, Decimal] = {}
-    # In order of time: a minimum or a maximum asks what the period's earlier windows came to, also in this very close.
+    # In order of time: a minimum or a maximum asks what the period's earlier windows came to, also in this very close,
+    # and a coupon whether it had anything to take off in them.
+    coupons = CouponMoves(loaded.subscriptions)
     for line, quantity in sorted(due, key=lambda each: each[0].obligation.start):
+        coupons.bring_up_to_date(line)
         if quantity is not None and quantity.quantity is None and _can_still_be_reported(loaded, line, as_of):
             quantity = quantity._replace(quantity=ZERO)
         if quantity is not None and quantity.quantity is None:
+            coupons.rated_untouched(line)
             close.unreported.append(line)
             close.notes.append(f"{_what(line)}: nothing was reported for {_span(line)}, so there is nothing to bill.")
             continue
         rated = rate_line(line, None if quantity is None else quantity.after(nets))
         nets[line.obligation.key] = rated.net
+        if line.amends is None and not rated.rated.coupon_used:
+            coupons.rated_untouched(line)
         if rated.net < 0 and line.amends is not None:
             close.dropped.append(line)
             close.notes.append(
@@ -71,6 +78,7 @@ def close_customer(
             close.redrafted.append(rated)
         else:
             by_currency.setdefault(line.obligation.subscription.currency, []).append(rated)
+    close.coupons = list(coupons.changed.values())
     for currency, lines in by_currency.items():
         lines.sort(key=_line_order)
         close.invoices.append(_standard_invoice(loaded, currency, lines, as_of, read_at))

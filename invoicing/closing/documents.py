@@ -17,6 +17,7 @@ from invoicing.corrections.unused_time import UnusedTime
 from invoicing.money_columns import Totals, add_totals, line_totals
 from invoicing.rating import RatedLine
 from invoicing.tax import LineTax, TaxTerms
+from subscriptions.schedule import CouponFacts
 
 
 @dataclass(slots=True)
@@ -105,6 +106,8 @@ class CustomerClose:
     unreported: list[PlannedLine] = field(default_factory=list)
     redrafted: list[RatedDocumentLine] = field(default_factory=list)
     dropped: list[PlannedLine] = field(default_factory=list)
+    # Redemptions with billed time in which they had nothing to take off, and with their ends as those are now.
+    coupons: list[CouponFacts] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def entries_of(self, subscription_ids: Container[uuid.UUID]) -> list[RatedDocumentLine | CreditLine]:

@@ -37,8 +37,10 @@ from invoicing.lifecycle.numbering import take_blocks
 from invoicing.lifecycle.states import check_beginnings, check_moves
 from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine
 from invoicing.windows.billed_and_waiting import Billed
+from subscriptions.lifecycle.record_untouched import record_untouched
 from subscriptions.lifecycle.record_usage_splits import record_usage_splits
 from subscriptions.models import Subscription
+from subscriptions.schedule import CouponFacts
 
 _MOVED = ("invoice_id", "window_id", "position", "updated_at", *TERMS_COLUMNS, *TAX_COLUMNS, *RATED_COLUMNS)
 _WAITING = ("updated_at", *TERMS_COLUMNS)
@@ -63,6 +65,7 @@ class Writer:
         self.unused_times: list[UnusedTime] = []
         self.grown: list[Billed] = []
         self.splits: list[tuple[uuid.UUID, datetime]] = []
+        self.coupons: list[CouponFacts] = []
         self.credit_notes: list[CreditNoteDocument] = []
         self.draft_credits: list[tuple[uuid.UUID, CreditLine]] = []
         # Drafts whose lines this batch changed: to be added up once everything is written.
@@ -91,6 +94,7 @@ class Writer:
         self.unused_times.extend(close.unused_times)
         self.grown.extend(close.plan.grown)
         self.splits.extend(close.plan.splits)
+        self.coupons.extend(close.coupons)
         self.credit_notes.extend(close.credit_notes)
         self.draft_credits.extend(close.draft_credits)
         schedule = close.schedule(self.as_of)
@@ -148,6 +152,7 @@ class Writer:
         copy_rows(InvoiceDetailedLine, self.details)
         copy_rows(BilledWindow, self.windows)
         update_rows(Subscription, ("next_billing_at", "reconcile_from"), self.schedule)
+        record_untouched(self.coupons)
         self._issue()
         invoices = [*self.gathering, *(row for _, row, _, _ in self.invoices)]
         check_beginnings({row["status"] for row in invoices})

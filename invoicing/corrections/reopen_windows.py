@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db.models import Min, OuterRef, QuerySet, Subquery
 
 from invoicing.choices import InvoiceStatus, LineKind
+from invoicing.corrections.count_again import count_again
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.models import Subscription
@@ -22,7 +23,8 @@ def reopen_windows(invoice: Invoice, *, now: datetime) -> None:
     customer's lock and takes the lines off the books.
 
     A window that later invoices have added to stays settled by what those charge, so that the close bills the rest,
-    and it is theirs from now on. Amendments that `invoice` itself holds open nothing: the close finds them missing.
+    and it is theirs from now on. What coupons found untouched in the others is decided anew. Amendments that `invoice`
+    itself holds open nothing: the close finds them missing.
     """
     mine = windows_of(invoice)
     elsewhere = (
@@ -36,7 +38,10 @@ def reopen_windows(invoice: Invoice, *, now: datetime) -> None:
     others = dict(added_to.values_list("pk", "other"))
     for window_id, other in others.items():
         BilledWindow.objects.filter(pk=window_id).update(invoice_id=other)
-    mine.exclude(pk__in=others).delete()
+    opened = mine.exclude(pk__in=others)
+    times = list(opened.values_list("item_id", "span"))
+    opened.delete()
+    count_again((item_id, span.lower, span.upper) for item_id, span in times if span.upper is not None)
     starts = invoice.lines.filter(subscription__isnull=False).order_by().values_list("subscription_id")
     first = dict(starts.annotate(start=Min("period_start")))
     for subscription in Subscription.objects.filter(pk__in=first).order_by("pk"):

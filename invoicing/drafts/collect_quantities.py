@@ -2,9 +2,12 @@
 
 import uuid
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+from django.db.models import Q
 
 from core import clock
 from core.bulk import update_rows
@@ -14,16 +17,19 @@ from entitlements.features.selectors import features_by_id
 from invoicing.choices import InvoiceStatus, LineKind, WindowKind
 from invoicing.closing.assemble import rate_line
 from invoicing.closing.close import as_cause
+from invoicing.closing.coupon_moves import CouponMoves
 from invoicing.closing.documents import RatedDocumentLine
 from invoicing.closing.plan import PlannedLine
-from invoicing.closing.quantities import WindowKey, feature_of, quantities_of
+from invoicing.closing.quantities import Quantity, WindowKey, feature_of, quantities_of
 from invoicing.closing.redraft import redraft
+from invoicing.corrections.count_again import count_again
 from invoicing.corrections.retax_drafts import drop_lines, retax
 from invoicing.lifecycle.draft_steps import status_after_collection
 from invoicing.lifecycle.states import check_moves
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from invoicing.windows.billed_and_waiting import Billed, BilledLine
 from subscriptions.lifecycle.facts import load_subscriptions
+from subscriptions.lifecycle.record_untouched import record_untouched
 from subscriptions.models import Subscription
 from subscriptions.schedule import obligations
 from subscriptions.schedule.facts import LoadedSubscription
@@ -84,8 +90,10 @@ def _rerate(
             invoice_id__in=invoice_ids, kind=LineKind.USAGE, deleted_at__isnull=True, subscription__isnull=False
         ).select_related("invoice")
     )
-    billed = Subscription.objects.filter(pk__in={line.subscription_id for line in lines})
-    subscriptions = {loaded.facts.id: loaded for loaded in load_subscriptions(billed)}
+    billed = {line.subscription_id for line in lines}
+    # With what succeeded them, to which their coupons were carried over.
+    concerned = Subscription.objects.filter(Q(pk__in=billed) | Q(previous__in=billed))
+    subscriptions = {loaded.facts.id: loaded for loaded in load_subscriptions(concerned)}
     features = features_by_id(
         revision.feature_id
         for loaded in subscriptions.values()
@@ -109,12 +117,18 @@ def _rerate(
     quantities = quantities_of(
         [(found, subjects.get(line.invoice.customer_id, ())) for line, found in planned], features, as_of
     )
+    if count_again(_counting_again(planned, quantities, subscriptions)):
+        subscriptions = {loaded.facts.id: loaded for loaded in load_subscriptions(concerned)}
+        planned = [(line, _planned(line, subscriptions, as_of) or found) for line, found in planned]
+    coupons = CouponMoves(list(subscriptions.values()))
     rated: list[tuple[uuid.UUID, RatedDocumentLine]] = []
     unreported: list[InvoiceLine] = []
     nets: dict[WindowKey, Decimal] = {}
     in_time = sorted(zip(planned, quantities, strict=True), key=lambda each: each[0][1].obligation.start)
     for (line, found), quantity in in_time:
+        coupons.bring_up_to_date(found)
         if quantity.quantity is None:
+            coupons.rated_untouched(found)
             unreported.append(line)
             continue
         try:
@@ -124,9 +138,31 @@ def _rerate(
             continue
         document_line.id = line.id
         nets[found.obligation.key] = document_line.net
+        if not document_line.rated.coupon_used:
+            coupons.rated_untouched(found)
         rated.append((line.invoice_id, document_line))
+    record_untouched(list(coupons.changed.values()))
     redraft([entry for entry in rated if entry[0] not in failures], now=clock.now())
     return failures, [line for line in unreported if line.invoice_id not in failures]
+
+
+def _counting_again(
+    planned: Sequence[tuple[InvoiceLine, PlannedLine]],
+    quantities: Sequence[Quantity],
+    subscriptions: dict[uuid.UUID, LoadedSubscription],
+) -> list[tuple[uuid.UUID, datetime, datetime]]:
+    """The windows in which a coupon has something to take off by now, though it had not when the draft was made."""
+    coupons = CouponMoves(list(subscriptions.values()))
+    found = []
+    for (_, line), quantity in zip(planned, quantities, strict=True):
+        counted = coupons.as_if_counted(line) if quantity.quantity else None
+        if counted is None:
+            continue
+        # What can't be rated keeps its figures; why is said where it is rated for good.
+        with suppress(BillingError):
+            if rate_line(counted, quantity).rated.coupon_used:
+                found.append((line.obligation.item.id, line.start, line.end))
+    return found
 
 
 def _planned(

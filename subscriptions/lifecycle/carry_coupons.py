@@ -4,7 +4,12 @@ from datetime import datetime
 
 from django.db.models import Q
 
+from core.periods import CADENCES
+from subscriptions.lifecycle.coupon_periods import counted_end
+from subscriptions.lifecycle.facts import calendar_of
 from subscriptions.models import CouponRedemption, ItemRevision, Subscription, SubscriptionItem
+from subscriptions.pricing import IN_ARREARS
+from subscriptions.schedule.billing_calendar import period_at
 
 
 def carry_coupons(*, old: Subscription, new: Subscription, at: datetime) -> None:
@@ -12,18 +17,29 @@ def carry_coupons(*, old: Subscription, new: Subscription, at: datetime) -> None
     `new` (billing rules 3, 10); in the caller's transaction, which holds the customer's lock. Safe to repeat.
 
     It is the same redemption and counts once. It stays behind where the coupon is not for the new plan, and where it
-    ends but the item is billed by another cadence: a month's coupon does not reduce a year.
+    ends but the item is billed by another cadence: a month's coupon does not reduce a year. What of the successor costs
+    nothing (a trial) uses up none of its periods, where their boundaries stay.
+
+    One in arrears goes along also where it ends with a period that is not billed yet: should it have nothing to take
+    off there, it lasts on.
     """
     plan_key = new.plan.key if new.plan is not None else None
     targets = {item.key: item for item in new.items.all()}
     running = CouponRedemption.objects.filter(item__subscription=old, continued_by=None).filter(
-        Q(effective_to=None) | Q(effective_to__gt=at)
+        Q(effective_to=None) | Q(effective_to__gt=min(at, old.reconcile_from))
     )
-    for redemption in running.select_related("coupon", "item"):
+    for redemption in running.select_related("coupon", "item__subscription"):
         target = targets.get(redemption.item.key)
         if target is None or (redemption.coupon.plan_keys and plan_key not in redemption.coupon.plan_keys):
             continue
-        carry_coupon(redemption, target, at, begins=redemption.effective_from)
+        ended = redemption.effective_to is not None and redemption.effective_to <= at
+        if ended and not _in_arrears(redemption.item, at):
+            continue
+        follows = redemption.effective_to is not None and counted_end(redemption) == redemption.effective_to
+        carried = carry_coupon(redemption, target, at, begins=redemption.effective_from)
+        if carried is not None and follows and _same_boundaries(redemption.item, target, at):
+            carried.effective_to = counted_end(carried)
+            carried.save(update_fields=["effective_to"])
 
 
 def carry_coupon(
@@ -39,11 +55,28 @@ def carry_coupon(
         effective_from=begins,
         effective_to=redemption.effective_to,
         continues=redemption,
+        untouched=redemption.untouched,
     )
 
 
 def _cadence(item: SubscriptionItem, at: datetime) -> str | None:
-    """By what it is billed at `at`: before its first price by that, after its last by that."""
+    return _terms(item, at).billing_cadence
+
+
+def _in_arrears(item: SubscriptionItem, at: datetime) -> bool:
+    price = _terms(item, at).price
+    return price is not None and (price["type"] != "flat" or price["paymentTerm"] == IN_ARREARS)
+
+
+def _terms(item: SubscriptionItem, at: datetime) -> ItemRevision:
+    """Those that hold at `at`: before its first price that one, after its last that."""
     revisions = list(ItemRevision.objects.filter(item=item).order_by("active_from"))
     begun = [revision for revision in revisions if revision.active_from <= at]
-    return (begun[-1] if begun else revisions[0]).billing_cadence
+    return begun[-1] if begun else revisions[0]
+
+
+def _same_boundaries(item: SubscriptionItem, target: SubscriptionItem, at: datetime) -> bool:
+    """Whether the period that holds `at` is the same for both items, which have one cadence."""
+    cadence = CADENCES[str(_cadence(item, at))]
+    before, after = calendar_of(item.subscription), calendar_of(target.subscription)
+    return period_at(before, cadence, at) == period_at(after, cadence, at)

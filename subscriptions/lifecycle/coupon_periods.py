@@ -6,30 +6,29 @@ from dataclasses import replace
 from datetime import datetime
 
 from core.periods import Cadence
-from subscriptions.lifecycle.facts import load_subscriptions
+from subscriptions.lifecycle.facts import load_subscriptions, untouched_from_json
 from subscriptions.models import CouponRedemption, Subscription, SubscriptionItem
-from subscriptions.schedule import RevisionFacts, SubscriptionFacts
-from subscriptions.schedule.billing_calendar import period_at
+from subscriptions.schedule import SubscriptionFacts
+from subscriptions.schedule.coupon_reach import charged_spans, end_after
 from subscriptions.schedule.facts import Span
-from subscriptions.schedule.obligations import active_spans
 
 
-def end_of_reduced(count: int, items: Sequence[SubscriptionItem], cadence: Cadence, start: datetime) -> datetime:
+def end_of_reduced(
+    count: int,
+    items: Sequence[SubscriptionItem],
+    cadence: Cadence,
+    start: datetime,
+    untouched: Sequence[Span] = (),
+) -> datetime:
     """The end of the `count`-th period of `cadence` from `start` (UTC) on in which the first of `items` has any time
     that costs something; the others are those before it whose coupon it carries on.
 
-    A period in which there is nothing to take off (a free trial, or all of it paused) is not counted (billing rules 3).
-    Where nothing to come costs anything, every period is, so that there is an end. Four queries.
+    A period in which there is nothing to take off (a free trial, all of it paused, or all of it billed `untouched`) is
+    not counted (billing rules 3). Where nothing to come costs anything, every period is, so that there is an end. Four
+    queries.
     """
     calendar, charged = _charged(items)
-    end = start
-    while count:
-        period = period_at(calendar, cadence, end)
-        reduces = any(span.start < period.end and (span.end is None or span.end > end) for span in charged)
-        to_come = any(span.end is None or span.end > period.end for span in charged)
-        count -= reduces or not to_come
-        end = period.end
-    return end
+    return end_after(count, calendar=calendar, cadence=cadence, charged=charged, untouched=untouched, start=start)
 
 
 @contextmanager
@@ -39,20 +38,21 @@ def coupons_recounted(subscription: Subscription) -> Iterator[None]:
     running = CouponRedemption.objects.filter(
         item__subscription=subscription, effective_to__isnull=False, continued_by=None
     )
-    before = []
-    for redemption in running.select_related("coupon", "item"):
-        cadence = _cadence_at(redemption)
-        if cadence is not None and _end_of(redemption, cadence) == redemption.effective_to:
-            before.append((redemption, cadence))
+    before = [each for each in running.select_related("coupon", "item") if counted_end(each) == each.effective_to]
     yield
-    for redemption, cadence in before:
-        redemption.effective_to = _end_of(redemption, cadence)
+    for redemption in before:
+        redemption.effective_to = counted_end(redemption)
         redemption.save(update_fields=["effective_to"])
 
 
-def _end_of(redemption: CouponRedemption, cadence: Cadence) -> datetime:
-    assert redemption.coupon.periods is not None
-    return end_of_reduced(redemption.coupon.periods, _chain(redemption), cadence, redemption.effective_from)
+def counted_end(redemption: CouponRedemption) -> datetime | None:
+    """The end that follows for `redemption`, of a coupon for some periods, from what is stored and from its `untouched`
+    time; None on a fee of once, which has no periods. It may have been counted otherwise."""
+    cadence, periods = _cadence_at(redemption), redemption.coupon.periods
+    if cadence is None or periods is None:
+        return None
+    untouched = untouched_from_json(redemption.untouched)
+    return end_of_reduced(periods, _chain(redemption), cadence, redemption.effective_from, untouched)
 
 
 def _chain(redemption: CouponRedemption) -> list[SubscriptionItem]:
@@ -75,7 +75,7 @@ def _charged(items: Sequence[SubscriptionItem]) -> tuple[SubscriptionFacts, list
         sub = facts[item.subscription_id]
         for known in sub.items:
             if known.id == item.id:
-                charged += [span for revision, span in active_spans(sub, known) if _costs(revision)]
+                charged += charged_spans(sub, known)
     return calendar, charged
 
 
@@ -86,8 +86,3 @@ def _cadence_at(redemption: CouponRedemption) -> Cadence | None:
     revisions = next((item.revisions for item in loaded.facts.items if item.id == first.id), ())
     holding = (r for r in revisions if r.end is None or r.end > redemption.effective_from)
     return next((revision.cadence for revision in holding), None)
-
-
-def _costs(revision: RevisionFacts) -> bool:
-    """Whether its terms can come to anything."""
-    return revision.discounts.percentage != 100 and bool(getattr(revision.price, "amount", True))

@@ -219,7 +219,7 @@ def _quantities(item_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[Quanti
 def _coupons(item_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[CouponFacts, ...]]:
     found: dict[uuid.UUID, list[CouponFacts]] = defaultdict(list)
     rows = among(CouponRedemption.objects.order_by("redeemed_at", "id"), "item_id", item_ids)
-    for item_id, code, percentage, amount, start, end, continued_by in rows.values_list(
+    for item_id, code, percentage, amount, start, end, continued_by, redemption_id, continues, wire in rows.values_list(
         "item_id",
         "coupon__code",
         "coupon__percentage",
@@ -227,8 +227,14 @@ def _coupons(item_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[CouponFac
         "effective_from",
         "effective_to",
         "continued_by__id",
+        "id",
+        "continues_id",
+        "untouched",
     ):
-        found[item_id].append(CouponFacts(code, percentage, amount, start, end, continued_by is not None))
+        carried_on, untouched = continued_by is not None, untouched_from_json(wire)
+        found[item_id].append(
+            CouponFacts(code, percentage, amount, start, end, carried_on, redemption_id, continues, untouched)
+        )
     return {item_id: tuple(coupons) for item_id, coupons in found.items()}
 
 
@@ -264,6 +270,16 @@ def _pause(wire: dict[str, str | None]) -> Span:
     start, end = wire["from"], wire["to"]
     assert start is not None
     return Span(datetime.fromisoformat(start), None if end is None else datetime.fromisoformat(end))
+
+
+def untouched_from_json(wire: list[dict[str, str]]) -> tuple[Span, ...]:
+    """As `CouponRedemption.untouched` stores it."""
+    return tuple(Span(datetime.fromisoformat(span["from"]), datetime.fromisoformat(span["to"])) for span in wire)
+
+
+def untouched_to_json(spans: Iterable[Span]) -> list[dict[str, str]]:
+    """For `CouponRedemption.untouched`; the spans are finite."""
+    return [{"from": span.start.isoformat(), "to": span.end.isoformat()} for span in spans if span.end is not None]
 
 
 def _earlier_use(wire: dict[str, str]) -> EarlierUse:

@@ -51,6 +51,8 @@ class CouponRedemption(models.Model):
     """A coupon in use on an item: it reduces every charge whose service starts in `[effective_from, effective_to)`.
 
     `continues` is the redemption that a change of plan carried over to this item: the same one, so it counts once.
+    `untouched` are spans, as `{"from", "to"}` in UTC, that were billed without anything for the coupon to take off; a
+    period of nothing else is not counted, so `effective_to` lies one later for each (billing rules 3).
     """
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
@@ -62,6 +64,7 @@ class CouponRedemption(models.Model):
     continues = models.OneToOneField(
         "self", on_delete=models.RESTRICT, null=True, blank=True, related_name="continued_by"
     )
+    untouched = models.JSONField(default=list, blank=True, editable=False)
 
     class Meta:
         ordering = ["redeemed_at", "id"]

@@ -40,7 +40,9 @@ class RevisionFacts:
 class CouponFacts:
     """A redeemed coupon: a percentage or an amount off every charge whose service starts in `[start, end)`.
 
-    `carried_on` says that the subscription's successor goes on with it.
+    `carried_on` says that the subscription's successor goes on with it, `continues` of which redemption it is the
+    continuation. `untouched` is billed time in which it had nothing to take off: it reduces nothing there any more, and
+    a period of nothing else is not counted (billing rules 3).
     """
 
     code: str
@@ -49,6 +51,9 @@ class CouponFacts:
     start: datetime
     end: datetime | None
     carried_on: bool = False
+    id: uuid.UUID | None = None
+    continues: uuid.UUID | None = None
+    untouched: tuple["Span", ...] = ()
 
 
 class QuantityAt(NamedTuple):

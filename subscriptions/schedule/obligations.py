@@ -75,8 +75,13 @@ def coupon_at(item: ItemFacts, moment: datetime) -> CouponFacts | None:
     """The coupon that reduces what the item costs at `moment` (UTC): from its start on, up to its end and not at it."""
     for coupon in item.coupons:
         if coupon.start <= moment and (coupon.end is None or moment < coupon.end):
-            return coupon
+            return None if is_untouched(coupon, moment) else coupon
     return None
+
+
+def is_untouched(coupon: CouponFacts, moment: datetime) -> bool:
+    """Whether the time was billed without anything for the coupon to take off."""
+    return any(span.start <= moment and (span.end is None or moment < span.end) for span in coupon.untouched)
 
 
 def obligations(sub: SubscriptionFacts, *, since: datetime, as_of: datetime) -> Iterator[Obligation]:
