@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from core.money import round_share
+from core.money import ZERO, round_share
 from core.periods import Period, fraction
 from invoicing.rating import Coupon
 from invoicing.rating.prorated_fee import rate_fee
@@ -40,7 +40,8 @@ def fixed_part(
     """What of a coupon's fixed `amount`, which counts once a period, falls on the window `[start, end)`.
 
     The windows into which a change of plan or of price, or a pause, divides a period share the amount by time. A
-    window that is all of the period in which the coupon counts takes the whole.
+    window that is all of the period in which the coupon counts takes the whole. Time by which a period was moved out
+    shares nothing where the coupon counts before it: the amount is for the period as it was.
     """
     if revision.cadence is None or not sub.prorate:
         return amount
@@ -49,7 +50,8 @@ def fixed_part(
     counts = Period(max(period.start, coupon.start), ends)
     if counts.is_empty or (start <= counts.start and end >= counts.end):
         return amount
-    return round_share(amount, *fraction(Period(start, end), counts), sub.currency)
+    part = Period(start, min(end, counts.end))
+    return ZERO if part.is_empty else round_share(amount, *fraction(part, counts), sub.currency)
 
 
 def left_of(

@@ -9,6 +9,7 @@ from core.errors import field_error
 from core.locks import lock_customers
 from core.periods import Period, parse_cadence
 from subscriptions.errors import PeriodExtendedBefore
+from subscriptions.lifecycle.coupon_periods import coupons_recounted
 from subscriptions.lifecycle.facts import calendar_of
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.selectors import item_period, revision_at
@@ -20,8 +21,9 @@ from subscriptions.schedule.billing_calendar import extension, shift_to_json
 def record_extension(*, item: SubscriptionItem, at: datetime) -> Period:
     """Let the period that holds `at` (UTC) last a full cadence from `at` on, for all items of that cadence.
 
-    Later boundaries are counted from the new end. Answers the extended period; where it would not become longer,
-    nothing changes. InvalidInput where the item has no period at that time, Conflict where it was extended before.
+    Later boundaries are counted from the new end, and so are the periods of coupons. Answers the extended period; where
+    it would not become longer, nothing changes. InvalidInput where the item has no period at that time, Conflict where
+    it was extended before.
     """
     lock_customers([item.subscription.customer_id])
     # The shifts may have changed since the caller read them; the lock keeps them still from here on.
@@ -43,8 +45,9 @@ def record_extension(*, item: SubscriptionItem, at: datetime) -> Period:
         raise PeriodExtendedBefore(item=str(item), end=period.end) from error
     if shift is None:
         return period
-    item.subscription.anchor_shifts = [*subscription.anchor_shifts, shift_to_json(shift)]
-    item.subscription.save(update_fields=["anchor_shifts", "updated_at"])
+    with coupons_recounted(subscription):
+        item.subscription.anchor_shifts = [*subscription.anchor_shifts, shift_to_json(shift)]
+        item.subscription.save(update_fields=["anchor_shifts", "updated_at"])
     mark_for_billing(subscription=item.subscription, changed_from=period.start)
     extended = item_period(revision, at)
     assert extended is not None

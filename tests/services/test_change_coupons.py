@@ -13,8 +13,10 @@ from invoicing.subscription_changes.edit_subscription import edit_subscription
 from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.resume_subscription import resume_subscription
 from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
+from invoicing.subscription_changes.update_item import update_item
 from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem, StretchPhase
+from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.lifecycle.record_redemption import record_redemption
 from subscriptions.models import Coupon, CouponRedemption, Subscription
 from tests.support.books import assert_books_are_clean
@@ -391,3 +393,36 @@ def test_a_first_period_that_is_short_takes_the_whole_fixed_amount():
     result = change(subscription, flat_plan("pro", "90.00"), "2026-04-21")
     assert lines(result.invoice_ids[0]) == [("Pro fee", "27.50"), ("Unused part: Basic fee", "-7.50")]
     assert totals() == ["15.00", "20.00"]
+
+
+@pytest.mark.parametrize(
+    ("terms", "expected"),
+    [
+        ({"amount": Decimal(5), "currency": "EUR"}, ["25.00", "15.00", "25.00", "30.00"]),
+        ({"percentage": Decimal(50)}, ["15.00", "7.50", "15.00", "30.00"]),
+    ],
+)
+def test_a_period_that_is_extended_is_one_period_of_a_coupon(terms, expected):
+    """Two periods of 30.00: the one from 1 April, which 15 more days make end on 16 May, and that from 16 May. 5.00
+    are taken off each of them once; of half a period, half of 15.00 is taken off with 50 %."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), **terms)
+    with clock.frozen_at(at("2026-04-16")):
+        update = ItemUpdate(product_id="base", quantity=Decimal(1), align=True, extend=True)
+        update_item(subscription_id=subscription.pk, running_number=1, update=update)
+    for on in ("2026-05-01", "2026-05-16", "2026-06-16"):
+        run(on)
+    assert totals() == expected
+    assert_books_are_clean("2026-06-16T00:30")
+
+
+def test_a_coupon_that_begins_in_the_time_by_which_a_period_is_extended_counts_it_as_a_period():
+    """Redeemed when April is charged already: 5.00 off 15.00 for the 15 days more, and 5.00 off the next period."""
+    Coupon.objects.create(code="C", amount=Decimal(5), currency="EUR", periods=2)
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    redeem(subscription, "2026-04-10")
+    with clock.frozen_at(at("2026-04-16")):
+        update = ItemUpdate(product_id="base", quantity=Decimal(1), align=True, extend=True)
+        update_item(subscription_id=subscription.pk, running_number=1, update=update)
+    for on in ("2026-05-16", "2026-06-16"):
+        run(on)
+    assert totals() == ["30.00", "10.00", "25.00", "30.00"]
