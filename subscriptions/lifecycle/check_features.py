@@ -79,8 +79,8 @@ def refuse_taken(customer: Customer, taken: Sequence[tuple[str, UUID]], *, remed
 
 @contextmanager
 def kept_by_database() -> Iterator[None]:
-    """What the database itself refuses, where a check has missed it, is refused in the same words. Inside a
-    transaction, which the refusal rolls back."""
+    """What the database itself refuses, where a check has missed it, is refused in the same words. Around the
+    transaction or savepoint that the refusal rolls back: the customer's name is read after that."""
     try:
         yield
     except IntegrityError as error:
@@ -88,8 +88,9 @@ def kept_by_database() -> Iterator[None]:
         if diagnosis is None or diagnosis.constraint_name != CONSTRAINT:
             raise
         feature_key, _, identity = (diagnosis.message_detail or "").rpartition(" ")
+        names = Subscription.objects.filter(pk=UUID(identity)).values_list("customer__name", flat=True)
         raise FeatureAlreadySubscribed(
-            customer="The customer",
+            customer=names.first() or "The customer",
             feature_keys=[feature_key],
             subscription_id=to_text(UUID(identity)),
             remedy=NOT_CHANGED,

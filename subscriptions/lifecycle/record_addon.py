@@ -22,8 +22,8 @@ from subscriptions.lifecycle.states import Verb
 from subscriptions.models import AddOn, PlanAddOn, Subscription, SubscriptionAddOn, SubscriptionItem
 
 
-@transaction.atomic
 @kept_by_database()
+@transaction.atomic
 def record_addon(
     *,
     subscription: Subscription,

@@ -24,8 +24,8 @@ from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import AddOn, AddOnQuantity, ItemRevision, Subscription, SubscriptionAddOn
 
 
-@transaction.atomic
 @kept_by_database()
+@transaction.atomic
 def record_addon_quantity(*, purchase: SubscriptionAddOn, quantity: int, at: datetime) -> SubscriptionAddOn:
     """From `at` (UTC) on, the subscription has `quantity` of the add-on; what was planned for later is replaced.
 

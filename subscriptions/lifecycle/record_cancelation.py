@@ -15,8 +15,8 @@ from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import Subscription
 
 
-@transaction.atomic
 @kept_by_database()
+@transaction.atomic
 def record_cancelation(*, subscription: Subscription, at: datetime) -> Subscription:
     """Let `subscription` end at `at` (UTC); until then it runs on as it is (billing rules 10). Touches no invoice.
 

@@ -13,8 +13,8 @@ from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import Subscription
 
 
-@transaction.atomic
 @kept_by_database()
+@transaction.atomic
 def record_continuation(*, subscription: Subscription) -> Subscription:
     """Let `subscription` run on without end.
 

@@ -27,8 +27,8 @@ from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import ItemRevision, QuantityChange, Subscription, SubscriptionPhase
 
 
-@transaction.atomic
 @kept_by_database()
+@transaction.atomic
 def record_edit(*, subscription: Subscription, at: datetime, edits: Sequence[Edit]) -> Subscription:
     """Carry out `edits`, in order, with effect from `at` (UTC): all of them or none. Touches no invoice.
 

@@ -26,8 +26,8 @@ from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import QuantityChange, Subscription
 
 
-@transaction.atomic
 @kept_by_database()
+@transaction.atomic
 def record_plan_change(
     *,
     subscription: Subscription,

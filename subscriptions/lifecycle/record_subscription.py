@@ -16,8 +16,8 @@ from subscriptions.lifecycle.purchase import Purchase
 from subscriptions.models import Subscription
 
 
-@transaction.atomic
 @kept_by_database()
+@transaction.atomic
 def record_subscription(
     *,
     customer: Customer,

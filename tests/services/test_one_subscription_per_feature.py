@@ -19,8 +19,10 @@ from invoicing.subscription_changes.edit_subscription import edit_subscription
 from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.resume_subscription import resume_subscription
 from subscriptions.catalog.plan_terms import RateCardTerms
+from subscriptions.errors import FeatureAlreadySubscribed
 from subscriptions.lifecycle import check_features as checking
 from subscriptions.lifecycle import record_cancelation as canceling
+from subscriptions.lifecycle.check_features import kept_by_database
 from subscriptions.lifecycle.edits import AddItem, RemoveItem, RemovePhase, StretchPhase, UnscheduleEdit
 from subscriptions.lifecycle.record_cancelation import record_cancelation
 from subscriptions.lifecycle.record_report import record_report
@@ -242,6 +244,12 @@ def test_the_database_refuses_more_time_for_a_subscription_and_for_an_item(first
     end(first, "2026-04-10", "2026-05-01")
     second = second_from("2026-05-01")
     with pytest.raises(IntegrityError, match=f"calls is that of subscription {second.pk}"), transaction.atomic():
+        longer(first)
+    with (
+        pytest.raises(FeatureAlreadySubscribed, match=r"^Acme already has calls in subscription"),
+        kept_by_database(),
+        transaction.atomic(),
+    ):
         longer(first)
     revisions = ItemRevision.objects.filter(item__subscription=second)
     with pytest.raises(IntegrityError, match=f"calls is that of subscription {first.pk}"), transaction.atomic():
