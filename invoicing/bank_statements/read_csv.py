@@ -10,12 +10,13 @@ from decimal import Decimal
 
 from core.errors import FieldProblem, InvalidInput
 from core.money import currencies, exponent
+from invoicing.payments.receipts import LONGEST_REFERENCE
 
 REQUIRED = ("date", "amount", "currency", "reference")
 OPTIONAL = ("payer", "transaction_id")
 MAX_ROWS = 5000
 # As wide as the columns that they are kept in: what is cut off may be what tells two payers or transactions apart.
-_LONGEST = {"reference": 500, "payer": 255, "transaction_id": 255}
+_LONGEST = {"reference": LONGEST_REFERENCE, "payer": 255, "transaction_id": 255}
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,4})?", re.ASCII)
 _SHOWN = 5

@@ -13,11 +13,9 @@ from core.errors import BillingError, FieldProblem, InvalidInput, PreconditionFa
 from customers.models import BillingApp
 from invoicing.bank_statements.movements import bank_id, booked_elsewhere
 from invoicing.choices import MatchStatus, RowDecision, StatementStatus
-from invoicing.models import BankStatement, BankStatementRow, Invoice, Payment
+from invoicing.models import BankStatement, BankStatementRow, Invoice
+from invoicing.payments.receipts import LONGEST_REFERENCE
 from invoicing.payments.record_payment import record_payment
-
-# Files are read with no longer one, but older rows may have it.
-_LONGEST_REFERENCE: int = Payment._meta.get_field("reference").max_length or 0
 
 
 @transaction.atomic
@@ -127,9 +125,10 @@ def _book(row_id: uuid.UUID, statement: BankStatement) -> None:
             if not row.told_booked and (twin := booked_elsewhere(row)):
                 _ask_again(row, twin)
                 return
-            if len(row.reference) > _LONGEST_REFERENCE:
+            # Files are read with no longer one, but older rows may have it.
+            if len(row.reference) > LONGEST_REFERENCE:
                 raise InvalidInput(
-                    f"Its reference has more than {_LONGEST_REFERENCE} characters, and would be cut. Nothing was "
+                    f"Its reference has more than {LONGEST_REFERENCE} characters, and would be cut. Nothing was "
                     "recorded: record the payment by hand, with what tells it apart."
                 )
             # The id is the account's own: to another app it says nothing.

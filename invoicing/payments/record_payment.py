@@ -8,7 +8,7 @@ from django.db import transaction
 from core import clock
 from core.admin.words import money_text
 from core.audit.services.record import record
-from core.errors import FieldProblem, InvalidInput
+from core.errors import FieldProblem, InvalidInput, field_error
 from core.locks import lock_customers
 from core.money import round_money, to_wire
 from invoicing.choices import SETTLEABLE_STATUSES, InvoiceStatus, PaymentStatus
@@ -16,6 +16,7 @@ from invoicing.errors import AlreadyRecorded, WrongInvoiceState
 from invoicing.lifecycle.bounds import beyond_limit, limit_of
 from invoicing.models import Invoice, Payment
 from invoicing.payments.book_receipt import book_receipt
+from invoicing.payments.receipts import LONGEST_REFERENCE
 
 
 @transaction.atomic
@@ -35,10 +36,10 @@ def record_payment(
     With the whole amount due the invoice is paid; with a part it stays open for the rest; what is too much goes to
     the customer's balance. `transaction_id` is the bank's own: the same one is booked once, unless `same_id_too` says
     that somebody has looked at what has it. InvalidInput for an amount that isn't above zero, has more places than the
-    currency, or is beyond both what is due and the safety bound, or for a time to come; WrongInvoiceState where nothing
-    is expected, unless `settled_too`: then all of it goes to the balance; AlreadyRecorded for a transaction that is
-    booked and, with `unless_alike`, for a receipt of the same amount, day and reference as one that is recorded on the
-    invoice. None changes anything.
+    currency, or is beyond both what is due and the safety bound, for a time to come, or for a reference that is too
+    long to keep; WrongInvoiceState where nothing is expected, unless `settled_too`: then all of it goes to the balance;
+    AlreadyRecorded for a transaction that is booked and, with `unless_alike`, for a receipt of the same amount, day and
+    reference as one that is recorded on the invoice. None changes anything.
     """
     lock_customers([invoice.customer_id])
     locked = Invoice.objects.select_for_update(of=("self",)).select_related("app", "customer").get(pk=invoice.pk)
@@ -47,6 +48,13 @@ def record_payment(
             f"No payment is expected for {locked}: {locked.get_status_display()}. Nothing was recorded."
         )
     _check(locked, amount, received_at)
+    if len(reference) > LONGEST_REFERENCE:
+        raise field_error(
+            "reference",
+            "too_long",
+            f"A reference has at most {LONGEST_REFERENCE} characters; this one has {len(reference)}, and would be cut. "
+            "Nothing was recorded.",
+        )
     if (
         transaction_id
         and not same_id_too

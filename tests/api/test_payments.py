@@ -37,6 +37,13 @@ def test_a_receipt_pays_the_invoice_and_is_listed(api, invoice):
     assert (shown["status"], shown["amounts"]["paid"], shown["amounts"]["movedToBalance"]) == ("paid", "62.50", "12.50")
 
 
+def test_a_reference_has_as_many_characters_as_a_row_of_a_bank_statement(api, invoice):
+    too_long = refused(api.post("/payments", receipt(invoice, reference="x" * 501)), 400)
+    assert "500" in str(too_long)
+    made = data(api.post("/payments", receipt(invoice, reference="x" * 500)), 201)
+    assert made["reference"] == "x" * 500
+
+
 def test_a_part_leaves_the_rest_due(api, invoice):
     data(api.post("/payments", receipt(invoice, amount="30.00")), 201)
     shown = data(api.get(f"/billing/invoices/{to_text(invoice.pk)}"))

@@ -9,6 +9,7 @@ from core.errors import InvalidInput
 from invoicing.closing.close_customers import close_customers
 from invoicing.errors import AlreadyRecorded, WrongInvoiceState
 from invoicing.models import BalanceEntry, Invoice, Payment
+from invoicing.payments.receipts import LONGEST_REFERENCE
 from invoicing.payments.record_payment import record_payment
 from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.support.books import run_check
@@ -49,6 +50,21 @@ def test_an_amount_that_can_not_be_is_refused(invoice, amount):
     with pytest.raises(InvalidInput, match="Nothing was recorded"):
         record_payment(invoice=invoice, amount=Decimal(amount), received_at=at("2026-03-17"), reference="")
     assert not Payment.objects.exists()
+
+
+def test_a_reference_is_kept_whole_or_refused(invoice):
+    """500 characters, as of a row of a bank statement."""
+    with pytest.raises(InvalidInput, match="at most 500 characters; this one has 501, and would be cut"):
+        record_payment(
+            invoice=invoice,
+            amount=Decimal("50.00"),
+            received_at=at("2026-03-17"),
+            reference="x" * 501,
+        )
+    assert not Payment.objects.exists()
+    record_payment(invoice=invoice, amount=Decimal("50.00"), received_at=at("2026-03-17"), reference="x" * 500)
+    assert Payment.objects.get().reference == "x" * 500
+    assert Payment._meta.get_field("reference").max_length == LONGEST_REFERENCE
 
 
 def test_a_payment_that_is_still_to_come_is_refused(invoice):

@@ -20,7 +20,7 @@ from invoicing.models import Invoice, Payment
 from invoicing.payments.ask_provider import OPEN_CHARGES, OPEN_REFUNDS, ask_provider
 from invoicing.payments.collect_invoice import collect_invoice, why_never
 from invoicing.payments.gateways import REMOTE_GATEWAYS
-from invoicing.payments.receipts import split_receipt
+from invoicing.payments.receipts import LONGEST_REFERENCE, split_receipt
 from invoicing.payments.record_payment import record_payment
 from invoicing.payments.refund import refund_invoice
 from invoicing.payments.refundable import refundable
@@ -57,7 +57,9 @@ class ReceiptForm(AmountForm, OptionalReasonForm):
 
     received_on = forms.DateField(label="Received on (UTC)", widget=UnfoldAdminSingleDateWidget)
     reference = forms.CharField(
-        max_length=255, widget=UnfoldAdminTextInputWidget, help_text="As on the bank statement."
+        max_length=LONGEST_REFERENCE,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=f"As on the bank statement, at most {LONGEST_REFERENCE} characters.",
     )
     another = forms.BooleanField(
         label="It is another payment than those recorded, even if it looks the same",

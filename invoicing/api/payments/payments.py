@@ -15,6 +15,7 @@ from core.rest.serializers import WireSerializer
 from core.rest.views import WireViewSet
 from invoicing.choices import PaymentStatus
 from invoicing.models import Invoice, Payment
+from invoicing.payments.receipts import LONGEST_REFERENCE
 from invoicing.payments.record_payment import record_payment
 
 
@@ -26,7 +27,7 @@ class PaymentInputSerializer(WireSerializer):
     amount = DecimalStringField(zero=False, negative=False)
     currency = CurrencyField()
     received_at = TimeField()
-    reference = TextField(required=False, allow_blank=True, max_length=255)
+    reference = TextField(required=False, allow_blank=True, max_length=LONGEST_REFERENCE)
     another = serializers.BooleanField(required=False)
 
 
