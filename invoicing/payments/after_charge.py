@@ -7,7 +7,7 @@ from enum import Enum
 
 from invoicing.choices import InvoiceStatus, PaymentStatus
 from invoicing.payments.dunning import FAILURES_OF_OURS, next_try
-from invoicing.payments.gateways.base import ChargeOutcome
+from invoicing.payments.gateways.base import CANCELED, ChargeOutcome
 from invoicing.payments.gateways.never import NEVER_CHARGED, cause_for_staff
 
 _AGAIN_AFTER = timedelta(minutes=1)
@@ -93,7 +93,9 @@ def _unpaid(charge: Charge, outcome: ChargeOutcome, as_of: datetime) -> AfterCha
         return AfterCharge(InvoiceStatus.PAYMENT_FAILED, cause, as_of if charge.to_cancel else None)
     ours = outcome.failure_code in FAILURES_OF_OURS
     if not (ours or charge.to_cancel):
-        return AfterCharge(InvoiceStatus.PAYMENT_FAILED, note, planned, Notice.FAILURE)
+        # What somebody cancelled at the provider did not fail by the customer: staff see the note, they get no notice.
+        notice = None if outcome.failure_code == CANCELED else Notice.FAILURE
+        return AfterCharge(InvoiceStatus.PAYMENT_FAILED, note, planned, notice)
     # Not the customer's failure: the invoice is as it was before, and another charge follows outside of the plan.
     status = InvoiceStatus.PAYMENT_FAILED if charge.first_failed_at else InvoiceStatus.ISSUED
     return AfterCharge(status, note, as_of if charge.to_cancel else as_of + pause(charge.ours_in_a_row))

@@ -27,7 +27,7 @@ def outcome(status, code="", *, known=None):
         (outcome("pending"), "payment_processing.pending", None, ""),
         (outcome("unknown", "no_answer"), "payment_processing.pending", None, ""),
         (outcome("failed", "card_declined"), "payment_processing.failed", IN_TWO_DAYS, "failure"),
-        (outcome("failed", "canceled"), "payment_processing.failed", IN_TWO_DAYS, "failure"),
+        (outcome("failed", "canceled"), "payment_processing.failed", IN_TWO_DAYS, ""),
         (outcome("failed", "not_sent"), "payment_processing.failed", NOW + timedelta(minutes=4), ""),
         (outcome("failed", "not_authorized"), "payment_processing.failed", NOW + timedelta(minutes=4), ""),
         (outcome("failed", "amount_too_small"), "payment_processing.failed", None, ""),
