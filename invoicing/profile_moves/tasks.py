@@ -2,26 +2,31 @@
 
 from celery import shared_task
 
-from core.ids import from_text, to_text
+from core.ids import from_text
 from invoicing.models import ProfileMigration
 from invoicing.profile_moves.totals import add_up_all
-from invoicing.profile_moves.work_migration_shard import unfinished_shards as unfinished_migration_shards
-from invoicing.profile_moves.work_migration_shard import work_migration_shard as work_migration_shard_service
+from invoicing.profile_moves.work_migration_shard import unfinished_shards
+from invoicing.profile_moves.work_migration_shard import (
+    work_next_migration_shard as work_next_migration_shard_service,
+)
+
+# More idle workers than that are called by the next tick.
+_CALLED_AT_ONCE = 64
+_TAKEN_WITHIN = 30
 
 
 @shared_task
 def work_migrations() -> None:
-    """Hand out the shards of profile migrations that nobody works on, also those that a dead worker left."""
-    for shard_id in unfinished_migration_shards():
-        work_migration_shard.delay(to_text(shard_id))
+    """Call a worker for each shard of profile migrations that nobody works on, also those that a dead worker left."""
+    for _ in unfinished_shards()[:_CALLED_AT_ONCE]:
+        work_next_migration_shard.apply_async(expires=_TAKEN_WITHIN)
 
 
 @shared_task
-def work_migration_shard(shard_id: str) -> None:
-    """Work off one shard of a profile migration, if nobody else does."""
-    known = from_text(shard_id)
-    if known is not None:
-        work_migration_shard_service(known)
+def work_next_migration_shard() -> None:
+    """Work off one shard of a profile migration that nobody works on, then have the next one taken."""
+    if work_next_migration_shard_service():
+        work_next_migration_shard.apply_async(expires=_TAKEN_WITHIN)
 
 
 @shared_task

@@ -3,7 +3,7 @@
 import logging
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from functools import partial
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -13,6 +13,7 @@ from core.audit.actors import Actor, acting_as
 from core.audit.services.record import record
 from core.errors import Conflict
 from core.ids import new_id
+from core.leases import LEASE, kept_alive
 from core.locks import customer_group
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict, RunStatus, ShardKind
 from invoicing.models import MigrationShard, ProfileMigration
@@ -25,9 +26,8 @@ from invoicing.profile_moves.states import move
 
 logger = logging.getLogger(__name__)
 
-# Everybody in a batch may have to be asked about at an app outside that answers slowly, all within the lease.
+# Everybody in a batch may have to be asked about at an app outside that answers slowly.
 BATCH_SIZE = 40
-LEASE = timedelta(minutes=10)
 
 Progress = Callable[[int], None]
 
@@ -42,17 +42,23 @@ def work_migration_shard(shard_id: uuid.UUID, *, progress: Progress | None = Non
     if token is None:
         return False
     shard = MigrationShard.objects.select_related("migration").get(pk=shard_id)
+    work = _pin if shard.kind == ShardKind.PIN else _work
     try:
-        if shard.kind == ShardKind.PIN:
-            return _pin(shard, token, progress)
-        return _work(shard, token, progress)
+        with kept_alive(partial(_keep, shard_id, token)) as progressed:
+
+            def tell(left: int) -> None:
+                progressed()
+                if progress is not None:
+                    progress(left)
+
+            return work(shard, token, tell)
     except Exception:
         # The database was away, say: whoever is free takes it over, without waiting for the lease to end.
         _release(shard_id, token)
         raise
 
 
-def _work(shard: MigrationShard, token: uuid.UUID, progress: Progress | None) -> bool:
+def _work(shard: MigrationShard, token: uuid.UUID, progress: Progress) -> bool:
     checks = shard.kind == ShardKind.CHECK
     left = Q(verdict=MoveVerdict.UNCHECKED) if checks else Q(outcome=MoveOutcome.WAITING)
     while True:
@@ -67,21 +73,19 @@ def _work(shard: MigrationShard, token: uuid.UUID, progress: Progress | None) ->
         elif not move_batch(migration=shard.migration, customer_ids=ids):
             _release(shard.pk, token)
             return True
-        if progress is not None:
-            progress(shard.items.filter(left).count())
+        progress(shard.items.filter(left).count())
     _finish(shard, token)
     return True
 
 
-def _pin(shard: MigrationShard, token: uuid.UUID, progress: Progress | None) -> bool:
+def _pin(shard: MigrationShard, token: uuid.UUID, progress: Progress) -> bool:
     """Pin whoever follows the old default, in the name of who asked for it. Cancelling it takes the shard away."""
     is_held, left = True, shard.total - shard.done
 
     def go_on(pinned: int) -> bool:
         nonlocal is_held, left
         is_held, left = _keep(shard.pk, token, pinned=pinned), left - pinned
-        if progress is not None:
-            progress(left)
+        progress(left)
         return is_held
 
     try:
@@ -110,14 +114,26 @@ def work_off_migration(migration: ProfileMigration) -> ProfileMigration:
     return migration
 
 
+def work_next_migration_shard() -> bool:
+    """Work off one shard that nobody works on, of whichever migration; False when there is none."""
+    passed: set[uuid.UUID] = set()
+    # One that a worker gives back, because its migration is paused, is free again at once: it is not taken twice.
+    while left := [shard_id for shard_id in unfinished_shards() if shard_id not in passed]:
+        passed.add(left[0])
+        if work_migration_shard(left[0]):
+            return True
+    return False
+
+
 def unfinished_shards(migration: ProfileMigration | None = None) -> list[uuid.UUID]:
-    """The shards that a worker should take now: of checks and pins, and of migrations that run."""
+    """The shards that a worker should take now: of checks and pins, and of migrations that run. First those that a lost
+    worker left."""
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=clock.real_now())
     to_do = Q(kind__in=[ShardKind.CHECK, ShardKind.PIN]) | Q(migration__status=MigrationStatus.RUNNING)
     shards = MigrationShard.objects.filter(free, to_do).exclude(status=RunStatus.DONE)
     if migration is not None:
         shards = shards.filter(migration=migration)
-    return list(shards.order_by("id").values_list("id", flat=True))
+    return list(shards.order_by(F("lease_until").asc(nulls_last=True), "id").values_list("id", flat=True))
 
 
 def _claim(shard_id: uuid.UUID) -> uuid.UUID | None:

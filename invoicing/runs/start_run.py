@@ -17,7 +17,7 @@ from invoicing.choices import CustomerOutcome, RunStatus, RunTrigger
 from invoicing.models import BillingRun, RunCustomer, RunShard
 from invoicing.runs.due_customers import due_customers
 
-SHARD_SIZE = 1000
+SHARD_SIZE = 500
 
 _START_LOCK = 0x73746172  # "star": one run is listed at a time, so that no customer is in two
 
@@ -62,9 +62,10 @@ def start_run(
         customer_count=len(ids),
         status=RunStatus.PENDING,
     )
+    starts = range(0, len(ids), SHARD_SIZE)
+    shards = RunShard.objects.bulk_create(RunShard(run=run, position=position) for position in range(len(starts)))
     rows = []
-    for position, start in enumerate(range(0, len(ids), SHARD_SIZE)):
-        shard = RunShard.objects.create(run=run, position=position)
+    for shard, start in zip(shards, starts, strict=True):
         rows += [
             {
                 "id": new_id(),

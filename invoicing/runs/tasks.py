@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 
 from celery import shared_task
-from django.db.models import Q
 
 from core import clock
-from core.ids import from_text, to_text
+from core.ids import from_text
 from core.testclock.selectors import clock_advances
-from invoicing.choices import RunStatus, RunTrigger
+from invoicing.choices import RunTrigger
 from invoicing.drafts.advance_invoice import advance_due
-from invoicing.models import BillingRun, RunShard
 from invoicing.runs import advance_clock as clock_service
 from invoicing.runs.start_run import start_run
-from invoicing.runs.work_shard import work_shard as work_shard_service
+from invoicing.runs.work_shard import free_shards
+from invoicing.runs.work_shard import work_next_shard as work_next_shard_service
+
+# More idle workers than that are called by the next tick.
+_CALLED_AT_ONCE = 64
+_TAKEN_WITHIN = 30
 
 
 @shared_task
@@ -36,11 +39,13 @@ def close_customers(customer_ids: Sequence[str]) -> None:
 
 
 @shared_task
-def work_shard(shard_id: str) -> None:
-    """Work off one shard, if nobody else does."""
-    known = from_text(shard_id)
-    if known is not None:
-        work_shard_service(known)
+def work_next_shard() -> None:
+    """Work off one shard that nobody works on, then have the next one taken.
+
+    One shard a message, so that whatever else waits in the queue has its turn between two.
+    """
+    if work_next_shard_service():
+        work_next_shard.apply_async(expires=_TAKEN_WITHIN)
 
 
 @shared_task
@@ -57,14 +62,9 @@ def advance_clock() -> None:
 
 
 def hand_out_shards() -> None:
-    """Send every shard that nobody works on to the workers; a shard that is sent twice is worked off once."""
-    free = Q(lease_until__isnull=True) | Q(lease_until__lt=clock.real_now())
-    shards = RunShard.objects.filter(free).exclude(status=RunStatus.DONE).order_by("run__created_at", "position")
-    for shard_id in shards.values_list("id", flat=True):
-        work_shard.delay(to_text(shard_id))
+    """Call a worker for each shard that nobody works on, those of runs that staff started, too. Call it on commit.
 
-
-def enqueue_run(run: BillingRun) -> None:
-    """Hand out the shards of a run that staff or an API call started. Call it on commit."""
-    for shard_id in run.shards.values_list("id", flat=True):
-        work_shard.delay(to_text(shard_id))
+    Which shard a worker takes, it sees in the database. Calls that nobody hears expire: beat makes them again.
+    """
+    for _ in range(free_shards()[:_CALLED_AT_ONCE].count()):
+        work_next_shard.apply_async(expires=_TAKEN_WITHIN)

@@ -1,15 +1,16 @@
-"""Works off one shard of a run: batch by batch, each batch a transaction, under a lease that outlives no crash."""
+"""Works off the shards of runs: batch by batch, each batch a transaction, under a lease that outlives no crash."""
 
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from functools import partial
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from core import clock
 from core.bulk import update_rows
 from core.ids import new_id
+from core.leases import LEASE, kept_alive
 from core.locks import customer_group, lock_customers
 from core.many_ids import among
 from invoicing.choices import CustomerOutcome, RunStatus
@@ -18,7 +19,6 @@ from invoicing.models import BillingRun, RunCustomer, RunShard
 from invoicing.payments.collect import collect_invoices
 
 BATCH_SIZE = 250
-LEASE = timedelta(seconds=30)
 
 Progress = Callable[[int, int], None]
 
@@ -26,29 +26,48 @@ Progress = Callable[[int, int], None]
 def work_shard(shard_id: uuid.UUID, *, progress: Progress | None = None) -> bool:
     """Close every customer of the shard that is still waiting. False when another worker holds the shard.
 
-    Everything is in the database: a worker that dies loses at most its batch's transaction, its lease runs out, and
-    whoever takes the shard over goes on with the customers that still wait. `progress(done, total)` is told after
-    each batch.
+    Everything is in the database: a worker that dies loses at most its batch's transaction, its lease runs out within
+    seconds, and whoever takes the shard over goes on with the customers that still wait. `progress(done, total)` is
+    told after each batch.
     """
     token = claim(shard_id)
     if token is None:
         return False
     shard = RunShard.objects.select_related("run").get(pk=shard_id)
     total = shard.customers.count()
-    while True:
-        waiting = shard.customers.filter(outcome=CustomerOutcome.PENDING).order_by("id")
-        ids = sorted(
-            waiting.values_list("customer_id", flat=True)[:BATCH_SIZE], key=lambda pk: (customer_group(pk), pk)
-        )
-        if not ids:
-            break
-        if not _keep(shard_id, token):
-            return False
-        _close_batch(shard, ids)
-        if progress is not None:
-            progress(total - shard.customers.filter(outcome=CustomerOutcome.PENDING).count(), total)
+    with kept_alive(partial(_keep, shard_id, token)) as progressed:
+        while True:
+            waiting = shard.customers.filter(outcome=CustomerOutcome.PENDING).order_by("id")
+            ids = sorted(
+                waiting.values_list("customer_id", flat=True)[:BATCH_SIZE], key=lambda pk: (customer_group(pk), pk)
+            )
+            if not ids:
+                break
+            if not _keep(shard_id, token):
+                return False
+            _close_batch(shard, ids)
+            progressed()
+            if progress is not None:
+                progress(total - shard.customers.filter(outcome=CustomerOutcome.PENDING).count(), total)
     _finish(shard, token)
     return True
+
+
+def work_next_shard() -> bool:
+    """Work off one shard that nobody works on, of whichever run; False when there is none."""
+    while (shard_id := free_shards().values_list("id", flat=True).first()) is not None:
+        if work_shard(shard_id):
+            return True
+    return False
+
+
+def free_shards() -> QuerySet[RunShard]:
+    """The shards that a worker should take now: first those that a lost worker left, then in the order of the runs."""
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=clock.real_now())
+    lost_first = F("lease_until").asc(nulls_last=True)
+    return (
+        RunShard.objects.filter(free).exclude(status=RunStatus.DONE).order_by(lost_first, "run__created_at", "position")
+    )
 
 
 def claim(shard_id: uuid.UUID) -> uuid.UUID | None:

@@ -11,11 +11,13 @@ import pytest
 from django.db import transaction
 
 from core import clock
+from core.leases import LEASE
 from customers.models import Supplier
 from invoicing.models import Invoice, NumberSeries, RunCustomer, RunShard
+from invoicing.runs import start_run as start_module
 from invoicing.runs import work_shard as module
 from invoicing.runs.start_run import start_run
-from invoicing.runs.work_shard import claim, work_shard
+from invoicing.runs.work_shard import claim, free_shards, work_next_shard, work_shard
 from tests.concurrency.worker import BATCH
 from tests.support.crowd import CLOSE, assert_each_billed_once, at_once, make_crowd
 from tests.support.workers import expire_lease, wait_until_blocked, worker_process
@@ -59,6 +61,40 @@ def test_a_worker_killed_in_the_middle_of_a_batch_is_finished_by_a_new_one(shard
         assert work_shard(shard.id)
     assert RunShard.objects.get(pk=shard.id).attempts == 2
     assert_each_billed_once(shard.everyone)
+
+
+def test_workers_killed_one_after_the_other_are_each_taken_over_when_nine_seconds_are_over(shard):
+    for kills in range(1, 4):
+        with worker_process(shard, CLOSE) as process:
+            # It has done a batch and waits for us, longer than its lease at first: it holds the shard all the same.
+            assert process.stdout.readline() == f"{kills * BATCH}\n"
+            if kills == 1:
+                time.sleep(LEASE.total_seconds() + 1)
+                assert claim(shard.id) is None
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        killed_at = time.monotonic()
+        assert claim(shard.id) is None
+        while not free_shards().filter(pk=shard.pk).exists():
+            time.sleep(0.1)
+        assert time.monotonic() - killed_at < LEASE.total_seconds() + 1
+    with clock.frozen_at(CLOSE):
+        assert work_next_shard()
+        assert not work_next_shard()
+    assert RunShard.objects.get(pk=shard.id).attempts == 4
+    assert_each_billed_once(shard.everyone)
+
+
+def test_what_a_lost_worker_left_is_taken_before_what_nobody_has_begun(monkeypatch):
+    monkeypatch.setattr(start_module, "SHARD_SIZE", 1)
+    make_crowd(3)
+    with clock.frozen_at(CLOSE):
+        start_run(as_of=CLOSE, trigger="schedule")
+    first, second, last = RunShard.objects.order_by("position")
+    claim(first.id)
+    claim(last.id)
+    expire_lease(last)
+    assert list(free_shards()) == [last, second]
 
 
 def test_a_worker_that_lost_its_lease_in_the_middle_of_a_batch_writes_nothing_twice(shard, monkeypatch):

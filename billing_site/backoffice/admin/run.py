@@ -1,6 +1,5 @@
 """Starting a close from the admin: a time and a count first, then a confirmation."""
 
-from functools import partial
 from typing import Any
 
 from django import forms
@@ -23,7 +22,7 @@ from invoicing.choices import RunTrigger
 from invoicing.models import BillingRun, ParkedCustomer
 from invoicing.runs.due_customers import due_customers
 from invoicing.runs.start_run import refuse_future, start_run
-from invoicing.runs.tasks import enqueue_run
+from invoicing.runs.tasks import hand_out_shards
 
 SAMPLE = 10
 
@@ -90,6 +89,6 @@ class RunPage(BillingRunAdmin):
         if run is None:
             messages.info(request, f"Nothing is due up to {moment_text(as_of)} UTC, so no run was started.")
             return HttpResponseRedirect(self._list_url())
-        transaction.on_commit(partial(enqueue_run, run), robust=True)
+        transaction.on_commit(hand_out_shards, robust=True)
         messages.success(request, f"The run is started for {counted(run.customer_count, 'customer')}.")
         return HttpResponseRedirect(admin_url(run))

@@ -1,7 +1,5 @@
 """`/billing/runs`: who was billed when, and what came of it; and starting a close ahead of the schedule."""
 
-from functools import partial
-
 import django_filters
 from django.db import transaction
 from django.db.models import QuerySet
@@ -23,7 +21,7 @@ from invoicing.choices import CustomerOutcome, RunStatus, RunTrigger
 from invoicing.models import BillingRun, RunCustomer
 from invoicing.runs.selectors import outcomes_of_runs
 from invoicing.runs.start_run import refuse_future, start_run
-from invoicing.runs.tasks import enqueue_run
+from invoicing.runs.tasks import hand_out_shards
 
 
 class StartRunSerializer(WireSerializer):
@@ -106,7 +104,7 @@ class RunViewSet(WireViewSet):
                 code="nothing_due",
             )
         # Beat hands out what is left, so a broker that is away only delays the run.
-        transaction.on_commit(partial(enqueue_run, run), robust=True)
+        transaction.on_commit(hand_out_shards, robust=True)
         return Response(RunSerializer(run, context=_outcomes(run)).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(operation_id="getBillingRun")

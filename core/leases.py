@@ -1,0 +1,55 @@
+"""Keeps a lease alive while its holder works, so that the lease may be short and a lost worker's work is soon taken up.
+
+What is leased has a time until which its holder is believed alive (real time). A thread renews it every few seconds,
+over a connection of its own; it ends with its process, however that ends, and the lease a few seconds later.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.db import connection
+
+logger = logging.getLogger(__name__)
+
+# Whoever is silent for so long is believed dead. With the five seconds in which beat looks again: within 15.
+LEASE = timedelta(seconds=9)
+_RENEWED_EVERY = 3.0
+# A worker that writes nothing for so long hangs, alive as it is: its lease ends, and another one tries.
+_LONGEST_SILENCE = 600.0
+
+
+@contextmanager
+def kept_alive(renew: Callable[[], object]) -> Iterator[Callable[[], None]]:
+    """Call `renew` every three seconds while the block runs; the block calls what it is given after each progress.
+
+    `renew` must be one statement that renews the lease only where it is still the caller's.
+    """
+    ended = threading.Event()
+    progress_at = time.monotonic()
+
+    def progressed() -> None:
+        nonlocal progress_at
+        progress_at = time.monotonic()
+
+    def keep() -> None:
+        try:
+            while not ended.wait(_RENEWED_EVERY) and time.monotonic() - progress_at < _LONGEST_SILENCE:
+                try:
+                    renew()
+                except Exception:  # the database is away for a moment, say: the lease lasts for two more tries
+                    logger.warning("a lease could not be renewed", exc_info=True)
+                    connection.close()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=keep, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield progressed
+    finally:
+        ended.set()
+        thread.join()
