@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 
 from billing_site import heartbeat
 from billing_site.celery import app
+from billing_site.queues import QUEUES
 from billing_site.runtime.layout import Layout, data_dir, running_state
 from billing_site.stripe_health import health_of
 from core import clock
@@ -109,7 +110,7 @@ def check_broker() -> Finding:
     try:
         with redis.Redis.from_url(settings.CELERY_BROKER_URL, socket_connect_timeout=3, socket_timeout=3) as client:
             version = client.info("server")["redis_version"]
-            waiting = client.llen("celery")
+            waiting = sum(client.llen(queue.name) for queue in QUEUES)
     except redis.RedisError as error:
         return problem("broker", f"Redis ({origin}) doesn't answer: {_first_line(error)}", _start_or("REDIS_URL"))
     return ok("broker", f"Redis {version}, {origin}; {waiting} tasks wait.")
@@ -128,16 +129,20 @@ def check_cache() -> Finding:
 
 
 def check_worker() -> Finding:
-    """Does a Celery worker answer a ping."""
+    """Do Celery workers answer, and is each queue served by one."""
     remedy = "Start one: make serve, or celery --app billing_site.celery worker."
     try:
-        answers = app.control.ping(timeout=2.0)
+        served = app.control.inspect(timeout=2.0).active_queues() or {}
     except (redis.RedisError, OperationalError) as error:
-        return problem("worker", f"No ping is possible: {_first_line(error)}", remedy)
-    names = sorted(name for answer in answers or [] for name in answer)
-    if not names:
+        return problem("worker", f"None can be asked: {_first_line(error)}", remedy)
+    if not served:
         return problem("worker", "No Celery worker answers: periods are not closed.", remedy)
-    return ok("worker", f"{len(names)} at work: {', '.join(names)}.")
+    unserved = {queue.name for queue in QUEUES} - {queue["name"] for queues in served.values() for queue in queues}
+    names = ", ".join(sorted(served))
+    if unserved:
+        listed = ", ".join(sorted(unserved))
+        return problem("worker", f"{names} at work, but nobody serves: {listed}.", f"Start one with --queues {listed}.")
+    return ok("worker", f"{len(served)} at work: {names}.")
 
 
 def check_beat(*, worker_is_there: bool) -> Finding:

@@ -1,4 +1,4 @@
-"""Web, worker and beat on top of the services: started, watched, restarted, stopped in order."""
+"""Web, workers and beat on top of the services: started, watched, restarted, stopped in order."""
 
 import contextlib
 import errno
@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
+from billing_site.queues import WORKERS
 from billing_site.runtime.console import say
 from billing_site.runtime.deadlines import CHILDREN
 from billing_site.runtime.errors import RuntimeProblem
@@ -68,10 +69,10 @@ class Supervisor:
             raise RuntimeProblem(f"The step {name} failed ({in_words(code)}). Log: {child.log}")
 
     def start_processes(self) -> None:
-        """Start web, worker and beat."""
+        """Start web, workers and beat."""
         for name, command, last_signal in (
             ("web", web_command(self.port), signal.SIGQUIT),
-            ("worker", worker_command(), signal.SIGKILL),
+            *((name, worker_command(name), signal.SIGKILL) for name in WORKERS),
             ("beat", beat_command(self.layout), signal.SIGKILL),
         ):
             self.children[name] = self._child(name, command, on_our_death=last_signal)
@@ -96,8 +97,8 @@ class Supervisor:
             self._restart_dead()
 
     def stop(self) -> None:
-        """Stop beat, web and worker, all at once. The worker may finish its tasks for a while, unless a second request
-        comes; what then still runs is killed."""
+        """Stop beat, web and workers, all at once. The workers may finish their tasks for a while, unless a second
+        request comes; what then still runs is killed."""
         before = self.stop_requests
         begun = time.monotonic()
         told = killed = False
@@ -106,8 +107,8 @@ class Supervisor:
         while alive := [child for child in self.children.values() if child.ended() is None]:
             self._pump(0.1)
             waited = time.monotonic() - begun
-            if waited > 3 and not told and self.children.get("worker") in alive:
-                say("The worker finishes the tasks it has begun. Ctrl-C again (or make stop) ends it at once.")
+            if waited > 3 and not told and any(child.name in WORKERS for child in alive):
+                say("The workers finish the tasks they have begun. Ctrl-C again (or make stop) ends them at once.")
                 told = True
             if self.stop_requests > max(before, 1) or waited > CHILDREN:
                 for child in alive:
@@ -181,9 +182,10 @@ def celery_command(*words: str) -> list[str]:
     return [*command, *words, "--loglevel", "WARNING"]
 
 
-def worker_command() -> list[str]:
-    """The Celery worker, two tasks at a time."""
-    return celery_command("worker", "--concurrency", "2", "--without-gossip", "--without-mingle")
+def worker_command(name: str) -> list[str]:
+    """The Celery worker of this name, on its queues."""
+    named = ("worker", "--hostname", f"{name}@%h", *WORKERS[name])
+    return celery_command(*named, "--without-gossip", "--without-mingle")
 
 
 def beat_command(layout: Layout) -> list[str]:

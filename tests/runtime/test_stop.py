@@ -129,7 +129,7 @@ def test_a_second_request_ends_it_at_once(house: House) -> None:
     connection.execute("LOCK TABLE outbox_outboxmessage")
     wait_until(lambda: waits_for_a_lock(connection), "a task of the worker waits for us")
     server.process.send_signal(signal.SIGTERM)
-    server.read_until("The worker finishes the tasks it has begun.")
+    server.read_until("The workers finish the tasks they have begun.")
     assert not answers(server)
     begun = time.monotonic()
     server.process.send_signal(signal.SIGTERM)

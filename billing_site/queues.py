@@ -1,0 +1,47 @@
+"""Which queue each task waits in, and which workers serve which queues: the one place of both.
+
+Tasks that take long wait apart from those that must never wait for them: a close of a million customers delays neither
+the collection of what is issued, nor the heartbeat, nor notices.
+"""
+
+from kombu import Queue
+
+TICKS = "ticks"  # beat's looks at what is due: each is over in a second
+MONEY = "money"  # charges, refunds, dunning: waits for payment providers
+NOTICES = "notices"  # mails: waits for the mail server
+DRAFTS = "drafts"  # collects, issues; the test clock's way, which does everything
+RUNS = "runs"  # shards of runs and of profile migrations: as much as there is
+
+_TASKS = {
+    TICKS: (
+        "billing_site.tasks.beat_heartbeat",
+        "billing_site.access.tasks.purge_idempotent_responses",
+        "invoicing.runs.tasks.close_due_periods",
+        "invoicing.runs.tasks.close_customers",
+        "invoicing.profile_moves.tasks.work_migrations",
+    ),
+    MONEY: (
+        "invoicing.payments.tasks.collect_invoices",
+        "invoicing.payments.tasks.reconcile_payments",
+        "invoicing.payments.tasks.send_refunds",
+        "invoicing.payments.tasks.mark_invoices_overdue",
+    ),
+    NOTICES: ("core.outbox.tasks.deliver_outbox", "core.outbox.tasks.help_deliver"),
+    DRAFTS: ("invoicing.runs.tasks.advance_invoices", "invoicing.runs.tasks.advance_clock"),
+    RUNS: (
+        "invoicing.runs.tasks.work_next_shard",
+        "invoicing.profile_moves.tasks.work_next_migration_shard",
+        "invoicing.profile_moves.tasks.work_out_impact",
+    ),
+}
+
+ROUTES = {task: {"queue": queue} for queue, tasks in _TASKS.items() for task in tasks}
+# Named here, so that a worker that is told nothing serves them all.
+QUEUES = [Queue(name) for name in _TASKS]
+
+# What waits for others (payment providers, mail servers, the database) shares a process, many at a time; what computes
+# has processes of its own. The arguments of `celery worker`, by the name of the worker.
+WORKERS = {
+    "worker": ("--queues", f"{TICKS},{MONEY},{NOTICES}", "--pool", "threads", "--concurrency", "8"),
+    "runner": ("--queues", f"{RUNS},{DRAFTS}", "--concurrency", "2"),
+}
