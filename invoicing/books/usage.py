@@ -15,7 +15,6 @@ from itertools import pairwise
 
 from django.db import connection
 
-from core.errors import BillingError
 from core.ids import to_text
 from core.money import WIDE, ZERO, trimmed
 from customers.attribution import Attribution
@@ -34,13 +33,13 @@ from invoicing.books.examination import (
 from invoicing.books.histories import History, histories, name_item, subscribers
 from invoicing.choices import InvoiceStatus, LineKind
 from invoicing.closing.plan import PlannedLine
-from invoicing.closing.quantities import Quantity, feature_of, quantities_of
+from invoicing.closing.quantities import Quantity, quantities_of
 from invoicing.models import InvoiceLine
 from invoicing.rating.basis import FromMeter, Metering
 from invoicing.rating.explanation import ChargeExplanation
 from invoicing.rating.explanation_json import read_explanation
 from invoicing.windows.billed_and_waiting import Billed
-from subscriptions.schedule import Obligation, obligations
+from subscriptions.schedule import Obligation, RevisionFacts, obligations
 from subscriptions.schedule.obligations import active_spans
 
 GONE = "Events were changed or removed. Restore them from a backup, or credit the difference."
@@ -121,10 +120,8 @@ def _windows(
         facts = subscription.facts
         for item in facts.items:
             for revision, span in active_spans(facts, item):
-                feature = None if revision.feature_id is None else features.get(revision.feature_id)
-                reading = None if feature is None else reading_of(feature)
-                by_usage = revision.price is not None and not revision.price.is_flat
-                if not by_usage or revision.cadence is None or reading is None or span.start >= exam.as_of:
+                reading = _reading_of(revision, features)
+                if reading is None or span.start >= exam.as_of:
                     continue
                 name = f"Item {item.running_number} ({item.key}) of {history.name}"
                 mine = items.setdefault((item.id, reading), _Item(name, reading, history.loaded.subjects))
@@ -132,20 +129,29 @@ def _windows(
         for obligation in obligations(facts, since=facts.start, as_of=exam.as_of):
             if obligation.is_flat or obligation.start >= exam.as_of:
                 continue
-            line = PlannedLine(obligation, subscription.terms[obligation.revision.id], (), obligation.invoice_at)
-            try:
-                reading = reading_of(feature_of(line, features))
-            except BillingError:
-                # Its customer can't be billed now, and is parked for it: what is billed again later is checked then.
-                continue
+            reading = _reading_of(obligation.revision, features)
             window = left.pop(obligation.key, None)
             known = None if reading is None else items.get((obligation.item.id, reading))
             if known is None:
                 continue
             end = obligation.end if window is None else window.end or exam.as_of
             known.windows.append((obligation.start, min(end, exam.as_of)))
-            if window is not None:
-                yield obligation, window, line
+            if window is not None and _is_countable(obligation.revision, features):
+                terms = subscription.terms[obligation.revision.id]
+                yield obligation, window, PlannedLine(obligation, terms, (), obligation.invoice_at)
+
+
+def _reading_of(revision: RevisionFacts, features: Mapping[uuid.UUID, Feature]) -> MeterReading | None:
+    """How the usage of these terms is read; None where it is no metered usage."""
+    feature = None if revision.feature_id is None else features.get(revision.feature_id)
+    by_usage = revision.price is not None and not revision.price.is_flat and revision.cadence is not None
+    return reading_of(feature) if by_usage and feature is not None else None
+
+
+def _is_countable(revision: RevisionFacts, features: Mapping[uuid.UUID, Feature]) -> bool:
+    """Whether the meter still counts. By one that was deleted, nothing is compared any more."""
+    feature = None if revision.feature_id is None else features.get(revision.feature_id)
+    return feature is not None and feature.meter is not None and feature.meter.deleted_at is None
 
 
 def _events_in_no_window(items: Iterable[_Item]) -> Iterator[Finding]:

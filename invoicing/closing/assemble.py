@@ -2,7 +2,7 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,6 +11,7 @@ from core.errors import BillingError
 from core.ids import new_id
 from core.money import ZERO, to_wire
 from core.periods import zone_info
+from customers.effective_settings import Terms
 from invoicing.choices import InvoiceStatus
 from invoicing.closing.coupon_moves import CouponMoves
 from invoicing.closing.documents import CustomerClose, InvoiceDocument, RatedDocumentLine
@@ -29,6 +30,7 @@ from invoicing.rating.coupon_on_part import coupon_on, left_of
 from invoicing.rating.prorated_fee import rate_fee
 from invoicing.tax import TaxTerms
 from subscriptions.pricing import DimensionalPrice
+from subscriptions.schedule.facts import SubscriptionFacts
 
 
 def close_customer(
@@ -37,11 +39,13 @@ def close_customer(
     due: Sequence[tuple[PlannedLine, Quantity | None]],
     *,
     as_of: datetime,
-    read_at: datetime,
+    made_at: datetime,
     give_back: bool,
 ) -> CustomerClose:
-    """The documents for the `due` lines of `plan`, as of `as_of`, with quantities read at `read_at`; whatever else is
-    planned waits.
+    """The documents for the `due` lines of `plan`, as of `as_of`; whatever else is planned waits.
+
+    They are made at `made_at`, which counts for all that follows from their making: when they are collected, reviewed
+    and issued, and the tax of what is billed in advance. A run that is worked late backdates nothing.
 
     With `give_back`, unused parts of fees billed in advance come back, on the same invoice as far as its charges go,
     the rest by credit note (billing rules 10). BillingError, of whatever kind, means that this customer can't be
@@ -50,14 +54,15 @@ def close_customer(
     close = CustomerClose(loaded, plan)
     taken = {id(line) for line, _ in due}
     close.gathering = [line for line in plan.lines if id(line) not in taken and line.on_draft is None]
-    by_currency: dict[str, list[RatedDocumentLine]] = {}
+    by_document: dict[_Key, list[RatedDocumentLine]] = {}
+    terms: dict[_Key, Terms] = {}
     nets: dict[WindowKey, Decimal] = {}
     # In order of time: a minimum or a maximum asks what the period's earlier windows came to, also in this very close,
     # and a coupon whether it had anything to take off in them.
     coupons = CouponMoves(loaded.subscriptions)
     for line, quantity in sorted(due, key=lambda each: each[0].obligation.start):
         coupons.bring_up_to_date(line)
-        if quantity is not None and quantity.quantity is None and _can_still_be_reported(loaded, line, as_of):
+        if quantity is not None and quantity.quantity is None and _can_still_be_reported(loaded, line, made_at):
             quantity = quantity._replace(quantity=ZERO)
         if quantity is not None and quantity.quantity is None:
             coupons.rated_untouched(line)
@@ -77,16 +82,20 @@ def close_customer(
         elif line.on_draft is not None:
             close.redrafted.append(rated)
         else:
-            by_currency.setdefault(line.obligation.subscription.currency, []).append(rated)
+            key = _key(loaded, line.obligation.subscription)
+            terms[key] = loaded.terms_for(line.obligation.subscription.id)
+            by_document.setdefault(key, []).append(rated)
     close.coupons = list(coupons.changed.values())
-    for currency, lines in by_currency.items():
+    documents: dict[_Key, InvoiceDocument] = {}
+    for key, lines in by_document.items():
         lines.sort(key=_line_order)
-        close.invoices.append(_standard_invoice(loaded, currency, lines, as_of, read_at))
+        documents[key] = _standard_invoice(loaded, key[0], lines, terms[key], made_at)
+    close.invoices = list(documents.values())
     for document in close.invoices:
-        find_tax_terms(document, as_of)
+        find_tax_terms(document, made_at)
     if give_back and plan.unused_times:
         close.unused_times = list(plan.unused_times)
-        _give_back(close)
+        _give_back(close, documents)
     for document in close.invoices:
         tax_document(document)
     _refuse_beyond_limits(close)
@@ -111,10 +120,10 @@ def _refuse_beyond_limits(close: CustomerClose) -> None:
         )
 
 
-def _can_still_be_reported(loaded: LoadedCustomer, line: PlannedLine, as_of: datetime) -> bool:
+def _can_still_be_reported(loaded: LoadedCustomer, line: PlannedLine, made_at: datetime) -> bool:
     """Whether the line's period is over but its quantities are collected later: until then a draft holds its place."""
-    interval = loaded.terms.settings.values["collection_interval"]
-    return line.invoice_at <= as_of < collected_at(line.invoice_at, interval)
+    interval = loaded.terms_for(line.obligation.subscription.id).settings.values["collection_interval"]
+    return line.invoice_at <= made_at < collected_at(line.invoice_at, interval)
 
 
 def rate_line(line: PlannedLine, quantity: Quantity | None) -> RatedDocumentLine:
@@ -182,39 +191,46 @@ def _rated(line: PlannedLine, quantity: Quantity | None) -> RatedLine:
     )
 
 
+# What lines have in common that share an invoice: the currency, and the terms (billing rules 5).
+_Key = tuple[str, int]
+
+
+def _key(loaded: LoadedCustomer, subscription: SubscriptionFacts) -> _Key:
+    return (subscription.currency, id(loaded.terms_for(subscription.id)))
+
+
 def _standard_invoice(
-    loaded: LoadedCustomer, currency: str, lines: list[RatedDocumentLine], as_of: datetime, read_at: datetime
+    loaded: LoadedCustomer, currency: str, lines: list[RatedDocumentLine], terms: Terms, made_at: datetime
 ) -> InvoiceDocument:
     """A standard invoice at the step of its life that it reaches at once (billing rules 6)."""
-    settings = loaded.terms.settings.values
-    document = InvoiceDocument(loaded, currency, lines)
+    settings = terms.settings.values
+    document = InvoiceDocument(loaded, currency, lines, terms)
     metered = [line.planned.invoice_at for line in lines if line.quantity is not None]
-    document.collection_at = collection_at(metered, settings["collection_interval"], as_of=as_of)
+    document.collection_at = collection_at(metered, settings["collection_interval"], made_at=made_at)
     document.draft_until = draft_until(document.collection_at, settings["draft_period"])
-    if document.collection_at > as_of:
+    if document.collection_at > made_at:
         document.status = InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION
         return document
-    document.snapshot_at = read_at
-    document.status = status_after_collection(settings["auto_advance"], document.draft_until, as_of)
+    document.snapshot_at = made_at
+    document.status = status_after_collection(settings["auto_advance"], document.draft_until, made_at)
     return document
 
 
-def _give_back(close: CustomerClose) -> None:
-    """Put unused parts on the invoices, as far as their charges go, and the rest on credit notes. What was charged on a
-    draft comes back on that draft."""
-    documents = {document.currency: document for document in close.invoices}
-    room = {currency: CreditableAmount.of(_certain(document), currency) for currency, document in documents.items()}
+def _give_back(close: CustomerClose, documents: Mapping[_Key, InvoiceDocument]) -> None:
+    """Put unused parts on the invoices of the same terms, as far as their charges go, and the rest on credit notes.
+    What was charged on a draft comes back on that draft."""
+    room = {key: CreditableAmount.of(_certain(document), key[0]) for key, document in documents.items()}
     notes: dict[tuple[uuid.UUID, str], list[CreditPart]] = defaultdict(list)
     for part in _unused(close.unused_times):
         if part.line.on_draft:
             close.draft_credits.append((part.line.invoice_id, CreditLine(part, part.amount)))
             continue
-        currency = part.subscription.currency
-        here = room[currency].take(part.amount, part.line.tax) if currency in room else ZERO
+        key = _key(close.loaded, part.subscription)
+        here = room[key].take(part.amount, part.line.tax) if key in room else ZERO
         if here > 0:
-            documents[currency].credits.append(CreditLine(part, here))
+            documents[key].credits.append(CreditLine(part, here))
         if here < part.amount:
-            notes[(part.line.invoice_id, currency)].append(CreditPart.of(part, part.amount - here))
+            notes[(part.line.invoice_id, part.subscription.currency)].append(CreditPart.of(part, part.amount - here))
     close.credit_notes = [
         CreditNoteDocument(close.loaded.id, currency, invoice_id, parts)
         for (invoice_id, currency), parts in notes.items()

@@ -80,14 +80,14 @@ def _computed(batch: Batch, *, as_of: datetime, select: LineSelector, give_back:
             continue
         plans.append((loaded, plan, due))
         usage_lines.extend(usage)
-    # Before usage is read, so that what comes in meanwhile never counts as read.
-    read_at = clock.now()
+    # Read before usage is, so that what comes in meanwhile never counts as read. Of a later time, that time.
+    made_at = max(as_of, clock.now())
     quantities = _quantities(usage_lines, batch.features, as_of)
     for loaded, plan, due in plans:
         try:
             lines = [(line, quantities.get(id(line))) for line in due]
             computed.closes.append(
-                close_customer(loaded, plan, lines, as_of=as_of, read_at=read_at, give_back=give_back)
+                close_customer(loaded, plan, lines, as_of=as_of, made_at=made_at, give_back=give_back)
             )
         except Exception as error:  # noqa: BLE001 - as above
             computed.failures[loaded.id] = as_cause(error, loaded.id)

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from core.ids import new_id
 from core.money import ZERO
+from customers.effective_settings import Terms
 from invoicing.choices import InvoiceStatus
 from invoicing.closing.load import LoadedCustomer
 from invoicing.closing.plan import Plan, PlannedLine
@@ -61,6 +62,7 @@ class InvoiceDocument:
     loaded: LoadedCustomer
     currency: str
     lines: list[RatedDocumentLine]
+    terms: Terms
     credits: list[CreditLine] = field(default_factory=list)
     id: uuid.UUID = field(default_factory=new_id)
     status: str = InvoiceStatus.DRAFT_CREATED

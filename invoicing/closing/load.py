@@ -41,6 +41,11 @@ class LoadedCustomer:
     pending: list[PendingLine] = field(default_factory=list)
     billed: dict[tuple[uuid.UUID, datetime], Billed] = field(default_factory=dict)
 
+    def terms_for(self, subscription_id: uuid.UUID) -> Terms:
+        """The terms by which a subscription is billed: what differs in them stands on invoices of its own (billing
+        rules 5). The customer's, as long as no subscription has terms of its own."""
+        return self.terms
+
 
 @dataclass(slots=True)
 class Batch:

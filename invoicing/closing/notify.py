@@ -19,7 +19,7 @@ def notify_issued(documents: Sequence[InvoiceDocument]) -> None:
     emails = []
     for document in documents:
         loaded, issued = document.loaded, document.issued
-        if issued is None or loaded.terms.settings.values["collection_method"] != CollectionMethod.SEND_INVOICE:
+        if issued is None or document.terms.settings.values["collection_method"] != CollectionMethod.SEND_INVOICE:
             continue
         emails.append(
             _issued_email(
@@ -27,7 +27,7 @@ def notify_issued(documents: Sequence[InvoiceDocument]) -> None:
                 customer_id=loaded.id,
                 to=loaded.customer.primary_email or "",
                 customer=loaded.customer.name,
-                supplier=loaded.terms.profile.supplier.name,
+                supplier=document.terms.profile.supplier.name,
                 number=issued.number,
                 total=issued.total,
                 currency=document.currency,

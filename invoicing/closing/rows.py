@@ -87,7 +87,7 @@ def gathering_row(invoice_id: uuid.UUID, customer_id: uuid.UUID, currency: str, 
 
 def invoice_row(document: InvoiceDocument, run_id: uuid.UUID | None, now: datetime, texts: dict[Any, str]) -> Row:
     """A standard invoice as a draft, terms frozen. `texts` keeps the JSON of what many invoices of a batch share."""
-    loaded, terms = document.loaded, document.loaded.terms
+    loaded, terms = document.loaded, document.terms
     profile = terms.profile
     totals = document.totals()
     if profile.supplier_id not in texts:

@@ -71,9 +71,12 @@ class Writer:
         # Drafts whose lines this batch changed: to be added up once everything is written.
         self.drafts: set[uuid.UUID] = set()
         self.schedule: list[tuple[uuid.UUID, datetime | None, datetime]] = []
+        # By whom these customers are billed now.
+        self.suppliers: set[uuid.UUID] = set()
 
     def add(self, close: CustomerClose) -> None:
         """Take up what one customer's close has worked out."""
+        self.suppliers.add(close.loaded.terms.profile.supplier_id)
         for document in close.invoices:
             self._add_invoice(document)
         for planned in close.unreported:
@@ -158,7 +161,7 @@ class Writer:
         check_beginnings({row["status"] for row in invoices})
         copy_rows(Invoice, invoices)
         copy_rows(BalanceEntry, self.balance_entries)
-        book_credit_notes(self.credit_notes, as_of=self.as_of, now=self.now)
+        book_credit_notes(self.credit_notes, now=self.now, billed_by=self.suppliers)
 
     def _move_ends(self) -> None:
         """Let windows that ended early end there, before their time is billed to whatever came instead, and let those
@@ -197,13 +200,14 @@ class Writer:
         issued = [entry for entry in self.invoices if entry[0].is_issued]
         balances = Balances.of({document.loaded.id for document, _, _, _ in issued})
         blocks = take_blocks(
-            Counter(document.loaded.terms.profile.supplier_id for document, _, _, _ in issued),
+            Counter(document.terms.profile.supplier_id for document, _, _, _ in issued),
             kind=SeriesKind.INVOICE,
-            issue_at=self.as_of,
+            issue_at=self.now,
+            also=self._credited_by(),
         )
         moves: set[tuple[str, str]] = set()
         for document, row, lines, details in issued:
-            terms = document.loaded.terms
+            terms = document.terms
             block = blocks[terms.profile.supplier_id]
             sequence, number = block.take()
             row |= {
@@ -215,11 +219,18 @@ class Writer:
             applied = balances.take(document.loaded.id, document.currency, row["due"])
             if applied:
                 row["applied_from_balance"], row["due"] = applied, row["due"] - applied
-                self.balance_entries.append(applied_row(row, applied, self.as_of))
+                self.balance_entries.append(applied_row(row, applied, self.now))
             moves.add(freeze(row, due_after=terms.settings.values["due_after"]))
             row["content_hash"] = fingerprint(row, lines, details)
             document.issued = Issued(number, block.issued_at, row["due_at"], row["total"])
         check_moves(moves)
+
+    def _credited_by(self) -> set[uuid.UUID]:
+        """The suppliers over whose invoices this batch makes credit notes."""
+        if not self.credit_notes:
+            return set()
+        over = Invoice.objects.filter(pk__in={note.invoice_id for note in self.credit_notes}, supplier__isnull=False)
+        return set(over.order_by().values_list("supplier_id", flat=True).distinct())
 
     def _update(self, model: Any, columns: Sequence[str], rows: list[Row]) -> None:
         update_rows(model, columns, [[row["id"], *(row[column] for column in columns)] for row in rows])

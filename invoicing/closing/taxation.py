@@ -14,10 +14,10 @@ from invoicing.errors import CannotBill
 from invoicing.tax import RateFacts, TaxTerms, rate_for, tax_lines
 
 
-def find_tax_terms(document: InvoiceDocument, as_of: datetime) -> None:
+def find_tax_terms(document: InvoiceDocument, made_at: datetime) -> None:
     """Say of each charge of `document` how it is taxed. CannotBill where tax is enforced and no rate is known."""
     for line in document.lines:
-        line.tax_terms = terms_of_line(document.loaded, line, as_of)
+        line.tax_terms = terms_of_line(document.loaded, line, made_at)
 
 
 def tax_document(document: InvoiceDocument) -> None:
@@ -27,16 +27,16 @@ def tax_document(document: InvoiceDocument) -> None:
         entry.tax = tax
 
 
-def terms_of_line(loaded: LoadedCustomer, line: RatedDocumentLine, as_of: datetime) -> TaxTerms | None:
+def terms_of_line(loaded: LoadedCustomer, line: RatedDocumentLine, made_at: datetime) -> TaxTerms | None:
     """How a line is taxed: at the tax point, the service period's end, or, for what is billed in advance, the date of
-    issue."""
+    issue. A document that is not issued when it is made, at `made_at`, is taxed again when it is."""
     in_advance = line.planned.invoice_at < line.planned.end
     return terms_at(
-        loaded.terms.settings.values,
+        loaded.terms_for(line.subscription_id).settings.values,
         loaded.tax_rates,
         loaded.customer,
         line.planned.terms.tax_config,
-        as_of if in_advance else line.planned.end,
+        made_at if in_advance else line.planned.end,
     )
 
 

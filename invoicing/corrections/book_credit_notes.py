@@ -1,7 +1,8 @@
 """Books credit notes: numbers them, takes what they give back off their invoices, and puts the rest on the balance."""
 
+import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,10 +21,14 @@ from invoicing.models import BalanceEntry, CreditNote, CreditNoteLine, Invoice
 _COLUMNS = ("credited", "due", "moved_to_balance", "status", "status_note", "next_collection_at", "updated_at")
 
 
-def book_credit_notes(notes: Sequence[CreditNoteDocument], *, as_of: datetime, now: datetime) -> None:
-    """Issue these credit notes, in the caller's transaction, which holds the customers' locks (billing rules 10, 11).
+def book_credit_notes(
+    notes: Sequence[CreditNoteDocument], *, now: datetime, billed_by: Collection[uuid.UUID] = ()
+) -> None:
+    """Issue these credit notes, dated `now`, in the caller's transaction, which holds the customers' locks (billing
+    rules 10, 11).
 
     Gross, at the original lines' tax: first off what is still due on the original invoice, the rest to the balance.
+    `billed_by` are the suppliers that the same transaction may issue invoices of later on.
     """
     if not notes:
         return
@@ -44,7 +49,8 @@ def book_credit_notes(notes: Sequence[CreditNoteDocument], *, as_of: datetime, n
     blocks = take_blocks(
         Counter(supplier for supplier in suppliers.values() if supplier is not None),
         kind=SeriesKind.CREDIT_NOTE,
-        issue_at=as_of,
+        issue_at=now,
+        also=billed_by,
     )
     rows: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []

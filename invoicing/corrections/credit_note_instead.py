@@ -53,7 +53,7 @@ def give_back_otherwise(invoice_ids: Collection[uuid.UUID], *, now: datetime, ev
                         line.amends.id, line.name, line.period_start, line.period_end, amount - left, terms, given
                     )
                 )
-    book_credit_notes(list(notes.values()), as_of=now, now=now)
+    book_credit_notes(list(notes.values()), now=now)
 
 
 def _gives_back_elsewhere(line: InvoiceLine) -> bool:

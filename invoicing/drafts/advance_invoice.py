@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -17,6 +18,7 @@ from invoicing.closing.close import as_cause
 from invoicing.closing.notify import notify_issued_rows
 from invoicing.drafts.collect_quantities import collect_quantities
 from invoicing.drafts.next_step import can_advance, drafts_due
+from invoicing.drafts.tax_at_issue import tax_at_issue
 from invoicing.errors import WrongInvoiceState
 from invoicing.lifecycle.draft_steps import TO_COLLECT, step_of_failure
 from invoicing.lifecycle.issue import issue_drafts
@@ -72,7 +74,7 @@ def _advance(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime, again: bool =
     with transaction.atomic():
         lock_customers(customer_ids)
         ready = ready_to_issue(invoice_ids, as_of=as_of, again=again)
-        issue_and_notify(ready, as_of=as_of)
+        issue_and_notify(ready)
     collect_invoices(ready, as_of=as_of)
 
 
@@ -97,10 +99,17 @@ def ready_to_issue(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime, again: 
     return list(drafts.values_list("id", flat=True))
 
 
-def issue_and_notify(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime) -> None:
-    """Issue drafts and send those that customers pay by themselves. In the transaction that holds the locks."""
-    rows = issue_drafts(invoice_ids, as_of=as_of)
+def issue_and_notify(invoice_ids: Sequence[uuid.UUID]) -> None:
+    """Issue drafts now and send those that customers pay by themselves. In the transaction that holds the locks."""
+    rows = issue_now(invoice_ids)
     notify_issued_rows([row for row in rows if row["collection_method"] == CollectionMethod.SEND_INVOICE])
+
+
+def issue_now(invoice_ids: Sequence[uuid.UUID]) -> list[dict[str, Any]]:
+    """Issue drafts, taxed and dated now, in the transaction that holds the locks; returns their columns."""
+    now = clock.now()
+    tax_at_issue(invoice_ids, now=now)
+    return issue_drafts(invoice_ids, now=now)
 
 
 def _why_not(invoice: Invoice) -> str:

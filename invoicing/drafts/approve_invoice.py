@@ -39,7 +39,7 @@ def approve_invoice(*, invoice: Invoice) -> Invoice:
             )
         if made_by_current_actor(locked):
             raise SecondPersonNeeded(f"{OWN_DRAFT} Nothing was changed.")
-        issue_and_notify([locked.pk], as_of=as_of)
+        issue_and_notify([locked.pk])
         locked.refresh_from_db()
         record(
             verb="approve_invoice",

@@ -27,9 +27,9 @@ def collected_at(ended_at: datetime, collection_interval: str) -> datetime:
     return parse_duration(collection_interval).after(ended_at)
 
 
-def collection_at(ends: Collection[datetime], collection_interval: str, *, as_of: datetime) -> datetime:
-    """When a draft made at `as_of` is collected: once the last of its metered periods, which ended at `ends`, is."""
-    return max(as_of, collected_at(max(ends), collection_interval)) if ends else as_of
+def collection_at(ends: Collection[datetime], collection_interval: str, *, made_at: datetime) -> datetime:
+    """When a draft made at `made_at` is collected: once the last of its metered periods, which ended at `ends`, is."""
+    return max(made_at, collected_at(max(ends), collection_interval)) if ends else made_at
 
 
 def draft_until(collected: datetime, draft_period: str) -> datetime:

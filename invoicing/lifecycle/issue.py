@@ -33,8 +33,9 @@ _ISSUED_COLUMNS = (
 )
 
 
-def issue_drafts(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> list[dict[str, Any]]:
-    """Issue these drafts, in the caller's transaction, which holds their customers' locks; returns their columns.
+def issue_drafts(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> list[dict[str, Any]]:
+    """Issue these drafts, dated `now`, in the caller's transaction, which holds their customers' locks; returns their
+    columns. Their tax is that of `now` already.
 
     A draft without lines is deleted, not issued. CannotBill for one beyond the safety bound, ForbiddenMove for one that
     is at another step. Six queries, whatever the number.
@@ -45,11 +46,11 @@ def issue_drafts(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> list
     empty = [draft["id"] for draft in drafts if not lines[draft["id"]]]
     if empty:
         check_moves((draft["status"], InvoiceStatus.DELETED) for draft in drafts if not lines[draft["id"]])
-        Invoice.objects.filter(pk__in=empty).update(status=InvoiceStatus.DELETED, deleted_at=as_of, updated_at=as_of)
+        Invoice.objects.filter(pk__in=empty).update(status=InvoiceStatus.DELETED, deleted_at=now, updated_at=now)
         drafts = [draft for draft in drafts if lines[draft["id"]]]
     for draft in drafts:
         refuse_beyond("The draft", [draft["amount"], draft["total"]], draft["currency"], otherwise=MEND_DRAFT)
-    blocks = take_blocks(Counter(draft["supplier_id"] for draft in drafts), kind=SeriesKind.INVOICE, issue_at=as_of)
+    blocks = take_blocks(Counter(draft["supplier_id"] for draft in drafts), kind=SeriesKind.INVOICE, issue_at=now)
     balances = Balances.of({draft["customer_id"] for draft in drafts})
     entries: list[dict[str, Any]] = []
     moves: set[tuple[str, str]] = set()
@@ -57,11 +58,11 @@ def issue_drafts(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> list
         block = blocks[draft["supplier_id"]]
         draft["sequence"], draft["number"] = block.take()
         draft["series_id"], draft["issued_at"] = block.series_id, block.issued_at
-        draft["updated_at"], draft["status_note"] = as_of, ""
+        draft["updated_at"], draft["status_note"] = now, ""
         applied = balances.take(draft["customer_id"], draft["currency"], draft["due"])
         if applied:
             draft["applied_from_balance"], draft["due"] = applied, draft["due"] - applied
-            entries.append(applied_row(draft, applied, as_of))
+            entries.append(applied_row(draft, applied, now))
         moves.add(freeze(draft, due_after=draft["workflow_snapshot"]["values"]["due_after"]))
         draft["content_hash"] = fingerprint(draft, lines[draft["id"]], details[draft["id"]])
     check_moves(moves)

@@ -17,11 +17,10 @@ from core.many_ids import among
 from customers.models import Customer
 from invoicing.choices import InvoiceStatus
 from invoicing.closing.close import as_cause, compute, select_due, store
-from invoicing.drafts.advance_invoice import collect_drafts, ready_to_issue, set_aside
+from invoicing.drafts.advance_invoice import collect_drafts, issue_now, ready_to_issue, set_aside
 from invoicing.drafts.next_step import drafts_due
 from invoicing.errors import CannotBill, CustomerParked
 from invoicing.lifecycle.draft_steps import COLLECTED_IN_TIME
-from invoicing.lifecycle.issue import issue_drafts
 from invoicing.lifecycle.states import check_moves
 from invoicing.models import Invoice, InvoiceLine, ParkedCustomer
 from invoicing.payments.gateways import GATEWAYS
@@ -136,4 +135,4 @@ def _close(customer_ids: Sequence[uuid.UUID], as_of: datetime) -> Problems:
 @transaction.atomic
 def _advance(draft_ids: Sequence[uuid.UUID], as_of: datetime) -> None:
     collect_drafts(draft_ids, as_of=as_of)
-    issue_drafts(ready_to_issue(draft_ids, as_of=as_of), as_of=as_of)
+    issue_now(ready_to_issue(draft_ids, as_of=as_of))

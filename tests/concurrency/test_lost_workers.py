@@ -40,7 +40,7 @@ def shard():
 def counter_held():
     """Hold the series' counter row, so that whoever issues stops in the middle of their batch."""
     with transaction.atomic():
-        NumberSeries.objects.select_for_update().get()
+        NumberSeries.objects.select_for_update().get(kind="invoice")
         yield
 
 

@@ -147,7 +147,7 @@ def test_a_draft_that_cant_be_advanced_stops_no_other_and_says_why(subscription)
         run_due(as_of=at("2026-05-01"))
     broken = Invoice.objects.get(customer=subscription.customer, status="draft.waiting_auto_approval")
     snapshot = broken.workflow_snapshot
-    Invoice.objects.filter(pk=broken.pk).update(workflow_snapshot={"values": {}})
+    Invoice.objects.filter(pk=broken.pk).update(workflow_snapshot={"values": {"tax_enabled": False}})
     with clock.frozen_at(at("2026-05-02")):
         run_due(as_of=at("2026-05-02"))
         broken.refresh_from_db()

@@ -38,7 +38,7 @@ def test_what_is_no_duration_gives_no_due_date():
     ],
 )
 def test_a_draft_is_collected_once_its_last_metered_period_is(ends, interval, collected):
-    found = collection_at([at(end) for end in ends], interval, as_of=at("2026-04-17T12:00"))
+    found = collection_at([at(end) for end in ends], interval, made_at=at("2026-04-17T12:00"))
     assert found == at(collected)
 
 

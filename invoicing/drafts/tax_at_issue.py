@@ -1,0 +1,61 @@
+"""Taxes what drafts bill in advance at the date of their issue (billing rules 12)."""
+
+import uuid
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F, TextField
+from django.db.models.functions import Cast
+
+from core.bulk import update_rows
+from customers.models import Customer
+from invoicing.choices import LineKind
+from invoicing.closing.load import tax_rates
+from invoicing.closing.taxation import terms_at
+from invoicing.corrections.retax_drafts import retax
+from invoicing.corrections.rows import tax_columns
+from invoicing.models import InvoiceLine
+
+
+def tax_at_issue(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
+    """Give the lines in advance of these drafts the rates of `now`, their tax point, and add the drafts up again where
+    that changes anything. Supplies, place and settings are those that the drafts have frozen.
+
+    In the transaction that issues them. CannotBill where tax is enforced and no rate is known any more. Two queries,
+    and a fixed number more where a rate has changed.
+    """
+    in_advance = InvoiceLine.objects.filter(
+        invoice_id__in=invoice_ids,
+        invoice__issued_at__isnull=True,
+        deleted_at__isnull=True,
+        invoice_at__lt=F("period_end"),
+    ).exclude(kind=LineKind.CREDIT)
+    lines = in_advance.order_by("invoice_id", "position", "id").values_list(
+        "id",
+        "invoice_id",
+        Cast("tax_config", TextField()),
+        "tax_rate",
+        "tax_name",
+        "tax_behavior",
+        "invoice__workflow_snapshot",
+        "invoice__customer_snapshot",
+    )
+    found = [(*row[:-2], row[-2]["values"], _place(row[-1])) for row in lines if row[-2]["values"]["tax_enabled"]]
+    rates = tax_rates({place.country for *_, place in found}) if found else {}
+    changed: list[tuple[Any, ...]] = []
+    drafts: set[uuid.UUID] = set()
+    for line_id, invoice_id, config, rate, name, behavior, settings, place in found:
+        terms = terms_at(settings, rates.get(place.country, ()), place, None if config == "null" else config, now)
+        taxed = tax_columns(terms)
+        if taxed != {"tax_rate": rate, "tax_name": name, "tax_behavior": behavior}:
+            changed.append((line_id, *taxed.values(), now))
+            drafts.add(invoice_id)
+    update_rows(InvoiceLine, ("tax_rate", "tax_name", "tax_behavior", "updated_at"), changed)
+    retax(drafts, now=now)
+
+
+def _place(snapshot: dict[str, Any]) -> Customer:
+    """Where the customer was, as far as tax asks."""
+    address = snapshot.get("address") or {}
+    return Customer(country=address.get("country", ""), state=address.get("state", ""))

@@ -1,0 +1,133 @@
+"""An invoice is dated, taxed and due by the moment of its issue, however late the run is (billing rules 6, 12)."""
+
+from decimal import Decimal
+
+import pytest
+
+from core import clock
+from customers.choices import CollectionMethod
+from invoicing.closing.close_customers import close_customers
+from invoicing.drafts.advance_invoice import advance_due
+from invoicing.models import BalanceEntry, Invoice, InvoiceLine, TaxRate
+from subscriptions.lifecycle.record_subscription import record_subscription
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_meter, usage_card
+from tests.support.clock import at
+from tests.support.customers import make_customer, make_default_profile, vat_customer
+from tests.support.invoices import money
+from tests.support.usage import use
+
+pytestmark = pytest.mark.django_db
+
+
+def subscribe(customer, plan, on):
+    with clock.frozen_at(at(on)):
+        return record_subscription(customer=customer, plan=plan, active_from=at(on))
+
+
+def close_late(customer, *, as_of, worked_at):
+    with clock.frozen_at(at(worked_at)):
+        close_customers([customer.id], as_of=at(as_of))
+
+
+def test_a_run_that_is_worked_late_issues_today():
+    """Listed on the 1st, worked on the 6th, due after three days: on the 9th, and not before it exists."""
+    make_default_profile(due_after="P3D", collection_method=CollectionMethod.SEND_INVOICE)
+    customer = make_customer()
+    subscribe(customer, flat_plan("basic", "10.00"), "2026-04-01")
+    BalanceEntry.objects.create(
+        customer=customer, currency="EUR", kind="adjustment", amount=Decimal(4), at=at("2026-03-01"), reason="Start"
+    )
+    close_late(customer, as_of="2026-04-01", worked_at="2026-04-06T09:30")
+    invoice = Invoice.objects.get(number="INV-000001")
+    assert (invoice.issued_at, invoice.due_at) == (at("2026-04-06T09:30"), at("2026-04-09T09:30"))
+    assert (invoice.period_start, invoice.period_end) == (at("2026-04-01"), at("2026-05-01"))
+    assert BalanceEntry.objects.get(kind="applied").at == at("2026-04-06T09:30")
+    assert (money(invoice.applied_from_balance), money(invoice.due)) == ("4.00", "6.00")
+
+
+def test_a_draft_of_a_late_run_can_be_reviewed_for_its_whole_time():
+    make_default_profile(draft_period="P2D")
+    customer = make_customer()
+    subscribe(customer, flat_plan("basic", "10.00"), "2026-04-01")
+    close_late(customer, as_of="2026-04-01", worked_at="2026-04-06")
+    invoice = Invoice.objects.get(status__startswith="draft")
+    assert (invoice.collection_at, invoice.draft_until) == (at("2026-04-06"), at("2026-04-08"))
+
+
+def tax_of(**where):
+    line = InvoiceLine.objects.get(**where)
+    return (f"{line.tax_rate:.0f}", line.tax_name, money(line.taxes_total), money(line.total))
+
+
+@pytest.fixture
+def vat_rises():
+    """19 % until 1 January 2027, then 20 %."""
+    customer = vat_customer()
+    TaxRate.objects.update(valid_to=at("2027-01-01"))
+    TaxRate.objects.create(country="DE", rate=Decimal(20), name="VAT 2027", valid_from=at("2027-01-01"))
+    return customer
+
+
+def test_a_fee_in_advance_is_taxed_at_the_date_of_its_issue(vat_rises):
+    """Drafted on 30 December at 19 %, issued on 2 January under 20 %: 10.00 and 2.00."""
+    make_default_profile(draft_period="P3D", tax_enabled=True)
+    subscribe(vat_rises, flat_plan("basic", "10.00"), "2026-12-30")
+    close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
+    assert tax_of(invoice__status__startswith="draft") == ("19", "VAT", "1.90", "11.90")
+    with clock.frozen_at(at("2027-01-02")):
+        advance_due(as_of=at("2027-01-02"))
+    assert tax_of(invoice__number="INV-000001") == ("20", "VAT 2027", "2.00", "12.00")
+    invoice = Invoice.objects.get(number="INV-000001")
+    assert (money(invoice.taxes_total), money(invoice.total), invoice.issued_at) == ("2.00", "12.00", at("2027-01-02"))
+    assert_books_are_clean("2027-01-02T00:30")
+
+
+def test_usage_is_taxed_at_the_end_of_its_period_whenever_it_is_issued(vat_rises):
+    make_default_profile(draft_period="P3D", tax_enabled=True)
+    feature = make_feature(key="calls", name="Calls", meter=make_meter())
+    card = usage_card(key="calls", name="Calls", feature=feature, price={"type": "unit", "amount": "1.00"})
+    subscribe(vat_rises, flat_plan("basic", None, cards=(card,)), "2026-11-30")
+    use("2026-12-10", "10")
+    close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
+    with clock.frozen_at(at("2027-01-02")):
+        advance_due(as_of=at("2027-01-02"))
+    assert tax_of(invoice__number="INV-000001") == ("19", "VAT", "1.90", "11.90")
+
+
+def test_a_fee_in_advance_of_a_late_run_is_taxed_at_the_date_of_its_issue(vat_rises):
+    make_default_profile(tax_enabled=True)
+    subscribe(vat_rises, flat_plan("basic", "10.00"), "2026-12-30")
+    close_late(vat_rises, as_of="2026-12-30", worked_at="2027-01-02")
+    assert tax_of(invoice__number="INV-000001") == ("20", "VAT 2027", "2.00", "12.00")
+
+
+def test_a_draft_whose_rate_is_gone_is_put_aside_where_tax_is_enforced(vat_rises):
+    make_default_profile(draft_period="P3D", tax_enabled=True, tax_enforced=True)
+    subscribe(vat_rises, flat_plan("basic", "10.00"), "2026-12-30")
+    close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
+    TaxRate.objects.filter(rate=20).delete()
+    with clock.frozen_at(at("2027-01-02")):
+        advance_due(as_of=at("2027-01-02"))
+    draft = Invoice.objects.exclude(status="gathering").get()
+    assert (draft.status, draft.number, "no tax rate is known for DE" in draft.status_note) == (
+        "draft.invalid",
+        None,
+        True,
+    )
+
+
+def test_drafts_in_any_number_are_issued_with_as_many_queries(vat_rises, django_assert_max_num_queries):
+    make_default_profile(draft_period="P3D", tax_enabled=True)
+    plan = flat_plan("basic", None, cards=(flat_card(key="base", name="Base", price=fee("10.00")),))
+    counts = []
+    for crowd in (1, 2, 8):
+        for number in range(crowd):
+            customer = make_customer(key=f"c{crowd}-{number}", country="DE")
+            subscribe(customer, plan, "2026-12-01")
+            close_late(customer, as_of="2026-12-01", worked_at="2026-12-01")
+        with clock.frozen_at(at("2026-12-05")), django_assert_max_num_queries(60) as queries:
+            advance_due(as_of=at("2026-12-05"))
+        counts.append(len(queries))
+    # The first of all make the series.
+    assert counts[1] == counts[2]
