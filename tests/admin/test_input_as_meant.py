@@ -140,13 +140,13 @@ def test_a_tax_rate_out_of_bounds_is_refused_beside_its_field(billing_admin):
     assert not TaxRate.objects.exists()
 
     billing_admin.post(url, form | {"rate": "100"})
-    rate = TaxRate.objects.get()
+    stored = TaxRate.objects.get()
     # Its beginning is no field of this form any more.
     for day in ("2025-12-31", "2026-01-01"):
-        refused = billing_admin.post(page_url(rate), {"name": "VAT", "valid_to_0": day, "valid_to_1": "00:00"})
+        refused = billing_admin.post(page_url(stored), {"name": "VAT", "valid_to_0": day, "valid_to_1": "00:00"})
         assert errors(refused, "valid_to") == "It begins on 1 Jan 2026 00:00 UTC, and ends only after that."
-    rate.refresh_from_db()
-    assert rate.valid_to is None
+    stored.refresh_from_db()
+    assert stored.valid_to is None
 
 
 def test_a_coupon_lasts_at_least_one_period(billing_admin):

@@ -1,5 +1,7 @@
 """The status of a version of a plan or an add-on: one in Python and in SQL, for each order of its two moments."""
 
+from typing import Any
+
 import pytest
 
 from core import clock
@@ -33,7 +35,7 @@ NOW = at("2026-04-16")
     ],
 )
 def test_the_status_is_one_in_python_and_in_sql(begins, ends, status):
-    moments = {"effective_from": begins and at(begins), "effective_to": ends and at(ends)}
+    moments: dict[str, Any] = {"effective_from": begins and at(begins), "effective_to": ends and at(ends)}
     plan = make_plan(**moments)
     addon = AddOn.objects.create(key="extra", name="Extra", currency="EUR", **moments)
 
