@@ -11,7 +11,7 @@ from entitlements.metering.ingest_events import ingest_events
 from invoicing.choices import CustomerOutcome, InvoiceStatus
 from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.approve_invoice import approve_invoice
-from invoicing.errors import CannotBill
+from invoicing.errors import CannotBill, StillParked
 from invoicing.gathering.live_totals import show_live
 from invoicing.models import BalanceEntry, Invoice, ParkedCustomer, Payment, RunCustomer
 from invoicing.parking.release_customer import release_customer
@@ -85,6 +85,17 @@ def test_the_cause_says_how_much_where_and_what_to_do():
         "see the operations guide); otherwise correct its price or its quantity. Edit the subscription with effect "
         "from 2026-04-01 00:00 UTC, then release the customer."
     )
+
+
+def test_who_would_be_parked_again_is_not_released():
+    two_customers()
+    use("acme", "1000000000.01")
+    run("2026-05-01T00:05")
+    before = invoices()
+    with clock.frozen_at(at("2026-05-02")), pytest.raises(StillParked, match="beyond the safety limit"):
+        release_customer(parked=ParkedCustomer.objects.get(), reason="Surely mended")
+    assert ParkedCustomer.objects.get().released_at is None
+    assert invoices() == before
 
 
 def test_an_amount_that_is_right_is_billed_once_the_limit_is_raised(settings):

@@ -6,7 +6,8 @@ import pytest
 
 from core import clock
 from entitlements.models import UsageEvent
-from invoicing.errors import CustomerParked
+from invoicing.closing.park_customer import park_customers
+from invoicing.errors import CannotBill, CustomerParked
 from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
 from invoicing.models import ParkedCustomer
 from invoicing.parking.release_customer import release_customer
@@ -120,3 +121,16 @@ def test_the_way_out_that_the_cause_names_leads_out():
     run("2026-05-02")
     assert [total for _, total, _ in invoices()] == ["30.00", "32.00"]
     assert_books_are_clean("2026-05-02")
+
+
+def test_who_is_parked_again_keeps_the_first_cause_and_who_was_released_gets_the_new_one(subscription):
+    again = {subscription.customer_id: CannotBill("Something else.")}
+    park_customers(again, run_id=None)
+    assert [parked.cause for parked in ParkedCustomer.objects.all()] == ["No tax rate."]
+
+    release("2026-04-16")
+    park_customers(again, run_id=None)
+    assert [(parked.cause, parked.released_at is None) for parked in ParkedCustomer.objects.order_by("parked_at")] == [
+        ("No tax rate.", False),
+        ("Something else.", True),
+    ]
