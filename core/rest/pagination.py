@@ -11,32 +11,51 @@ from rest_framework.response import Response
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 100, 1000
 # PostgreSQL's OFFSET is a bigint; no list is this long.
 MAX_PAGE = 10**9
+# So far `totalCount` is exact; beyond, a count would take longer the more there is (docs/decisions/at-size.md).
+EXACT_UP_TO = 10_000
 
 
 class PageNumberPagination(BasePagination):
-    """`page` counts from 1; a page beyond the end is empty, a bad number is a 400."""
+    """`page` counts from 1; a page beyond the end is empty, a bad number is a 400.
+
+    `totalCount` is exact up to 10,000. Beyond, it is at least one more than has been read up to this page as long as
+    there is more, so that whoever reads page by page comes to the end, where it is exact again.
+    """
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.page = whole_number(request, "page", default=1, maximum=MAX_PAGE)
         self.page_size = whole_number(request, "pageSize", default=DEFAULT_PAGE_SIZE, maximum=MAX_PAGE_SIZE)
         start = (self.page - 1) * self.page_size
-        items = list(queryset[start : start + self.page_size])
-        # A first page that isn't full is the whole list, so counting it again would be a query for nothing.
-        if len(items) < self.page_size and (items or not start):
-            self.total_count = start + len(items)
-        else:
-            self.total_count = queryset.count() if isinstance(queryset, QuerySet) else len(queryset)
-        return items
+        end = start + self.page_size
+        items = list(queryset[start : end + 1])
+        self.total_count = self._count(queryset, start, end, len(items))
+        return items[: self.page_size]
+
+    def _count(self, queryset: Any, start: int, end: int, found: int) -> int:
+        """How many there are, where `found` were read from `start` on: one more than the page shows, if it goes on."""
+        goes_on = found > self.page_size
+        if not goes_on and (found or not start):
+            return start + found
+        if not isinstance(queryset, QuerySet):
+            return len(queryset)
+        if goes_on and end > EXACT_UP_TO:
+            return end + 1
+        # An empty page lies beyond the end, wherever that is.
+        return int(queryset[: EXACT_UP_TO + 1 if goes_on else start].count())
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"totalCount": self.total_count, "page": self.page, "pageSize": self.page_size, "items": data})
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         number = {"type": "integer"}
+        counted = number | {
+            "description": f"How many there are; exact up to {EXACT_UP_TO:,}. Beyond, at least one more than the pages "
+            "up to this one hold as long as there is more, and exact on the last page."
+        }
         return {
             "type": "object",
             "required": ["totalCount", "page", "pageSize", "items"],
-            "properties": {"totalCount": number, "page": number, "pageSize": number, "items": schema},
+            "properties": {"totalCount": counted, "page": number, "pageSize": number, "items": schema},
         }
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:

@@ -36,6 +36,8 @@ class Customer(Addressed, Record):
         indexes = [
             models.Index(fields=["created_at", "id"], name="customer_created"),
             models.Index(fields=["name", "id"], name="customer_name"),
+            models.Index(fields=["key", "id"], name="customer_key"),
+            models.Index(fields=["primary_email", "id"], name="customer_email"),
             # What staff type is matched from the start of a word they know, in either case.
             models.Index(OpClass(Upper("name"), name="text_pattern_ops"), name="customer_name_prefix"),
             models.Index(OpClass(Upper("key"), name="text_pattern_ops"), name="customer_key_prefix"),

@@ -133,7 +133,15 @@ class Invoice(Record):
                 condition=Q(status__startswith="draft."),
             ),
             models.Index(fields=["run"], name="invoice_of_run", condition=Q(run__isnull=False)),
-            models.Index(fields=["-issued_at", "-id"], name="invoice_by_issue", condition=Q(issued_at__isnull=False)),
+            # With what the start page adds up for the month, so that it reads no invoice.
+            models.Index(
+                fields=["-issued_at", "-id"],
+                name="invoice_by_issue_with_sums",
+                include=["currency", "status", "total", "due"],
+            ),
+            models.Index(fields=["-updated_at", "-id"], name="invoice_by_update"),
+            models.Index(fields=["-period_start", "-id"], name="invoice_by_period"),
+            models.Index(fields=["-status", "-id"], name="invoice_by_status"),
             models.Index(fields=["total"], name="invoice_by_total", condition=Q(issued_at__isnull=False)),
         ]
         permissions = [

@@ -55,6 +55,7 @@ class Payment(Record):
             ),
         ]
         indexes = [
+            models.Index(fields=["-created_at", "-id"], name="payment_by_time"),
             models.Index(fields=["next_check_at"], name="payment_to_check", condition=Q(next_check_at__isnull=False)),
             # The list shows those without a final outcome apart: few of very many.
             models.Index(

@@ -63,6 +63,9 @@ class Subscription(Record):
                 fields=["next_billing_at"], name="subscription_due", condition=Q(next_billing_at__isnull=False)
             ),
             models.Index(fields=["customer", "-active_from"], name="subscription_of_customer"),
+            models.Index(fields=["-active_from", "-id"], name="subscription_by_start"),
+            models.Index(fields=["-active_to", "-id"], name="subscription_by_end"),
+            models.Index(fields=["-created_at", "-id"], name="subscription_by_time"),
         ]
 
     def __str__(self) -> str:

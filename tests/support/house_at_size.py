@@ -37,7 +37,7 @@ _BEGIN = at("2026-04-17")
 NOW = _BEGIN + timedelta(seconds=30)
 
 _SOON = f"timestamptz '{_BEGIN.isoformat()}' + n * interval '1 second'"
-_BEFORE = "timestamptz '2026-04-02' + n % 7 * interval '1 day'"
+_BEFORE = "timestamptz '2026-04-16' - n % 700 * interval '1 day'"
 _DRAFTED = """CASE n / 100 % 3 WHEN 0 THEN 'draft.waiting_auto_approval'
     WHEN 1 THEN 'draft.manual_approval_needed' ELSE 'draft.waiting_for_collection' END"""
 _ENDS = "jsonb_set(workflow_snapshot, '{values,uncollectible_after_dunning}', to_jsonb(n < 1000))"
