@@ -27,7 +27,7 @@ from core import clock  # noqa: E402
 from invoicing.choices import RunTrigger  # noqa: E402
 from invoicing.closing import assemble  # noqa: E402
 from invoicing.models import Invoice, RunShard  # noqa: E402
-from invoicing.rating import fees  # noqa: E402
+from invoicing.rating import prorated_fee  # noqa: E402
 from invoicing.runs import work_shard as work  # noqa: E402
 from invoicing.runs.start_run import start_run  # noqa: E402
 
@@ -85,7 +85,7 @@ def close(history: int, profile: bool) -> dict[str, Any]:
     meters = Meters()
     meters.timed(work, "collect_invoices")
     meters.timed(assemble, "rate")
-    meters.timed(fees, "rate")
+    meters.timed(prorated_fee, "rate")
     meters.count_copies()
     print("ready", flush=True)
     sys.stdin.readline()
