@@ -9,6 +9,7 @@ from django.db.models import F, Q, QuerySet
 
 from core import clock
 from core.bulk import update_rows
+from core.garbage import collected_between_batches
 from core.ids import new_id
 from core.leases import LEASE, kept_alive
 from core.locks import customer_group, lock_customers
@@ -35,7 +36,7 @@ def work_shard(shard_id: uuid.UUID, *, progress: Progress | None = None) -> bool
         return False
     shard = RunShard.objects.select_related("run").get(pk=shard_id)
     total = shard.customers.count()
-    with kept_alive(partial(_keep, shard_id, token)) as progressed:
+    with kept_alive(partial(_keep, shard_id, token)) as progressed, collected_between_batches() as collect:
         while True:
             waiting = shard.customers.filter(outcome=CustomerOutcome.PENDING).order_by("id")
             ids = sorted(
@@ -47,6 +48,7 @@ def work_shard(shard_id: uuid.UUID, *, progress: Progress | None = None) -> bool
                 return False
             _close_batch(shard, ids)
             progressed()
+            collect()
             if progress is not None:
                 progress(total - shard.customers.filter(outcome=CustomerOutcome.PENDING).count(), total)
     _finish(shard, token)
