@@ -21,7 +21,7 @@ def database_config() -> dict[str, Any]:
     """Django's settings for the database at `database_url()`."""
     return {
         **dj_database_url.parse(database_url()),
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "core.postgresql",
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
     }

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from core.bulk import array_text
+from core.bulk import array_text, times_array
 from customers.attribution import Attribution
 from entitlements.choices import Aggregation
 from entitlements.metering.meter_sql import FIGURES, number_of, path_parameter, unreadable_count, value_in
@@ -99,7 +99,7 @@ def _select(reading: MeterReading, asked: Sequence[UsageRequest]) -> tuple[str, 
         raw = value_in("e.data")
         params.append(path_parameter(reading.value_property))
     params += [array_text(keys), array_text(subjects, quoted=True)]
-    params += [array_text(starts, quoted=True), array_text(ends, quoted=True), reading.event_type]
+    params += [times_array(starts), times_array(ends), reading.event_type]
     conditions = ""
     for path, values in reading.filters:
         conditions += f" AND {value_in('e.data')} = ANY(%s::text[])"

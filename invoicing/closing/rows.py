@@ -7,6 +7,7 @@ from typing import Any
 from core.ids import new_id
 from core.jsontext import canonical_json
 from core.money import ZERO
+from core.times import time_text
 from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy, LineStatus, WindowKind
 from invoicing.closing.basis import explained
 from invoicing.closing.documents import InvoiceDocument, RatedDocumentLine
@@ -214,4 +215,4 @@ def window_row(planned: PlannedLine, invoice_id: uuid.UUID | None, kind: WindowK
 
 def span_text(start: datetime, end: datetime | None) -> str:
     """The span of a window as PostgreSQL reads it; `end` None: for good."""
-    return f"[{start.isoformat()},{'' if end is None else end.isoformat()})"
+    return f"[{time_text(start)},{'' if end is None else time_text(end)})"

@@ -9,6 +9,7 @@ from typing import Any
 
 from core.jsontext import canonical_json
 from core.money import trimmed
+from core.times import time_text
 from invoicing.money_columns import TOTALS
 
 INVOICE_FIELDS = (
@@ -75,7 +76,7 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
     dict: canonical_json,
     list: canonical_json,
     Decimal: trimmed,
-    datetime: datetime.isoformat,
+    datetime: time_text,
     uuid.UUID: lambda value: value.hex,
 }
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from core.jsontext import canonical_json
 from core.periods import Period
+from core.times import time_text
 from subscriptions.schedule.facts import PriceSource
 
 _ITEM: Final = canonical_json({"source": "item"})
@@ -83,11 +84,11 @@ def basis_to_json(basis: Basis) -> str:
 
 def period_to_stored(period: Period) -> dict[str, str]:
     """A period as plain JSON values."""
-    return {"from": period.start.isoformat(), "to": period.end.isoformat()}
+    return {"from": time_text(period.start), "to": time_text(period.end)}
 
 
 def _period_json(period: Period) -> str:
-    return f'{{"from":"{period.start.isoformat()}","to":"{period.end.isoformat()}"}}'
+    return f'{{"from":"{time_text(period.start)}","to":"{time_text(period.end)}"}}'
 
 
 def _price_source(source: PriceSource) -> dict[str, Any]:

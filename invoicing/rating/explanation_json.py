@@ -16,6 +16,7 @@ from uuid import UUID
 from core.ids import from_text, to_text
 from core.jsontext import canonical_json
 from core.money import ZERO, to_wire, trimmed
+from core.times import time_text
 from invoicing.rating.basis import Basis, basis_to_json, basis_to_stored, read_basis, read_period
 from invoicing.rating.explanation import (
     WHOLE,
@@ -233,7 +234,7 @@ def _part(
     if fraction is not None:
         stored["fraction"] = list(fraction)
     if start is not None and end is not None:
-        stored["from"], stored["to"] = start.isoformat(), end.isoformat()
+        stored["from"], stored["to"] = time_text(start), time_text(end)
     if part.discounts:
         stored["discounts"] = [
             {
@@ -253,7 +254,7 @@ def _component(component: FlatComponent) -> dict[str, Any]:
         "fraction": [component.numerator, component.denominator],
     }
     if component.start is not None and component.end is not None:
-        stored["from"], stored["to"] = component.start.isoformat(), component.end.isoformat()
+        stored["from"], stored["to"] = time_text(component.start), time_text(component.end)
     return stored
 
 

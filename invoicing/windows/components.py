@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.jsontext import canonical_json
+from core.times import time_text
 from subscriptions.schedule import Component
 
 
@@ -21,5 +22,5 @@ def components_to_json(components: tuple[Component, ...]) -> str | None:
     if not components:
         return None
     return canonical_json(
-        [[str(c.quantity), c.numerator, c.denominator, c.start.isoformat(), c.end.isoformat()] for c in components]
+        [[str(c.quantity), c.numerator, c.denominator, time_text(c.start), time_text(c.end)] for c in components]
     )

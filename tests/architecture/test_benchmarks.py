@@ -1,4 +1,4 @@
-"""The measurements start: what they name in the packages is there, so that they don't first fail when they are needed."""
+"""The measurements start: what they name in the packages is there, before anybody needs them."""
 
 import importlib
 from pathlib import Path
