@@ -14,9 +14,8 @@ from core import clock
 from core.approvals.limits import waiting_requests
 from invoicing.choices import OPEN_STATUSES, STOPPED_STATUSES, InvoiceStatus
 from invoicing.lifecycle.selectors import DUE_SOON
-from invoicing.models import BillingRun, Invoice, ParkedCustomer
+from invoicing.models import BillingDue, BillingRun, Invoice, ParkedCustomer
 from invoicing.runs.progress import RunProgress, progress_of
-from subscriptions.models import Subscription
 
 CLOSES_AHEAD = timedelta(days=14)
 LATEST_RUNS = 5
@@ -54,7 +53,7 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """Subscriptions whose next period closes on one day, and how that compares with the busiest day shown."""
+    """Customers, by currency, whose next period closes on one day, and how that compares with the busiest day shown."""
 
     day: date
     count: int
@@ -145,9 +144,9 @@ def _months(now: datetime) -> list[Month]:
 
 def _closings(now: datetime) -> list[Closing]:
     rows = list(
-        Subscription.objects.filter(next_billing_at__gte=now, next_billing_at__lt=now + CLOSES_AHEAD)
+        BillingDue.objects.filter(due_at__gte=now, due_at__lt=now + CLOSES_AHEAD)
         .order_by()
-        .annotate(day=TruncDate("next_billing_at"))
+        .annotate(day=TruncDate("due_at"))
         .values("day")
         .annotate(count=Count("pk"))
         .order_by("day")

@@ -15,7 +15,7 @@ from invoicing.books.examination import Examination, name_customer
 from invoicing.choices import CustomerOutcome, RunStatus
 from invoicing.closing.close import as_cause
 from invoicing.closing.load import LoadedCustomer, load_batch
-from invoicing.models import ParkedCustomer, RunCustomer
+from invoicing.models import BillingDue, ParkedCustomer, RunCustomer
 from subscriptions.models import Subscription
 from subscriptions.schedule import Obligation
 
@@ -59,12 +59,10 @@ def histories(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[History]:
     )
     reconciled: dict[uuid.UUID, dict[uuid.UUID, datetime]] = {}
     subscriptions = Subscription.objects.filter(customer_id__in=ids)
-    for pk, customer_id, reconcile_from, next_billing_at in subscriptions.values_list(
-        "id", "customer_id", "reconcile_from", "next_billing_at"
-    ):
+    for pk, customer_id, reconcile_from in subscriptions.values_list("id", "customer_id", "reconcile_from"):
         reconciled.setdefault(customer_id, {})[pk] = reconcile_from
-        if next_billing_at is not None and next_billing_at <= exam.as_of:
-            busy.add(customer_id)
+    due = BillingDue.objects.filter(customer_id__in=ids, due_at__lte=exam.as_of)
+    busy.update(due.values_list("customer_id", flat=True))
     for customer_id in ids:
         yield History(
             customer_id=customer_id,

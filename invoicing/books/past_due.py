@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from core import clock
 from core.ids import to_text
@@ -11,7 +11,7 @@ from invoicing.books.examination import Examination, Finding, name_customer, nam
 from invoicing.choices import CustomerOutcome, InvoiceStatus, RunStatus
 from invoicing.closing.park_customer import is_parked
 from invoicing.drafts.next_step import drafts_due
-from invoicing.models import InvoiceLine, RunCustomer, RunShard
+from invoicing.models import BillingDue, InvoiceLine, RunCustomer, RunShard
 from subscriptions.models import Subscription
 
 START = "See that beat and a worker run (manage.py doctor), or start a billing run."
@@ -19,8 +19,9 @@ START = "See that beat and a worker run (manage.py doctor), or start a billing r
 
 def nothing_is_past_due(exam: Examination) -> Iterator[Finding]:
     """What fell due more than the grace ago is billed, being billed, or parked; drafts have moved on, too."""
-    yield from _subscriptions(exam)
+    yield from _customers(exam)
     yield from _waiting_too_long()
+    yield from _due_too_late()
     for draft in drafts_due(exam.settled_by).select_related("customer").iterator(chunk_size=500):
         customer = draft.customer
         yield Finding(
@@ -30,16 +31,16 @@ def nothing_is_past_due(exam: Examination) -> Iterator[Finding]:
         )
 
 
-def _subscriptions(exam: Examination) -> Iterator[Finding]:
+def _customers(exam: Examination) -> Iterator[Finding]:
     exam.count(Subscription.objects.count())
-    due = Subscription.objects.filter(~is_parked(), next_billing_at__lte=exam.settled_by)
+    due = BillingDue.objects.filter(~is_parked(), due_at__lte=exam.settled_by)
     due = due.exclude(Exists(_under_way(exam)))
-    for subscription in due.select_related("customer").order_by("pk").iterator(chunk_size=500):
-        assert subscription.next_billing_at is not None
+    for row in due.select_related("customer").order_by("pk").iterator(chunk_size=500):
+        customer = row.customer
         yield Finding(
-            _name(subscription),
-            f"it has been due since {subscription.next_billing_at:%Y-%m-%d %H:%M} UTC; expected an invoice, a run in "
-            "progress or a parked customer, found none.",
+            f"Customer {name_customer(customer.name, customer.key, customer.id)}",
+            f"they have been due in {row.currency} since {row.due_at:%Y-%m-%d %H:%M} UTC; expected an invoice, a run "
+            "in progress or a parked customer, found none.",
             START,
         )
 
@@ -56,7 +57,7 @@ def _under_way(exam: Examination) -> QuerySet[RunCustomer]:
 
 
 def _waiting_too_long() -> Iterator[Finding]:
-    """Waiting lines for which nobody would look in time: their subscription's next billing lies behind them."""
+    """Waiting lines that their subscription doesn't say: its next billing lies behind them."""
     unseen = Q(subscription__next_billing_at__isnull=True) | Q(subscription__next_billing_at__gt=F("invoice_at"))
     lines = InvoiceLine.objects.filter(unseen, invoice__status=InvoiceStatus.GATHERING, deleted_at__isnull=True)
     seen: set[uuid.UUID] = set()
@@ -71,6 +72,22 @@ def _waiting_too_long() -> Iterator[Finding]:
             f"its line {line.name} is due on {line.invoice_at:%Y-%m-%d %H:%M} UTC, but its next billing is "
             + ("never." if upcoming is None else f"only on {upcoming:%Y-%m-%d %H:%M} UTC."),
             "Set the subscription's next_billing_at to that time.",
+        )
+
+
+def _due_too_late() -> Iterator[Finding]:
+    """Subscriptions whose customer nobody would look at in time: they are due later than it, or never."""
+    mine = BillingDue.objects.filter(customer=OuterRef("customer"), currency=OuterRef("currency"))
+    unseen = Subscription.objects.filter(~Exists(mine.filter(due_at__lte=OuterRef("next_billing_at"))))
+    late = unseen.filter(next_billing_at__isnull=False).annotate(seen_at=Subquery(mine.values("due_at")))
+    for subscription in late.select_related("customer").order_by("pk").iterator(chunk_size=500):
+        assert subscription.next_billing_at is not None
+        seen_at = subscription.seen_at
+        yield Finding(
+            _name(subscription),
+            f"it bills next on {subscription.next_billing_at:%Y-%m-%d %H:%M} UTC, but its customer is due "
+            + ("never." if seen_at is None else f"only on {seen_at:%Y-%m-%d %H:%M} UTC."),
+            "Set the subscription's updated_at to now: the database makes its customer due again.",
         )
 
 

@@ -1,7 +1,7 @@
 """Owns the documents of a close before they are stored: rated lines, invoices, credit notes. No I/O."""
 
 import uuid
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -122,20 +122,13 @@ class CustomerClose:
         return sum((entry.totals()["total"] for entry in self.entries_of(subscription_ids)), ZERO)
 
     def schedule(self, as_of: datetime) -> dict[uuid.UUID, tuple[datetime | None, datetime]]:
-        """By subscription: when it next bills, and from when its lines may differ from what this close has settled."""
+        """By subscription: when what it bills next falls due, and from when its lines may differ from what this close
+        has settled."""
         moments: dict[uuid.UUID, list[datetime]] = {}
         starts: dict[uuid.UUID, list[datetime]] = {}
-        for line in self.gathering:
-            moments.setdefault(line.obligation.subscription.id, []).append(line.invoice_at)
-            starts.setdefault(line.obligation.subscription.id, []).append(line.obligation.start)
-        for sub_id, wake_at, window_start in self.plan.wakes:
-            moments.setdefault(sub_id, []).append(wake_at)
-            starts.setdefault(sub_id, []).append(window_start)
-        taken = {id(unused_time) for unused_time in self.unused_times}
-        for unused_time in self.plan.unused_times:
-            if id(unused_time) not in taken:
-                moments.setdefault(unused_time.subscription.id, []).append(unused_time.due_at)
-                starts.setdefault(unused_time.subscription.id, []).append(unused_time.billed.start)
+        for subscription_id, moment, start in self._waits():
+            moments.setdefault(subscription_id, []).append(moment)
+            starts.setdefault(subscription_id, []).append(start)
         return {
             subscription.facts.id: (
                 min(moments.get(subscription.facts.id, ()), default=None),
@@ -143,3 +136,22 @@ class CustomerClose:
             )
             for subscription in self.loaded.subscriptions
         }
+
+    def due_times(self) -> dict[str, datetime]:
+        """By currency: when the customer has to be looked at again."""
+        currencies = {subscription.facts.id: subscription.facts.currency for subscription in self.loaded.subscriptions}
+        due: dict[str, datetime] = {}
+        for subscription_id, moment, _ in self._waits():
+            currency = currencies[subscription_id]
+            due[currency] = min(due.get(currency, moment), moment)
+        return due
+
+    def _waits(self) -> Iterator[tuple[uuid.UUID, datetime, datetime]]:
+        """What this close leaves for later: of which subscription, when it falls due, and from when its time is."""
+        for line in self.gathering:
+            yield line.obligation.subscription.id, line.invoice_at, line.obligation.start
+        yield from self.plan.wakes
+        taken = {id(unused_time) for unused_time in self.unused_times}
+        for unused_time in self.plan.unused_times:
+            if id(unused_time) not in taken:
+                yield unused_time.subscription.id, unused_time.due_at, unused_time.billed.start

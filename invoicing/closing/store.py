@@ -13,6 +13,7 @@ from core.ids import new_id
 from invoicing.balance.apply_balances import Balances, applied_row
 from invoicing.choices import SeriesKind, WindowKind
 from invoicing.closing.documents import CustomerClose, InvoiceDocument, Issued, RatedDocumentLine
+from invoicing.closing.due_times import set_due_times
 from invoicing.closing.plan import PlannedLine
 from invoicing.closing.rows import (
     RATED_COLUMNS,
@@ -71,6 +72,8 @@ class Writer:
         # Drafts whose lines this batch changed: to be added up once everything is written.
         self.drafts: set[uuid.UUID] = set()
         self.schedule: list[tuple[uuid.UUID, datetime | None, datetime]] = []
+        self.closed: list[uuid.UUID] = []
+        self.due: dict[tuple[uuid.UUID, str], datetime] = {}
         # By whom these customers are billed now.
         self.suppliers: set[uuid.UUID] = set()
 
@@ -100,6 +103,8 @@ class Writer:
         self.coupons.extend(close.coupons)
         self.credit_notes.extend(close.credit_notes)
         self.draft_credits.extend(close.draft_credits)
+        self.closed.append(close.loaded.id)
+        self.due |= {(close.loaded.id, currency): due_at for currency, due_at in close.due_times().items()}
         schedule = close.schedule(self.as_of)
         for subscription in close.loaded.subscriptions:
             next_billing_at, reconcile_from = schedule[subscription.facts.id]
@@ -155,6 +160,7 @@ class Writer:
         copy_rows(InvoiceDetailedLine, self.details)
         copy_rows(BilledWindow, self.windows)
         update_rows(Subscription, ("next_billing_at", "reconcile_from"), self.schedule)
+        set_due_times(self.closed, self.due)
         record_untouched(self.coupons)
         self._issue()
         invoices = [*self.gathering, *(row for _, row, _, _ in self.invoices)]

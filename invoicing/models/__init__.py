@@ -3,6 +3,7 @@
 from invoicing.models.balance import BalanceEntry
 from invoicing.models.bank_statement import BankStatement, BankStatementRow
 from invoicing.models.credit_note import CreditNote, CreditNoteLine
+from invoicing.models.due import BillingDue
 from invoicing.models.invoice import Invoice
 from invoicing.models.line import BilledWindow, InvoiceDetailedLine, InvoiceLine
 from invoicing.models.migration import MigrationItem, MigrationShard, ProfileMigration
@@ -18,6 +19,7 @@ __all__ = [
     "BankStatement",
     "BankStatementRow",
     "BilledWindow",
+    "BillingDue",
     "BillingRun",
     "CreditNote",
     "CreditNoteLine",

@@ -1,4 +1,5 @@
-"""What keeps issued documents and ledgers unchanged in the database, as it stands now (billing rules 6)."""
+"""What keeps issued documents and ledgers unchanged in the database, and who is due right, as it stands now (billing
+rules 6)."""
 
 from core.triggers import Function, Trigger
 
@@ -84,6 +85,39 @@ BEGIN
     RAISE EXCEPTION '% takes inserts only.', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END""",
     ),
+    # Whoever writes a subscription, by whichever door, makes its customer due by its next billing, and never later than
+    # they were. A close, which moves that on, sets its customers' times itself.
+    Function(
+        "invoicing_wake_new",
+        body="""\
+BEGIN
+    INSERT INTO invoicing_billingdue AS due (customer_id, currency, due_at)
+    SELECT touched.customer_id, touched.currency, min(touched.next_billing_at)
+    FROM touched
+    WHERE touched.next_billing_at IS NOT NULL
+    GROUP BY touched.customer_id, touched.currency
+    ORDER BY touched.customer_id, touched.currency
+    ON CONFLICT (customer_id, currency) DO UPDATE SET due_at = LEAST(due.due_at, EXCLUDED.due_at);
+    RETURN NULL;
+END""",
+    ),
+    Function(
+        "invoicing_wake_changed",
+        body="""\
+BEGIN
+    INSERT INTO invoicing_billingdue AS due (customer_id, currency, due_at)
+    SELECT touched.customer_id, touched.currency, min(touched.next_billing_at)
+    FROM touched JOIN touched_before before ON before.id = touched.id
+    WHERE touched.next_billing_at IS NOT NULL AND (
+        before.next_billing_at IS NULL OR touched.next_billing_at < before.next_billing_at
+        OR touched.reconcile_from < before.reconcile_from OR touched.updated_at <> before.updated_at
+        OR (touched.customer_id, touched.currency) <> (before.customer_id, before.currency))
+    GROUP BY touched.customer_id, touched.currency
+    ORDER BY touched.customer_id, touched.currency
+    ON CONFLICT (customer_id, currency) DO UPDATE SET due_at = LEAST(due.due_at, EXCLUDED.due_at);
+    RETURN NULL;
+END""",
+    ),
 )
 
 TRIGGERS = (
@@ -167,5 +201,21 @@ REFERENCING OLD TABLE AS touched NEW TABLE AS touched_after
         on="BEFORE UPDATE OR DELETE",
         how="FOR EACH STATEMENT",
         function="invoicing_refuse_change",
+    ),
+    Trigger(
+        "wake_on_insert",
+        table="subscriptions_subscription",
+        on="AFTER INSERT",
+        how="REFERENCING NEW TABLE AS touched FOR EACH STATEMENT",
+        function="invoicing_wake_new",
+    ),
+    Trigger(
+        "wake_on_update",
+        table="subscriptions_subscription",
+        on="AFTER UPDATE",
+        how="""\
+REFERENCING OLD TABLE AS touched_before NEW TABLE AS touched
+    FOR EACH STATEMENT""",
+        function="invoicing_wake_changed",
     ),
 )

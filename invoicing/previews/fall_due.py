@@ -22,9 +22,8 @@ from invoicing.drafts.next_step import drafts_due
 from invoicing.errors import CannotBill, CustomerParked
 from invoicing.lifecycle.draft_steps import COLLECTED_IN_TIME
 from invoicing.lifecycle.states import check_moves
-from invoicing.models import Invoice, InvoiceLine, ParkedCustomer
+from invoicing.models import BillingDue, Invoice, InvoiceLine, ParkedCustomer
 from invoicing.payments.gateways import GATEWAYS
-from subscriptions.models import Subscription
 
 Problems = dict[uuid.UUID, BillingError]
 
@@ -54,7 +53,7 @@ class Upcoming:
 def upcoming_of(customer_id: uuid.UUID, watched: Collection[uuid.UUID] = ()) -> Upcoming:
     """What falls due next. A parked customer is not closed; their drafts go on. One query."""
     mine = {"customer": OuterRef("pk")}
-    waiting = Subscription.objects.filter(next_billing_at__isnull=False, **mine).order_by("next_billing_at")
+    closes = BillingDue.objects.filter(**mine).order_by("due_at")
     drafts = Invoice.objects.filter(status__in=COLLECTED_IN_TIME, collection_at__isnull=False, **mine)
     reviewed = Invoice.objects.filter(
         status=InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, draft_until__isnull=False, **mine
@@ -69,7 +68,7 @@ def upcoming_of(customer_id: uuid.UUID, watched: Collection[uuid.UUID] = ()) -> 
     close_at, collect_at, issue_at, gathered_until, parked_for = (
         Customer.objects.order_by()
         .values_list(
-            Subquery(waiting.values("next_billing_at")[:1]),
+            Subquery(closes.values("due_at")[:1]),
             Subquery(drafts.order_by("collection_at").values("collection_at")[:1]),
             Subquery(reviewed.order_by("draft_until").values("draft_until")[:1]),
             Subquery(gathered.order_by("-invoice_at").values("invoice_at")[:1]),

@@ -12,11 +12,11 @@ from core.errors import field_error
 from core.locks import lock_customers
 from core.many_ids import among
 from invoicing.lifecycle.numbering import uncounted
+from invoicing.models import BillingDue
 from invoicing.previews.fall_due import charge, close_due, move_drafts_on, parked_among
 from invoicing.previews.outlook import Outlook
 from invoicing.previews.preview_change import LookAhead
 from invoicing.previews.read_outlook import Reached, known_of, read_outlooks
-from subscriptions.models import Subscription
 
 FURTHEST = timedelta(days=400)
 
@@ -63,7 +63,7 @@ def _due_by(customer_ids: Sequence[uuid.UUID], until: datetime) -> dict[uuid.UUI
     with _rolled_back(customer_ids):
         known = known_of(customer_ids)
         reached = {customer_id: Reached(until) for customer_id in customer_ids}
-        due = among(Subscription.objects.filter(next_billing_at__lte=until).order_by(), "customer_id", customer_ids)
+        due = among(BillingDue.objects.filter(due_at__lte=until).order_by(), "customer_id", customer_ids)
         parked = parked_among(customer_ids)
         closing = set(due.values_list("customer_id", flat=True)) - parked.keys()
         with clock.frozen_at(known.now):

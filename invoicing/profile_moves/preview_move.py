@@ -14,8 +14,7 @@ from customers.models import BillingProfile, Customer
 from invoicing.choices import InvoiceStatus
 from invoicing.closing.close import Computed, compute, select_due
 from invoicing.lifecycle.due_date import due_at
-from invoicing.models import InvoiceLine, ProfileMigration
-from subscriptions.models import Subscription
+from invoicing.models import BillingDue, InvoiceLine, ProfileMigration
 
 MOST_AT_ONCE = 100
 
@@ -70,14 +69,14 @@ def _moments(customer_ids: Sequence[uuid.UUID]) -> dict[tuple[datetime, bool], l
     """Who is next invoiced when; and whether what comes back by then comes back there, or has done so before. One
     query."""
     now, mine = clock.now(), OuterRef("pk")
-    upcoming = Subscription.objects.filter(next_billing_at__isnull=False, customer=mine).order_by("next_billing_at")
+    upcoming = BillingDue.objects.filter(customer=mine).order_by("due_at")
     waiting = InvoiceLine.objects.filter(
         invoice__status=InvoiceStatus.GATHERING, invoice__customer=mine, deleted_at__isnull=True
     ).order_by("invoice_at")
     rows = (
         Customer.objects.filter(pk__in=customer_ids)
         .order_by()
-        .values_list("pk", Subquery(upcoming.values("next_billing_at")[:1]), Subquery(waiting.values("invoice_at")[:1]))
+        .values_list("pk", Subquery(upcoming.values("due_at")[:1]), Subquery(waiting.values("invoice_at")[:1]))
     )
     found: dict[tuple[datetime, bool], list[uuid.UUID]] = {}
     for customer_id, wakes_at, invoiced_at in rows:

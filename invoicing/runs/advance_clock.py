@@ -17,7 +17,7 @@ from core.testclock.models import ClockSetting
 from entitlements.models import UsageEvent
 from invoicing.closing.park_customer import is_parked
 from invoicing.drafts.next_step import first_step_after
-from invoicing.models import Invoice
+from invoicing.models import BillingDue, Invoice
 from invoicing.payments.mark_overdue import BECOME_OVERDUE
 from invoicing.runs.run_due import run_due, unfinished_shards
 from subscriptions.models import Subscription
@@ -94,7 +94,7 @@ def advance_clock() -> bool:
 def next_moment(*, after: datetime) -> datetime | None:
     """The first time after `after` at which something falls due."""
     moments = [
-        Subscription.objects.filter(~is_parked(), next_billing_at__gt=after).aggregate(at=Min("next_billing_at"))["at"],
+        BillingDue.objects.filter(~is_parked(), due_at__gt=after).aggregate(at=Min("due_at"))["at"],
         first_step_after(after),
         Invoice.objects.filter(next_collection_at__gt=after).aggregate(at=Min("next_collection_at"))["at"],
         Invoice.objects.filter(

@@ -8,8 +8,7 @@ from customers.models import Customer
 from invoicing.choices import CustomerOutcome, RunStatus
 from invoicing.closing.park_customer import is_parked
 from invoicing.drafts.next_step import drafts_due
-from invoicing.models import RunCustomer
-from subscriptions.models import Subscription
+from invoicing.models import BillingDue, RunCustomer
 
 
 def due_customers(as_of: datetime) -> QuerySet[Customer]:
@@ -25,7 +24,7 @@ def customers_moved_by(as_of: datetime) -> QuerySet[Customer]:
 
 
 def _something_due(as_of: datetime) -> Q:
-    return Q(Exists(Subscription.objects.filter(customer_id=OuterRef("pk"), next_billing_at__lte=as_of)))
+    return Q(Exists(BillingDue.objects.filter(customer_id=OuterRef("pk"), due_at__lte=as_of)))
 
 
 def _under_way() -> Q:

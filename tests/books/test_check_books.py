@@ -180,6 +180,16 @@ BREAKS = {
         "8. Usage is billed, waived, open or late",
         "line Calls: it was billed for 37.5; its events come to 0",
     ),
+    "10: a customer was forgotten": (
+        "DELETE FROM invoicing_billingdue",
+        "10. Nothing is past due",
+        "it bills next on 2026-04-05 00:00 UTC, but its customer is due never",
+    ),
+    "10: a customer is due too late": (
+        "UPDATE invoicing_billingdue SET due_at = '2026-04-06'",
+        "10. Nothing is past due",
+        "it bills next on 2026-04-05 00:00 UTC, but its customer is due only on 2026-04-06 00:00 UTC",
+    ),
     "10: a subscription was forgotten": (
         "UPDATE subscriptions_subscription SET next_billing_at = NULL WHERE name = 'Storage'",
         "10. Nothing is past due",
@@ -222,7 +232,7 @@ def test_a_numbered_draft_is_found(company):
 
 
 def test_who_is_past_due_is_found_after_the_grace(company):
-    overdue = "of Acme (acme): it has been due since 2026-04-01 00:00 UTC; expected an invoice, a run in progress"
+    overdue = "Customer Acme (acme): they have been due in EUR since 2026-04-01 00:00 UTC; expected an invoice, a run"
     assert overdue not in run_check(now="2026-04-01T00:10")[1]
     code, said = run_check(now="2026-04-01T00:20")
     assert (code, overdue in said) == (1, True), said
@@ -238,9 +248,9 @@ def test_a_parked_customer_and_one_in_a_run_are_not_past_due(company):
         start_run(as_of=at("2026-04-05"), trigger="schedule", customer_ids=[globex.id])
     code, said = run_check(now="2026-04-05T00:20")
     assert code == 1
-    assert "of Bank (bank): it has been due" in said
-    assert "of Acme" not in said
-    assert "of Globex" not in said
+    assert "Customer Bank (bank): they have been due" in said
+    assert "Customer Acme" not in said
+    assert "Customer Globex" not in said
 
 
 def test_a_draft_left_lying_is_found(company):

@@ -15,6 +15,7 @@ from core import clock
 from core.outbox.models import OutboxMessage
 from customers.models import BillingApp, Customer
 from invoicing.models import (
+    BillingDue,
     BillingRun,
     Invoice,
     MigrationItem,
@@ -65,6 +66,10 @@ def _multiply_all(customer: Customer, invoice: Invoice, count: int, remote: Bill
     multiply(Customer.objects.get(), count, key="'c' || n", name="'Customer ' || n", created_at=_BEFORE)
     due = {"next_billing_at": f"CASE WHEN n % 20 > 0 THEN {_SOON} + interval '25 seconds' END"}
     multiply(Subscription.objects.get(), count, customer_id=id_of(Customer), **due)
+    soon = BillingDue.objects.create(customer=customer, currency="USD", due_at=_BEGIN)
+    soon_at = f"{_SOON} + interval '25 seconds'"
+    multiply(soon, count, where="n % 20 > 0", id="n + 1000", customer_id=id_of(Customer), due_at=soon_at)
+    soon.delete()
     _runs(count)
     _invoices(invoice, count, remote)
     _payments(invoice, count)

@@ -8,13 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import CharField, Count, OuterRef, Q, QuerySet, Sum, TextField
+from django.db.models import CharField, Count, OuterRef, Q, QuerySet, Subquery, Sum, TextField
 from django.db.models.functions import Cast, JSONObject
 
 from core.money import ZERO
 from customers.models import Customer, CustomerAppData, UsageSubject
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus, LineKind
-from invoicing.models import BalanceEntry, Invoice, InvoiceLine, ParkedCustomer
+from invoicing.models import BalanceEntry, BillingDue, Invoice, InvoiceLine, ParkedCustomer
 from invoicing.previews.outlook import Outlook
 from invoicing.previews.preview_customers import preview_next_bill
 from subscriptions.models import Subscription
@@ -159,18 +159,17 @@ def usage_lines(lines: Iterable[InvoiceLine]) -> list[UsageLine]:
 
 def next_invoice(customer: Customer) -> NextInvoice:
     """What follows up to the close of the customer's next period. As many queries as a close, and a few a draft."""
-    first = (
-        Subscription.objects.filter(customer=customer, next_billing_at__isnull=False)
-        .order_by("next_billing_at")
-        .values_list("next_billing_at", "time_zone")
-        .first()
+    bills = Subscription.objects.filter(
+        customer=OuterRef("customer"), currency=OuterRef("currency"), next_billing_at__isnull=False
     )
-    at, zone = first or (None, "UTC")
+    zones = bills.order_by("next_billing_at").values("time_zone")[:1]
+    first = BillingDue.objects.filter(customer=customer).values_list("due_at", Subquery(zones)).first()
+    at, zone = first or (None, None)
     outlook = preview_next_bill(customer_id=customer.pk)
     problem = outlook.cause or ""
     if not problem and not outlook.documents:
         problem = "Nothing would be billed then." if at else "No subscription has anything more to bill."
-    return NextInvoice(at, zone, outlook, problem)
+    return NextInvoice(at, zone or "UTC", outlook, problem)
 
 
 def _gathering(mine: dict[str, OuterRef]) -> QuerySet[Invoice]:
