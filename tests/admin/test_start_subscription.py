@@ -60,8 +60,8 @@ def test_the_first_invoice_is_seen_and_is_the_one_that_comes(clerk, acme, team):
     assert stored() == before
     text = text_of(page)
     for words in (
-        "Base fee 16 Apr 2026 10:00 UTC to 16 May 2026 10:00 UTC 49.00 EUR 9.31 EUR 58.31 EUR",
-        "Seats 16 Apr 2026 10:00 UTC to 16 May 2026 10:00 UTC 50.00 EUR 9.50 EUR 59.50 EUR",
+        "Base fee #1 16 Apr 2026 10:00 UTC to 16 May 2026 10:00 UTC 49.00 EUR 9.31 EUR 58.31 EUR",
+        "Seats #2 16 Apr 2026 10:00 UTC to 16 May 2026 10:00 UTC 50.00 EUR 9.50 EUR 59.50 EUR",
         "Due now, tax and balance included 117.81 EUR",
         "Next billing, tax included, on 16 May 2026 10:00 UTC 117.81 EUR",
         "It starts with 5 × seats.",
@@ -84,8 +84,8 @@ def test_the_first_invoice_is_seen_and_is_the_one_that_comes(clerk, acme, team):
 def test_periods_from_the_first_of_the_month_prorate_the_first_part(clerk, acme, team):
     """15 of 30 days of April: 24.50 and 5.00."""
     page = text_of(seen(clerk, acme, team, at("2026-04-16"), anchor="calendar"))
-    assert "Base fee 16 Apr 2026 00:00 UTC to 1 May 2026 00:00 UTC 24.50 EUR" in page
-    assert "Seats 16 Apr 2026 00:00 UTC to 1 May 2026 00:00 UTC 5.00 EUR" in page
+    assert "Base fee #1 16 Apr 2026 00:00 UTC to 1 May 2026 00:00 UTC 24.50 EUR" in page
+    assert "Seats #2 16 Apr 2026 00:00 UTC to 1 May 2026 00:00 UTC 5.00 EUR" in page
     assert "on 1 May 2026 00:00 UTC 70.21 EUR" in page
 
 
@@ -93,8 +93,8 @@ def test_a_given_boundary_keeps_to_its_day(clerk, acme, team):
     """From the 16th to the 21st, 5 of 31 days since 21 March: 49.00 gives 7.90, 10.00 gives 1.61."""
     answers = {"anchor": "given", "anchor_at_0": "2026-01-21", "anchor_at_1": "00:00:00"}
     page = text_of(seen(clerk, acme, team, at("2026-04-16"), **answers))
-    assert "Base fee 16 Apr 2026 00:00 UTC to 21 Apr 2026 00:00 UTC 7.90 EUR" in page
-    assert "Seats 16 Apr 2026 00:00 UTC to 21 Apr 2026 00:00 UTC 1.61 EUR" in page
+    assert "Base fee #1 16 Apr 2026 00:00 UTC to 21 Apr 2026 00:00 UTC 7.90 EUR" in page
+    assert "Seats #2 16 Apr 2026 00:00 UTC to 21 Apr 2026 00:00 UTC 1.61 EUR" in page
 
 
 def test_a_start_to_come_shows_the_invoice_of_then(clerk, acme, team):
@@ -102,7 +102,7 @@ def test_a_start_to_come_shows_the_invoice_of_then(clerk, acme, team):
     page = seen(clerk, acme, team, **answers)
     text = text_of(page)
     assert "Nothing is billed now." in text
-    assert "Base fee 1 May 2026 00:00 UTC to 1 Jun 2026 00:00 UTC 49.00 EUR" in text
+    assert "Base fee #1 1 May 2026 00:00 UTC to 1 Jun 2026 00:00 UTC 49.00 EUR" in text
     assert "on 1 May 2026 00:00 UTC 70.21 EUR" in text
     assert confirmed(clerk, acme, VERB, page, ON) == ["Acme has Team from 1 May 2026 00:00 UTC on."]
     run("2026-05-01")
