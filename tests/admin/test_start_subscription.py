@@ -61,7 +61,7 @@ def test_the_first_invoice_is_seen_and_is_the_one_that_comes(clerk, acme, team):
     text = text_of(page)
     for words in (
         "Base fee #1 16 Apr 2026 10:00 UTC to 16 May 2026 10:00 UTC 49.00 EUR 9.31 EUR 58.31 EUR",
-        "Seats #2 16 Apr 2026 10:00 UTC to 16 May 2026 10:00 UTC 50.00 EUR 9.50 EUR 59.50 EUR",
+        "Seats #2 quantity 5 16 Apr 2026 10:00 UTC to 16 May 2026 10:00 UTC 50.00 EUR 9.50 EUR 59.50 EUR",
         "Due now, tax and balance included 117.81 EUR",
         "Next billing, tax included, on 16 May 2026 10:00 UTC 117.81 EUR",
         "It starts with 5 × seats.",
