@@ -127,6 +127,17 @@ class Invoice(Record):
                 fields=["next_collection_at"], name="invoice_to_collect", condition=Q(next_collection_at__isnull=False)
             ),
             models.Index(fields=["due_at"], name="invoice_unpaid", condition=Q(due__gt=0, issued_at__isnull=False)),
+            # Few of the overdue ones: looked through every half minute.
+            models.Index(
+                fields=["due_at"],
+                name="invoice_dunning_ended",
+                condition=Q(
+                    status=InvoiceStatus.OVERDUE,
+                    due__gt=0,
+                    next_collection_at__isnull=True,
+                    workflow_snapshot__values__uncollectible_after_dunning=True,
+                ),
+            ),
             models.Index(
                 fields=["status", "draft_until", "collection_at"],
                 name="invoice_drafts",

@@ -48,9 +48,8 @@ def _ended(as_of: datetime) -> QuerySet[Invoice]:
     return (
         Invoice.objects.filter(
             status=InvoiceStatus.OVERDUE,
-            # As in the index of what is unpaid, or all invoices are read.
+            # As in the index of ended dunning, or everything overdue is read.
             due__gt=0,
-            issued_at__isnull=False,
             due_at__lte=as_of,
             next_collection_at=None,
             collection_method=CollectionMethod.CHARGE_AUTOMATICALLY,

@@ -35,8 +35,12 @@ SHARDS = 50
 def running_workers() -> Iterator[None]:
     """One of each kind, as the supervisor starts them."""
     app.control.purge()
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    processes = [subprocess.Popen(worker_command(name), env=environment_of_tests(), **quiet) for name in WORKERS]
+    processes = [
+        subprocess.Popen(
+            worker_command(name), env=environment_of_tests(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for name in WORKERS
+    ]
     try:
         wait_until(lambda: len(app.control.ping(timeout=1) or []) == len(WORKERS), 90)
         yield

@@ -116,7 +116,7 @@ def test_two_workers_at_once_send_none_twice_and_share_the_work(messages, post):
     post.before = wait_for_each_other
     counts = at_once(*[partial(deliver_due, seconds=600)] * 2)
     assert sum(counts) == 200 and min(counts) >= BATCH_SIZE
-    assert sorted(mail.outbox) == sorted(f"Notice {number}" for number in range(200))
+    assert sorted(map(str, mail.outbox)) == sorted(f"Notice {number}" for number in range(200))
 
 
 def test_what_a_killed_worker_had_claimed_goes_out_when_the_claim_is_over_and_not_before(messages):
@@ -151,7 +151,7 @@ def test_what_a_killed_worker_had_claimed_goes_out_when_the_claim_is_over_and_no
 def test_a_slow_worker_whose_claim_was_taken_over_sends_no_more_of_it(messages, post, monkeypatch):
     monkeypatch.setattr(module, "LEASE", timedelta(0))
     messages(3)
-    taken_over = []
+    taken_over: list[int] = []
 
     def another_takes_over(number):
         if number == 0 and not taken_over:
@@ -161,7 +161,7 @@ def test_a_slow_worker_whose_claim_was_taken_over_sends_no_more_of_it(messages, 
     post.before = another_takes_over
     assert deliver() == 0
     # The first was on its way already; the others were sent by the other worker alone.
-    assert sorted(mail.outbox) == ["Notice 0", "Notice 0", "Notice 1", "Notice 2"]
+    assert sorted(map(str, mail.outbox)) == ["Notice 0", "Notice 0", "Notice 1", "Notice 2"]
     assert set(OutboxMessage.objects.values_list("attempts", flat=True)) == {1}
 
 
