@@ -22,7 +22,8 @@ class _FastTzLoader(BaseTzLoader):
         try:
             moment = _parsed(str(data, "ascii"))
         except ValueError:
-            return super().load(data)
+            known: datetime = super().load(data)
+            return known
         return moment if moment.tzinfo is self.timezone else moment.astimezone(self.timezone)
 
 

@@ -94,9 +94,12 @@ def _computed(batch: Batch, *, as_of: datetime, select: LineSelector, give_back:
     return computed
 
 
-def store(computed: Computed, *, as_of: datetime, run_id: uuid.UUID | None) -> None:
-    """Write a computed batch, in the caller's transaction, which holds the locks of its customers."""
-    writer = Writer(run_id=run_id, as_of=as_of, now=clock.now())
+def store(computed: Computed, *, as_of: datetime, run_id: uuid.UUID | None, charge: bool = False) -> None:
+    """Write a computed batch, in the caller's transaction, which holds the locks of its customers.
+
+    With `charge`, what is issued and can be charged at once is paid in the same breath (`charge_at_issue`).
+    """
+    writer = Writer(run_id=run_id, as_of=as_of, now=clock.now(), charge=charge)
     for close in computed.closes:
         writer.add(close)
     writer.write()

@@ -32,17 +32,17 @@ class Outcome:
 
 
 def close_customers(
-    customer_ids: Sequence[uuid.UUID], *, as_of: datetime, run_id: uuid.UUID | None = None
+    customer_ids: Sequence[uuid.UUID], *, as_of: datetime, run_id: uuid.UUID | None = None, charge: bool = False
 ) -> list[Outcome]:
     """Bill everything that is due for these customers up to `as_of`; who is parked is skipped, who fails is parked.
 
     All in one transaction under the customers' locks. Should the database refuse the whole (a guard was hit), each
     customer is tried alone, so that the one at fault is parked and the others are billed. Call it outside of a
-    transaction, or inside one that already holds the locks.
+    transaction, or inside one that already holds the locks. With `charge`, what apps charge at once is charged, too.
     """
     groups = together_or_alone(
         customer_ids,
-        act=lambda ids: _close_together(ids, as_of=as_of, run_id=run_id),
+        act=lambda ids: _close_together(ids, as_of=as_of, run_id=run_id, charge=charge),
         fail=lambda customer_id, error: [_park(customer_id, error, run_id)],
     )
     return [outcome for group in groups for outcome in group]
@@ -68,12 +68,14 @@ def bill_unparked(customer_id: uuid.UUID, *, as_of: datetime, select: LineSelect
 
 
 @transaction.atomic
-def _close_together(customer_ids: Sequence[uuid.UUID], *, as_of: datetime, run_id: uuid.UUID | None) -> list[Outcome]:
+def _close_together(
+    customer_ids: Sequence[uuid.UUID], *, as_of: datetime, run_id: uuid.UUID | None, charge: bool
+) -> list[Outcome]:
     lock_customers(customer_ids)
     parked = _parked(customer_ids)
     open_ids = [customer_id for customer_id in customer_ids if customer_id not in parked]
     computed = compute(open_ids, as_of=as_of, select=select_due(as_of)) if open_ids else Computed()
-    _store(computed, as_of=as_of, run_id=run_id)
+    _store(computed, as_of=as_of, run_id=run_id, charge=charge)
     if computed.failures:
         park_customers(computed.failures, run_id=run_id)
     return [
@@ -86,8 +88,8 @@ def _close_together(customer_ids: Sequence[uuid.UUID], *, as_of: datetime, run_i
     ]
 
 
-def _store(computed: Computed, *, as_of: datetime, run_id: uuid.UUID | None) -> None:
-    store(computed, as_of=as_of, run_id=run_id)
+def _store(computed: Computed, *, as_of: datetime, run_id: uuid.UUID | None, charge: bool = False) -> None:
+    store(computed, as_of=as_of, run_id=run_id, charge=charge)
     notify_issued([document for close in computed.closes for document in close.invoices if document.is_issued])
 
 

@@ -36,7 +36,8 @@ from invoicing.lifecycle.fingerprint import fingerprint
 from invoicing.lifecycle.issue import freeze
 from invoicing.lifecycle.numbering import take_blocks
 from invoicing.lifecycle.states import check_beginnings, check_moves
-from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine
+from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine, Payment
+from invoicing.payments.charge_at_issue import charge_at_issue
 from invoicing.windows.billed_and_waiting import Billed
 from subscriptions.lifecycle.record_untouched import record_untouched
 from subscriptions.lifecycle.record_usage_splits import record_usage_splits
@@ -50,8 +51,8 @@ _WAITING = ("updated_at", *TERMS_COLUMNS)
 class Writer:
     """Gathers the rows of a batch, then writes them with one statement a table and kind."""
 
-    def __init__(self, *, run_id: uuid.UUID | None, as_of: datetime, now: datetime) -> None:
-        self.run_id, self.as_of, self.now = run_id, as_of, now
+    def __init__(self, *, run_id: uuid.UUID | None, as_of: datetime, now: datetime, charge: bool) -> None:
+        self.run_id, self.as_of, self.now, self.charge = run_id, as_of, now, charge
         self.texts: dict[Any, str] = {}
         self.gathering: list[Row] = []
         self.invoices: list[tuple[InvoiceDocument, Row, list[Row], list[Row]]] = []
@@ -63,6 +64,7 @@ class Writer:
         self.obsolete: list[uuid.UUID] = []
         self.redrafted: list[tuple[uuid.UUID, RatedDocumentLine]] = []
         self.balance_entries: list[Row] = []
+        self.payments: list[Row] = []
         self.unused_times: list[UnusedTime] = []
         self.grown: list[Billed] = []
         self.splits: list[tuple[uuid.UUID, datetime]] = []
@@ -167,6 +169,7 @@ class Writer:
         check_beginnings({row["status"] for row in invoices})
         copy_rows(Invoice, invoices)
         copy_rows(BalanceEntry, self.balance_entries)
+        copy_rows(Payment, self.payments)
         book_credit_notes(self.credit_notes, now=self.now, billed_by=self.suppliers)
 
     def _move_ends(self) -> None:
@@ -230,6 +233,9 @@ class Writer:
             row["content_hash"] = fingerprint(row, lines, details)
             document.issued = Issued(number, block.issued_at, row["due_at"], row["total"])
         check_moves(moves)
+        if self.charge:
+            charged = [(row, document.terms.profile.app) for document, row, _, _ in issued]
+            self.payments = charge_at_issue(charged, as_of=self.as_of)
 
     def _credited_by(self) -> set[uuid.UUID]:
         """The suppliers over whose invoices this batch makes credit notes."""

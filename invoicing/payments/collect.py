@@ -13,7 +13,8 @@ from django.db import transaction
 from django.db.models import Count
 
 from core.bulk import copy_rows, update_rows
-from core.ids import new_id, to_text
+from core.ids import to_text
+from core.many_ids import among
 from core.money import ZERO
 from core.outbox.services.enqueue import Email, enqueue_emails
 from customers.models import CustomerAppData
@@ -25,6 +26,7 @@ from invoicing.payments.collect_remotely import collect_remotely
 from invoicing.payments.dunning import action_notice, failure_notice, first_failures, plan_of
 from invoicing.payments.gateways import LOCAL_GATEWAYS, REMOTE_GATEWAYS, ChargeOutcome, ChargeRequest
 from invoicing.payments.gateways.never import CANNOT_CHARGE
+from invoicing.payments.payment_row import payment_row
 
 BATCH_SIZE = 250
 
@@ -59,10 +61,11 @@ def collect_invoices(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> 
     """
     if not invoice_ids:
         return 0
+    due = among(Invoice.objects.filter(next_collection_at__lte=as_of), "id", invoice_ids)
     invoices = list(
-        Invoice.objects.select_for_update(of=("self",), skip_locked=True)
+        due.select_for_update(of=("self",), skip_locked=True)
         .select_related("app", "supplier")
-        .filter(pk__in=invoice_ids, next_collection_at__lte=as_of, status__in=OPEN_STATUSES, due__gt=0)
+        .filter(status__in=OPEN_STATUSES, due__gt=0)
         .exclude(app__type__in=REMOTE_GATEWAYS)
         .order_by("id")
     )
@@ -79,7 +82,7 @@ def _charge(invoices: Sequence[Invoice]) -> list[_Attempt]:
     failed = first_failures(tried) if tried else {}
     data = {
         (row.customer_id, row.app_id): row
-        for row in CustomerAppData.objects.filter(customer_id__in={invoice.customer_id for invoice in invoices})
+        for row in among(CustomerAppData.objects.all(), "customer_id", {each.customer_id for each in invoices})
     }
     attempts = []
     for invoice in invoices:
@@ -111,7 +114,7 @@ def _charge(invoices: Sequence[Invoice]) -> list[_Attempt]:
 
 def _tries(invoices: Iterable[Invoice]) -> dict[uuid.UUID, int]:
     """How often each of these was tried before, those that were."""
-    charges = Payment.objects.filter(invoice__in=[invoice.id for invoice in invoices], attempt__isnull=False)
+    charges = among(Payment.objects.filter(attempt__isnull=False), "invoice_id", [invoice.id for invoice in invoices])
     return dict(charges.order_by().values_list("invoice_id").annotate(tried=Count("id")))
 
 
@@ -125,29 +128,15 @@ def _record(attempts: Sequence[_Attempt], as_of: datetime) -> None:
         invoice, outcome = attempt.invoice, attempt.outcome
         assert invoice.app is not None
         payments.append(
-            {
-                "id": new_id(),
-                "created_at": as_of,
-                "updated_at": as_of,
-                "invoice_id": invoice.id,
-                "app_id": invoice.app.id,
-                "amount": invoice.due,
-                "currency": invoice.currency,
-                "status": outcome.status.value,
-                "attempt": attempt.number,
-                "external_id": outcome.external_id,
-                "failure_code": outcome.failure_code,
-                "failure_message": outcome.failure_message,
-                "customer_at_app": "",
-                "reference": "",
-                "received_at": as_of if outcome.status == PaymentStatus.SUCCEEDED else None,
-                "to_balance": ZERO,
-                "sent_at": None,
-                "provider_state_at": None,
-                "next_check_at": None,
-                "checks": 0,
-                "to_cancel": False,
-            }
+            payment_row(
+                invoice_id=invoice.id,
+                app_id=invoice.app.id,
+                amount=invoice.due,
+                currency=invoice.currency,
+                attempt=attempt.number,
+                outcome=outcome,
+                as_of=as_of,
+            )
         )
         after = _after(attempt, as_of)
         moves.add((invoice.status, after.status))

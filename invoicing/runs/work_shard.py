@@ -104,8 +104,9 @@ def _close_batch(shard: RunShard, customer_ids: list[uuid.UUID]) -> None:
         waiting = among(pending, "customer_id", customer_ids)
         still_waiting = set(waiting.values_list("customer_id", flat=True))
         customer_ids = [customer_id for customer_id in customer_ids if customer_id in still_waiting]
-        outcomes = close_customers(customer_ids, as_of=shard.run.as_of, run_id=shard.run_id)
+        outcomes = close_customers(customer_ids, as_of=shard.run.as_of, run_id=shard.run_id, charge=True)
         _write(shard, outcomes)
+    # What could not be charged at once, or was declined.
     collect_invoices([invoice_id for outcome in outcomes for invoice_id in outcome.invoice_ids], as_of=shard.run.as_of)
 
 

@@ -62,9 +62,10 @@ def test_equal_moments_keep_the_texts_of_their_zones():
 def test_times_are_stored_to_the_microsecond_from_any_zone_by_copy_and_by_update():
     fine = datetime(2026, 7, 1, 12, 0, 0, 1, tzinfo=UTC)
     eastern = datetime(2026, 7, 1, 18, 0, tzinfo=timezone(timedelta(hours=5, minutes=45)))
-    row = {"id": new_id(), "created_at": fine, "updated_at": fine, "country": "ZZ", "region": "", "category": ""}
+    key = new_id()
+    row = {"id": key, "created_at": fine, "updated_at": fine, "country": "ZZ", "region": "", "category": ""}
     copy_rows(TaxRate, [row | {"rate": 19, "name": "VAT", "valid_from": fine, "valid_to": None}])
-    rate = TaxRate.objects.get(pk=row["id"])
+    rate = TaxRate.objects.get(pk=key)
     assert (rate.valid_from, rate.valid_to) == (fine, None)
     update_rows(TaxRate, ("valid_from", "valid_to"), [(rate.pk, eastern, datetime(9999, 12, 31, tzinfo=UTC))])
     rate.refresh_from_db()
