@@ -12,6 +12,7 @@ from invoicing.closing.documents import InvoiceDocument, RatedDocumentLine
 from invoicing.closing.load import LoadedCustomer
 from invoicing.errors import CannotBill
 from invoicing.tax import RateFacts, TaxTerms, rate_for, tax_lines
+from subscriptions.schedule.obligations import in_advance
 
 
 def find_tax_terms(document: InvoiceDocument, made_at: datetime) -> None:
@@ -30,13 +31,14 @@ def tax_document(document: InvoiceDocument) -> None:
 def terms_of_line(loaded: LoadedCustomer, line: RatedDocumentLine, made_at: datetime) -> TaxTerms | None:
     """How a line is taxed: at the tax point, the service period's end, or, for what is billed in advance, the date of
     issue. A document that is not issued when it is made, at `made_at`, is taxed again when it is."""
-    in_advance = line.planned.invoice_at < line.planned.end
+    # By its price, and not by when it falls due: what is added to a fee in arrears later is for the same supply.
+    due_first = in_advance(line.planned.obligation.revision)
     return terms_at(
         loaded.terms_for(line.subscription_id).settings.values,
         loaded.tax_rates,
         loaded.customer,
         line.planned.terms.tax_config,
-        made_at if in_advance else line.planned.end,
+        made_at if due_first else line.planned.end,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, TextField
+from django.db.models import TextField
 from django.db.models.functions import Cast
 
 from core.bulk import update_rows
@@ -16,6 +16,7 @@ from invoicing.closing.taxation import terms_at
 from invoicing.corrections.retax_drafts import retax
 from invoicing.corrections.rows import tax_columns
 from invoicing.models import InvoiceLine
+from subscriptions.pricing import IN_ARREARS
 
 
 def tax_at_issue(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
@@ -26,11 +27,8 @@ def tax_at_issue(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
     and a fixed number more where a rate has changed.
     """
     in_advance = InvoiceLine.objects.filter(
-        invoice_id__in=invoice_ids,
-        invoice__issued_at__isnull=True,
-        deleted_at__isnull=True,
-        invoice_at__lt=F("period_end"),
-    ).exclude(kind=LineKind.CREDIT)
+        invoice_id__in=invoice_ids, invoice__issued_at__isnull=True, deleted_at__isnull=True, kind=LineKind.FLAT
+    ).exclude(price__paymentTerm=IN_ARREARS)
     lines = in_advance.order_by("invoice_id", "position", "id").values_list(
         "id",
         "invoice_id",

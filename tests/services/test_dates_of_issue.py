@@ -9,6 +9,7 @@ from customers.choices import CollectionMethod
 from invoicing.closing.close_customers import close_customers
 from invoicing.drafts.advance_invoice import advance_due
 from invoicing.models import BalanceEntry, Invoice, InvoiceLine, TaxRate
+from subscriptions.lifecycle.record_quantity import record_quantity
 from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.support.books import assert_books_are_clean
 from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_meter, usage_card
@@ -131,3 +132,33 @@ def test_drafts_in_any_number_are_issued_with_as_many_queries(vat_rises, django_
         counts.append(len(queries))
     # The first of all make the series.
     assert counts[1] == counts[2]
+
+
+@pytest.mark.parametrize("draft_period", ["PT0S", "P1D"], ids=["at once", "as a draft"])
+def test_what_is_added_to_a_fee_in_arrears_is_taxed_at_the_end_of_its_period(vat_rises, draft_period):
+    """Five seats in November at 10.00, billed on 1 December; eight from the 16th, said on 5 January: 15.00 for
+    November, at November's 19 %: 2.85."""
+    make_default_profile(tax_enabled=True, draft_period=draft_period)
+    card = flat_card(key="seats", name="Seats", price=fee("10.00", "in_arrears"))
+    with clock.frozen_at(at("2026-11-01")):
+        subscription = record_subscription(
+            customer=vat_rises,
+            plan=flat_plan("basic", None, cards=(card,)),
+            active_from=at("2026-11-01"),
+            quantities={"seats": Decimal(5)},
+        )
+    close_late(vat_rises, as_of="2026-12-01", worked_at="2026-12-01")
+    with clock.frozen_at(at("2026-12-02")):
+        advance_due(as_of=at("2026-12-02"))
+    with clock.frozen_at(at("2027-01-05")):
+        record_quantity(
+            item=subscription.items.select_related("subscription").get(),
+            quantity=Decimal(8),
+            effective_at=at("2026-11-16"),
+            action="update",
+        )
+    close_late(vat_rises, as_of="2027-01-05", worked_at="2027-01-05")
+    with clock.frozen_at(at("2027-01-06")):
+        advance_due(as_of=at("2027-01-06"))
+    added = {"amends__isnull": False, "invoice__issued_at__isnull": False}
+    assert tax_of(**added) == ("19", "VAT", "2.85", "17.85")
