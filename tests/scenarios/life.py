@@ -32,6 +32,7 @@ from subscriptions.models import Subscription, SubscriptionAddOn
 from tests.scenarios.life_judge import check, digest, figures
 from tests.scenarios.life_shop import Shop, fee
 from tests.services.outlooks import Books, foreseen
+from tests.support.conservation import UsageLedger, assert_open_usage_waits
 from tests.support.customers import make_customer, make_default_profile
 
 
@@ -52,6 +53,7 @@ class World:
         self.now, self.currency = start, currency
         self.log: list[str] = []
         self.events = 0
+        self.usage = UsageLedger()
         with clock.frozen_at(start):
             self.profile = make_default_profile(
                 draft_period=draft_period, collection_interval=interval, auto_advance=auto, tax_enabled=True
@@ -109,16 +111,16 @@ class World:
                 self.now = target
                 self.log.append(f"wait until {self.now}")
 
-    def use(self, amount: str, ago: int) -> None:
+    def use(self, amount: str, ago: int, subject: str = "acme") -> None:
         self.events += 1
         moment = self.now - timedelta(seconds=ago)
-        self.log.append(f"use {amount} at {moment}")
+        self.log.append(f"{subject} uses {amount} at {moment}")
         with clock.frozen_at(self.now):
             UsageEvent.objects.create(
                 source="test",
                 external_id=str(self.events),
                 type="usage",
-                subject="acme",
+                subject=subject,
                 time=moment,
                 data={"amount": amount},
                 ingested_at=self.now,
@@ -145,6 +147,8 @@ class World:
             run_due(as_of=self.now)
             assert digest() == before, "a second close wrote something"
         self.check(grace=timedelta(0))
+        if not parked:
+            assert_open_usage_waits(self.now)
 
     def change(self, which: int, plan: int, timing: Any, usage: str) -> None:
         sub = self.pick(which)
@@ -365,4 +369,4 @@ class World:
             assert figures(done) == shown
 
     def check(self, grace: timedelta = timedelta(days=4000)) -> None:
-        check(self.now, grace)
+        check(self.now, grace, self.usage)

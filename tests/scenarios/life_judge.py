@@ -8,11 +8,13 @@ from django.db import connection
 from django.db.models import F
 
 from core import clock
-from invoicing.books.check import check_books
+from invoicing.books.check import Invariant, check_books
+from invoicing.books.examination import Finding
 from invoicing.choices import InvoiceStatus, LineKind
 from invoicing.models import CreditNoteLine, Invoice, InvoiceLine
 from invoicing.rating import read_explanation, recompute, replay
 from invoicing.subscription_changes.change_result import ChangeResult
+from tests.support.conservation import UsageLedger
 
 WRITES = tuple(
     model._meta.db_table for model in apps.get_models() if model._meta.app_label in ("invoicing", "subscriptions")
@@ -30,19 +32,28 @@ def digest() -> str:
         return str(cursor.fetchall())
 
 
-def check(now: datetime, grace: timedelta) -> None:
-    """No finding of check_books; every line has an explanation, which comes to it by its figures as they stand and
-    rated once more from its inputs; nothing is below zero."""
+def check(now: datetime, grace: timedelta, usage: UsageLedger) -> None:
+    """No usage is lost; no finding of check_books, but the late usage that `usage` knows of; every line has an
+    explanation, which comes to it by its figures as they stand and rated once more from its inputs; nothing is below
+    zero."""
+    usage.balance(now)
     found: list[str] = []
+    to_decide: list[str] = []
+
+    def take(invariant: Invariant, finding: Finding) -> None:
+        said = f"{invariant.number}: {finding.subject}: {finding.problem}"
+        (to_decide if finding.to_decide else found).append(said)
+
     with clock.frozen_at(now):
         check_books(
             as_of=now,
             grace=grace,
-            found=lambda invariant, finding: found.append(f"{invariant.number}: {finding.subject}: {finding.problem}"),
+            found=take,
             inform=lambda sentence: None,
             progress=lambda invariant, count: None,
         )
     assert not found, found
+    usage.is_late(to_decide)
     lines = InvoiceLine.objects.filter(deleted_at=None).exclude(invoice__status=InvoiceStatus.GATHERING)
     for line in lines:
         explanation = line.explain
