@@ -43,7 +43,7 @@ def collect_quantities(invoices: Sequence[Invoice], *, as_of: datetime) -> dict[
     """
     # Before usage is read: what comes in meanwhile is late only where it was not read.
     now = clock.now()
-    failures, unreported = _rerate({invoice.id for invoice in invoices}, as_of)
+    failures, unreported = read_quantities({invoice.id for invoice in invoices}, as_of)
     emptied = _settle_unreported(unreported, now)
     rows: list[list[Any]] = []
     statuses: dict[uuid.UUID, str] = {}
@@ -80,11 +80,11 @@ def _settle_unreported(lines: Sequence[InvoiceLine], now: datetime) -> set[uuid.
     return set(gone.values_list("id", flat=True))
 
 
-def _rerate(
+def read_quantities(
     invoice_ids: Collection[uuid.UUID], as_of: datetime
 ) -> tuple[dict[uuid.UUID, BillingError], list[InvoiceLine]]:
-    """Rate the usage lines of these drafts with the usage of now. Returns what went wrong, by invoice, and the lines
-    for which nothing was reported."""
+    """Rate the usage lines of these drafts with the usage of now; what can't be rated keeps its figures. Returns what
+    went wrong, by invoice, and the lines for which nothing was reported."""
     lines = list(
         InvoiceLine.objects.filter(
             invoice_id__in=invoice_ids, kind=LineKind.USAGE, deleted_at__isnull=True, subscription__isnull=False

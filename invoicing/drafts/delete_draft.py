@@ -10,7 +10,9 @@ from invoicing.choices import DRAFT_STATUSES, InvoiceStatus, WindowKind
 from invoicing.corrections.credit_note_instead import give_back_otherwise
 from invoicing.corrections.reopen_windows import reopen_windows, windows_of
 from invoicing.corrections.retax_drafts import retax
+from invoicing.drafts.collect_quantities import read_quantities
 from invoicing.errors import WrongInvoiceState
+from invoicing.lifecycle.draft_steps import TO_COLLECT
 from invoicing.lifecycle.states import move
 from invoicing.models import Invoice
 
@@ -20,7 +22,8 @@ def delete_draft(*, invoice: Invoice, rebill: bool, reason: str) -> Invoice:
     """Delete `invoice`, a draft. With `rebill` the next close bills its windows again; without, they are waived.
 
     The lines stay with the deleted draft, for the record. What it was to give back of earlier invoices comes by credit
-    note instead. InvalidInput without a reason, WrongInvoiceState unless it is a draft.
+    note instead. Quantities that are waived are those of now. InvalidInput without a reason, WrongInvoiceState unless
+    it is a draft.
     """
     if not reason.strip():
         raise InvalidInput("Say why the draft is deleted. Nothing was changed.", code="reason_required")
@@ -31,6 +34,11 @@ def delete_draft(*, invoice: Invoice, rebill: bool, reason: str) -> Invoice:
             f"Only drafts can be deleted; {locked} is: {locked.get_status_display()}. Nothing was changed."
         )
     now = clock.now()
+    if not rebill and locked.status in TO_COLLECT:
+        # What is waived is what was used until now: what comes later is late, as it is on any other invoice.
+        read_quantities([locked.pk], now)
+        locked.quantity_snapshoted_at = now
+        locked.save(update_fields=["quantity_snapshoted_at"])
     # What it was to give back was paid before: the customer gets it all the same.
     give_back_otherwise([locked.pk], now=now, everything=True)
     retax([locked.pk], now=now)

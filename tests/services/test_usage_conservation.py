@@ -6,6 +6,7 @@ from core import clock
 from customers.services.attribute_usage import attribute_usage
 from entitlements.models import UsageEvent
 from invoicing.closing.close_customers import close_customers
+from invoicing.drafts.delete_draft import delete_draft
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from subscriptions.catalog.plan_terms import RateCardTerms
@@ -16,6 +17,8 @@ from tests.support.books import assert_books_are_clean, run_check
 from tests.support.catalog import flat_plan, make_feature, make_meter, usage_card
 from tests.support.clock import at
 from tests.support.closing import run
+from tests.support.conservation import UsageLedger
+from tests.support.customers import make_default_profile
 from tests.support.invoices import money
 from tests.support.subscriptions import change, edit, subscribe
 from tests.support.usage import use
@@ -175,3 +178,25 @@ def test_late_usage_that_lowers_an_average_is_late_and_no_loss(calls):
     use("2026-04-21", "4")
     code, said = run_check(now="2026-05-01T00:30")
     assert (code, "late usage of -3 from 2026-04-01" in said) == (2, True), said
+
+
+def test_a_waiver_is_of_what_was_used_until_it_was_given(calls):
+    """A draft of 5 waits for what comes until the 6th. 7 more come, it is waived: 12 are. What comes then is late."""
+    subscribe(metered(calls))
+    make_default_profile(collection_interval="P5D")
+    ledger = UsageLedger()
+    use("2026-04-20", "5")
+    run("2026-05-01")
+    use("2026-04-25", "7")
+    draft = Invoice.objects.get(status__startswith="draft")
+    with clock.frozen_at(at("2026-05-03")):
+        delete_draft(invoice=draft, rebill=False, reason="Courtesy")
+    line = draft.lines.get()
+    assert (line.metered_quantity, money(line.total)) == (12, "12.00")
+    ledger.balance(at("2026-05-03"))
+    assert_books_are_clean("2026-05-03T00:30")
+    use("2026-04-26", "3")
+    account = ledger.balance(at("2026-05-04"))[line.item_id]
+    assert (account.waived.quantity, account.late.quantity) == (12, 3)
+    code, said = run_check(now="2026-05-04")
+    assert (code, "late usage of 3 from 2026-04-01 00:00 to 2026-05-01 00:00 UTC: billed for 12" in said) == (2, True)
