@@ -40,7 +40,7 @@ from subscriptions.pricing import parse_price
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemUpdateResult:
     """What comes of an update, or would: amounts are gross, in `currency`. `late` usage missed its period's snapshot. A
-    preview has an `outlook` on all documents that follow."""
+    preview has an `outlook` on all documents that follow; `invoice_ids` are all that were made."""
 
     due_now: Decimal
     next_amount: Decimal
@@ -49,6 +49,7 @@ class ItemUpdateResult:
     invoice_id: uuid.UUID | None = None
     late: bool = False
     outlook: Outlook | None = field(default=None, compare=False)
+    invoice_ids: tuple[uuid.UUID, ...] = field(default=(), compare=False)
 
 
 def update_item(*, subscription_id: uuid.UUID, running_number: int, update: ItemUpdate) -> ItemUpdateResult:
@@ -113,6 +114,7 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
         invoice_id=invoice_ids[-1] if due_now and not update.preview_only else None,
         late=late,
         outlook=outlook,
+        invoice_ids=() if update.preview_only else tuple(invoice_ids),
     )
 
 

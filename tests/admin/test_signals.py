@@ -4,18 +4,19 @@ import pytest
 from django.contrib.messages import get_messages
 
 from core import clock
-from customers.models import CustomerAppData
+from customers.models import BillingApp, CustomerAppData
 from invoicing.admin.runs.run import run_badge
 from invoicing.choices import CustomerOutcome, RunStatus
 from invoicing.models import BillingRun, Invoice, ParkedCustomer, RunCustomer
 from invoicing.payments.write_off import mark_uncollectible
 from invoicing.runs.progress import RunProgress
 from subscriptions.models import ItemRevision
+from tests.admin.pages import answered, hidden
 from tests.support.catalog import flat_plan
 from tests.support.clock import at
 from tests.support.closing import START, make_draft, make_issued, run
 from tests.support.customers import make_customer
-from tests.support.desk import list_url, page_url, said
+from tests.support.desk import list_url, page_url, said, verb_url
 from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +62,44 @@ def test_an_approved_draft_whose_charge_is_declined_says_so(approver):
     draft.customer.app_data.create(app=draft.app, data={"outcome": "decline"})
     with clock.frozen_at(START):
         response = approver.do(draft, "approve")
-    assert said(response)[0].startswith("INV-000001 over 50.00 EUR is issued. Its charge did not succeed:")
+    assert said(response)[0].startswith(
+        "INV-000001 over 50.00 EUR is issued. The charge of INV-000001 did not succeed:"
+    )
+    assert tones(response) == ["warning"]
+
+
+@pytest.mark.parametrize("outcome", ["decline", "action_required"])
+def test_a_draft_whose_next_step_ends_in_a_charge_without_success_says_so(approver, outcome):
+    draft = make_draft()
+    draft.customer.app_data.create(app=draft.app, data={"outcome": outcome})
+    Invoice.objects.filter(pk=draft.pk).update(status="draft.invalid")
+    with clock.frozen_at(START):
+        response = approver.do(draft, "advance")
+    assert "The charge of INV-000001 did not succeed:" in said(response)[0]
+    assert tones(response) == ["warning"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "answers", "done"),
+    [
+        (
+            "edit-price",
+            {"timing": "immediate", "model": "flat", "amount": "45.00"},
+            "The price is changed for this customer. 1 invoice made.",
+        ),
+        ("change-quantity", {"item": "1", "quantity": "2", "counts": "now"}, "Item 1 counts 2 times from now on."),
+    ],
+)
+def test_a_change_whose_charge_is_declined_is_done_with_a_warning(clerk, verb, answers, done):
+    basic = subscribe(flat_plan("basic", "30.00"))
+    basic.customer.app_data.create(app=BillingApp.objects.get(), data={"outcome": "decline"})
+    on = at("2026-04-16")
+    page = answered(clerk, basic, verb, on, "?item=1", **answers)
+    with clock.frozen_at(on):
+        response = clerk.post(verb_url(basic, verb), hidden(page), follow=True)
+    [words] = said(response)
+    assert words.startswith(done)
+    assert words.endswith("The charge of INV-000002 did not succeed: The sandbox card was declined.")
     assert tones(response) == ["warning"]
 
 

@@ -11,6 +11,7 @@ from core import clock
 from core.admin.verbs import Answers, Failed, OptionalReasonForm, ReasonForm, Verb, Warned
 from core.admin.words import moment_text, money_text
 from core.money import ZERO
+from invoicing.admin.payments.charge_words import not_charged
 from invoicing.admin.payments.collection_verbs import COLLECTION_VERBS
 from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus, LineKind
 from invoicing.drafts.advance_invoice import advance_invoice
@@ -75,9 +76,8 @@ class Approve(OnDraft):
     def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
         issued = approve_invoice(invoice=invoice)
         said = f"{issued} over {money_text(issued.total, issued.currency)} is issued."
-        if issued.status == InvoiceStatus.PAYMENT_FAILED:
-            return Warned(f"{said} Its charge did not succeed: {issued.status_note}".strip())
-        return said
+        problem = not_charged([issued.pk])
+        return Warned(f"{said} {problem}") if problem else said
 
 
 class Advance(OnDraft):
@@ -110,7 +110,10 @@ class Advance(OnDraft):
     def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
         advance_invoice(invoice=invoice)
         said = f"Now: {invoice.get_status_display()}."
-        return Failed(f"{said} {invoice.status_note}".strip()) if invoice.status in STOPPED_STATUSES else said
+        if invoice.status in STOPPED_STATUSES:
+            return Failed(f"{said} {invoice.status_note}".strip())
+        problem = not_charged([invoice.pk])
+        return Warned(f"{said} {problem}") if problem else said
 
 
 class DeleteDraft(OnDraft):

@@ -1,14 +1,17 @@
 """What staff can do to a subscription: each change is shown with its money before it is confirmed."""
 
+import uuid
 from abc import abstractmethod
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from django.http import HttpRequest
 
 from core import clock
-from core.admin.verbs import Answers, Review, Verb
+from core.admin.verbs import Answers, Review, Verb, Warned
 from core.admin.words import counted, moment_text, quantity_text
 from core.errors import Forbidden
+from invoicing.admin.payments.charge_words import not_charged
 from invoicing.admin.subscription_changes.change_review import change_review, is_past, time_words, update_review
 from invoicing.admin.subscription_changes.subscription_forms import (
     AddOnForm,
@@ -107,7 +110,8 @@ class Change(SubscriptionVerb):
     def perform(self, request: HttpRequest, subscription: Subscription, answers: Answers) -> str:
         if _backdates_without_right(request, answers):
             raise Forbidden(f"{_NO_BACKDATING} Nothing was changed.")
-        return self.done(self.change(subscription, answers, preview=False))
+        result = self.change(subscription, answers, preview=False)
+        return with_charges(self.done(result), result.invoice_ids)
 
 
 class DatedChange(Change):
@@ -143,6 +147,12 @@ def _backdates_without_right(request: HttpRequest, answers: Answers) -> bool:
 def billed_words(result: ChangeResult) -> str:
     """What was billed at once, as the end of a sentence."""
     return f" {counted(len(result.invoice_ids), 'invoice')} made." if result.invoice_ids else ""
+
+
+def with_charges(said: str, invoice_ids: Collection[uuid.UUID]) -> str:
+    """What was said of a change, and which charges of the invoices that it made did not succeed."""
+    problems = not_charged(invoice_ids)
+    return Warned(f"{said} {problems}") if problems else said
 
 
 class ChangePlan(Change):
@@ -194,7 +204,8 @@ class ChangeQuantity(SubscriptionVerb):
         since = "from now on" if answers["counts"] == "now" else "from its next billing date on"
         next_at = result.next_billing_at
         then = f" Next billing: {moment_text(next_at, subscription.time_zone)}." if next_at is not None else ""
-        return f"Item {answers['item']} counts {quantity_text(answers['quantity'])} times {since}.{then}"
+        said = f"Item {answers['item']} counts {quantity_text(answers['quantity'])} times {since}.{then}"
+        return with_charges(said, result.invoice_ids)
 
     def _update(self, subscription: Subscription, answers: Answers, *, preview: bool) -> ItemUpdateResult:
         item = find_item(subscription_id=subscription.pk, running_number=answers["item"])
