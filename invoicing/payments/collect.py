@@ -17,7 +17,7 @@ from core.ids import to_text
 from core.many_ids import among
 from core.money import ZERO
 from core.outbox.services.enqueue import Email, enqueue_emails
-from customers.models import CustomerAppData
+from customers.models import BillingApp, CustomerAppData
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus, PaymentStatus
 from invoicing.lifecycle.states import check_moves
 from invoicing.models import Invoice, Payment
@@ -76,6 +76,15 @@ def collect_invoices(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> 
     return len(attempts)
 
 
+def cannot_charge(app: BillingApp) -> ChargeOutcome:
+    """What a charge at an app comes to that has no way to charge."""
+    return ChargeOutcome(
+        PaymentStatus.FAILED,
+        failure_code=CANNOT_CHARGE,
+        failure_message=f"{app.name} can't charge automatically: record the customer's payment.",
+    )
+
+
 def _charge(invoices: Sequence[Invoice]) -> list[_Attempt]:
     tried = _tries(invoices)
     # Most are charged for the first time: nothing of theirs can have failed yet.
@@ -100,14 +109,7 @@ def _charge(invoices: Sequence[Invoice]) -> list[_Attempt]:
             customer_data=known.data if known else {},
         )
         gateway = LOCAL_GATEWAYS.get(invoice.app.type)
-        if gateway is None:
-            outcome = ChargeOutcome(
-                PaymentStatus.FAILED,
-                failure_code=CANNOT_CHARGE,
-                failure_message=f"{invoice.app.name} can't charge automatically: record the customer's payment.",
-            )
-        else:
-            outcome = gateway.charge(request)
+        outcome = gateway.charge(request) if gateway is not None else cannot_charge(invoice.app)
         attempts.append(_Attempt(invoice, number, failed.get(invoice.id), outcome))
     return attempts
 

@@ -8,13 +8,15 @@ from customers.choices import CollectionMethod
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, PaymentStatus
 from invoicing.errors import WrongInvoiceState
 from invoicing.models import Invoice
-from invoicing.payments.collect import collect_invoices
-from invoicing.payments.gateways import REMOTE_GATEWAYS
-from invoicing.payments.gateways.never import WHAT_HELPS
+from invoicing.payments.collect import cannot_charge, collect_invoices
+from invoicing.payments.gateways import GATEWAYS, REMOTE_GATEWAYS
+from invoicing.payments.gateways.never import CANNOT_CHARGE, WHAT_HELPS
 
 
 def why_never(invoice: Invoice) -> str:
     """Why what is due can't be charged at the invoice's app, and what helps; empty where it can be tried."""
+    if invoice.app is not None and invoice.app.type not in GATEWAYS:
+        return f"{cannot_charge(invoice.app).failure_message} {WHAT_HELPS[CANNOT_CHARGE]}"
     gateway = REMOTE_GATEWAYS.get(invoice.app.type) if invoice.app is not None else None
     never = gateway.why_never(invoice.due, invoice.currency) if gateway is not None else None
     return f"{never.failure_message} {WHAT_HELPS[never.failure_code]}" if never is not None else ""

@@ -85,6 +85,22 @@ def test_an_amount_below_the_least_is_for_staff_at_once_and_nobody_is_written_to
     check_books()
 
 
+def test_a_rest_below_the_least_ends_the_dunning_plan_that_a_decline_began(app, fake):
+    make_default_profile(app=app, due_after="P3D", uncollectible_after_dunning=True)
+    invoice = issued(app, fake, "decline")
+    collect()
+    pay(invoice, "49.70")
+    assert weeks() == ["Payment of invoice INV-000001 failed"]  # the decline, and nothing after it
+    assert state(invoice) == ("overdue", "49.70", "0.30")
+    assert invoice.next_collection_at is None
+    charges = Payment.objects.filter(attempt__isnull=False).order_by("attempt")
+    assert [(charge.failure_code, str(charge.amount)) for charge in charges] == [
+        ("card_declined", "50.00"),
+        ("amount_too_small", "0.30"),
+    ]
+    check_books()
+
+
 def test_staff_who_charge_it_again_are_told_why_not(app, fake):
     invoice = issued(app, fake)
     pay(invoice, "49.70")
@@ -159,3 +175,7 @@ def test_an_app_that_charges_nobody_makes_a_cause_for_staff_and_no_mails():
     invoice.refresh_from_db()
     assert invoice.next_collection_at is None
     assert invoice.status_note.startswith("Bank can't charge automatically: record the customer's payment.")
+    with clock.frozen_at(DAYS[-1]), pytest.raises(WrongInvoiceState, match=r"^Bank can't charge automatically: record"):
+        collect_invoice(invoice=invoice)
+    assert Payment.objects.count() == 1
+    assert "Bank can&#x27;t charge automatically" in Desk("Billing admin").read(page_url(invoice))
