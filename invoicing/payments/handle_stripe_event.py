@@ -94,7 +94,7 @@ def _refunds_told_of(app: BillingApp, news: StripeNews) -> list[RefundNews]:
     """The refunds that an event is about. That of the charge only says how much was given back in all, so Stripe is
     asked for the refunds, once for each event and before the transaction."""
     charge = news.thing.get("payment_intent")
-    if (news.refund is None and news.type != "charge.refunded") or _is_handled(app, news):
+    if (news.refund is None and news.type != "charge.refunded") or not charge or _is_handled(app, news):
         return []
     if not _is_ours(app, str(charge), str(news.thing.get("currency") or "").upper()):
         return []

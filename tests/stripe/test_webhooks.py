@@ -91,6 +91,25 @@ def test_an_event_that_is_signed_and_makes_no_sense_changes_nothing(app, fake, h
     assert not Payment.objects.exists()
 
 
+@pytest.mark.parametrize("long", ["event", "charge"])
+def test_an_id_of_a_length_that_stripe_has_not_is_a_400(app, fake, hear, long):
+    issued(app, fake, "action")
+    collect()
+    names = {"event": "evt_1", "charge": "pi_1"} | {long: "x" * 256}
+    body = fake.event("payment_intent.succeeded", fake.intents["pi_1"] | {"id": names["charge"]}, name=names["event"])
+    assert refused(hear(body), 400)["type"] == "urn:countinghouse:error:bad_event"
+    assert not StripeEvent.objects.exists()
+
+
+def test_money_given_back_of_a_charge_without_a_payment_intent_does_not_wait_for_ours(app, fake, hear):
+    """Charges of other systems at the same account: nothing of ours can be meant, though one of ours is in flight."""
+    issued(app, fake, "drop")
+    collect()
+    foreign = {"id": "ch_1", "object": "charge", "payment_intent": None, "currency": "eur"}
+    assert data(hear(fake.event("charge.refunded", foreign)))["message"] == "Not a charge of ours."
+    assert StripeEvent.objects.count() == 1
+
+
 def test_an_event_of_another_app_account_or_mode_is_a_400_and_changes_nothing(app, fake, hear):
     invoice = issued(app, fake, "action")
     collect()

@@ -12,6 +12,7 @@ from invoicing.payments.gateways.base import ChargeOutcome, RefundNews
 from invoicing.payments.gateways.stripe_answers import dispute_news, outcome_of, refund_news
 
 TOLERANCE_SECONDS = 300
+_LONGEST_ID = 255
 _INTENT_EVENTS = (
     "payment_intent.succeeded",
     "payment_intent.payment_failed",
@@ -56,9 +57,10 @@ def read_event(body: bytes, *, signature: str, secret: str) -> StripeNews:
         event = loads(body)
         thing = dict(event["data"]["object"])
         thing["metadata"] = dict(thing.get("metadata") or {})
+        _id(thing.get("id") or "")
         kind = str(event["type"])
         return StripeNews(
-            id=str(event["id"]),
+            id=_id(event["id"]),
             type=kind,
             livemode=event["livemode"] is True,
             happened_at=datetime.fromtimestamp(int(event["created"]), UTC),
@@ -73,6 +75,13 @@ def read_event(body: bytes, *, signature: str, secret: str) -> StripeNews:
         ) from error
     except (JSONProblem, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InvalidInput("The body is no Stripe event. Nothing was changed.", code="bad_event") from error
+
+
+def _id(value: Any) -> str:
+    """An id as Stripe says that it keeps them: of 255 characters at most."""
+    if len(str(value)) > _LONGEST_ID:
+        raise ValueError(f"Stripe has no ids of more than {_LONGEST_ID} characters.")
+    return str(value)
 
 
 def _refund(kind: str, thing: dict[str, Any]) -> RefundNews | None:
