@@ -77,6 +77,7 @@ def test_a_subscription_may_last_until_the_other_ones_item_begins(first, second)
 
 def test_an_item_has_its_feature_within_its_subscription_only(first, second):
     second.set(revision__active_from=APRIL)
+    first.set(subscription__active_from=at("2026-03-01"))
     second.refuses(first, subscription__active_from=MID_APRIL)
 
 
