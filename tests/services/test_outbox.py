@@ -1,8 +1,10 @@
 """The outbox: claimed, sent outside of any transaction, marked; at least once, by many workers, in a bounded time."""
 
+import socket
 import subprocess
 import sys
 import threading
+import time
 from datetime import timedelta
 from functools import partial
 
@@ -83,10 +85,25 @@ def test_5000_messages_go_out_in_one_call_a_claim_for_fifty_and_a_mark_for_each(
     assert set(OutboxMessage.objects.values_list("attempts", "due_at", "lease_until")) == {(1, None, None)}
 
 
-def test_a_call_ends_with_the_batch_in_which_its_time_is_over(messages):
+def test_a_call_ends_with_the_message_in_which_its_time_is_over_and_leaves_the_rest_to_others(messages):
     messages(120)
-    assert deliver(seconds=0) == BATCH_SIZE
-    assert deliver(seconds=600) == 70
+    assert deliver(seconds=0) == 1
+    assert not OutboxMessage.objects.exclude(lease_until=None, lease_token=None).exists()
+    assert deliver(seconds=600) == 119
+
+
+def test_a_mail_server_that_never_answers_holds_a_worker_for_one_message_more_than_its_time(messages, settings):
+    messages(5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = silent.getsockname()
+        settings.EMAIL_TIMEOUT = 1
+        begun = time.monotonic()
+        assert deliver(seconds=1.5) == 0
+        assert time.monotonic() - begun < 4.5  # five of them would take five seconds
+    tried = OutboxMessage.objects.filter(attempts=1, last_error__contains="timed out", due_at__gt=NOW)
+    left = OutboxMessage.objects.filter(attempts=0, due_at=NOW, lease_until=None)
+    assert (tried.count(), left.count()) == (2, 3)
 
 
 def test_helpers_are_wanted_for_each_further_batch_up_to_seven(messages):

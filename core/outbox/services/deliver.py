@@ -45,14 +45,15 @@ def register(topic: str, way: Callable[[], AbstractContextManager[Send]]) -> Non
 
 
 def deliver_due(*, seconds: float = SECONDS) -> int:
-    """Deliver due messages until none is left or `seconds` have passed; returns how many went out.
+    """Deliver due messages until none is left or `seconds` have passed; returns how many went out. It ends with the
+    message that is under way then, which a mail server that doesn't answer holds for `EMAIL_TIMEOUT`.
 
     Call it outside of a transaction: what was sent stays sent, whatever becomes of the rest.
     """
     ends_at = time.monotonic() + seconds
     delivered = 0
     while messages := _claim():
-        delivered += _deliver(messages)
+        delivered += _deliver(messages, ends_at)
         if time.monotonic() > ends_at:
             break
     return delivered
@@ -83,13 +84,17 @@ def _claim() -> list[OutboxMessage]:
     return messages
 
 
-def _deliver(messages: Sequence[OutboxMessage]) -> int:
-    """Send them one after the other, and those that are no longer ours not at all; returns how many went out."""
+def _deliver(messages: Sequence[OutboxMessage], ends_at: float) -> int:
+    """Send them one after the other, and those that are no longer ours not at all; returns how many went out. What is
+    left at `ends_at` is free for others again."""
     delivered = 0
     renew_at = clock.real_now() + LEASE / 3
     with ExitStack() as stack:
         ways: dict[str, Send] = {}
         for position, message in enumerate(messages):
+            if position and time.monotonic() > ends_at:
+                _ours(message, messages[position:]).update(lease_until=None, lease_token=None)
+                break
             if clock.real_now() > renew_at:
                 renew_at = clock.real_now() + LEASE / 3
                 if not _keep(message, messages[position:]):
@@ -109,8 +114,12 @@ def _deliver(messages: Sequence[OutboxMessage]) -> int:
 
 def _keep(first: OutboxMessage, left: Sequence[OutboxMessage]) -> bool:
     """Renew the claim on what is left of a slow batch; False where another worker has taken it over."""
-    mine = OutboxMessage.objects.filter(pk__in=[message.pk for message in left], lease_token=first.lease_token)
-    return mine.update(lease_until=clock.real_now() + LEASE) == len(left)
+    return _ours(first, left).update(lease_until=clock.real_now() + LEASE) == len(left)
+
+
+def _ours(first: OutboxMessage, left: Sequence[OutboxMessage]) -> QuerySet[OutboxMessage]:
+    """Those of a claim that no other worker has taken over."""
+    return OutboxMessage.objects.filter(pk__in=[message.pk for message in left], lease_token=first.lease_token)
 
 
 def _mark_failed(message: OutboxMessage, error: str) -> None:
