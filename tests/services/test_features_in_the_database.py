@@ -1,7 +1,7 @@
 """The database's own look at features: each bound of the four spans counts, and what makes one longer is looked at."""
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from core.ids import new_id
 from subscriptions.models import ItemRevision, Subscription, SubscriptionItem
@@ -54,6 +54,11 @@ def stranger(second):
     """Somebody else's subscription that has `calls` from 1 April 2026 on."""
     subscription = Subscription.objects.get(pk=second.ids["subscription"])
     return Rows(subscribe(subscription.plan, "2026-04-01", customer=make_customer(key="other"), bill=False))
+
+
+def test_a_subscription_does_not_last_into_the_other_one(first, second):
+    first.refuses(second, subscription__active_to=JUNE)
+    first.refuses(second, subscription__active_to=None)
 
 
 def test_an_item_that_begins_where_the_other_subscription_ends_may_stay(first, second):
@@ -133,3 +138,14 @@ def test_a_new_revision_is_looked_at(first, second):
         copy.save(force_insert=True)
     copy.feature_key = None
     copy.save(force_insert=True)
+
+
+def test_revisions_are_looked_at_at_the_end_of_the_transaction_where_that_is_asked_for(first, second):
+    first.set(revision__active_to=MAY)
+    first.set(subscription__active_to=None)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        first.set(revision__active_to=JUNE)
+        second.set(revision__active_from=JUNE)
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    first.refuses(second, revision__active_to=None)
