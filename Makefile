@@ -12,7 +12,7 @@ help:
 	@echo "make serve          the same, empty"
 	@echo "make test           every test (some of them: make test ARGS='tests/unit -k money')"
 	@echo "make quick          some tests, on services that stay up: make quick ARGS='tests/services/test_guards.py -k touch'"
-	@echo "make bench          how many invoices a second a close issues (more: make bench ARGS='1000 --workers 2 --profile')"
+	@echo "make bench          how many invoices a second a close issues (more: make bench ARGS='1000 --profile')"
 	@echo "make lint           format, style, types, layers, missing migrations"
 	@echo "make hooks          have Git check each commit (style, format, layers, migrations), and each push its types, too"
 	@echo "make stop           stop what make demo, make serve or make quick runs in this folder"
