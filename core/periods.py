@@ -168,12 +168,12 @@ def boundary(anchor: datetime, zone: str, cadence: Cadence, n: int) -> datetime:
     February, 31 March, 30 April. A wall time that a clock change skips moves on by the length of the gap; one that
     comes twice is the first of the two. ValueError unless `anchor` is in UTC.
     """
-    return _nth(_checked(anchor), _local(anchor, zone), zone, cadence, n)
+    return _nth(_checked(anchor), zone, cadence, n)
 
 
 def period_at(anchor: datetime, zone: str, cadence: Cadence, moment: datetime) -> Period:
     """The period between two boundaries that holds `moment` (UTC), also before the anchor."""
-    _, start, end = _at(_checked(anchor), zone, cadence, moment)
+    _, start, end = _at(_checked(anchor), zone, cadence, _checked(moment))
     return Period(start, end)
 
 
@@ -184,13 +184,12 @@ def periods(anchor: datetime, zone: str, cadence: Cadence, start: datetime, end:
     """
     if end <= start:
         return
-    n, here, there = _at(_checked(anchor), zone, cadence, start)
-    local = _local(anchor, zone)
+    n, here, there = _at(_checked(anchor), zone, cadence, _checked(start))
     while here < end:
         if here < there:
             yield Period(here, there)
         n += 1
-        here, there = there, _nth(anchor, local, zone, cadence, n + 1)
+        here, there = there, _nth(anchor, zone, cadence, n + 1)
 
 
 def calendar_start(moment: datetime, zone: str, cadences: Iterable[Cadence]) -> datetime:
@@ -214,26 +213,29 @@ def calendar_start(moment: datetime, zone: str, cadences: Iterable[Cadence]) -> 
     return _to_utc(local, zone)
 
 
+# Whoever starts on one day shares their boundaries, and a close asks for each of them several times.
+@lru_cache(maxsize=4096)
 def _at(anchor: datetime, zone: str, cadence: Cadence, moment: datetime) -> tuple[int, datetime, datetime]:
     """The number, start and end of the period that holds `moment`."""
-    local, here = _local(anchor, zone), _local(_checked(moment), zone)
+    local, here = _local(anchor, zone), _local(moment, zone)
     if cadence.months:
         n = ((here.year - local.year) * 12 + here.month - local.month) // cadence.months
     else:
         n = (here.date() - local.date()).days // cadence.days
     if _plus(local, n * cadence.months, n * cadence.days) > here:
         n -= 1
-    start, end = (_nth(anchor, local, zone, cadence, number) for number in (n, n + 1))
+    start, end = (_nth(anchor, zone, cadence, number) for number in (n, n + 1))
     # Wall times give n; a skipped day, a repeated hour or an anchor inside of one needs another look.
     while start > moment:
-        n, start, end = n - 1, _nth(anchor, local, zone, cadence, n - 1), start
+        n, start, end = n - 1, _nth(anchor, zone, cadence, n - 1), start
     while end <= moment:
-        n, start, end = n + 1, end, _nth(anchor, local, zone, cadence, n + 2)
+        n, start, end = n + 1, end, _nth(anchor, zone, cadence, n + 2)
     return n, start, end
 
 
-def _nth(anchor: datetime, local: datetime, zone: str, cadence: Cadence, n: int) -> datetime:
-    return _to_utc(_plus(local, n * cadence.months, n * cadence.days), zone) if n else anchor
+@lru_cache(maxsize=4096)
+def _nth(anchor: datetime, zone: str, cadence: Cadence, n: int) -> datetime:
+    return _to_utc(_plus(_local(anchor, zone), n * cadence.months, n * cadence.days), zone) if n else anchor
 
 
 def _plus(local: datetime, months: int, days: int) -> datetime:

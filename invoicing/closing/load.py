@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import Q, TextField
+from django.db.models.functions import Cast
 
 from core.many_ids import among
 from core.money import ZERO
@@ -21,7 +22,7 @@ from invoicing.choices import InvoiceStatus, LineKind, WindowKind
 from invoicing.models import BilledWindow, CreditNoteLine, Invoice, InvoiceLine, TaxRate
 from invoicing.tax import RateFacts, TaxTerms
 from invoicing.windows.billed_and_waiting import Billed, BilledLine, PendingLine
-from invoicing.windows.components import components_from_json
+from invoicing.windows.components import components_from_text
 from subscriptions.lifecycle.facts import load_subscriptions
 from subscriptions.models import Subscription
 from subscriptions.schedule.facts import LoadedSubscription
@@ -125,7 +126,7 @@ def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
         "period_start",
         "period_end",
         "invoice_at",
-        "components",
+        Cast("components", TextField()),
     )
     for line_id, invoice_id, currency, item_id, revision_id, window_id, start, end, invoice_at, components in rows:
         owner[invoice_id].pending.append(
@@ -139,7 +140,7 @@ def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
                 start=start,
                 end=end,
                 invoice_at=invoice_at,
-                components=components_from_json(components),
+                components=components_from_text(components),
             )
         )
 
@@ -179,7 +180,7 @@ def _load_billed_lines(windows: dict[uuid.UUID, Billed]) -> None:
             "amends_id",
             "invoice__issued_at",
             "invoice__status",
-            "components",
+            Cast("components", TextField()),
             "amount",
             "charges_total",
             "discounts_total",
@@ -198,7 +199,7 @@ def _load_billed_lines(windows: dict[uuid.UUID, Billed]) -> None:
         # What was waived with a deleted draft was never charged: nothing of it can come back.
         waived = status == InvoiceStatus.DELETED
         left, on_draft = ZERO if waived else net, issued_at is None and not waived
-        components = components_from_json(wire)
+        components = components_from_text(wire)
         line = BilledLine(line_id, invoice_id, components, net, left, tax, on_draft, window_id)
         lines[line_id] = line
         window = windows[window_id]

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -285,3 +286,11 @@ def test_a_period_is_half_open_and_never_backwards():
     assert march.end not in march
     with pytest.raises(ValueError, match="before it starts"):
         Period(april.start, march.start)
+
+
+def test_a_moment_in_another_zone_is_refused_also_after_the_same_one_in_utc():
+    start, month = datetime(2026, 3, 17, tzinfo=UTC), CADENCES["P1M"]
+    moment = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    assert period_at(start, "UTC", month, moment) == Period(utc("2026-06-17"), utc("2026-07-17"))
+    with pytest.raises(ValueError, match="not a time in UTC"):
+        period_at(start, "UTC", month, moment.astimezone(ZoneInfo("Europe/Berlin")))
