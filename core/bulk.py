@@ -7,7 +7,9 @@ column names (`customer_id`, not `customer`); JSON columns take text that is alr
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from operator import itemgetter
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, models
 
@@ -25,11 +27,11 @@ def copy_rows(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> N
     if not rows:
         return
     columns = columns_of(model)
-    names = ", ".join(f'"{column}"' for column in columns)
+    names, pick = ", ".join(f'"{column}"' for column in columns), itemgetter(*columns)
     with connection.cursor() as cursor, cursor.copy(f'COPY "{model._meta.db_table}" ({names}) FROM STDIN') as copy:
         write_row, times = copy.write_row, _times_of(model)
         for row in rows:
-            values = [row[column] for column in columns]
+            values = list(pick(row))
             for place in times:
                 if values[place] is not None:
                     # The driver would write each anew, in Python.
@@ -46,10 +48,7 @@ def update_rows(model: type[models.Model], columns: Sequence[str], rows: Iterabl
     key = model._meta.pk
     assert key is not None
     names = (key.column, *columns)
-    arrays = [
-        times_array(values) if _is_time(model, name) else array_text(values, quoted=_is_text(model, name))
-        for name, values in zip(names, zip(*listed, strict=True), strict=True)
-    ]
+    arrays = [_array_of(model, name, values) for name, values in zip(names, zip(*listed, strict=True), strict=True)]
     casts = [_array_cast(model, name) for name in names]
     assignments = ", ".join(f'"{name}" = v."{name}"' for name in columns)
     aliases = ", ".join(f'"{name}"' for name in names)
@@ -70,7 +69,7 @@ def delete_rows(model: type[models.Model], ids: Iterable[Any]) -> None:
 
 
 def array_text(values: Iterable[Any], *, quoted: bool = False) -> str:
-    """`values` as the text of a PostgreSQL array, to be cast: ids, numbers and booleans; with `quoted`, texts.
+    """`values` as the text of a PostgreSQL array, to be cast: numbers and booleans; with `quoted`, texts.
 
     Several times cheaper than the driver's own lists, which look at every element.
     """
@@ -86,6 +85,17 @@ def times_array(values: Iterable[datetime | None]) -> str:
     return "{" + ",".join(["NULL" if value is None else time_text(value) for value in values]) + "}"
 
 
+def ids_array(values: Iterable[UUID | None]) -> str:
+    """The same for ids, without the hyphens, which cost more than the rest."""
+    return "{" + ",".join(["NULL" if value is None else value.hex for value in values]) + "}"
+
+
+def _array_of(model: type[models.Model], column: str, values: Iterable[Any]) -> str:
+    if _is_time(model, column):
+        return times_array(values)
+    return ids_array(values) if _is_id(model, column) else array_text(values, quoted=_is_text(model, column))
+
+
 def _quoted(text: str) -> str:
     if "\\" in text:
         text = text.replace("\\", "\\\\")
@@ -98,6 +108,11 @@ def _is_text(model: type[models.Model], column: str) -> bool:
     field = _field(model, column)
     kind = str(field.db_type(connection)).partition("(")[0]
     return kind not in ("uuid", "numeric", "boolean", "integer", "bigint", "smallint")
+
+
+@cache
+def _is_id(model: type[models.Model], column: str) -> bool:
+    return str(_field(model, column).db_type(connection)) == "uuid"
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from django.db.models import BooleanField, F, Func, Model, QuerySet, Value
 
-from core.bulk import array_text
+from core.bulk import ids_array
 
 M = TypeVar("M", bound=Model)
 
@@ -22,7 +22,7 @@ def any_of(column: str, ids: Iterable[uuid.UUID]) -> Func:
 
     The same as Django's own lookup `in`; with hundreds of ids, what it costs hardly depends on how many there are.
     """
-    return _IsAnyOf(F(column), Value(array_text(ids)))
+    return _IsAnyOf(F(column), Value(ids_array(ids)))
 
 
 def among(rows: QuerySet[M], column: str, ids: Collection[uuid.UUID]) -> QuerySet[M]:

@@ -23,7 +23,7 @@ from invoicing.corrections.creditable_amount import CreditableAmount
 from invoicing.corrections.documents import CreditLine, CreditNoteDocument, CreditPart
 from invoicing.corrections.unused_time import UnusedPart, UnusedTime
 from invoicing.errors import CannotBill
-from invoicing.lifecycle.bounds import refuse_beyond
+from invoicing.lifecycle.bounds import beyond_limit, refuse_beyond
 from invoicing.lifecycle.draft_steps import collected_at, collection_at, draft_until, status_after_collection
 from invoicing.rating import RatedLine, RatingInput, rate
 from invoicing.rating.coupon_on_part import coupon_on, left_of
@@ -154,12 +154,18 @@ def rate_line(line: PlannedLine, quantity: Quantity | None) -> RatedDocumentLine
             f"billed. {_another_price(line)}",
             code="beyond_limit",
         ) from error
-    refuse_beyond(
-        f"{revision.name} for {_span(line)}",
+    amounts, currency = (
         (rated.amount, rated.charges_total, rated.discounts_total),
         line.obligation.subscription.currency,
-        otherwise=f"correct its price or its quantity. {_another_price(line)}",
     )
+    # To write the words takes longer than to look: only where they are needed.
+    if beyond_limit(amounts, currency) is not None:
+        refuse_beyond(
+            f"{revision.name} for {_span(line)}",
+            amounts,
+            currency,
+            otherwise=f"correct its price or its quantity. {_another_price(line)}",
+        )
     return RatedDocumentLine(line, line.waiting.id if line.waiting else new_id(), quantity, rated)
 
 

@@ -72,7 +72,7 @@ DETAIL_FIELDS = (
 # How each kind of value reads. Values of JSON columns come as text that is canonical already, or as lists and objects.
 _TEXTS: dict[type, Callable[[Any], str]] = {
     type(None): lambda value: "",
-    str: lambda value: value,
+    str: str,
     dict: canonical_json,
     list: canonical_json,
     Decimal: trimmed,

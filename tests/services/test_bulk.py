@@ -9,6 +9,7 @@ from core.bulk import update_rows
 from core.jsontext import canonical_json
 from core.many_ids import among
 from customers.models import Customer, UsageSubject
+from invoicing.models import BillingRun, ParkedCustomer
 from subscriptions.models import Coupon
 from tests.support.clock import at
 from tests.support.customers import make_customer
@@ -55,3 +56,16 @@ def test_rows_among_many_ids_are_those_that_in_finds(django_assert_num_queries):
     assert {subject.key for subject in subjects} == {"customer-0", "customer-2"}
     with django_assert_num_queries(0):
         assert not list(among(Customer.objects.all(), "id", []))
+
+
+def test_ids_find_and_change_their_rows_also_where_one_is_empty():
+    customers = [make_customer(key=f"customer-{number}") for number in range(2)]
+    (subject,) = UsageSubject.objects.filter(customer=customers[0])
+    assert update_rows(UsageSubject, ("customer_id",), [(subject.id, customers[1].id)]) == 1
+    subject.refresh_from_db()
+    assert subject.customer == customers[1]
+    run = BillingRun.objects.create(as_of=at("2026-03-17"), trigger="schedule")
+    parked = ParkedCustomer.objects.create(customer=customers[0], run=run, cause_code="no_price", cause="No price.")
+    assert update_rows(ParkedCustomer, ("run_id",), [(parked.id, None)]) == 1
+    parked.refresh_from_db()
+    assert parked.run is None
