@@ -212,7 +212,10 @@ def _standard_invoice(
     settings = terms.settings.values
     document = InvoiceDocument(loaded, currency, lines, terms)
     metered = [line.planned.invoice_at for line in lines if line.quantity is not None]
-    document.collection_at = collection_at(metered, settings["collection_interval"], made_at=made_at)
+    # Not before what came first in its periods: who comes later knows what free units and tiers are left.
+    before = (line.quantity.earlier_until for line in lines if line.quantity is not None)
+    own = collection_at(metered, settings["collection_interval"], made_at=made_at)
+    document.collection_at = max([own, *(moment for moment in before if moment is not None)])
     document.draft_until = draft_until(document.collection_at, settings["draft_period"])
     if document.collection_at > made_at:
         document.status = InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION

@@ -15,6 +15,7 @@ from entitlements.models import Feature
 from invoicing.choices import InvoiceStatus, LineKind
 from invoicing.closing.plan import PlannedLine
 from invoicing.errors import CannotBill
+from invoicing.lifecycle.draft_steps import TO_COLLECT
 from invoicing.models import InvoiceLine
 from subscriptions.lifecycle.facts import Report, reports_of
 from subscriptions.schedule.facts import EarlierUse
@@ -28,8 +29,8 @@ class Quantity(NamedTuple):
     """What a usage line is billed for (None: nothing was reported), and how many events it came from.
 
     `earlier` is what the same period had used before the line's window, `earlier_nets` what was billed for that, window
-    by window, where a minimum or a maximum asks for it. A metered quantity knows how it was read (`reading`, by the
-    meter `meter_key`), a reported one when.
+    by window, where a minimum or a maximum asks for it; until `earlier_until` some of it is not fixed. A metered
+    quantity knows how it was read (`reading`, by the meter `meter_key`), a reported one when.
     """
 
     quantity: Decimal | None
@@ -40,6 +41,7 @@ class Quantity(NamedTuple):
     reported_at: datetime | None = None
     earlier: Decimal = ZERO
     earlier_nets: Mapping[WindowKey, Decimal] = NO_NETS
+    earlier_until: datetime | None = None
 
     @property
     def earlier_net(self) -> Decimal:
@@ -110,7 +112,7 @@ def quantities_of(
     reports = _reports([lines[index][0] for index in reported])
     found: list[Quantity] = []
     for index, (line, _) in enumerate(lines):
-        nets = _earlier_nets(line, frozen)
+        nets, until = _earlier_nets(line, frozen), _earlier_until(line, frozen)
         if index in readings:
             reading, meter_key = readings[index]
             whole, before_it = usage[3 * index], usage.get(3 * index + 1, NO_USAGE)
@@ -128,6 +130,7 @@ def quantities_of(
                     meter_key=meter_key,
                     earlier=earlier,
                     earlier_nets=nets,
+                    earlier_until=until,
                 )
             )
         else:
@@ -135,10 +138,10 @@ def quantities_of(
             said = reports.get((window.item.id, window.start, window.end))
             before_said = (reports.get((use.item_id, use.start, use.end)) for use in window.earlier)
             earlier = reduce(WIDE.add, (report.quantity for report in before_said if report is not None), ZERO)
-            if said is None:
-                found.append(Quantity(None, earlier=earlier, earlier_nets=nets))
-            else:
-                found.append(Quantity(said.quantity, reported_at=said.reported_at, earlier=earlier, earlier_nets=nets))
+            quantity = Quantity(None, earlier=earlier, earlier_nets=nets, earlier_until=until)
+            if said is not None:
+                quantity = quantity._replace(quantity=said.quantity, reported_at=said.reported_at)
+            found.append(quantity)
     return found
 
 
@@ -164,11 +167,13 @@ def _reports(lines: Sequence[PlannedLine]) -> dict[_Window, Report]:
 
 
 class _Frozen(NamedTuple):
-    """What a settled window was billed for; `is_final`: its quantity will not be read again."""
+    """What a settled window was billed for; `is_final`: its quantity will not be read again. Until it is, its draft
+    waits, up to `collected_at`."""
 
     quantity: Decimal
     net: Decimal
     is_final: bool
+    collected_at: datetime | None = None
 
 
 def _is_frozen(use: EarlierUse, frozen: Mapping[WindowKey, _Frozen]) -> bool:
@@ -198,19 +203,30 @@ def _frozen(lines: Sequence[PlannedLine]) -> dict[WindowKey, _Frozen]:
             "charges_total",
             "discounts_total",
             "invoice__quantity_snapshoted_at",
+            "invoice__collection_at",
+            "invoice__status",
         )
     )
     together = {line.obligation.key for line in lines}
     found: dict[WindowKey, _Frozen] = {}
-    for item_id, span, metered, amount, charges, discounts, collected_at in rows:
+    for item_id, span, metered, amount, charges, discounts, snapshoted_at, collection_at, status in rows:
         key = (item_id, span.lower)
         before = found.get(key, _Frozen(ZERO, ZERO, True))
         found[key] = _Frozen(
             WIDE.add(before.quantity, metered or ZERO),
             before.net + amount + charges - discounts,
-            before.is_final and metered is not None and collected_at is not None and key not in together,
+            before.is_final and metered is not None and snapshoted_at is not None and key not in together,
+            collection_at if status in TO_COLLECT and key not in together else None,
         )
     return found
+
+
+def _earlier_until(line: PlannedLine, frozen: Mapping[WindowKey, _Frozen]) -> datetime | None:
+    """When the last draft that holds an earlier window of the line's period is collected; None: none waits."""
+    known = (frozen.get((use.item_id, use.start)) for use in line.obligation.earlier)
+    return max(
+        (each.collected_at for each in known if each is not None and each.collected_at is not None), default=None
+    )
 
 
 def _earlier_nets(line: PlannedLine, frozen: Mapping[WindowKey, _Frozen]) -> Mapping[WindowKey, Decimal]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from core import clock
 from core.bulk import update_rows
@@ -24,7 +24,7 @@ from invoicing.closing.quantities import Quantity, WindowKey, feature_of, quanti
 from invoicing.closing.redraft import redraft
 from invoicing.corrections.count_again import count_again
 from invoicing.corrections.retax_drafts import drop_lines, retax
-from invoicing.lifecycle.draft_steps import status_after_collection
+from invoicing.lifecycle.draft_steps import TO_COLLECT, status_after_collection
 from invoicing.lifecycle.states import check_moves
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from invoicing.windows.billed_and_waiting import Billed, BilledLine
@@ -38,9 +38,11 @@ from subscriptions.schedule.facts import LoadedSubscription
 def collect_quantities(invoices: Sequence[Invoice], *, as_of: datetime) -> dict[uuid.UUID, str]:
     """Take the quantity snapshot of these drafts: re-rate their usage lines, then say what each waits for.
 
-    In the caller's transaction, which holds the customers' locks. A draft that can't be collected keeps its figures
-    and goes to a named failed state, from which this step alone is tried again. Returns the new status of each.
+    With them, drafts that hold what came before in the same periods: what they have is to be fixed first. In the
+    caller's transaction, which holds the customers' locks. A draft that can't be collected keeps its figures and goes
+    to a named failed state, from which this step alone is tried again. Returns the new status of each.
     """
+    invoices = _with_earlier(invoices, as_of)
     # Before usage is read: what comes in meanwhile is late only where it was not read.
     now = clock.now()
     failures, unreported = read_quantities({invoice.id for invoice in invoices}, as_of)
@@ -80,19 +82,53 @@ def _settle_unreported(lines: Sequence[InvoiceLine], now: datetime) -> set[uuid.
     return set(gone.values_list("id", flat=True))
 
 
+def _with_earlier(invoices: Sequence[Invoice], as_of: datetime) -> list[Invoice]:
+    """These drafts, and those that wait with earlier windows of the periods that these bill. One query, where the
+    customers have no other drafts that wait."""
+    ids = {invoice.id for invoice in invoices}
+    others = InvoiceLine.objects.filter(
+        invoice__customer_id__in={invoice.customer_id for invoice in invoices},
+        invoice__status__in=TO_COLLECT,
+        kind=LineKind.USAGE,
+        deleted_at__isnull=True,
+    ).exclude(invoice_id__in=ids)
+    waiting = {
+        (item_id, start): pk for item_id, start, pk in others.values_list("item_id", "period_start", "invoice_id")
+    }
+    if not waiting:
+        return list(invoices)
+    lines = _lines(ids)
+    subscriptions = {loaded.facts.id: loaded for loaded in load_subscriptions(_concerned(lines))}
+    planned = (_planned(line, subscriptions, as_of) for line in lines)
+    uses = ((use.item_id, use.start) for found in planned if found is not None for use in found.obligation.earlier)
+    earlier = {waiting[use] for use in uses if use in waiting}
+    if not earlier:
+        return list(invoices)
+    more = Invoice.objects.select_for_update().filter(pk__in=earlier).order_by("id")
+    return _with_earlier([*invoices, *more], as_of)
+
+
+def _lines(invoice_ids: Collection[uuid.UUID]) -> list[InvoiceLine]:
+    """The usage lines of these drafts."""
+    lines = InvoiceLine.objects.filter(
+        invoice_id__in=invoice_ids, kind=LineKind.USAGE, deleted_at__isnull=True, subscription__isnull=False
+    )
+    return list(lines.select_related("invoice"))
+
+
+def _concerned(lines: Sequence[InvoiceLine]) -> QuerySet[Subscription]:
+    """The subscriptions that these lines bill, with what succeeded them, to which their coupons were carried over."""
+    billed = {line.subscription_id for line in lines}
+    return Subscription.objects.filter(Q(pk__in=billed) | Q(previous__in=billed))
+
+
 def read_quantities(
     invoice_ids: Collection[uuid.UUID], as_of: datetime
 ) -> tuple[dict[uuid.UUID, BillingError], list[InvoiceLine]]:
     """Rate the usage lines of these drafts with the usage of now; what can't be rated keeps its figures. Returns what
     went wrong, by invoice, and the lines for which nothing was reported."""
-    lines = list(
-        InvoiceLine.objects.filter(
-            invoice_id__in=invoice_ids, kind=LineKind.USAGE, deleted_at__isnull=True, subscription__isnull=False
-        ).select_related("invoice")
-    )
-    billed = {line.subscription_id for line in lines}
-    # With what succeeded them, to which their coupons were carried over.
-    concerned = Subscription.objects.filter(Q(pk__in=billed) | Q(previous__in=billed))
+    lines = _lines(invoice_ids)
+    concerned = _concerned(lines)
     subscriptions = {loaded.facts.id: loaded for loaded in load_subscriptions(concerned)}
     features = features_by_id(
         revision.feature_id

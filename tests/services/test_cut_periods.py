@@ -1,11 +1,13 @@
 """Usage of a period that was cut: prices, coupons, pauses and late usage come to what the whole period comes to."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from core import clock
-from invoicing.models import InvoiceLine
+from invoicing.drafts.snapshot_quantities import snapshot_quantities
+from invoicing.models import Invoice, InvoiceLine
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.redeem_coupon import redeem_coupon
@@ -19,7 +21,7 @@ from tests.support.catalog import flat_plan, make_feature, make_meter, usage_car
 from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.conservation import UsageLedger
-from tests.support.customers import make_customer
+from tests.support.customers import make_customer, make_default_profile
 from tests.support.invoices import money
 from tests.support.subscriptions import change, edit, subscribe
 from tests.support.usage import use
@@ -231,3 +233,42 @@ def test_late_events_before_a_cut_are_late_by_what_the_whole_period_adds(by, agg
     ledger.balance(at("2026-05-01T00:30"))
     code, said = run_check(now="2026-05-01T00:30")
     assert (code, f"late usage of {late} from 2026-04-01 00:00 to 2026-04-16 00:00" in said) == (2, True), said
+
+
+@pytest.fixture
+def two_drafts(calls):
+    """100 free units, what is billed waits five days. 50 up to a new price on the 16th, 60 up to an end on the 17th."""
+    subscription = subscribe(metered(calls, discounts={"usage": {"quantity": "100"}}))
+    make_default_profile(collection_interval="P5D")
+    use("2026-04-10", "50")
+    edit(subscription, "2026-04-16", AddItem("phase_1", replace(DEARER, discounts={"usage": {"quantity": "100"}})))
+    run("2026-04-16")
+    use("2026-04-16T12:00", "60")
+    with clock.frozen_at(at("2026-04-16T13:00")):
+        cancel_subscription(subscription=subscription, timing=at("2026-04-17"))
+    return subscription
+
+
+def test_a_draft_that_is_collected_early_takes_what_came_before_it_along(two_drafts):
+    """The second draft sees 50 before it: ten at 2.00. The 60 that come for the first one then are late."""
+    run("2026-04-17")
+    second = Invoice.objects.get(status__startswith="draft", period_start=at("2026-04-16"))
+    with clock.frozen_at(at("2026-04-17T01:00")):
+        snapshot_quantities(invoice=second)
+    use("2026-04-12", "60")
+    run("2026-04-22")
+    assert billed() == [("04-01", "04-16", "50", "0.00"), ("04-16", "04-17", "60", "20.00")]
+    code, said = run_check(now="2026-04-22T00:30")
+    assert (code, "late usage of 60 from 2026-04-01 00:00 to 2026-04-16 00:00" in said) == (2, True), said
+
+
+def test_an_invoice_waits_for_a_draft_that_holds_what_came_before_it(two_drafts):
+    """Billed at once by then, the second waits all the same: 110 came before, so that all of its 60 are charged."""
+    make_default_profile(collection_interval="PT0S")
+    run("2026-04-17")
+    use("2026-04-12", "60")
+    drafts = Invoice.objects.filter(status="draft.waiting_for_collection")
+    assert set(drafts.values_list("collection_at", flat=True)) == {at("2026-04-21")}
+    run("2026-04-21")
+    assert billed() == [("04-01", "04-16", "110", "10.00"), ("04-16", "04-17", "60", "120.00")]
+    assert_books_are_clean("2026-04-21T00:30")
