@@ -6,16 +6,24 @@ import pytest
 
 from core import clock
 from customers.choices import CollectionMethod
+from invoicing.choices import RunTrigger
 from invoicing.closing.close_customers import close_customers
 from invoicing.drafts.advance_invoice import advance_due
+from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.models import BalanceEntry, Invoice, InvoiceLine, TaxRate
+from invoicing.previews.preview_customers import preview_customer
+from invoicing.runs.start_run import start_run
+from invoicing.runs.work_shard import work_shard
 from subscriptions.lifecycle.record_quantity import record_quantity
 from subscriptions.lifecycle.record_subscription import record_subscription
+from subscriptions.models import Plan
+from tests.services.outlooks import Books, foreseen, live
 from tests.support.books import assert_books_are_clean
 from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_meter, usage_card
 from tests.support.clock import at
 from tests.support.customers import make_customer, make_default_profile, vat_customer
 from tests.support.invoices import money
+from tests.support.subscriptions import change
 from tests.support.usage import use
 
 pytestmark = pytest.mark.django_db
@@ -162,3 +170,95 @@ def test_what_is_added_to_a_fee_in_arrears_is_taxed_at_the_end_of_its_period(vat
         advance_due(as_of=at("2027-01-06"))
     added = {"amends__isnull": False, "invoice__issued_at__isnull": False}
     assert tax_of(**added) == ("19", "VAT", "2.85", "17.85")
+
+
+def test_a_listed_shard_that_is_worked_later_is_dated_by_its_work():
+    make_default_profile(due_after="P3D", collection_method=CollectionMethod.SEND_INVOICE)
+    subscribe(make_customer(), flat_plan("basic", "10.00"), "2026-04-01")
+    with clock.frozen_at(at("2026-04-01")):
+        listed = start_run(as_of=at("2026-04-01"), trigger=RunTrigger.SCHEDULE)
+    with clock.frozen_at(at("2026-04-06")):
+        for shard in listed.shards.all():
+            work_shard(shard.pk)
+    invoice = Invoice.objects.get(number="INV-000001")
+    assert (invoice.issued_at, invoice.due_at) == (at("2026-04-06"), at("2026-04-09"))
+
+
+def test_a_clock_that_is_behind_its_series_dates_by_the_series():
+    """Issued on the 10th; then a clock says the 5th. Dates of a series never decrease, and what is due follows them."""
+    make_default_profile(due_after="P3D", collection_method=CollectionMethod.SEND_INVOICE)
+    first, second = make_customer(key="first"), make_customer(key="second")
+    for customer, on in ((first, "2026-04-10"), (second, "2026-04-05")):
+        subscribe(customer, Plan.objects.first() or flat_plan("basic", "10.00"), on)
+        close_late(customer, as_of=on, worked_at=on)
+    later = Invoice.objects.get(number="INV-000002")
+    assert (later.customer, later.issued_at, later.due_at) == (second, at("2026-04-10"), at("2026-04-13"))
+    assert_books_are_clean("2026-04-10T00:30")
+
+
+def test_an_inclusive_price_stays_what_it_is_and_holds_the_tax_of_its_issue(vat_rises):
+    """11.90 with 19 % holds 1.90; with 20 %, 1.98."""
+    make_default_profile(draft_period="P3D", tax_enabled=True, tax_behavior="inclusive")
+    subscribe(vat_rises, flat_plan("basic", "11.90"), "2026-12-30")
+    close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
+    assert tax_of(invoice__status__startswith="draft") == ("19", "VAT", "1.90", "11.90")
+    with clock.frozen_at(at("2027-01-02")):
+        advance_due(as_of=at("2027-01-02"))
+    assert tax_of(invoice__number="INV-000001") == ("20", "VAT 2027", "1.98", "11.90")
+    assert_books_are_clean("2027-01-02T00:30")
+
+
+def test_a_draft_is_taxed_by_nothing_where_no_rate_is_left_and_tax_is_not_enforced(vat_rises):
+    make_default_profile(draft_period="P3D", tax_enabled=True)
+    subscribe(vat_rises, flat_plan("basic", "10.00"), "2026-12-30")
+    close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
+    TaxRate.objects.filter(rate=20).delete()
+    with clock.frozen_at(at("2027-01-02")):
+        advance_due(as_of=at("2027-01-02"))
+    line = InvoiceLine.objects.get(invoice__number="INV-000001")
+    assert (line.tax_rate, line.tax_name, money(line.taxes_total), money(line.total)) == (None, "", "0.00", "10.00")
+    assert money(Invoice.objects.get(number="INV-000001").total) == "10.00"
+    assert_books_are_clean("2027-01-02T00:30")
+
+
+def test_a_draft_that_staff_approve_is_taxed_at_its_approval(vat_rises):
+    make_default_profile(auto_advance=False, tax_enabled=True)
+    subscribe(vat_rises, flat_plan("basic", "10.00"), "2026-12-30")
+    close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
+    with clock.frozen_at(at("2027-01-02")):
+        approve_invoice(invoice=Invoice.objects.get(status__startswith="draft"))
+    assert tax_of(invoice__number="INV-000001") == ("20", "VAT 2027", "2.00", "12.00")
+
+
+def test_what_a_draft_gives_back_keeps_the_tax_that_it_was_charged_with(vat_rises):
+    """In January: 31.00 at 20 %. Changed on the 16th to 62.00, in a draft that is issued under 25 %: 32.00 for 16 of 31
+    days at 25 % is 8.00, and 16.00 back at 20 % is 3.20."""
+    make_default_profile(tax_enabled=True)
+    TaxRate.objects.filter(rate=20).update(valid_to=at("2027-01-20"))
+    TaxRate.objects.create(country="DE", rate=Decimal(25), name="VAT late", valid_from=at("2027-01-20"))
+    basic, pro = flat_plan("basic", "31.00"), flat_plan("pro", "62.00")
+    subscription = subscribe(vat_rises, basic, "2027-01-01")
+    close_late(vat_rises, as_of="2027-01-01", worked_at="2027-01-01")
+    make_default_profile(draft_period="P10D")
+    change(subscription, pro, "2027-01-16")
+    draft = Invoice.objects.get(status__startswith="draft")
+    assert (money(draft.taxes_total), money(draft.total)) == ("3.20", "19.20")
+    with clock.frozen_at(at("2027-01-26")):
+        advance_due(as_of=at("2027-01-26"))
+    draft.refresh_from_db()
+    taxes = sorted((f"{line.tax_rate:.0f}", money(line.taxes_total)) for line in draft.lines.all())
+    assert taxes == [("20", "-3.20"), ("25", "8.00")]
+    assert (draft.issued_at, money(draft.total)) == (at("2027-01-26"), "20.80")
+    assert_books_are_clean("2027-01-26T00:30")
+
+
+def test_a_preview_over_a_change_of_tax_is_what_follows(vat_rises):
+    make_default_profile(draft_period="P3D", tax_enabled=True)
+    subscribe(vat_rises, flat_plan("basic", "10.00"), "2026-12-30")
+    close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
+    until = at("2027-01-02")
+    with clock.frozen_at(at("2026-12-31")):
+        shown, books = preview_customer(customer_id=vat_rises.pk, until=until), Books()
+    assert [document.total for document in shown.documents] == [Decimal(12)]
+    live(until, until)
+    assert foreseen(shown) == books.made_since()

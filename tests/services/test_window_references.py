@@ -104,3 +104,49 @@ def test_a_window_that_is_billed_again_in_part_ends_early_as_a_whole(seats):
         cancel_subscription(subscription=seats, timing="immediate")
     back = CreditNote.objects.order_by("number")
     assert sorted(str(note.amount) for note in back) == ["5.00", "8.33"]
+
+
+def more(seats, on, quantity):
+    with clock.frozen_at(at(on)):
+        update_item(
+            subscription_id=seats.id,
+            running_number=1,
+            update=ItemUpdate(product_id="seats", quantity=Decimal(quantity), align=True),
+        )
+
+
+def test_what_several_invoices_had_added_is_billed_again_one_by_one(seats):
+    """50.00, 15.00 from the 16th, 2 x 10.00 x 12/30 = 8.00 from the 19th; each is voided, in no order."""
+    more(seats, "2026-04-19", 10)
+    assert totals() == ["50.00", "15.00", "8.00"]
+    void("INV-000002")
+    assert billed_again(seats) == ["15.00"]
+    void("INV-000001")
+    assert BilledWindow.objects.get().invoice.number == "INV-000003"
+    assert billed_again(seats) == ["50.00"]
+    void("INV-000003")
+    assert BilledWindow.objects.get().invoice.number == "INV-000004"
+    assert billed_again(seats) == ["8.00"]
+    for number in (4, 5, 6):
+        void(f"INV-00000{number}")
+    assert BilledWindow.objects.count() == 0
+    assert billed_again(seats) == ["73.00"]
+
+
+@pytest.mark.parametrize(
+    ("number", "again"),
+    [
+        # Five seats for 25 of 30 days: 41.67. Three more for ten days: 10.00.
+        ("INV-000001", "41.67"),
+        ("INV-000002", "10.00"),
+    ],
+)
+def test_an_invoice_of_time_that_ended_early_is_billed_again_for_that_time(seats, number, again):
+    with clock.frozen_at(at("2026-04-26")):
+        cancel_subscription(subscription=seats, timing="immediate")
+    assert sorted(str(note.amount) for note in CreditNote.objects.all()) == ["5.00", "8.33"]
+    void(number)
+    close(seats.customer, "2026-04-26")
+    made = Invoice.objects.filter(issued_at=at("2026-04-26"))
+    assert [str(invoice.total) for invoice in made] == [again]
+    assert BilledWindow.objects.get().span.upper == at("2026-04-26")
