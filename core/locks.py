@@ -2,7 +2,8 @@
 
 A group is a bucket of customer ids. A close takes the locks of all groups in its batch, in ascending order, so that
 batches which share a group queue up and never deadlock; anything else that changes what a customer will be billed
-takes the lock of that customer's group. All are held until the transaction ends.
+takes the lock of that customer's group. All are held until the transaction ends. Whoever changes what all customers
+will be billed has every customer to themselves: they wait for those who hold some, and hold up who comes after.
 """
 
 import uuid
@@ -14,6 +15,7 @@ CUSTOMER_GROUPS = 1024
 MAX_LOCKS_PER_TRANSACTION = 500
 
 _NAMESPACE = 0x62696C6C  # the first key of PostgreSQL's two-key advisory locks: "bill"
+_EVERYBODY = 0x65766572  # "ever": shared by all who hold the lock of a customer
 _GATES = 0x67617465  # "gate"
 
 
@@ -29,9 +31,18 @@ def lock_customers(customer_ids: Iterable[uuid.UUID]) -> None:
         raise ValueError(f"{len(groups)} advisory locks in one transaction; at most {MAX_LOCKS_PER_TRANSACTION}.")
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s, g) FROM unnest(%s::int[]) WITH ORDINALITY AS t(g, n) ORDER BY n",
-            [_NAMESPACE, groups],
+            "SELECT pg_advisory_xact_lock_shared(%s), pg_advisory_xact_lock(%s, g) "
+            "FROM unnest(%s::int[]) WITH ORDINALITY AS t(g, n) ORDER BY n",
+            [_EVERYBODY, _NAMESPACE, groups],
         )
+
+
+def lock_every_customer() -> None:
+    """Wait for, then hold until the end of the transaction, the locks of all customers there are and will be.
+
+    For a change of what they have in common; take it before any row, and not behind the lock of single customers.
+    """
+    lock_alone(_EVERYBODY)
 
 
 def lock_alone(key: int) -> None:

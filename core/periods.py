@@ -177,6 +177,12 @@ def period_at(anchor: datetime, zone: str, cadence: Cadence, moment: datetime) -
     return Period(start, end)
 
 
+def boundary_from(anchor: datetime, zone: str, cadence: Cadence, moment: datetime) -> datetime:
+    """The first boundary at or after `moment` (UTC); one before the anchor, too."""
+    _, start, end = _at(_checked(anchor), zone, cadence, _checked(moment))
+    return start if start == moment else end
+
+
 def periods(anchor: datetime, zone: str, cadence: Cadence, start: datetime, end: datetime) -> Iterator[Period]:
     """All periods between boundaries that share time with [start, end), whole, in order; they leave no gap.
 

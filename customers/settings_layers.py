@@ -28,6 +28,9 @@ WORKFLOW_FIELDS = (
     "uncollectible_after_dunning",
 )
 
+# When what has fallen due is collected.
+RHYTHM_FIELDS = ("collection_alignment", "collection_cadence", "collection_anchor")
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:

@@ -2,18 +2,22 @@
 
 import uuid
 from collections.abc import Iterator
+from itertools import islice
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from core import clock
 from core.ids import to_text
+from customers.effective_settings import terms_of
 from invoicing.books.examination import Examination, Finding, name_customer, name_invoice
 from invoicing.choices import CustomerOutcome, InvoiceStatus, RunStatus
 from invoicing.closing.park_customer import is_parked
+from invoicing.closing.rhythm import rhythm_of
 from invoicing.drafts.next_step import drafts_due
 from invoicing.models import BillingDue, InvoiceLine, RunCustomer, RunShard
 from subscriptions.models import Subscription
 
+_AT_ONCE = 500
 START = "See that beat and a worker run (manage.py doctor), or start a billing run."
 
 
@@ -21,7 +25,7 @@ def nothing_is_past_due(exam: Examination) -> Iterator[Finding]:
     """What fell due more than the grace ago is billed, being billed, or parked; drafts have moved on, too."""
     yield from _customers(exam)
     yield from _waiting_too_long()
-    yield from _due_too_late()
+    yield from _due_too_late(exam)
     for draft in drafts_due(exam.settled_by).select_related("customer").iterator(chunk_size=500):
         customer = draft.customer
         yield Finding(
@@ -75,20 +79,29 @@ def _waiting_too_long() -> Iterator[Finding]:
         )
 
 
-def _due_too_late() -> Iterator[Finding]:
-    """Subscriptions whose customer nobody would look at in time: they are due later than it, or never."""
+def _due_too_late(exam: Examination) -> Iterator[Finding]:
+    """Subscriptions whose customer nobody would look at in time: they are due later than it, or than their rhythm of
+    collection says, or never."""
     mine = BillingDue.objects.filter(customer=OuterRef("customer"), currency=OuterRef("currency"))
     unseen = Subscription.objects.filter(~Exists(mine.filter(due_at__lte=OuterRef("next_billing_at"))))
     late = unseen.filter(next_billing_at__isnull=False).annotate(seen_at=Subquery(mine.values("due_at")))
-    for subscription in late.select_related("customer").order_by("pk").iterator(chunk_size=500):
-        assert subscription.next_billing_at is not None
-        seen_at = subscription.seen_at
-        yield Finding(
-            _name(subscription),
-            f"it bills next on {subscription.next_billing_at:%Y-%m-%d %H:%M} UTC, but its customer is due "
-            + ("never." if seen_at is None else f"only on {seen_at:%Y-%m-%d %H:%M} UTC."),
-            "Set the subscription's updated_at to now: the database makes its customer due again.",
-        )
+    found = late.select_related("customer").order_by("pk").iterator(chunk_size=_AT_ONCE)
+    while subscriptions := list(islice(found, _AT_ONCE)):
+        terms = terms_of({subscription.customer_id for subscription in subscriptions})
+        for subscription in subscriptions:
+            assert subscription.next_billing_at is not None
+            rhythm = rhythm_of(terms[subscription.customer_id], subscription.customer)
+            expected, seen_at = subscription.next_billing_at, subscription.seen_at
+            if expected <= exam.as_of:
+                expected = rhythm.collects(expected)
+            if seen_at is not None and seen_at <= expected:
+                continue
+            yield Finding(
+                _name(subscription),
+                f"it is to be looked at on {expected:%Y-%m-%d %H:%M} UTC, but its customer is due "
+                + ("never." if seen_at is None else f"only on {seen_at:%Y-%m-%d %H:%M} UTC."),
+                "Set the subscription's updated_at to now: the database makes its customer due again.",
+            )
 
 
 def _name(subscription: Subscription) -> str:

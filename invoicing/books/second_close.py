@@ -28,14 +28,16 @@ def _of_customers(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Findi
 def _would_write(exam: Examination, history: History) -> Iterator[Finding]:
     loaded = history.loaded
     assert loaded is not None
-    plan = plan_customer(loaded.subscriptions, loaded.pending, loaded.billed, exam.as_of)
+    plan = plan_customer(loaded.subscriptions, loaded.pending, loaded.billed, exam.as_of, loaded.collects)
     for line in plan.lines:
-        if line.invoice_at <= exam.as_of and line.invoice_at > exam.settled_by:
+        if exam.settled_by < line.collect_at <= exam.as_of:
             continue
         problem = _problem(exam, history, line)
         if problem:
             yield Finding(name_item(line.obligation, history.name), problem, CHANGED)
     for unused_time in plan.unused_times:
+        if not unused_time.is_collected(exam.as_of):
+            continue
         begin = unused_time.billed.start
         yield Finding(
             f"Customer {history.name}",
@@ -63,15 +65,15 @@ def _problem(exam: Examination, history: History, line: PlannedLine) -> str | No
     span = f"{line.start:%Y-%m-%d %H:%M} to {line.end:%Y-%m-%d %H:%M} UTC"
     if line.on_draft is not None:
         return f"its line on a draft, {span}, does not say what the subscription does: a close would change it."
-    if line.amends is not None and line.invoice_at <= exam.as_of:
+    if line.amends is not None and line.collect_at <= exam.as_of:
         return _amendment(exam, history, line, span)
     if line.waiting is None:
         # A due period without line or window is a gap, which invariant 1 reports.
-        return None if line.invoice_at <= exam.as_of else f"no line waits for {span}: a close would add it."
+        return None if line.collect_at <= exam.as_of else f"no line waits for {span}: a close would add it."
     if line.changes_waiting_line:
         return f"its waiting line does not say what the subscription does for {span}: a close would change it."
-    if line.invoice_at <= exam.as_of:
-        return f"its waiting line for {span} was due on {line.invoice_at:%Y-%m-%d %H:%M} UTC: a close would bill it."
+    if line.collect_at <= exam.as_of:
+        return f"its waiting line for {span} was due on {line.collect_at:%Y-%m-%d %H:%M} UTC: a close would bill it."
     return None
 
 

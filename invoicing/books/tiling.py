@@ -68,7 +68,7 @@ def _of_customer(exam: Examination, history: History) -> Iterator[Finding]:
         to_come |= {
             unused_time.billed.id
             for unused_time in unused_times
-            if unused_time.due_at > exam.as_of or not history.at_rest
+            if loaded.collects(subscription.facts.id, unused_time.due_at) > exam.as_of or not history.at_rest
         }
         for period in obligations(subscription.facts, since=subscription.facts.start, as_of=exam.as_of):
             settled = left.pop(period.key, None)

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -32,6 +32,8 @@ from invoicing.tax import TaxTerms
 from subscriptions.pricing import DimensionalPrice
 from subscriptions.schedule.facts import SubscriptionFacts
 
+UnusedSelector = Callable[[UnusedTime], bool]
+
 
 def close_customer(
     loaded: LoadedCustomer,
@@ -40,16 +42,16 @@ def close_customer(
     *,
     as_of: datetime,
     made_at: datetime,
-    give_back: bool,
+    give_back: UnusedSelector,
 ) -> CustomerClose:
     """The documents for the `due` lines of `plan`, as of `as_of`; whatever else is planned waits.
 
     They are made at `made_at`, which counts for all that follows from their making: when they are collected, reviewed
     and issued, and the tax of what is billed in advance. A run that is worked late backdates nothing.
 
-    With `give_back`, unused parts of fees billed in advance come back, on the same invoice as far as its charges go,
-    the rest by credit note (billing rules 10). BillingError, of whatever kind, means that this customer can't be
-    billed now: nothing of it may be stored.
+    Those unused parts of fees billed in advance that `give_back` chooses come back, on the same invoice as far as its
+    charges go, the rest by credit note (billing rules 10). BillingError, of whatever kind, means that this customer
+    can't be billed now: nothing of it may be stored.
     """
     close = CustomerClose(loaded, plan)
     taken = {id(line) for line, _ in due}
@@ -93,8 +95,8 @@ def close_customer(
     close.invoices = list(documents.values())
     for document in close.invoices:
         find_tax_terms(document, made_at)
-    if give_back and plan.unused_times:
-        close.unused_times = list(plan.unused_times)
+    close.unused_times = [unused_time for unused_time in plan.unused_times if give_back(unused_time)]
+    if close.unused_times:
         _give_back(close, documents)
     for document in close.invoices:
         tax_document(document)

@@ -18,13 +18,14 @@ from core.money import exact_arithmetic
 from customers.attribution import Attribution
 from customers.effective_settings import Terms
 from entitlements.models import Feature
-from invoicing.closing.assemble import close_customer
+from invoicing.closing.assemble import UnusedSelector, close_customer
 from invoicing.closing.documents import CustomerClose
 from invoicing.closing.load import Batch, LoadedCustomer, load_batch
 from invoicing.closing.plan import Plan, PlannedLine, plan_customer
 from invoicing.closing.quantities import Quantity, feature_of, quantities_of
 from invoicing.closing.redraft import redraft
 from invoicing.closing.store import Writer
+from invoicing.corrections.unused_time import UnusedTime
 from invoicing.errors import CannotBill
 
 logger = logging.getLogger(__name__)
@@ -51,26 +52,27 @@ def compute(
     *,
     as_of: datetime,
     select: LineSelector,
-    give_back: bool = True,
+    give_back: UnusedSelector | None = None,
     terms: Mapping[uuid.UUID, Terms] | None = None,
 ) -> Computed:
     """Work out a batch without writing: the lines that `select` chooses go on standard invoices, the others wait.
 
-    With `give_back`, unused parts of fees billed in advance come back. A customer whose facts can't be billed is a
+    Of the parts of fees billed in advance that were not used, those come back that `give_back` chooses; unless it is
+    given, those that are collected by `as_of`. A customer whose facts can't be billed is a
     failure; the others are not affected. `terms` are those of the customers to reckon with instead of their own.
     """
     batch = load_batch(customer_ids, terms=terms)
     with exact_arithmetic():
-        return _computed(batch, as_of=as_of, select=select, give_back=give_back)
+        return _computed(batch, as_of=as_of, select=select, give_back=give_back or returns_collected(as_of))
 
 
-def _computed(batch: Batch, *, as_of: datetime, select: LineSelector, give_back: bool) -> Computed:
+def _computed(batch: Batch, *, as_of: datetime, select: LineSelector, give_back: UnusedSelector) -> Computed:
     computed = Computed()
     plans: list[tuple[LoadedCustomer, Plan, list[PlannedLine]]] = []
     usage_lines: list[tuple[PlannedLine, Sequence[Attribution]]] = []
     for loaded in batch.customers:
         try:
-            plan = plan_customer(loaded.subscriptions, loaded.pending, loaded.billed, as_of)
+            plan = plan_customer(loaded.subscriptions, loaded.pending, loaded.billed, as_of, loaded.collects)
             due = [line for line in plan.lines if select(line) or line.on_draft is not None]
             usage = [(line, loaded.subjects) for line in due if not line.obligation.is_flat]
             for line, _ in usage:
@@ -107,12 +109,27 @@ def store(computed: Computed, *, as_of: datetime, run_id: uuid.UUID | None, char
 
 
 def select_due(as_of: datetime) -> LineSelector:
-    """Takes every line that is due."""
-    return lambda line: line.invoice_at <= as_of
+    """Takes every line that is due and collected: on a rhythm, what falls due waits for it (billing rules 5)."""
+    return lambda line: line.collect_at <= as_of
+
+
+def returns_collected(as_of: datetime) -> UnusedSelector:
+    """Gives back what is due and collected, as `select_due` takes lines."""
+    return lambda unused_time: unused_time.is_collected(as_of)
+
+
+def returns_due(unused_time: UnusedTime) -> bool:
+    """Gives back everything that is due, without waiting for its collection."""
+    return True
 
 
 def select_none(line: PlannedLine) -> bool:
     """Takes no line: everything stays on the gathering invoice."""
+    return False
+
+
+def returns_none(unused_time: UnusedTime) -> bool:
+    """Gives nothing back."""
     return False
 
 

@@ -11,6 +11,7 @@ from core.batches import together_or_alone
 from core.locks import lock_customers
 from core.many_ids import among
 from invoicing.choices import CustomerOutcome
+from invoicing.closing.assemble import UnusedSelector
 from invoicing.closing.close import Computed, LineSelector, as_cause, compute, select_due, store
 from invoicing.closing.documents import CustomerClose
 from invoicing.closing.notify import notify_issued
@@ -48,8 +49,11 @@ def close_customers(
     return [outcome for group in groups for outcome in group]
 
 
-def bill_customer(customer_id: uuid.UUID, *, as_of: datetime, select: LineSelector) -> CustomerClose:
+def bill_customer(
+    customer_id: uuid.UUID, *, as_of: datetime, select: LineSelector, give_back: UnusedSelector | None = None
+) -> CustomerClose:
     """Bill the lines of one customer that `select` chooses, and raise what stands in the way instead of parking.
+    `give_back` as for `compute`.
 
     For staff and API, who are told at once. In the caller's transaction, which holds the customer's lock.
     CustomerParked (PreconditionFailed) where the customer is parked already, also once the cause is gone.
@@ -57,12 +61,14 @@ def bill_customer(customer_id: uuid.UUID, *, as_of: datetime, select: LineSelect
     parked = parked_customer(customer_id)
     if parked is not None:
         raise CustomerParked(customer=str(parked.customer), cause=parked.cause)
-    return bill_unparked(customer_id, as_of=as_of, select=select)
+    return bill_unparked(customer_id, as_of=as_of, select=select, give_back=give_back)
 
 
-def bill_unparked(customer_id: uuid.UUID, *, as_of: datetime, select: LineSelector) -> CustomerClose:
+def bill_unparked(
+    customer_id: uuid.UUID, *, as_of: datetime, select: LineSelector, give_back: UnusedSelector | None = None
+) -> CustomerClose:
     """As `bill_customer`, for a caller who has seen, behind the customer's lock, that they are not parked."""
-    computed = compute([customer_id], as_of=as_of, select=select).or_refuse()
+    computed = compute([customer_id], as_of=as_of, select=select, give_back=give_back).or_refuse()
     _store(computed, as_of=as_of, run_id=None)
     return computed.closes[0]
 

@@ -137,13 +137,16 @@ class CustomerClose:
             for subscription in self.loaded.subscriptions
         }
 
-    def due_times(self) -> dict[str, datetime]:
-        """By currency: when the customer has to be looked at again."""
+    def due_times(self, as_of: datetime) -> dict[str, datetime]:
+        """By currency: when the customer has to be looked at again, after a close as of `as_of`. That is when the next
+        line falls due (the one after it begins to wait then, so that gathering invoices are always current), or when
+        what has fallen due is collected."""
         currencies = {subscription.facts.id: subscription.facts.currency for subscription in self.loaded.subscriptions}
         due: dict[str, datetime] = {}
         for subscription_id, moment, _ in self._waits():
+            at = moment if moment > as_of else self.loaded.collects(subscription_id, moment)
             currency = currencies[subscription_id]
-            due[currency] = min(due.get(currency, moment), moment)
+            due[currency] = min(due.get(currency, at), at)
         return due
 
     def _waits(self) -> Iterator[tuple[uuid.UUID, datetime, datetime]]:

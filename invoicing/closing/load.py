@@ -19,6 +19,7 @@ from customers.selectors import attributions_of
 from entitlements.features.selectors import features_by_id
 from entitlements.models import Feature
 from invoicing.choices import InvoiceStatus, LineKind, WindowKind
+from invoicing.closing.rhythm import rhythm_of
 from invoicing.models import BilledWindow, CreditNoteLine, Invoice, InvoiceLine, TaxRate
 from invoicing.tax import RateFacts, TaxTerms
 from invoicing.windows.billed_and_waiting import Billed, BilledLine, PendingLine
@@ -46,6 +47,10 @@ class LoadedCustomer:
         """The terms by which a subscription is billed: what differs in them stands on invoices of its own (billing
         rules 5). The customer's, as long as no subscription has terms of its own."""
         return self.terms
+
+    def collects(self, subscription_id: uuid.UUID, due_at: datetime) -> datetime:
+        """When what a subscription lets fall due at `due_at` is collected."""
+        return rhythm_of(self.terms_for(subscription_id), self.customer).collects(due_at)
 
 
 @dataclass(slots=True)

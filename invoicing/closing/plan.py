@@ -7,7 +7,7 @@ reaches beyond the time in which its item is active ends there, and what was not
 
 import uuid
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -20,7 +20,8 @@ from subscriptions.schedule.facts import LoadedSubscription, RevisionTerms
 
 @dataclass(slots=True)
 class PlannedLine:
-    """A line that ought to stand: on the gathering invoice until `invoice_at`, then on a standard one.
+    """A line that ought to stand: on the gathering invoice until it is collected, then on a standard one. It falls due
+    at `invoice_at`, and is collected at `collect_at`: then, or later, where the customer is collected on a rhythm.
 
     `waiting` is the gathering line that it already is, if any. `amends` is the settled window that it adds to; it then
     charges `components` only, on top of those `billed` already. `on_draft` is the draft line that it replaces in place.
@@ -34,6 +35,10 @@ class PlannedLine:
     amends: Billed | None = None
     on_draft: Billed | None = None
     billed: tuple[Component, ...] = ()
+    collect_at: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.collect_at = self.invoice_at
 
     @property
     def changes_waiting_line(self) -> bool:
@@ -76,8 +81,10 @@ def plan_customer(
     pending: Sequence[PendingLine],
     billed: Mapping[tuple[uuid.UUID, datetime], Billed],
     as_of: datetime,
+    collects: Callable[[uuid.UUID, datetime], datetime] = lambda subscription_id, due_at: due_at,
 ) -> Plan:
-    """Everything that ought to stand for one customer as of `as_of`, due or waiting."""
+    """Everything that ought to stand for one customer as of `as_of`, due or waiting. `collects` says when what a
+    subscription lets fall due at a time is collected."""
     plan = Plan()
     waiting: dict[tuple[uuid.UUID, datetime], PendingLine] = {}
     waiting_amendments: dict[uuid.UUID, PendingLine] = {}
@@ -89,6 +96,11 @@ def plan_customer(
     for subscription in subscriptions:
         _plan_subscription(subscription, billed, waiting, waiting_amendments, as_of, plan)
     plan.obsolete = [*waiting.values(), *waiting_amendments.values()]
+    for line in plan.lines:
+        line.collect_at = collects(line.obligation.subscription.id, line.invoice_at)
+    plan.unused_times = [
+        replace(each, collect_at=collects(each.subscription.id, each.due_at)) for each in plan.unused_times
+    ]
     return plan
 
 

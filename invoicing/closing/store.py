@@ -106,7 +106,7 @@ class Writer:
         self.credit_notes.extend(close.credit_notes)
         self.draft_credits.extend(close.draft_credits)
         self.closed.append(close.loaded.id)
-        self.due |= {(close.loaded.id, currency): due_at for currency, due_at in close.due_times().items()}
+        self.due |= {(close.loaded.id, currency): due_at for currency, due_at in close.due_times(self.as_of).items()}
         schedule = close.schedule(self.as_of)
         for subscription in close.loaded.subscriptions:
             next_billing_at, reconcile_from = schedule[subscription.facts.id]

@@ -51,7 +51,8 @@ class UnusedPart:
 class UnusedTime:
     """A settled window that ends at `at`, before it was to; at its start: it is not there at all.
 
-    What was not used comes back at `due_at`: `at`, or before that for a window that lies ahead and will not come.
+    What was not used comes back at `due_at`: `at`, or before that for a window that lies ahead and will not come. Where
+    the customer is collected on a rhythm, it comes back at `collect_at`, with the charges of that time.
     """
 
     subscription: SubscriptionFacts
@@ -59,6 +60,11 @@ class UnusedTime:
     at: datetime
     due_at: datetime
     unused: tuple[UnusedPart, ...] = ()
+    collect_at: datetime | None = None
+
+    def is_collected(self, as_of: datetime) -> bool:
+        """Whether it comes back by `as_of`."""
+        return (self.collect_at or self.due_at) <= as_of
 
     @property
     def vanishes(self) -> bool:

@@ -11,6 +11,7 @@ from core.audit.services.record import record
 from core.errors import FieldProblem, InvalidInput
 from core.locks import lock_customers
 from customers.models import Customer
+from invoicing.closing.close import returns_due
 from invoicing.closing.close_customers import bill_customer
 from invoicing.closing.plan import PlannedLine
 from invoicing.gathering.sync import sync_customers
@@ -22,6 +23,7 @@ def invoice_pending_lines(
     *, customer: Customer, as_of: datetime | None = None, line_ids: Collection[uuid.UUID] | None = None
 ) -> list[Invoice]:
     """Bill the customer's lines that are due by `as_of` (by default now; never later), or of those only `line_ids`.
+    It does not wait for the customer's rhythm of collection.
 
     Returns the invoices made. InvalidInput when nothing is due, or a line asked for is not; CustomerParked
     (PreconditionFailed) when the customer is parked. Repeating it bills nothing twice: what was billed is due no more.
@@ -46,7 +48,7 @@ def invoice_pending_lines(
             taken.add(line.waiting.id)
             return True
 
-        documents = bill_customer(customer.id, as_of=as_of, select=select).invoices
+        documents = bill_customer(customer.id, as_of=as_of, select=select, give_back=returns_due).invoices
         missing = set(line_ids or ()) - taken
         if missing:
             raise InvalidInput(

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import transaction
 
 from core.locks import lock_customers
-from invoicing.closing.close import compute, select_none, store
+from invoicing.closing.close import compute, returns_none, select_none, store
 
 
 @transaction.atomic
@@ -18,5 +18,5 @@ def sync_customers(customer_ids: Collection[uuid.UUID], *, as_of: datetime) -> N
     BillingError when a customer's facts can't be billed: the whole change is undone.
     """
     lock_customers(customer_ids)
-    computed = compute(customer_ids, as_of=as_of, select=select_none, give_back=False).or_refuse()
+    computed = compute(customer_ids, as_of=as_of, select=select_none, give_back=returns_none).or_refuse()
     store(computed, as_of=as_of, run_id=None)

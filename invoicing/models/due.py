@@ -8,7 +8,8 @@ from customers.models import Customer
 class BillingDue(models.Model):
     """A customer is looked at again at `due_at` for what they are billed in `currency` (billing rules 6).
 
-    Nothing else makes anybody due: no row, nothing that waits. A close sets it exactly. Whatever changes a
+    Nothing else makes anybody due: no row, nothing that waits. A close sets it exactly: to when the next line falls
+    due, or what has fallen due is collected (billing rules 5). Whatever changes a
     subscription's facts, by whichever door, only makes it earlier, and so do other terms of billing: triggers of the
     database see to that (`triggers.py`). A time too early costs a look that writes nothing; there is none too late.
     """

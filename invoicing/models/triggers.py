@@ -118,6 +118,69 @@ BEGIN
     RETURN NULL;
 END""",
     ),
+    # Other terms may collect earlier: whoever has them is looked at when what waits falls due, whichever rhythm that is
+    # collected on then. In the order of the rows' key, as in a close, so that nobody waits in a ring.
+    Function(
+        "invoicing_look_again",
+        arguments="affected uuid[]",
+        returns="void",
+        body="""\
+BEGIN
+    WITH early AS MATERIALIZED (
+        SELECT due.id, bills.at
+        FROM invoicing_billingdue due JOIN (
+            SELECT customer_id, currency, min(next_billing_at) AS at
+            FROM subscriptions_subscription
+            WHERE customer_id = ANY(affected) AND next_billing_at IS NOT NULL
+            GROUP BY customer_id, currency
+        ) bills ON bills.customer_id = due.customer_id AND bills.currency = due.currency
+        WHERE due.due_at > bills.at
+        ORDER BY due.customer_id, due.currency FOR UPDATE OF due
+    )
+    UPDATE invoicing_billingdue due SET due_at = early.at FROM early WHERE due.id = early.id;
+END""",
+    ),
+    Function(
+        "invoicing_follow_overrides",
+        body="""\
+BEGIN
+    PERFORM invoicing_look_again(ARRAY(SELECT DISTINCT customer_id FROM touched));
+    RETURN NULL;
+END""",
+    ),
+    Function(
+        "invoicing_follow_profiles",
+        body="""\
+DECLARE
+    changed uuid[] := ARRAY(
+        SELECT touched.id FROM touched JOIN touched_before before ON before.id = touched.id
+        WHERE (touched.is_default, touched.collection_alignment, touched.collection_cadence, touched.collection_anchor)
+            IS DISTINCT FROM
+            (before.is_default, before.collection_alignment, before.collection_cadence, before.collection_anchor));
+    defaults boolean := EXISTS (
+        SELECT FROM (SELECT id, is_default FROM touched UNION ALL SELECT id, is_default FROM touched_before) each
+        WHERE each.is_default AND each.id = ANY(changed));
+BEGIN
+    IF cardinality(changed) > 0 THEN
+        PERFORM invoicing_look_again(ARRAY(
+            SELECT DISTINCT due.customer_id
+            FROM invoicing_billingdue due
+            LEFT JOIN customers_customeroverride own ON own.customer_id = due.customer_id
+            WHERE own.billing_profile_id = ANY(changed) OR (defaults AND own.billing_profile_id IS NULL)));
+    END IF;
+    RETURN NULL;
+END""",
+    ),
+    Function(
+        "invoicing_follow_zones",
+        body="""\
+BEGIN
+    PERFORM invoicing_look_again(ARRAY(
+        SELECT touched.id FROM touched JOIN touched_before before ON before.id = touched.id
+        WHERE touched.time_zone <> before.time_zone));
+    RETURN NULL;
+END""",
+    ),
 )
 
 TRIGGERS = (
@@ -217,5 +280,44 @@ REFERENCING OLD TABLE AS touched NEW TABLE AS touched_after
 REFERENCING OLD TABLE AS touched_before NEW TABLE AS touched
     FOR EACH STATEMENT""",
         function="invoicing_wake_changed",
+    ),
+    Trigger(
+        "follow_on_insert",
+        table="customers_customeroverride",
+        on="AFTER INSERT",
+        how="REFERENCING NEW TABLE AS touched FOR EACH STATEMENT",
+        function="invoicing_follow_overrides",
+    ),
+    Trigger(
+        "follow_on_update",
+        table="customers_customeroverride",
+        on="AFTER UPDATE",
+        how="REFERENCING NEW TABLE AS touched FOR EACH STATEMENT",
+        function="invoicing_follow_overrides",
+    ),
+    Trigger(
+        "follow_on_delete",
+        table="customers_customeroverride",
+        on="AFTER DELETE",
+        how="REFERENCING OLD TABLE AS touched FOR EACH STATEMENT",
+        function="invoicing_follow_overrides",
+    ),
+    Trigger(
+        "follow_rhythm",
+        table="customers_billingprofile",
+        on="AFTER UPDATE",
+        how="""\
+REFERENCING OLD TABLE AS touched_before NEW TABLE AS touched
+    FOR EACH STATEMENT""",
+        function="invoicing_follow_profiles",
+    ),
+    Trigger(
+        "follow_time_zone",
+        table="customers_customer",
+        on="AFTER UPDATE",
+        how="""\
+REFERENCING OLD TABLE AS touched_before NEW TABLE AS touched
+    FOR EACH STATEMENT""",
+        function="invoicing_follow_zones",
     ),
 )

@@ -32,7 +32,7 @@ Problems = dict[uuid.UUID, BillingError]
 class Upcoming:
     """What falls due next for a customer: when a close, when a step of a draft; or what billing is parked for.
 
-    `gathered_until` is when the last of the items of the watched subscriptions is billed next: each has a line that
+    `gathered_until` is when the last of the items of the watched subscriptions falls due next: each has a line that
     waits.
     """
 

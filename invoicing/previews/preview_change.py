@@ -12,6 +12,7 @@ from datetime import datetime
 from django.db import transaction
 
 from core import clock
+from invoicing.closing.rhythm import Rhythm, rhythm_for
 from invoicing.lifecycle.numbering import uncounted
 from invoicing.previews.fall_due import Upcoming, charge, close_due, move_drafts_on, upcoming_of
 from invoicing.previews.outlook import Outlook
@@ -34,10 +35,11 @@ class LookAhead:
     customer_id: uuid.UUID
     now: datetime
     known: Known
+    rhythm: Rhythm
 
     @classmethod
     def begin(cls, customer_id: uuid.UUID) -> "LookAhead":
-        return cls(customer_id, clock.now(), known_of([customer_id]))
+        return cls(customer_id, clock.now(), known_of([customer_id]), rhythm_for(customer_id))
 
     def outlook(self, *, effect: datetime, watched: set[uuid.UUID]) -> Outlook:
         """What follows a change until `effect`, and on until each item of the subscriptions `watched` has been billed
@@ -53,10 +55,10 @@ class LookAhead:
         return self._read(self._go(moment, None))
 
     def next_bill(self) -> Outlook:
-        """What follows up to the next close, until what was drafted by then is issued; where there is no more to
-        close, until the drafts are issued."""
+        """What follows up to the next close that collects, until what was drafted by then is issued; where there is no
+        more to close, until the drafts are issued."""
         upcoming = upcoming_of(self.customer_id)
-        return self._read(self._go(max(upcoming.close_at or upcoming.at or self.now, self.now), ()))
+        return self._read(self._go(max(self._collected(upcoming.close_at) or upcoming.at or self.now, self.now), ()))
 
     def glimpse(self, *, effect: datetime) -> Outlook:
         """The outlook until `effect`, from within a transaction that is kept."""
@@ -81,7 +83,7 @@ class LookAhead:
             if at > effect:
                 if watched is None:
                     break
-                horizon = horizon or upcoming.gathered_until or effect
+                horizon = horizon or self._collected(upcoming.gathered_until) or effect
                 # A draft that has been made by then is still followed until it is issued.
                 if upcoming.closes and (at > horizon or after >= MOST_AFTER):
                     break
@@ -96,6 +98,9 @@ class LookAhead:
         if reached.problem is None:
             reached.moment = max(reached.moment, effect)
         return reached
+
+    def _collected(self, due_at: datetime | None) -> datetime | None:
+        return None if due_at is None else self.rhythm.collects(due_at)
 
     def _upcoming(self, reached: Reached, watched: Collection[uuid.UUID]) -> Upcoming:
         """What is next; once billing has stopped, only the drafts go on."""

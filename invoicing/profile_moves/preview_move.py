@@ -12,9 +12,11 @@ from core import clock
 from customers.effective_settings import Terms, terms_under
 from customers.models import BillingProfile, Customer
 from invoicing.choices import InvoiceStatus
-from invoicing.closing.close import Computed, compute, select_due
+from invoicing.closing.close import Computed, compute, returns_none, select_due
+from invoicing.closing.rhythm import rhythm_of
 from invoicing.lifecycle.due_date import due_at
-from invoicing.models import BillingDue, InvoiceLine, ProfileMigration
+from invoicing.models import InvoiceLine, ProfileMigration
+from subscriptions.models import Subscription
 
 MOST_AT_ONCE = 100
 
@@ -56,34 +58,39 @@ def preview_move(*, migration: ProfileMigration, customer_ids: Sequence[uuid.UUI
     credit note, is no invoice, and none of its charges. Who has nothing to bill is left out.
     """
     ids = list(customer_ids)[:MOST_AT_ONCE]
-    impacts: list[MoneyImpact] = []
-    for (moment, give_back), together in sorted(_moments(ids).items()):
-        before = _computed(together, migration.from_profile, moment, give_back)
-        after = _computed(together, migration.to_profile, moment, give_back)
-        impacts += _impacts(together, before, after)
+    upcoming = _upcoming(ids)
+    before = _side(upcoming, migration.from_profile)
+    after = _side(upcoming, migration.to_profile)
+    impacts = _impacts(list(upcoming), before, after)
     order = {customer_id: position for position, customer_id in enumerate(ids)}
     return sorted(impacts, key=lambda impact: (order[impact.customer_id], impact.currency))
 
 
-def _moments(customer_ids: Sequence[uuid.UUID]) -> dict[tuple[datetime, bool], list[uuid.UUID]]:
-    """Who is next invoiced when; and whether what comes back by then comes back there, or has done so before. One
-    query."""
-    now, mine = clock.now(), OuterRef("pk")
-    upcoming = BillingDue.objects.filter(customer=mine).order_by("due_at")
+@dataclass(frozen=True, slots=True)
+class _Upcoming:
+    """When a customer's next facts and next line fall due, whenever they are collected then."""
+
+    customer: Customer
+    wakes_at: datetime
+    invoiced_at: datetime
+
+
+def _upcoming(customer_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, _Upcoming]:
+    """Of those who have something to bill. One query."""
+    mine = OuterRef("pk")
+    upcoming = Subscription.objects.filter(next_billing_at__isnull=False, customer=mine).order_by("next_billing_at")
     waiting = InvoiceLine.objects.filter(
         invoice__status=InvoiceStatus.GATHERING, invoice__customer=mine, deleted_at__isnull=True
     ).order_by("invoice_at")
-    rows = (
-        Customer.objects.filter(pk__in=customer_ids)
-        .order_by()
-        .values_list("pk", Subquery(upcoming.values("due_at")[:1]), Subquery(waiting.values("invoice_at")[:1]))
+    customers = Customer.objects.filter(pk__in=customer_ids).annotate(
+        wakes_at=Subquery(upcoming.values("next_billing_at")[:1]),
+        invoiced_at=Subquery(waiting.values("invoice_at")[:1]),
     )
-    found: dict[tuple[datetime, bool], list[uuid.UUID]] = {}
-    for customer_id, wakes_at, invoiced_at in rows:
-        if wakes_at is not None:
-            at = max(invoiced_at or wakes_at, now)
-            found.setdefault((at, max(wakes_at, now) >= at), []).append(customer_id)
-    return found
+    return {
+        customer.pk: _Upcoming(customer, customer.wakes_at, customer.invoiced_at or customer.wakes_at)
+        for customer in customers
+        if customer.wakes_at is not None
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +101,41 @@ class _Side:
     failures: Mapping[uuid.UUID, str]
 
 
-def _computed(customer_ids: Sequence[uuid.UUID], profile: BillingProfile, moment: datetime, give_back: bool) -> _Side:
-    terms = terms_under(customer_ids, profile)
-    computed: Computed = compute(
-        customer_ids, as_of=moment, select=select_due(moment), give_back=give_back, terms=terms
-    )
+def _side(upcoming: Mapping[uuid.UUID, _Upcoming], profile: BillingProfile) -> _Side:
+    """What each of these customers is next invoiced under `profile`, at the time at which it collects."""
+    terms = terms_under(list(upcoming), profile)
+    invoices: dict[tuple[uuid.UUID, str], NextInvoice] = {}
+    failures: dict[uuid.UUID, str] = {}
+    for (moment, gives_back), together in sorted(_moments(upcoming, terms).items()):
+        computed = compute(
+            together,
+            as_of=moment,
+            select=select_due(moment),
+            give_back=None if gives_back else returns_none,
+            terms={customer_id: terms[customer_id] for customer_id in together},
+        )
+        invoices |= _invoices(computed, terms, profile, moment)
+        failures |= {key: error.message for key, error in computed.failures.items()}
+    return _Side(invoices, failures)
+
+
+def _moments(
+    upcoming: Mapping[uuid.UUID, _Upcoming], terms: Mapping[uuid.UUID, Terms]
+) -> dict[tuple[datetime, bool], list[uuid.UUID]]:
+    """Who is next invoiced when under these terms; and whether what comes back by then comes back there, or has done so
+    before."""
+    now = clock.now()
+    found: dict[tuple[datetime, bool], list[uuid.UUID]] = {}
+    for customer_id, each in upcoming.items():
+        rhythm = rhythm_of(terms[customer_id], each.customer)
+        at = max(rhythm.collects(each.invoiced_at), now)
+        found.setdefault((at, max(rhythm.collects(each.wakes_at), now) >= at), []).append(customer_id)
+    return found
+
+
+def _invoices(
+    computed: Computed, terms: Mapping[uuid.UUID, Terms], profile: BillingProfile, moment: datetime
+) -> dict[tuple[uuid.UUID, str], NextInvoice]:
     invoices = {}
     for close in computed.closes:
         for document in close.invoices:
@@ -115,7 +152,7 @@ def _computed(customer_ids: Sequence[uuid.UUID], profile: BillingProfile, moment
                 issue_at=issue_at,
                 due_at=due_at(issue_at, theirs.settings.values["due_after"]),
             )
-    return _Side(invoices, {key: error.message for key, error in computed.failures.items()})
+    return invoices
 
 
 def _impacts(customer_ids: Sequence[uuid.UUID], before: _Side, after: _Side) -> list[MoneyImpact]:

@@ -20,8 +20,8 @@ from subscriptions.models import Subscription
 
 
 def cancel_subscription(*, subscription: Subscription, timing: Timing, preview: bool = False) -> ChangeResult:
-    """As `record_cancelation`, when `timing` says, and billed at once where that is now; with `preview` nothing is
-    kept. One that would never begin is deleted."""
+    """As `record_cancelation`, when `timing` says, and billed then, or on the customer's rhythm of collection; with
+    `preview` nothing is kept. One that would never begin is deleted."""
     now = clock.now()
     if now < subscription.active_from and moment_of(timing, subscription=subscription, now=now) <= (
         subscription.active_from
@@ -33,7 +33,7 @@ def cancel_subscription(*, subscription: Subscription, timing: Timing, preview: 
         ends = "subscription_ends" if at >= clock.now() else "subscription_ended"
         notify_change(subscription=canceled, mail=ends, at=at)
 
-    return bill_change(subscription=subscription, timing=timing, change=change, preview=preview)
+    return bill_change(subscription=subscription, timing=timing, change=change, preview=preview, at_once=False)
 
 
 def _never_begun(subscription: Subscription, preview: bool) -> ChangeResult:

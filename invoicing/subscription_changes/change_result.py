@@ -12,6 +12,7 @@ from invoicing.choices import LineKind
 from invoicing.closing.close import compute, select_due
 from invoicing.closing.documents import CustomerClose, InvoiceDocument, RatedDocumentLine
 from invoicing.closing.park_customer import parked_customer
+from invoicing.closing.rhythm import rhythm_for
 from invoicing.corrections.documents import CreditLine, CreditNoteDocument
 from invoicing.models import Invoice
 from invoicing.previews.outlook import Outlook
@@ -195,7 +196,7 @@ def _next_billing(
     at = upcoming.order_by("next_billing_at").values_list("next_billing_at", flat=True).first()
     if at is None:
         return None, []
-    at = max(at, clock.now())
+    at = max(rhythm_for(customer_id).collects(at), clock.now())
     computed = compute([customer_id], as_of=at, select=select_due(at))
     for error in computed.failures.values():
         if parked_customer(customer_id) is None:

@@ -27,8 +27,9 @@ def preview_start(
     active_from: datetime,
     **purchase: Unpack[Purchase],
 ) -> ChangeResult:
-    """What `start_subscription` with the same values bills first: the lines that are due now, of this subscription
-    alone. Refuses what that refuses. A parked customer can subscribe; nothing is billed before the release."""
+    """What `start_subscription` with the same values bills first: the lines that are collected now, of this
+    subscription alone. Refuses what that refuses. A parked customer can subscribe; nothing is billed before the
+    release."""
     with transaction.atomic(), uncounted():
         lock_customers([customer.id])
         ahead = LookAhead.begin(customer.id)
@@ -41,7 +42,7 @@ def preview_start(
         sync_customers([customer.id], as_of=now)
         result = _alone(subscription, now)
         # What follows is billed by the close that is asked for at once, with whatever else is due.
-        outlook = ahead.outlook(effect=max(now, active_from), watched={subscription.id})
+        outlook = ahead.outlook(effect=ahead.rhythm.collects(max(now, active_from)), watched={subscription.id})
         result = with_outlook(result, outlook, effect=now)
         transaction.set_rollback(True)
     return result
@@ -55,7 +56,7 @@ def _alone(subscription: Subscription, now: datetime) -> ChangeResult:
             close = bill_customer(
                 subscription.customer_id,
                 as_of=now,
-                select=lambda line: line.invoice_at <= now and line.obligation.subscription.id == subscription.id,
+                select=lambda line: line.collect_at <= now and line.obligation.subscription.id == subscription.id,
             )
         sync_customers([subscription.customer_id], as_of=now)
         result = change_result(subscription, close=close)

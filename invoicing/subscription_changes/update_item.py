@@ -18,6 +18,7 @@ from core.outbox.services.mail_text import render_mail
 from invoicing.closing.close import LineSelector, compute, select_due
 from invoicing.closing.close_customers import bill_customer
 from invoicing.closing.documents import CustomerClose
+from invoicing.closing.rhythm import rhythm_for
 from invoicing.errors import FiguresMoved, NegativeAmount
 from invoicing.gathering.sync import sync_customers
 from invoicing.lifecycle.numbering import uncounted
@@ -25,6 +26,7 @@ from invoicing.models import BilledWindow
 from invoicing.payments.collect import collect_invoices
 from invoicing.previews.outlook import Outlook
 from invoicing.previews.preview_change import LookAhead
+from invoicing.subscription_changes.held_back import HeldBack
 from invoicing.subscription_changes.limit_own_prices import check_redemption
 from invoicing.subscription_changes.redeem_coupon import is_billed_now
 from subscriptions.lifecycle.item_update import ItemUpdate
@@ -84,10 +86,11 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
                 _refuse_moved(item, update.as_of, now)
                 # What was due before the update is billed apart, so that what the update costs stands alone.
                 due = bill_customer(customer_id, as_of=now, select=select_due(now))
+                held = HeldBack.after(due, now)
                 invoice_ids += [document.id for document in due.invoices]
             effect = _change_flat(item, update, now)
             if update.align:
-                due_now, billed = _bill_difference(item.subscription, now)
+                due_now, billed = _bill_difference(item.subscription, now, held)
                 invoice_ids += billed
         else:
             late = _report(item, update)
@@ -101,7 +104,8 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
         if update.send_notification and not update.preview_only:
             _notify(item, update)
         if ahead is not None:
-            outlook = ahead.outlook(effect=effect, watched={item.subscription_id})
+            until = effect if effect <= now else ahead.rhythm.collects(effect)
+            outlook = ahead.outlook(effect=until, watched={item.subscription_id})
             transaction.set_rollback(True)
     if not update.preview_only:
         collect_invoices(invoice_ids, as_of=now)
@@ -177,12 +181,15 @@ def _next_start(item: SubscriptionItem, now: datetime) -> datetime:
     return period.end if period is not None else now
 
 
-def _bill_difference(subscription: Subscription, now: datetime) -> tuple[Decimal, list[uuid.UUID]]:
-    """Bill what the update made due on this subscription, at once."""
+def _bill_difference(subscription: Subscription, now: datetime, held: HeldBack) -> tuple[Decimal, list[uuid.UUID]]:
+    """Bill what the update made due on this subscription, at once; what is `held` waits on for its collection."""
     close = bill_customer(
         subscription.customer_id,
         as_of=now,
-        select=lambda line: line.invoice_at <= now and line.obligation.subscription.id == subscription.id,
+        select=lambda line: (
+            line.invoice_at <= now and line.obligation.subscription.id == subscription.id and not held.holds(line)
+        ),
+        give_back=lambda unused_time: not held.holds_credit(unused_time),
     )
     _refuse_negative(close, subscription.id)
     return close.gross_of({subscription.id}), [document.id for document in close.invoices]
@@ -235,6 +242,7 @@ def _next_billing(subscription: Subscription) -> tuple[datetime | None, Decimal]
     at = subscription.next_billing_at
     if at is None:
         return None, ZERO
+    at = rhythm_for(subscription.customer_id).collects(at)
     return at, _computed(subscription.customer_id, at, select=select_due(at)).gross_of({subscription.id})
 
 

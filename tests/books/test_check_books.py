@@ -183,12 +183,12 @@ BREAKS = {
     "10: a customer was forgotten": (
         "DELETE FROM invoicing_billingdue",
         "10. Nothing is past due",
-        "it bills next on 2026-04-05 00:00 UTC, but its customer is due never",
+        "it is to be looked at on 2026-04-05 00:00 UTC, but its customer is due never",
     ),
     "10: a customer is due too late": (
         "UPDATE invoicing_billingdue SET due_at = '2026-04-06'",
         "10. Nothing is past due",
-        "it bills next on 2026-04-05 00:00 UTC, but its customer is due only on 2026-04-06 00:00 UTC",
+        "it is to be looked at on 2026-04-05 00:00 UTC, but its customer is due only on 2026-04-06 00:00 UTC",
     ),
     "10: a subscription was forgotten": (
         "UPDATE subscriptions_subscription SET next_billing_at = NULL WHERE name = 'Storage'",

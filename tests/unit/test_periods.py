@@ -11,6 +11,7 @@ from core.periods import (
     CADENCES,
     Period,
     boundary,
+    boundary_from,
     calendar_start,
     fraction,
     parse_cadence,
@@ -294,3 +295,27 @@ def test_a_moment_in_another_zone_is_refused_also_after_the_same_one_in_utc():
     assert period_at(start, "UTC", month, moment) == Period(utc("2026-06-17"), utc("2026-07-17"))
     with pytest.raises(ValueError, match="not a time in UTC"):
         period_at(start, "UTC", month, moment.astimezone(ZoneInfo("Europe/Berlin")))
+
+
+@pytest.mark.parametrize(
+    ("anchor", "zone", "cadence", "moment", "expected"),
+    [
+        ("2026-01-01", "UTC", "P1M", "2026-04-17", "2026-05-01"),
+        ("2026-01-01", "UTC", "P1M", "2026-05-01", "2026-05-01"),
+        ("2026-01-01", "UTC", "P1M", "2026-05-01T00:00:01", "2026-06-01"),
+        # Before the anchor, too.
+        ("2026-08-01", "UTC", "P1M", "2026-04-17", "2026-05-01"),
+        ("2026-01-31", "UTC", "P1M", "2026-02-10", "2026-02-28"),
+        ("2026-01-31", "UTC", "P1M", "2026-02-28T00:00:01", "2026-03-31"),
+        ("2026-01-31", "UTC", "P1M", "2028-02-10", "2028-02-29"),
+        ("2026-01-01", "UTC", "P3M", "2026-04-01T00:00:01", "2026-07-01"),
+        ("2026-01-05", "UTC", "P2W", "2026-01-06", "2026-01-19"),
+        # Midnight of the first in Berlin, in winter and in summer time.
+        ("2025-12-31T23:00", "Europe/Berlin", "P1M", "2026-02-03", "2026-02-28T23:00"),
+        ("2025-12-31T23:00", "Europe/Berlin", "P1M", "2026-03-29", "2026-03-31T22:00"),
+        # The hour that is skipped on 29 March moves on by the gap.
+        ("2026-01-29T01:30", "Europe/Berlin", "P1M", "2026-03-01", "2026-03-29T01:30"),
+    ],
+)
+def test_the_first_boundary_at_or_after_a_moment(anchor, zone, cadence, moment, expected):
+    assert boundary_from(utc(anchor), zone, CADENCES[cadence], utc(moment)) == utc(expected)

@@ -14,6 +14,7 @@ from django.db.models.functions import Cast, JSONObject
 from core.money import ZERO
 from customers.models import Customer, CustomerAppData, UsageSubject
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus, LineKind
+from invoicing.closing.rhythm import rhythm_for
 from invoicing.models import BalanceEntry, BillingDue, Invoice, InvoiceLine, ParkedCustomer
 from invoicing.previews.outlook import Outlook
 from invoicing.previews.preview_customers import preview_next_bill
@@ -164,7 +165,8 @@ def next_invoice(customer: Customer) -> NextInvoice:
     )
     zones = bills.order_by("next_billing_at").values("time_zone")[:1]
     first = BillingDue.objects.filter(customer=customer).values_list("due_at", Subquery(zones)).first()
-    at, zone = first or (None, None)
+    due_at, zone = first or (None, None)
+    at = None if due_at is None else rhythm_for(customer.pk).collects(due_at)
     outlook = preview_next_bill(customer_id=customer.pk)
     problem = outlook.cause or ""
     if not problem and not outlook.documents:
