@@ -17,7 +17,7 @@ from invoicing.models import BilledWindow, Invoice, InvoiceDetailedLine, Invoice
 from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.support.catalog import make_excess_plan
 from tests.support.clock import at
-from tests.support.customers import make_customer
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def issued():
     """An issued invoice with one line of 50.00, its window and its detailed line."""
+    make_default_profile()
     customer = make_customer()
     with clock.frozen_at(at("2026-03-17")):
         record_subscription(customer=customer, plan=make_excess_plan(), active_from=at("2026-03-17"))
