@@ -120,6 +120,21 @@ def test_a_close_of_now_comes_before_the_charge_that_is_due_now():
     assert foreseen(outlook) == books.made_since()
 
 
+def test_a_close_to_come_also_comes_before_the_charge_of_the_same_moment():
+    """A charge that is tried again on 21 April, when a close gives 10 of 30 days back: they come off what is due."""
+    subscription = subscribe(flat_plan("basic", "30.00"), "2026-04-01", bill=False)
+    with clock.frozen_at(at("2026-04-01")):
+        close_customers([subscription.customer_id], as_of=at("2026-04-01"))
+        cancel_subscription(subscription=subscription, timing=at("2026-04-21"))
+    Invoice.objects.update(next_collection_at=at("2026-04-21"))
+    [note] = seen(subscription.customer, "2026-04-15", "2026-04-21").documents
+    assert (money(note.reduced_due), money(note.moved_to_balance)) == ("10.00", "0.00")
+    # One that is tried a day before is paid by then: all comes back to the balance.
+    Invoice.objects.update(next_collection_at=at("2026-04-20"))
+    [note] = seen(subscription.customer, "2026-04-15", "2026-04-21").documents
+    assert (money(note.reduced_due), money(note.moved_to_balance)) == ("0.00", "10.00")
+
+
 def test_of_a_time_in_the_past_what_a_close_up_to_then_would_make_now():
     customer = subscribe(flat_plan("basic", "30.00"), "2026-01-01", bill=False).customer
     assert shown(seen(customer, "2026-03-15", "2025-12-31")) == []
