@@ -192,6 +192,17 @@ def test_more_bills_than_are_made_one_by_one_say_that_they_are_gathered():
     assert [each.gathered_from for each in outlook.documents] == [None] * 36 + [at("2026-02-07")]
 
 
+def test_a_last_close_at_the_very_end_is_no_gathering():
+    """36 days are billed one by one before 7 February, and that day's own bill stands for nothing but itself."""
+    cards = (flat_card(name="Day", price=fee("1.00"), billing_cadence="P1D"),)
+    customer = subscribe(flat_plan("daily", None, cards=cards), "2026-01-01").customer
+    outlook = seen(customer, "2026-01-01", "2026-02-07")
+    assert (len(outlook.documents), outlook.gathered_from) == (37, None)
+    outlook = seen(customer, "2026-01-01", "2026-02-08")
+    assert (len(outlook.documents), outlook.gathered_from) == (37, at("2026-02-07"))
+    assert money(outlook.documents[-1].total) == "2.00"
+
+
 def test_the_next_bill_is_followed_until_it_is_issued_and_no_further():
     make_default_profile(draft_period="P5D")
     customer = subscribe(flat_plan("basic", "30.00"), "2026-01-01").customer

@@ -28,7 +28,7 @@ class Rows:
             mine = {name.partition("__")[2]: value for name, value in columns.items() if name.startswith(f"{kind}__")}
             if mine:
                 with transaction.atomic():
-                    model.objects.filter(pk=self.ids[kind]).update(**mine)
+                    model._default_manager.filter(pk=self.ids[kind]).update(**mine)
 
     def refuses(self, other, **columns):
         with pytest.raises(IntegrityError, match=f"Feature calls is that of subscription {other.ids['subscription']}"):

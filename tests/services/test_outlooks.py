@@ -192,6 +192,20 @@ def test_an_end_behind_more_bills_than_are_shown_one_by_one_still_shows_what_com
     assert charged - credited == Decimal(199 - 165)
 
 
+def test_behind_a_change_no_more_than_twelve_bills_are_shown(db):
+    """Beside a fee for a year, a weekly one that changes on 8 January: of the 52 bills, that one and twelve behind it."""
+    cards = (
+        flat_card(key="year", name="Year", price=fee("365.00"), billing_cadence="P1Y"),
+        flat_card(key="week", name="Week", price=fee("10.00"), billing_cadence="P1W"),
+    )
+    subscription = subscribe(flat_plan("mixed", None, cards=cards), "2026-01-01")
+    update = ItemUpdate(product_id="week", quantity=Decimal(2), preview_only=True)
+    with clock.frozen_at(at("2026-01-02")):
+        outlook = update_item(subscription_id=subscription.pk, running_number=2, update=update).outlook
+    assert [money(document.total) for document in outlook.documents] == ["20.00"] * 13
+    assert (outlook.documents[0].at, outlook.documents[-1].at) == (at("2026-01-08"), at("2026-04-02"))
+
+
 def test_a_preview_leaves_the_counters_of_numbers_alone(paid_quarter):
     with clock.frozen_at(at("2026-01-15")), CaptureQueriesContext(connection) as captured:
         cancel_subscription(subscription=paid_quarter, timing="immediate", preview=True)
