@@ -22,7 +22,8 @@ _MAX_PATH_LENGTH = 2048
 
 
 class ApiMiddleware:
-    """Refuses bodies that are too large (413) or of unknown length (411), names the key as the actor of what is
+    """Refuses what comes unencrypted where it should not (403), bodies that are too large (413) or of unknown length
+    (411), names the key as the actor of what is
     recorded, and makes any POST with an `Idempotency-Key` safe to repeat."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -31,6 +32,10 @@ class ApiMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not is_api(request):
             return self.get_response(request)
+        if settings.SECURE_SSL_REDIRECT and not request.is_secure():
+            # No redirect: it would make a GET of a POST, and the key would go on being sent in the clear, unseen.
+            detail = "Send this over https. Nothing was done; the key was readable on the way: replace it."
+            return plain_problem(status=403, code="https_required", detail=detail)
         if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
             detail = "Send the body with a Content-Length, not in chunks."
             return plain_problem(status=411, code="length_required", detail=detail)

@@ -59,6 +59,9 @@ MIDDLEWARE = [
     "billing_site.rest.middleware.ApiMiddleware",
 ]
 
+# The API refuses what comes without TLS by itself, where pages redirect (rest/middleware.py).
+SECURE_REDIRECT_EXEMPT = [r"^api(/|$)"]
+
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",

@@ -183,6 +183,12 @@ class TestErrors:
         assert api.get("/things", Accept="text/html").headers["Content-Type"] == "application/json"
         refused(api.get("/nothing", Accept="text/html"), 404)
 
+    def test_what_comes_without_tls_is_refused_and_not_redirected(self, api, settings):
+        settings.SECURE_SSL_REDIRECT, settings.SECURE_PROXY_SSL_HEADER = True, ("HTTP_X_FORWARDED_PROTO", "https")
+        for answer in (api.get("/things"), api.post("/things", THING), api.get("/nothing")):
+            assert "over https" in refused(answer, 403)["detail"]
+        assert api.get("/things", X_Forwarded_Proto="https").status_code == 200
+
     def test_a_body_above_the_limit_is_413(self, api, settings):
         settings.API_MAX_BODY_BYTES = 100
         refused(api.post("/things", {"fullName": "x" * 100}), 413)
