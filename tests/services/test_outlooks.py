@@ -193,7 +193,7 @@ def test_an_end_behind_more_bills_than_are_shown_one_by_one_still_shows_what_com
 
 
 def test_behind_a_change_no_more_than_twelve_bills_are_shown(db):
-    """Beside a fee for a year, a weekly one that changes on 8 January: of the 52 bills, that one and twelve behind it."""
+    """Beside a fee for a year, a weekly one, changed on 8 January: of 52 bills, that one and twelve behind it."""
     cards = (
         flat_card(key="year", name="Year", price=fee("365.00"), billing_cadence="P1Y"),
         flat_card(key="week", name="Week", price=fee("10.00"), billing_cadence="P1W"),
