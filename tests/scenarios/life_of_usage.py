@@ -3,6 +3,7 @@ it was billed on is thrown away, collected early, or voided."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from core import clock
@@ -50,7 +51,7 @@ class UsageWorld(World):
         self.now += timedelta(seconds=seconds)
         self.use(amount, seconds + ago)
         if run is not None:
-            self._act(f"run of {listed} worked", lambda: work_off(run) or run)
+            self._act(f"run of {listed} worked", partial(work_off, run))
 
     def collect_early(self, number: int) -> None:
         self._with_draft(number, "collect draft", lambda draft: snapshot_quantities(invoice=draft))
