@@ -156,8 +156,10 @@ def _obligations(
             settled = billed.get(obligation.key)
             if settled is None or settled.id in gone or obligation.is_flat or not _lasts_longer(obligation, settled):
                 continue
-            if settled.end is not None and obligation.start < settled.end:
-                splits.setdefault(obligation.item.id, settled.end)
+            end = settled.end
+            # What a cut does not shorten, such as usage without a cadence, is not cut again.
+            if end is not None and obligation.start < end and end not in obligation.item.splits:
+                splits.setdefault(obligation.item.id, end)
         if not splits:
             return owed
         plan.splits += splits.items()

@@ -272,3 +272,13 @@ def test_an_invoice_waits_for_a_draft_that_holds_what_came_before_it(two_drafts)
     run("2026-04-21")
     assert billed() == [("04-01", "04-16", "110", "10.00"), ("04-16", "04-17", "60", "120.00")]
     assert_books_are_clean("2026-04-21T00:30")
+
+
+def test_usage_that_no_cut_can_shorten_is_cut_once(calls):
+    """Without a cadence, which only SQL can bring about, there is no period to cut: the close ends all the same."""
+    subscription = subscribe(metered(calls))
+    use("2026-04-10", "5")
+    end_on(subscription, 16)
+    ItemRevision.objects.update(billing_cadence=None, active_to=at("2026-04-25"))
+    run("2026-05-01")
+    assert SubscriptionItem.objects.get().usage_splits == [at("2026-04-16")]
