@@ -188,6 +188,8 @@ def test_a_waiver_is_of_what_was_used_until_it_was_given(calls):
     use("2026-04-20", "5")
     run("2026-05-01")
     use("2026-04-25", "7")
+    # What a draft still waits for is open, and not late.
+    assert_books_are_clean("2026-05-02")
     draft = Invoice.objects.get(status__startswith="draft")
     with clock.frozen_at(at("2026-05-03")):
         delete_draft(invoice=draft, rebill=False, reason="Courtesy")
