@@ -47,7 +47,7 @@ def update_rows(model: type[models.Model], columns: Sequence[str], rows: Iterabl
         return 0
     key = model._meta.pk
     assert key is not None
-    names = (key.column, *columns)
+    names = (str(key.column), *columns)
     arrays = [_array_of(model, name, values) for name, values in zip(names, zip(*listed, strict=True), strict=True)]
     casts = [_array_cast(model, name) for name in names]
     assignments = ", ".join(f'"{name}" = v."{name}"' for name in columns)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import connection
 
-from core.bulk import array_text
+from core.bulk import array_text, ids_array, times_array
 
 # In the order of the rows' key, as everybody who changes many of them, so that nobody waits in a ring.
 _SETTLE = """
@@ -36,9 +36,9 @@ def set_due_times(customer_ids: Collection[uuid.UUID], due_at: Mapping[tuple[uui
         cursor.execute(
             _SETTLE,
             [
-                array_text(customer_id for customer_id, _ in keys),
+                ids_array(customer_id for customer_id, _ in keys),
                 array_text((currency for _, currency in keys), quoted=True),
-                array_text(moments, quoted=True),
-                array_text(customer_ids),
+                times_array(moments),
+                ids_array(customer_ids),
             ],
         )

@@ -29,15 +29,20 @@ class Invoice(Record):
     applied_from_balance + written_off + due.
     """
 
-    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="invoices")
+    # No index of its own: others begin with it. So it is with the run and the series.
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, db_index=False, related_name="invoices")
     currency = models.CharField(max_length=3)
     status = models.CharField(max_length=40, choices=InvoiceStatus.choices)
     status_note = models.TextField(blank=True)  # why a step failed, in plain words
     description = models.CharField(max_length=1024, null=True, blank=True)
     metadata = models.JSONField(default=dict, blank=True, validators=[validate_metadata])
-    run = models.ForeignKey(BillingRun, on_delete=models.SET_NULL, null=True, blank=True, related_name="invoices")
+    run = models.ForeignKey(
+        BillingRun, on_delete=models.SET_NULL, db_index=False, null=True, blank=True, related_name="invoices"
+    )
 
-    series = models.ForeignKey(NumberSeries, on_delete=models.PROTECT, null=True, blank=True, related_name="invoices")
+    series = models.ForeignKey(
+        NumberSeries, on_delete=models.PROTECT, db_index=False, null=True, blank=True, related_name="invoices"
+    )
     sequence = models.PositiveBigIntegerField(null=True, blank=True)
     number = models.CharField(max_length=64, null=True, blank=True, unique=True)
 

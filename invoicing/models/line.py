@@ -29,8 +29,13 @@ class InvoiceLine(Record):
     kind = models.CharField(max_length=8, choices=LineKind.choices)
     status = models.CharField(max_length=8, choices=LineStatus.choices, default=LineStatus.VALID)
     managed_by = models.CharField(max_length=16, choices=LineManagedBy.choices, default=LineManagedBy.SUBSCRIPTION)
-    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="parts")
-    amends = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="amendments")
+    # Most lines have neither: indexes of those that do.
+    parent = models.ForeignKey(
+        "self", on_delete=models.PROTECT, db_index=False, null=True, blank=True, related_name="parts"
+    )
+    amends = models.ForeignKey(
+        "self", on_delete=models.PROTECT, db_index=False, null=True, blank=True, related_name="amendments"
+    )
     # No constraint: the reference outlasts the window, whose row goes when its time is to be billed again.
     window = models.ForeignKey(
         "BilledWindow",
@@ -82,7 +87,11 @@ class InvoiceLine(Record):
 
     class Meta:
         ordering = ["invoice", "position", "id"]
-        indexes = [models.Index(fields=["window"], name="lines_of_a_window", condition=Q(window__isnull=False))]
+        indexes = [
+            models.Index(fields=["window"], name="lines_of_a_window", condition=Q(window__isnull=False)),
+            models.Index(fields=["parent"], name="parts_of_a_line", condition=Q(parent__isnull=False)),
+            models.Index(fields=["amends"], name="amendments_of_a_line", condition=Q(amends__isnull=False)),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(period_end__gte=F("period_start")), name="line_ends_after_it_starts"),
             models.CheckConstraint(

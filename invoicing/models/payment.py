@@ -18,7 +18,8 @@ class Payment(Record):
     `provider_state_at` and `next_check_at` are in real time, whatever the test clock says: providers know no other.
     """
 
-    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="payments")
+    # The index of its attempts begins with the invoice.
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, db_index=False, related_name="payments")
     app = models.ForeignKey(BillingApp, on_delete=models.PROTECT, related_name="payments")
     amount = AmountField()
     currency = models.CharField(max_length=3)

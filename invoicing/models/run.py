@@ -69,7 +69,8 @@ class RunCustomer(models.Model):
     """One customer in a run, and the outcome. `note` says what is worth knowing even when all went well."""
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
-    run = models.ForeignKey(BillingRun, on_delete=models.CASCADE, related_name="customers")
+    # Two indexes begin with the run.
+    run = models.ForeignKey(BillingRun, on_delete=models.CASCADE, db_index=False, related_name="customers")
     shard = models.ForeignKey(RunShard, on_delete=models.CASCADE, related_name="customers")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="run_rows")
     outcome = models.CharField(max_length=16, choices=CustomerOutcome.choices, default=CustomerOutcome.PENDING)
