@@ -160,7 +160,7 @@ def test_where_billing_stops_what_comes_before_is_shown(settings):
         subscribe(flat_plan("giant", "2000000.00"), "2026-03-10", customer=customer, bill=False)
     outlook = seen(customer, "2026-01-15", "2026-06-01")
     assert shown(outlook) == [("invoice", "2026-02-01", "30.00"), ("invoice", "2026-03-01", "30.00")]
-    assert outlook.stopped_at == at("2026-03-10")
+    assert (outlook.stopped_at, outlook.until) == (at("2026-03-10"), at("2026-03-10"))
     assert "beyond the safety" in (outlook.cause or "")
 
 
