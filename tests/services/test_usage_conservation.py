@@ -4,7 +4,7 @@ import pytest
 
 from core import clock
 from customers.services.attribute_usage import attribute_usage
-from entitlements.models import UsageEvent
+from entitlements.models import Meter, UsageEvent
 from invoicing.closing.close_customers import close_customers
 from invoicing.drafts.delete_draft import delete_draft
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
@@ -202,3 +202,11 @@ def test_a_waiver_is_of_what_was_used_until_it_was_given(calls):
     assert (account.waived.quantity, account.late.quantity) == (12, 3)
     code, said = run_check(now="2026-05-04")
     assert (code, "late usage of 3 from 2026-04-01 00:00 to 2026-05-01 00:00 UTC: billed for 12" in said) == (2, True)
+
+
+def test_usage_that_is_read_otherwise_by_now_is_not_held_against_what_was_billed(calls):
+    subscribe(metered(calls))
+    use("2026-04-20", "5")
+    run("2026-05-01")
+    Meter.objects.update(value_property="$.weight")
+    assert_books_are_clean("2026-05-01T00:30")
