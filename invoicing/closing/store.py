@@ -32,7 +32,7 @@ from invoicing.corrections.documents import CreditLine, CreditNoteDocument
 from invoicing.corrections.retax_drafts import drop_lines
 from invoicing.corrections.rows import Row, credit_detail_row, credit_row
 from invoicing.corrections.unused_time import UnusedTime
-from invoicing.lifecycle.fingerprint import fingerprint
+from invoicing.lifecycle.fingerprint import contents, fingerprint_with
 from invoicing.lifecycle.issue import freeze
 from invoicing.lifecycle.numbering import take_blocks
 from invoicing.lifecycle.states import check_beginnings, check_moves
@@ -207,6 +207,8 @@ class Writer:
     def _issue(self) -> None:
         """Number and freeze the documents that are issued at once."""
         issued = [entry for entry in self.invoices if entry[0].is_issued]
+        # Whatever needs no number comes first: once the series is locked, nobody else can issue before this ends.
+        rest = [contents(lines, details) for _, _, lines, details in issued]
         balances = Balances.of({document.loaded.id for document, _, _, _ in issued})
         blocks = take_blocks(
             Counter(document.terms.profile.supplier_id for document, _, _, _ in issued),
@@ -215,7 +217,7 @@ class Writer:
             also=self._credited_by(),
         )
         moves: set[tuple[str, str]] = set()
-        for document, row, lines, details in issued:
+        for (document, row, _, _), written in zip(issued, rest, strict=True):
             terms = document.terms
             block = blocks[terms.profile.supplier_id]
             sequence, number = block.take()
@@ -230,7 +232,7 @@ class Writer:
                 row["applied_from_balance"], row["due"] = applied, row["due"] - applied
                 self.balance_entries.append(applied_row(row, applied, self.now))
             moves.add(freeze(row, due_after=terms.settings.values["due_after"]))
-            row["content_hash"] = fingerprint(row, lines, details)
+            row["content_hash"] = fingerprint_with(row, written)
             document.issued = Issued(number, block.issued_at, row["due_at"], row["total"])
         check_moves(moves)
         if self.charge:
