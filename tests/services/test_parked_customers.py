@@ -1,15 +1,18 @@
 """Parked customers: nobody bills them, but what they subscribe to may change; the release bills all of it."""
 
 from decimal import Decimal
+from threading import Event, Thread
 
 import pytest
+from django.db import connection, transaction
 
 from core import clock
+from core.locks import lock_customers
 from entitlements.models import UsageEvent
 from invoicing.closing.park_customer import park_customers
-from invoicing.errors import CannotBill, CustomerParked
+from invoicing.errors import CannotBill, CustomerParked, StillParked, WrongInvoiceState
 from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
-from invoicing.models import ParkedCustomer
+from invoicing.models import NumberSeries, ParkedCustomer
 from invoicing.parking.release_customer import release_customer
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.edit_subscription import edit_subscription
@@ -134,3 +137,49 @@ def test_who_is_parked_again_keeps_the_first_cause_and_who_was_released_gets_the
         ("No tax rate.", False),
         ("Something else.", True),
     ]
+
+
+def test_a_release_is_once_only_and_bills_nothing_by_itself(subscription):
+    """The look at what is due leaves nothing behind; the next run bills May."""
+    release("2026-05-02")
+    assert invoices() == [("INV-000001", "30.00", "0.00")]
+    with pytest.raises(WrongInvoiceState, match=r"^Acme is released already\.$"):
+        release("2026-05-03")
+    parked = ParkedCustomer.objects.get()
+    assert (parked.released_at, parked.release_reason) == (at("2026-05-02"), "Mended")
+    run("2026-05-03")
+    assert [total for _, total, _ in invoices()] == ["30.00", "30.00"]
+
+
+@pytest.mark.parametrize("stage", ["computed", "stored"])
+def test_a_release_is_refused_where_a_close_of_now_would_fail(subscription, settings, stage):
+    if stage == "computed":
+        settings.AMOUNT_LIMITS = {"EUR": Decimal(10)}
+    else:
+        NumberSeries.objects.update(next_number=2**63 - 1)
+    with pytest.raises(StillParked):
+        release("2026-05-02")
+    assert ParkedCustomer.objects.get().released_at is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_release_waits_for_whoever_works_on_the_customer():
+    subscription = subscribe(flat_plan("basic", "30.00"))
+    ParkedCustomer.objects.create(
+        customer=subscription.customer, parked_at=at("2026-04-10"), cause_code="no_tax_rate", cause="No tax rate."
+    )
+    done = Event()
+
+    def act():
+        release("2026-05-02")
+        done.set()
+        connection.close()
+
+    thread = Thread(target=act)
+    with transaction.atomic():
+        lock_customers([subscription.customer_id])
+        thread.start()
+        assert not done.wait(1)
+        assert ParkedCustomer.objects.select_for_update(nowait=True).get().released_at is None
+    thread.join(timeout=10)
+    assert done.is_set()
