@@ -96,8 +96,8 @@ def plan_customer(
     for subscription in subscriptions:
         _plan_subscription(subscription, billed, waiting, waiting_amendments, as_of, plan)
     plan.obsolete = [*waiting.values(), *waiting_amendments.values()]
-    for line in plan.lines:
-        line.collect_at = collects(line.obligation.subscription.id, line.invoice_at)
+    for planned in plan.lines:
+        planned.collect_at = collects(planned.obligation.subscription.id, planned.invoice_at)
     plan.unused_times = [
         replace(each, collect_at=collects(each.subscription.id, each.due_at)) for each in plan.unused_times
     ]

@@ -1,6 +1,8 @@
 """Collection on a fixed rhythm: what falls due waits for the next anchor moment, and is invoiced together then (billing
 rules 5)."""
 
+from decimal import Decimal
+
 import pytest
 from django.core.management import call_command
 from django.db import connection
@@ -262,7 +264,7 @@ def test_an_aligned_update_is_billed_at_once():
     subscription = subscribe(make_plan(cards=(card,)), "2026-04-01", quantities={"seats": 5})
     assert invoiced() == [("2026-04-01", "50.00")]
     with clock.frozen_at(at("2026-04-16")):
-        update = ItemUpdate(product_id="seats", quantity=8, align=True)
+        update = ItemUpdate(product_id="seats", quantity=Decimal(8), align=True)
         result = update_item(subscription_id=subscription.pk, running_number=1, update=update)
     assert (money(result.due_now), result.next_billing_at, money(result.next_amount)) == (
         "15.00",

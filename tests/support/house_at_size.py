@@ -68,7 +68,7 @@ def _multiply_all(customer: Customer, invoice: Invoice, count: int, remote: Bill
     multiply(Subscription.objects.get(), count, customer_id=id_of(Customer), **due)
     soon = BillingDue.objects.create(customer=customer, currency="USD", due_at=_BEGIN)
     soon_at = f"{_SOON} + interval '25 seconds'"
-    multiply(soon, count, where="n % 20 > 0", id="n + 1000", customer_id=id_of(Customer), due_at=soon_at)
+    multiply(soon, count, where="n % 20 > 0", id="-n", customer_id=id_of(Customer), due_at=soon_at)
     soon.delete()
     _runs(count)
     _invoices(invoice, count, remote)
