@@ -22,7 +22,7 @@ from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.conservation import UsageLedger
 from tests.support.customers import make_customer, make_default_profile
-from tests.support.invoices import money
+from tests.support.invoices import money, totals
 from tests.support.subscriptions import change, edit, subscribe
 from tests.support.usage import use
 
@@ -285,3 +285,12 @@ def test_usage_that_no_cut_can_shorten_is_cut_once(calls):
     ItemRevision.objects.update(billing_cadence=None, active_to=at("2026-04-25"))
     run("2026-05-01")
     assert SubscriptionItem.objects.get().usage_splits == [at("2026-04-16")]
+
+
+def test_a_flat_fee_is_not_cut_where_its_item_was():
+    """An item that counted usage once, and was cut then, may be a flat fee by now."""
+    subscribe(flat_plan("basic", "10.00"), bill=False)
+    SubscriptionItem.objects.update(usage_splits=[at("2026-04-16")])
+    run("2026-04-01")
+    assert totals() == ["10.00"]
+    assert_books_are_clean("2026-04-01T00:30")
