@@ -237,7 +237,7 @@ class Writer:
         check_moves(moves)
         if self.charge:
             charged = [(row, document.terms.profile.app) for document, row, _, _ in issued]
-            self.payments = charge_at_issue(charged, as_of=self.as_of)
+            self.payments = charge_at_issue(charged)
 
     def _credited_by(self) -> set[uuid.UUID]:
         """The suppliers over whose invoices this batch makes credit notes."""

@@ -75,7 +75,7 @@ def _advance(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime, again: bool =
         lock_customers(customer_ids)
         ready = ready_to_issue(invoice_ids, as_of=as_of, again=again)
         issue_and_notify(ready)
-    collect_invoices(ready, as_of=as_of)
+    collect_invoices(ready, as_of=clock.now())
 
 
 def collect_drafts(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime, again: bool = False) -> None:

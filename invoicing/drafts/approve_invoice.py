@@ -28,7 +28,6 @@ def approve_invoice(*, invoice: Invoice) -> Invoice:
 
     Raises `WrongInvoiceState` for any other invoice, `SecondPersonNeeded` for whoever started the run that made it.
     """
-    as_of = clock.now()
     with transaction.atomic():
         lock_customers([invoice.customer_id])
         locked = Invoice.objects.select_for_update().get(pk=invoice.pk)
@@ -47,6 +46,6 @@ def approve_invoice(*, invoice: Invoice) -> Invoice:
             did=f"approved {locked} of {locked.customer} over {money_text(locked.total, locked.currency)}",
             customer_id=locked.customer_id,
         )
-    collect_invoices([invoice.pk], as_of=as_of)
+    collect_invoices([invoice.pk], as_of=clock.now())
     invoice.refresh_from_db()
     return invoice

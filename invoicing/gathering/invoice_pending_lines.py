@@ -67,5 +67,5 @@ def invoice_pending_lines(
             customer_id=customer.id,
         )
     ids = [document.id for document in documents]
-    collect_invoices(ids, as_of=as_of)
+    collect_invoices(ids, as_of=clock.now())
     return list(Invoice.objects.filter(pk__in=ids).order_by("created_at", "id"))

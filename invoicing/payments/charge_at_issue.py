@@ -5,7 +5,6 @@ is left to `collect`, which records the try, plans the next one and tells the cu
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from core.ids import to_text
@@ -18,8 +17,8 @@ from invoicing.payments.gateways import LOCAL_GATEWAYS, ChargeOutcome, ChargeReq
 from invoicing.payments.payment_row import payment_row
 
 
-def charge_at_issue(issued: Sequence[tuple[dict[str, Any], BillingApp]], *, as_of: datetime) -> list[dict[str, Any]]:
-    """Pay those of these new invoices, given by their columns and their app, that are to be charged by `as_of`;
+def charge_at_issue(issued: Sequence[tuple[dict[str, Any], BillingApp]]) -> list[dict[str, Any]]:
+    """Pay those of these new invoices, given by their columns and their app, that are to be charged at their issue;
     returns the rows of the payments, to be stored after them. One query."""
     due = [
         (row, app)
@@ -27,7 +26,7 @@ def charge_at_issue(issued: Sequence[tuple[dict[str, Any], BillingApp]], *, as_o
         if app.type in LOCAL_GATEWAYS
         and row["status"] == InvoiceStatus.ISSUED
         and row["next_collection_at"] is not None
-        and row["next_collection_at"] <= as_of
+        and row["next_collection_at"] <= row["issued_at"]
         and row["due"] > 0
     ]
     customers = {row["customer_id"] for row, _ in due}
@@ -48,11 +47,11 @@ def charge_at_issue(issued: Sequence[tuple[dict[str, Any], BillingApp]], *, as_o
                 currency=row["currency"],
                 attempt=1,
                 outcome=outcome,
-                as_of=as_of,
+                as_of=row["issued_at"],
             )
         )
         row["paid"], row["due"] = row["paid"] + row["due"], ZERO
-        row["status"], row["next_collection_at"], row["updated_at"] = InvoiceStatus.PAID.value, None, as_of
+        row["status"], row["next_collection_at"], row["updated_at"] = InvoiceStatus.PAID.value, None, row["issued_at"]
     if payments:
         check_moves({(InvoiceStatus.ISSUED.value, InvoiceStatus.PAID.value)})
     return payments

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from core import clock
 from core.outbox.services.deliver import deliver_due
 from invoicing.choices import RunStatus, RunTrigger
 from invoicing.drafts.advance_invoice import advance_due
@@ -37,7 +38,8 @@ def run_due(*, as_of: datetime) -> int:
     run = close_now(as_of=as_of, trigger=RunTrigger.CLOCK)
     done += run.customer_count if run is not None else 0
     done += advance_due(as_of=as_of)
-    done += collect_due(as_of=as_of)
+    # What was issued meanwhile is charged, too.
+    done += collect_due(as_of=max(as_of, clock.now()))
     done += mark_overdue(as_of=as_of)
     done += end_dunning(as_of=as_of)
     done += deliver_due()

@@ -107,7 +107,7 @@ def _close_batch(shard: RunShard, customer_ids: list[uuid.UUID]) -> None:
         outcomes = close_customers(customer_ids, as_of=shard.run.as_of, run_id=shard.run_id, charge=True)
         _write(shard, outcomes)
     # What could not be charged at once, or was declined.
-    collect_invoices([invoice_id for outcome in outcomes for invoice_id in outcome.invoice_ids], as_of=shard.run.as_of)
+    collect_invoices([invoice_id for outcome in outcomes for invoice_id in outcome.invoice_ids], as_of=clock.now())
 
 
 def _write(shard: RunShard, outcomes: list[Outcome]) -> None:

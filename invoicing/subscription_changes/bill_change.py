@@ -77,7 +77,7 @@ def bill_change(
         if preview:
             transaction.set_rollback(True)
     if not preview:
-        collect_invoices(invoice_ids, as_of=now)
+        collect_invoices(invoice_ids, as_of=clock.now())
     return result
 
 

@@ -108,7 +108,7 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
             outlook = ahead.outlook(effect=until, watched={item.subscription_id})
             transaction.set_rollback(True)
     if not update.preview_only:
-        collect_invoices(invoice_ids, as_of=now)
+        collect_invoices(invoice_ids, as_of=clock.now())
     currency = item.subscription.currency
     return ItemUpdateResult(
         due_now=round_money(due_now, currency),

@@ -1,6 +1,7 @@
 """What an app charges at once is paid as it is issued, to the same rows as if it had been charged right after."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,14 +11,19 @@ from core import clock
 from core.bulk import copy_rows
 from core.outbox.models import OutboxMessage
 from customers.models import BillingApp, BillingProfile, Customer, CustomerOverride
+from invoicing.choices import RunTrigger
 from invoicing.closing.close_customers import close_customers
 from invoicing.models import BalanceEntry, Invoice, Payment
 from invoicing.payments.collect import collect_invoices
+from invoicing.runs.run_due import close_now
+from invoicing.subscription_changes.update_item import update_item
+from subscriptions.lifecycle.item_update import ItemUpdate
+from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.support.books import run_check
-from tests.support.catalog import make_excess_plan
+from tests.support.catalog import fee, flat_card, make_excess_plan, make_plan
 from tests.support.clock import at
 from tests.support.closing import START, make_subscriber
-from tests.support.customers import make_default_profile
+from tests.support.customers import make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 
@@ -99,11 +105,11 @@ def test_who_pays_is_paid_and_whoever_does_not_is_left_to_the_collection(everybo
     ]
 
 
-def test_a_run_that_is_worked_late_charges_at_the_next_collection(everybody):
+def test_a_run_that_is_worked_late_charges_when_it_issues(everybody):
     written = closed({"pays": everybody["pays"]}, charge=True, on=START, now=at("2026-03-20"))
     (invoice,) = (row for row in written["invoices"] if row["issued_at"] is not None)
-    assert (invoice["status"], invoice["next_collection_at"]) == ("issued", at("2026-03-20"))
-    assert written["payments"] == []
+    assert (invoice["status"], invoice["issued_at"]) == ("paid", at("2026-03-20"))
+    assert [payment["received_at"] for payment in written["payments"]] == [at("2026-03-20")]
 
 
 def test_what_fails_before_it_is_stored_charges_nobody(everybody, monkeypatch):
@@ -121,3 +127,23 @@ def _fails_for_payments(model, rows):
     if model is Payment:
         raise ValueError("the database is broken")
     copy_rows(model, rows)
+
+
+def test_what_is_billed_at_once_is_charged_at_once_while_time_goes_on():
+    """By a clock that runs on: what is issued a moment after the act began is not left to the next collection."""
+    make_default_profile()
+    customer = make_customer()
+    card = flat_card(key="seats", name="Seats", price=fee("10.00"))
+    began = clock.now()
+    subscription = record_subscription(
+        customer=customer, plan=make_plan(cards=(card,)), active_from=began, quantities={"seats": Decimal(1)}
+    )
+    close_now(as_of=clock.now(), trigger=RunTrigger.SCHEDULE)
+    assert statuses() == ["paid"]
+    update = ItemUpdate(product_id="seats", quantity=Decimal(3), align=True)
+    update_item(subscription_id=subscription.pk, running_number=1, update=update)
+    assert statuses() == ["paid", "paid"]
+
+
+def statuses():
+    return list(Invoice.objects.filter(issued_at__isnull=False).order_by("sequence").values_list("status", flat=True))
