@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.contrib.messages import get_messages
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -439,6 +440,9 @@ def test_someone_who_was_named_but_is_billed_elsewhere_shows_as_blocked(clerk, p
     migration = draft(clerk, *profiles, named="c0 elsewhere")
     assert "there is nothing to move" in read(clerk, page_url(migration))
     assert item_of("Elsewhere").verdict == "blocked"
+    again = do(clerk, migration, "check")
+    assert said(again) == ["2 customers checked: 1 can move, 1 blocked."]
+    assert [message.level_tag for message in get_messages(again.wsgi_request)] == ["warning"]
 
 
 def test_many_are_pinned_by_the_workers_with_their_progress(clerk, billing_admin, profiles, monkeypatch):

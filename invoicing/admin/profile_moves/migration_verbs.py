@@ -6,7 +6,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from core.admin.verbs import Answers, OptionalReasonForm, Review, Verb
+from core.admin.verbs import Answers, OptionalReasonForm, Review, Verb, Warned
 from core.admin.words import counted
 from core.audit.actors import current_actor
 from invoicing.admin.profile_moves.default_review import default_review
@@ -65,7 +65,8 @@ def start_check(migration: ProfileMigration) -> str:
         return f"{counted(migration.customer_count, 'customer is', 'customers are')} being checked."
     found = progress_of([work_off_migration(migration)])[migration.pk]
     blocked = found.verdicts.get(MoveVerdict.BLOCKED, 0)
-    return f"{counted(found.total, 'customer')} checked: {found.movable:,} can move, {blocked:,} blocked."
+    said = f"{counted(found.total, 'customer')} checked: {found.movable:,} can move, {blocked:,} blocked."
+    return Warned(said) if blocked else said
 
 
 def needs_second_person(migration: ProfileMigration) -> bool:
