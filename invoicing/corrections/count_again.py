@@ -29,7 +29,9 @@ def count_again(windows: Iterable[tuple[uuid.UUID, datetime, datetime]]) -> bool
         by_item[item_id].append(Span(start, end))
     concerned = CouponRedemption.objects.filter(item_id__in=by_item, effective_to__isnull=False).exclude(untouched=[])
     changed = False
-    for redemption in concerned.select_related("coupon", "item"):
+    for redemption in concerned.select_related("coupon", "item").order_by("redeemed_at", "id"):
+        # Links of one coupon are saved together: the one before may have brought this one back, too.
+        redemption.refresh_from_db(fields=["effective_to", "untouched"])
         for window in by_item[redemption.item_id]:
             changed |= _count_again(redemption, window)
     return changed

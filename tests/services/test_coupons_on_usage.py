@@ -63,6 +63,12 @@ def billed_by_month():
     ]
 
 
+def bill_draft_again(on):
+    """Delete the one draft that there is, so that its periods are billed anew."""
+    with clock.frozen_at(at(on)):
+        delete_draft(invoice=Invoice.objects.get(status__startswith="draft"), rebill=True, reason="Usage was missing")
+
+
 def test_a_month_without_usage_uses_up_no_period_of_a_coupon():
     """Half off for one period of calls at 1.00. Nothing in April; 100 calls in May: 50.00; 100 in June: 100.00."""
     subscribe_with(calls())
@@ -261,8 +267,7 @@ def test_a_draft_whose_periods_are_billed_again_is_decided_again():
     subscribe_with(calls())
     run("2026-05-01")
     assert ends() == ["2026-06-01"]
-    with clock.frozen_at(at("2026-05-02")):
-        delete_draft(invoice=Invoice.objects.get(status__startswith="draft"), rebill=True, reason="Usage was missing")
+    bill_draft_again("2026-05-02")
     assert ends() == ["2026-05-01"]
     use("2026-04-30", "8")
     use("2026-05-10", "10")
@@ -270,6 +275,23 @@ def test_a_draft_whose_periods_are_billed_again_is_decided_again():
     run("2026-06-01")
     assert billed_by_month() == [("04-01", "4.00"), ("05-01", "10.00")]
     assert ends() == ["2026-05-01"]
+
+
+def test_both_parts_of_a_divided_period_are_decided_again_where_their_one_draft_is_billed_again():
+    """A change of plan on 16 April, whose draft is given back: both parts are 0.00 on the draft of 1 May. That is
+    deleted; by then 8 calls of the 10th are there, half of which is charged. May: 10.00 in full."""
+    make_default_profile(auto_advance=False)
+    subscription = subscribe_with(calls("basic"))
+    change(subscription, calls("pro"), usage="preserve")
+    bill_draft_again("2026-04-17")
+    run("2026-05-01")
+    bill_draft_again("2026-05-02")
+    use("2026-04-10", "8")
+    use("2026-05-10", "10")
+    run("2026-05-03")
+    run("2026-06-01")
+    assert billed_by_month() == [("04-01", "4.00"), ("04-16", "0.00"), ("05-01", "10.00")]
+    assert ends()[-1] == "2026-05-01"
 
 
 def test_a_period_that_the_coupon_has_moved_on_from_for_good_is_billed_without_it():
