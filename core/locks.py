@@ -7,7 +7,8 @@ will be billed has every customer to themselves: they wait for those who hold so
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from django.db import connection
 
@@ -49,6 +50,21 @@ def lock_alone(key: int) -> None:
     """Wait for, then hold until the end of the transaction, the lock that `key` names: one holder at a time."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+
+
+@contextmanager
+def only_one(key: int) -> Iterator[bool]:
+    """Hold what `key` names for as long as the block runs, over many transactions; yields whether it was free. Nobody
+    waits. A lost connection sets it free."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
+        mine = bool(cursor.fetchone()[0])
+    try:
+        yield mine
+    finally:
+        if mine:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
 
 
 def pass_gate(record_id: uuid.UUID, *, alone: bool) -> None:

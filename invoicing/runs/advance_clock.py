@@ -1,17 +1,16 @@
 """Sets the test clock, and runs in order of time everything that falls due on the way (architecture page, Clock)."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Min
 
 from core import clock
 from core.audit.services.record import record
 from core.errors import Conflict, FieldProblem, PreconditionFailed
+from core.locks import only_one
 from core.outbox.models import OutboxMessage
 from core.testclock.models import ClockSetting
 from entitlements.models import UsageEvent
@@ -73,7 +72,7 @@ def advance_clock() -> bool:
     Safe to run in many processes and after a crash: one advances, the others return False at once, and whoever comes
     after a crash goes on from the stored time.
     """
-    with _only_one() as mine:
+    with only_one(_ADVANCE_LOCK) as mine:
         if not mine:
             return False
         while (setting := ClockSetting.objects.filter(advancing_to__isnull=False).first()) is not None:
@@ -118,17 +117,3 @@ def _settle(moment: datetime) -> None:
 
 def _anything_to_bill() -> bool:
     return Subscription.objects.exists() or Invoice.objects.exists() or UsageEvent.objects.exists()
-
-
-@contextmanager
-def _only_one() -> Iterator[bool]:
-    """Hold the advance for this process; yields whether it got it. A lost connection gives it free."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_ADVANCE_LOCK])
-        mine = bool(cursor.fetchone()[0])
-    try:
-        yield mine
-    finally:
-        if mine:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_ADVANCE_LOCK])

@@ -8,7 +8,7 @@ from core import clock
 from core.ids import from_text
 from core.testclock.selectors import clock_advances
 from invoicing.choices import RunTrigger
-from invoicing.drafts.advance_invoice import advance_due
+from invoicing.drafts.advance_invoice import advance_in_turn
 from invoicing.runs import advance_clock as clock_service
 from invoicing.runs.start_run import start_run
 from invoicing.runs.work_shard import free_shards
@@ -51,7 +51,7 @@ def work_next_shard() -> None:
 @shared_task
 def advance_invoices() -> None:
     if not clock_advances():
-        advance_due(as_of=clock.now())
+        advance_in_turn(as_of=clock.now())
 
 
 @shared_task
