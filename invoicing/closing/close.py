@@ -39,6 +39,8 @@ class Computed:
 
     closes: list[CustomerClose] = field(default_factory=list)
     failures: dict[uuid.UUID, BillingError] = field(default_factory=dict)
+    # By this moment it is taxed, and so it is dated.
+    made_at: datetime | None = None
 
     def or_refuse(self) -> "Computed":
         """The same, where everybody can be billed; raises why one can't."""
@@ -83,7 +85,7 @@ def _computed(batch: Batch, *, as_of: datetime, select: LineSelector, give_back:
         plans.append((loaded, plan, due))
         usage_lines.extend(usage)
     # Read before usage is, so that what comes in meanwhile never counts as read. Of a later time, that time.
-    made_at = max(as_of, clock.now())
+    computed.made_at = made_at = max(as_of, clock.now())
     quantities = _quantities(usage_lines, batch.features, as_of)
     for loaded, plan, due in plans:
         try:
@@ -101,7 +103,7 @@ def store(computed: Computed, *, as_of: datetime, run_id: uuid.UUID | None, char
 
     With `charge`, what is issued and can be charged at once is paid in the same breath (`charge_at_issue`).
     """
-    writer = Writer(run_id=run_id, as_of=as_of, now=clock.now(), charge=charge)
+    writer = Writer(run_id=run_id, as_of=as_of, now=computed.made_at or clock.now(), charge=charge)
     for close in computed.closes:
         writer.add(close)
     writer.write()

@@ -149,8 +149,9 @@ def _obligations(
     """What the subscription owes, its usage cut where it was settled up to: an end that was taken back makes no billed
     quantity count for more time than it was taken from (billing rules 13, point 8)."""
     facts = subscription.facts
+    done = {key for key, window in billed.items() if window.id not in gone}
     while True:
-        owed = list(obligations(facts, since=subscription.reconcile_from, as_of=as_of))
+        owed = list(obligations(facts, since=subscription.reconcile_from, as_of=as_of, settled=done))
         splits: dict[uuid.UUID, datetime] = {}
         for obligation in owed:
             settled = billed.get(obligation.key)

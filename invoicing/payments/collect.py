@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, F, Q
 
 from core.bulk import copy_rows, update_rows
 from core.ids import to_text
@@ -54,14 +54,16 @@ def collect_due(*, as_of: datetime) -> int:
 
 @transaction.atomic
 def collect_invoices(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> int:
-    """Charge those of these invoices whose next try is due by `as_of`; returns how many were tried.
+    """Charge those of these invoices whose next try is due by `as_of`, or at their issue, which the series may have
+    dated a moment later; returns how many were tried.
 
     An invoice that another worker is charging right now is left to it, and one that is charged over the network to
     `collect_due`, which runs outside of any transaction within seconds.
     """
     if not invoice_ids:
         return 0
-    due = among(Invoice.objects.filter(next_collection_at__lte=as_of), "id", invoice_ids)
+    due = Invoice.objects.filter(Q(next_collection_at__lte=as_of) | Q(next_collection_at=F("issued_at")))
+    due = among(due, "id", invoice_ids)
     invoices = list(
         due.select_for_update(of=("self",), skip_locked=True)
         .select_related("app", "supplier")
@@ -72,7 +74,7 @@ def collect_invoices(invoice_ids: Collection[uuid.UUID], *, as_of: datetime) -> 
     if not invoices:
         return 0
     attempts = _charge(invoices)
-    _record(attempts, as_of)
+    _record(attempts, max(as_of, *(invoice.issued_at or as_of for invoice in invoices)))
     return len(attempts)
 
 

@@ -1,7 +1,7 @@
 """Owns what ought to be billed: the windows of each item, when each falls due, and what a flat fee charges in it."""
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -84,11 +84,18 @@ def is_untouched(coupon: CouponFacts, moment: datetime) -> bool:
     return any(span.start <= moment and (span.end is None or moment < span.end) for span in coupon.untouched)
 
 
-def obligations(sub: SubscriptionFacts, *, since: datetime, as_of: datetime) -> Iterator[Obligation]:
+def obligations(
+    sub: SubscriptionFacts,
+    *,
+    since: datetime,
+    as_of: datetime,
+    settled: Container[tuple[uuid.UUID, datetime]] = (),
+) -> Iterator[Obligation]:
     """Everything of `sub` that ends after `since` and is due by `as_of`, and the next window of each item after that.
 
-    So the caller sees what to bill now, and what to hold on the gathering invoice until later. Paused time is not
-    active: nothing is billed for it.
+    So the caller sees what to bill now, and what to hold on the gathering invoice until later. A window that is
+    `settled` (by its key) is not the next one, also where it was billed later than `as_of`. Paused time is not active:
+    nothing is billed for it.
     """
     for item in sub.items:
         spans = active_spans(sub, item)
@@ -98,7 +105,7 @@ def obligations(sub: SubscriptionFacts, *, since: datetime, as_of: datetime) -> 
                 continue
             upcoming = False
             for obligation in _windows(sub, item, revision, span, spans, since):
-                upcoming = obligation.invoice_at > as_of
+                upcoming = obligation.invoice_at > as_of and obligation.key not in settled
                 yield obligation
                 if upcoming:
                     break

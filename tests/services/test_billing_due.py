@@ -9,12 +9,15 @@ from core import clock
 from invoicing.models import BillingDue, Invoice
 from invoicing.runs.advance_clock import next_moment
 from invoicing.runs.due_customers import due_customers
+from invoicing.runs.start_run import start_run
+from invoicing.runs.work_shard import work_shard
 from subscriptions.models import Subscription
-from tests.support.catalog import flat_plan
+from tests.support.books import assert_books_are_clean
+from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_meter, usage_card
 from tests.support.clock import at
 from tests.support.closing import close
 from tests.support.customers import make_customer
-from tests.support.subscriptions import subscribe
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
 
@@ -110,3 +113,23 @@ def test_the_migration_makes_those_due_who_were_there_before_it(acme):
     migration.fill(None, None)
     assert due_times(acme) == [("EUR", at("2026-05-01"))]
     assert due_times(other.customer) == [("EUR", at("2026-04-10"))]
+
+
+def test_a_run_that_is_worked_after_a_change_leaves_what_the_change_has_planned():
+    """A run as of midnight; at 00:20 the plan is changed, at 00:30 the run comes to the customer. The fee of June is
+    still billed on 16 June, and not when the year of usage is over."""
+    calls = make_feature(key="calls", name="Calls", meter=make_meter())
+    usage = usage_card(
+        key="calls", name="Calls", feature=calls, price={"type": "unit", "amount": "1.00"}, billing_cadence="P1Y"
+    )
+    subscription = subscribe(flat_plan("basic", "30.00"), "2026-04-16")
+    pro = flat_plan("pro", None, cards=(flat_card(name="Pro fee", price=fee("50.00")), usage))
+    with clock.frozen_at(at("2026-05-16")):
+        run = start_run(as_of=at("2026-05-16"), trigger="schedule")
+    change(subscription, pro, "2026-05-16T00:20")
+    waiting = due_times()
+    with clock.frozen_at(at("2026-05-16T00:30")):
+        for shard in run.shards.all():
+            work_shard(shard.pk)
+    assert due_times() == waiting == [("EUR", at("2026-06-16"))]
+    assert_books_are_clean("2026-05-16T01:00")
