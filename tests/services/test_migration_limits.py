@@ -4,6 +4,7 @@ import pytest
 
 from core import clock
 from core.approvals.errors import ApprovalNeeded, SecondPersonNeeded
+from core.approvals.limits import approved as second_person
 from core.approvals.models import CountedAct
 from core.audit.actors import acting_as
 from core.ids import to_text
@@ -17,10 +18,22 @@ from invoicing.profile_moves.check_migration import check_migration
 from invoicing.profile_moves.draft_migration import draft_migration
 from invoicing.profile_moves.pin_customer import pin_customer
 from invoicing.profile_moves.save_profile import update_profile
+from invoicing.profile_moves.take_back import take_back
 from invoicing.profile_moves.work_migration_shard import work_off_migration
 from tests.support.catalog import make_plan
 from tests.support.customers import make_default_profile
-from tests.support.moves import ADA, BOB, MOVE, CardApp, make_card_profile, make_customers
+from tests.support.moves import (
+    ADA,
+    BOB,
+    MOVE,
+    CardApp,
+    approved,
+    billed_by,
+    make_card_profile,
+    make_customers,
+    outcomes,
+    work_off,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -91,6 +104,18 @@ def test_even_one_customer_is_left_without_tax_only_by_two(old, new, customers):
     other = checked(old, new, customers[1:2])
     with acting_as(ADA):
         assert approve_migration(migration=other).status == "approved"
+
+
+def test_nobody_is_taken_back_to_where_no_tax_is_charged_by_one(old, new, customers):
+    migration = work_off(approved(old, new))
+    BillingProfile.objects.filter(pk=old.pk).update(tax_enabled=False)
+    with clock.frozen_at(MOVE), acting_as(ADA):
+        with pytest.raises(ApprovalNeeded, match="The next invoices of Customer 0000 would be without tax"):
+            take_back(migration=migration, customer=customers[0], reason="Asked")
+        assert (billed_by(customers), outcomes(migration)) == ({"Cards": 6}, {"moved": 6})
+        with second_person():
+            take_back(migration=migration, customer=customers[0], reason="Asked")
+    assert outcomes(migration) == {"moved": 5, "taken_back": 1}
 
 
 @pytest.mark.parametrize(
