@@ -13,7 +13,8 @@ from invoicing.tax_guards.tax_switch import noticing_tax_off
 
 @transaction.atomic
 def override_fields(*, customer: Customer, workflow: Mapping[str, Any], reason: str = "") -> CustomerOverride:
-    """As `record_own_settings`; `ApprovalNeeded` where the customer would be billed without tax by it."""
+    """As `record_own_settings`; `ApprovalNeeded` where the customer would be billed without tax by it, and
+    they are not being set up by a program."""
     lock_customers([customer.pk])
     with noticing_tax_off(customer):
         return record_own_settings(customer=customer, workflow=workflow, reason=reason)

@@ -8,7 +8,7 @@ from core.approvals.limits import count_alone, done_alone, may_act_alone
 from core.audit.actors import current_actor
 from customers.models import BillingProfile, Customer
 from invoicing.errors import TooManyMoves
-from subscriptions.models import Subscription
+from invoicing.tax_guards.tax_switch import is_set_up_by_program
 
 # How acts are counted that move a customer.
 MOVE_RULE = "move"
@@ -20,9 +20,7 @@ def count_move(customer: Customer, target: BillingProfile) -> None:
 
     A program that pins a customer who never subscribed to anything sets them up: that moves nobody.
     """
-    if may_act_alone():
-        return
-    if current_actor().kind == "api_key" and not Subscription.objects.filter(customer=customer).exists():
+    if may_act_alone() or is_set_up_by_program(customer):
         return
     moved = count_alone(MOVE_RULE, customer.pk)
     if moved > settings.MIGRATION_TWO_PERSON_ABOVE:

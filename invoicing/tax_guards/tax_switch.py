@@ -11,6 +11,7 @@ from django.db.models import Q
 from core import clock
 from core.admin.words import counted
 from core.approvals.limits import count_alone, done_alone, may_act_alone, need_second_person
+from core.audit.actors import current_actor
 from core.jsontext import canonical_json
 from core.many_ids import among
 from customers.effective_settings import terms_of
@@ -37,8 +38,11 @@ def tax_off_rule() -> str:
 @contextmanager
 def noticing_tax_off(customer: Customer) -> Iterator[None]:
     """`ApprovalNeeded` where what is done inside leaves a customer without tax who had it, and one person may not do
-    that alone. Use it within a transaction, behind the customer's lock."""
-    if may_act_alone():
+    that alone. Use it within a transaction, behind the customer's lock.
+
+    A program that says how a customer is billed who never subscribed to anything sets them up: that takes no tax off.
+    """
+    if may_act_alone() or is_set_up_by_program(customer):
         yield
         return
     before = _taxed_by(customer)
@@ -48,6 +52,11 @@ def noticing_tax_off(customer: Customer) -> Iterator[None]:
         return
     if count_alone(TAX_OFF_RULE, customer.pk) > settings.TAX_OFF_TWO_PERSON_ABOVE:
         need_second_person(rule=tax_off_rule(), effect=f"The next invoices of {customer} would be without tax.")
+
+
+def is_set_up_by_program(customer: Customer) -> bool:
+    """Whether a program acts, and the customer never subscribed to anything."""
+    return current_actor().kind == "api_key" and not Subscription.objects.filter(customer=customer).exists()
 
 
 def foresee_tax_off(

@@ -141,6 +141,19 @@ class TestProfiles:
         body = {"billingProfileId": to_text(untaxed.pk)}
         assert WITHOUT in refused(key_of_staff().put(f"/billing/customers/{to_text(acme.pk)}", body), 403)["detail"]
 
+    @pytest.mark.parametrize("taxless", ["pin", "own settings"])
+    def test_a_program_sets_up_who_never_subscribed_and_staff_do_not(self, clerk, acme, untaxed, taxless):
+        new = make_customer(key="new", name="New", country="DE")
+        body = {"billingProfileId": to_text(untaxed.pk)}
+        if taxless == "own settings":
+            body = {"workflow": {"tax": {"enabled": False}}}
+        assert key_of_staff().put(f"/billing/customers/{to_text(new.pk)}", body).status_code == 200
+        assert CustomerOverride.objects.get().customer == new
+        if taxless == "pin":
+            other = make_customer(key="other", name="Other", country="DE")
+            said_why = said(clerk.do(other, "pin", profile=str(untaxed.pk), reason="x"))[0]
+            assert "The next invoices of Other would be without tax." in said_why
+
     def test_another_default(self, billing_admin, acme, untaxed):
         page = billing_admin.post(verb_url(untaxed, "make-default"), {"reason": "x"}).content.decode()
         assert "The next invoices of 1 customer on “Enterprise” would be without tax." in page
