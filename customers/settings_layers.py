@@ -28,9 +28,6 @@ WORKFLOW_FIELDS = (
     "uncollectible_after_dunning",
 )
 
-# When what has fallen due is collected.
-RHYTHM_FIELDS = ("collection_alignment", "collection_cadence", "collection_anchor")
-
 
 @dataclass(frozen=True, slots=True)
 class Layer:

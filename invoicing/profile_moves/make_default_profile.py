@@ -7,7 +7,7 @@ from core import clock
 from core.approvals.limits import may_act_alone
 from core.audit.services.record import record
 from core.errors import PreconditionFailed
-from core.locks import lock_alone, lock_every_customer
+from core.locks import lock_every_customer
 from customers.effective_settings import default_profile
 from customers.models import BillingProfile, Customer, CustomerOverride
 from invoicing.profile_moves.limit_profile_changes import check_default_switch
@@ -15,8 +15,6 @@ from subscriptions.lifecycle.states import not_ended
 from subscriptions.models import Subscription
 
 BATCH = 1000
-
-_SWITCH_LOCK = 0x64656661  # "defa": switches queue up, so that each pins by the default that it replaces
 
 
 def customers_kept(profile: BillingProfile) -> int:
@@ -38,8 +36,8 @@ def make_default_profile(*, profile: BillingProfile, reason: str = "") -> int:
     different apps or bill for different suppliers: nobody is moved across either silently. Repeating it changes
     nothing. PreconditionFailed for an archived profile.
     """
-    lock_alone(_SWITCH_LOCK)
-    # No close may go by the old default's rhythm of collection once the new one counts. Customers before profiles.
+    # No close may go by the old default's rhythm of collection once the new one counts, and switches queue up, so that
+    # each pins by the default that it replaces. Customers before profiles, and before any other lock.
     lock_every_customer()
     # Both rows, in id order: whoever pins to one of them, or archives it, waits.
     locked = BillingProfile.objects.select_for_update().filter(Q(is_default=True) | Q(pk=profile.pk)).order_by("pk")

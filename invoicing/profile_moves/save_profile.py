@@ -6,11 +6,10 @@ from core.errors import Conflict, field_error
 from core.locks import lock_every_customer
 from customers.errors import DefaultProfile
 from customers.models import BillingProfile, Supplier
-from customers.services.profile_input import ProfileInput, typed_defaults
+from customers.services.profile_input import ProfileInput
 from customers.services.record_new_profile import record_new_profile
 from customers.services.record_profile import record_profile
 from customers.services.save_supplier import create_supplier, find_supplier, update_supplier
-from customers.settings_layers import RHYTHM_FIELDS
 from invoicing.customer_guards.open_business import with_open_business
 from invoicing.profile_moves.limit_profile_changes import check_profile_change
 from invoicing.profile_moves.make_default_profile import make_default_profile
@@ -22,6 +21,9 @@ def create_profile(*, profile: ProfileInput) -> BillingProfile:
 
     Raises `InvalidInput` naming every field at fault, and Conflict for a supplier that is known otherwise.
     """
+    if profile.default:
+        # Before the supplier's lock, in the order of whoever updates a profile.
+        lock_every_customer()
     created = record_new_profile(profile=profile)
     if profile.default:
         make_default_profile(profile=created)
@@ -38,9 +40,9 @@ def update_profile(*, profile: BillingProfile, replacement: ProfileInput) -> Bil
     the legal entity that they deal with, and that is a move. Raises `InvalidInput`, `DefaultProfile`,
     `ProfileDeleted`, PreconditionFailed where an archived profile is to be the default.
     """
-    if _changes_due_times(profile, replacement):
-        # Customers before profiles, and no close by the rhythm that counts no more.
-        lock_every_customer()
+    # Customers before profiles, and no close by the rhythm that counts no more. Whatever is said: whether that changes
+    # the rhythm shows once the row is locked, which is too late.
+    lock_every_customer()
     locked = BillingProfile.objects.select_for_update(of=("self",)).select_related("supplier", "app")
     profile = locked.get(pk=profile.pk)
     if profile.is_default and not replacement.default:
@@ -55,15 +57,6 @@ def update_profile(*, profile: BillingProfile, replacement: ProfileInput) -> Bil
         make_default_profile(profile=profile)
         profile.refresh_from_db()
     return profile
-
-
-def _changes_due_times(profile: BillingProfile, replacement: ProfileInput) -> bool:
-    """Whether customers may be collected at other times by it: on another rhythm, or by another default."""
-    stored = BillingProfile.objects.get(pk=profile.pk)
-    said = typed_defaults() | dict(replacement.workflow)
-    return (replacement.default and not stored.is_default) or any(
-        said.get(name) != getattr(stored, name) for name in RHYTHM_FIELDS
-    )
 
 
 def _supplier_of(profile: BillingProfile, replacement: ProfileInput) -> Supplier:
