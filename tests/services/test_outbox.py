@@ -13,8 +13,8 @@ from django.core import mail
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from core import clock
-from core.ids import to_text
+from core import clock, leases
+from core.ids import new_id, to_text
 from core.outbox.models import OutboxMessage
 from core.outbox.services import deliver as module
 from core.outbox.services.deliver import BATCH_SIZE, LEASE, deliver_due, helpers_wanted
@@ -180,6 +180,40 @@ def test_a_slow_worker_whose_claim_was_taken_over_sends_no_more_of_it(messages, 
     # The first was on its way already; the others were sent by the other worker alone.
     assert sorted(map(str, mail.outbox)) == ["Notice 0", "Notice 0", "Notice 1", "Notice 2"]
     assert set(OutboxMessage.objects.values_list("attempts", flat=True)) == {1}
+
+
+def test_a_mail_that_takes_longer_than_the_claim_lasts_goes_out_once(messages, post, monkeypatch):
+    monkeypatch.setattr(module, "LEASE", timedelta(seconds=1))
+    monkeypatch.setattr(leases, "_RENEWED_EVERY", 0.2)
+    messages(1)
+    begun, others = [], []
+
+    def take_long(number):
+        begun.append(number)
+        if len(begun) == 1:
+            time.sleep(2)
+            others.append(deliver())
+
+    post.before = take_long
+    assert deliver() == 1
+    assert (others, mail.outbox) == ([0], ["Notice 0"])
+
+
+def test_what_is_out_is_marked_though_another_worker_has_claimed_it_meanwhile_and_a_failure_is_not(messages, post):
+    messages(2)
+
+    def lose_the_claim(number):
+        OutboxMessage.objects.filter(payload__subject=f"Notice {number}").update(lease_token=new_id())
+        if number == 1:
+            raise ConnectionRefusedError("no mail server")
+
+    post.before = lose_the_claim
+    assert deliver() == 1
+    sent, failed = OutboxMessage.objects.order_by("id")
+    assert (sent.delivered_at, sent.due_at, sent.attempts, sent.lease_token) == (NOW, None, 1, None)
+    # Its new holder tries it now, and says what came of it.
+    assert (failed.delivered_at, failed.due_at, failed.attempts, failed.last_error) == (None, NOW, 0, "")
+    assert failed.lease_token is not None
 
 
 def test_a_failure_is_tried_again_later_and_given_up_after_ten_attempts_while_others_go_out(messages, post):

@@ -1,6 +1,7 @@
 """Delivers due messages, each at least once, with back-off after a failure, by any number of workers at once.
 
-A worker claims some messages for a while, sends them outside of any transaction, and marks each as soon as it is out.
+A worker claims some messages for as long as it lives, sends them outside of any transaction, and marks each as soon as
+it is out, also where its claim was lost meanwhile: what is out is not sent again.
 Who dies in between leaves the claim to run out: the one message that was under way may go out twice, then under the
 same message id, by which receivers know it. Workers don't wait for each other, so that messages to one receiver may
 overtake each other; those of one claim go out in the order in which they were due.
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime, timedelta
 from email.utils import parseaddr
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -22,6 +24,7 @@ from django.db.models import F, Q, QuerySet
 
 from core import clock
 from core.ids import new_id, to_text
+from core.leases import kept_alive
 from core.outbox.models import OutboxMessage
 
 logger = logging.getLogger(__name__)
@@ -90,15 +93,17 @@ def _deliver(messages: Sequence[OutboxMessage], ends_at: float) -> int:
     delivered = 0
     renew_at = clock.real_now() + LEASE / 3
     with ExitStack() as stack:
+        # Beside the sending: one message may take longer than the claim lasts.
+        progressed = stack.enter_context(kept_alive(partial(_renew, messages[0], messages)))
         ways: dict[str, Send] = {}
         for position, message in enumerate(messages):
-            if position and time.monotonic() > ends_at:
-                _ours(message, messages[position:]).update(lease_until=None, lease_token=None)
-                break
+            is_kept = True
             if clock.real_now() > renew_at:
                 renew_at = clock.real_now() + LEASE / 3
-                if not _keep(message, messages[position:]):
-                    break
+                is_kept = _keep(message, messages[position:])
+            if not is_kept or (position and time.monotonic() > ends_at):
+                _ours(message, messages[position:]).update(lease_until=None, lease_token=None)
+                break
             try:
                 if message.topic not in ways:
                     ways[message.topic] = stack.enter_context(_ways[message.topic]())
@@ -107,14 +112,19 @@ def _deliver(messages: Sequence[OutboxMessage], ends_at: float) -> int:
                 logger.warning("outbox message %s failed", to_text(message.pk), exc_info=True)
                 _mark_failed(message, f"{type(error).__name__}: {error}")
             else:
-                now = clock.now()
-                delivered += _mark(message, delivered_at=now, due_at=None, last_error="")
+                delivered += _mark_delivered(message)
+            progressed()
     return delivered
 
 
 def _keep(first: OutboxMessage, left: Sequence[OutboxMessage]) -> bool:
     """Renew the claim on what is left of a slow batch; False where another worker has taken it over."""
-    return _ours(first, left).update(lease_until=clock.real_now() + LEASE) == len(left)
+    return _renew(first, left) == len(left)
+
+
+def _renew(first: OutboxMessage, messages: Sequence[OutboxMessage]) -> int:
+    """Renew the claim on those of these messages that are still claimed by us; how many these are."""
+    return _ours(first, messages).update(lease_until=clock.real_now() + LEASE)
 
 
 def _ours(first: OutboxMessage, left: Sequence[OutboxMessage]) -> QuerySet[OutboxMessage]:
@@ -125,13 +135,18 @@ def _ours(first: OutboxMessage, left: Sequence[OutboxMessage]) -> QuerySet[Outbo
 def _mark_failed(message: OutboxMessage, error: str) -> None:
     attempts = message.attempts + 1
     again_at = clock.now() + timedelta(seconds=30 * 2**attempts)
-    _mark(message, due_at=None if attempts >= MAX_ATTEMPTS else again_at, last_error=error)
+    _mark(_ours(message, [message]), due_at=None if attempts >= MAX_ATTEMPTS else again_at, last_error=error)
 
 
-def _mark(message: OutboxMessage, **columns: Any) -> int:
-    """Write what came of an attempt and end the claim, where it is still ours."""
-    mine = OutboxMessage.objects.filter(pk=message.pk, lease_token=message.lease_token)
-    return mine.update(attempts=F("attempts") + 1, lease_until=None, lease_token=None, **columns)
+def _mark_delivered(message: OutboxMessage) -> int:
+    """Say that it is out, whoever has claimed it meanwhile; 0 where another worker has said so already."""
+    missing = OutboxMessage.objects.filter(pk=message.pk, delivered_at=None)
+    return _mark(missing, delivered_at=clock.now(), due_at=None, last_error="")
+
+
+def _mark(attempted: QuerySet[OutboxMessage], **columns: Any) -> int:
+    """Write what came of an attempt, and end the claim."""
+    return attempted.update(attempts=F("attempts") + 1, lease_until=None, lease_token=None, **columns)
 
 
 @contextmanager
