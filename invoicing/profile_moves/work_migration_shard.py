@@ -106,9 +106,12 @@ def pinned_at_once(shard: MigrationShard) -> int:
     return shard.done
 
 
-def work_off_migration(migration: ProfileMigration) -> ProfileMigration:
-    """Work off, in this process, the shards that nobody else holds."""
-    for shard_id in unfinished_shards(migration):
+def work_off_migration(migration: ProfileMigration, kind: ShardKind | None = None) -> ProfileMigration:
+    """Work off, in this process, the shards of this kind (None: of each) that nobody else holds.
+
+    Who waits for an answer says the kind: others may be long, and are the workers'.
+    """
+    for shard_id in unfinished_shards(migration, kind):
         work_migration_shard(shard_id)
     migration.refresh_from_db()
     return migration
@@ -125,14 +128,16 @@ def work_next_migration_shard() -> bool:
     return False
 
 
-def unfinished_shards(migration: ProfileMigration | None = None) -> list[uuid.UUID]:
-    """The shards that a worker should take now: of checks and pins, and of migrations that run. First those that a lost
-    worker left."""
+def unfinished_shards(migration: ProfileMigration | None = None, kind: ShardKind | None = None) -> list[uuid.UUID]:
+    """The shards that a worker should take now: of checks and pins, and of migrations that run; of one migration and
+    of one kind where they are given. First those that a lost worker left."""
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=clock.real_now())
     to_do = Q(kind__in=[ShardKind.CHECK, ShardKind.PIN]) | Q(migration__status=MigrationStatus.RUNNING)
     shards = MigrationShard.objects.filter(free, to_do).exclude(status=RunStatus.DONE)
     if migration is not None:
         shards = shards.filter(migration=migration)
+    if kind is not None:
+        shards = shards.filter(kind=kind)
     return list(shards.order_by(F("lease_until").asc(nulls_last=True), "id").values_list("id", flat=True))
 
 

@@ -453,6 +453,9 @@ def test_many_are_pinned_by_the_workers_with_their_progress(clerk, billing_admin
     assert "0 of 3 are pinned to “Default”." in page
     assert "Refreshes itself" in page
     assert said(do(clerk, migration, "pin-unpinned")) == ["They are being pinned."]
+    # A check that the page waits for leaves the pins to the workers.
+    assert said(do(clerk, migration, "check")) == ["3 customers checked: 3 can move, 0 blocked."]
+    assert "0 of 3 are pinned to “Default”." in read(clerk, page_url(migration))
     assert said(do(billing_admin, migration, "switch-default")) == [
         "Customers are being pinned to the old default: it waits for the last of them."
     ]

@@ -6,7 +6,8 @@ from core import clock
 from core.ids import to_text
 from customers.models import BillingApp, CustomerOverride
 from invoicing.models import ProfileMigration
-from invoicing.profile_moves.work_migration_shard import work_off_migration
+from invoicing.profile_moves.pin_unpinned import start_pinning
+from invoicing.profile_moves.work_migration_shard import unfinished_shards, work_off_migration
 from tests.support.api import Api, data, fields_at_fault, refused
 from tests.support.catalog import make_plan
 from tests.support.customers import make_customer, make_default_profile
@@ -51,6 +52,13 @@ def worked(api, url):
     """What the migration shows after the workers."""
     work_off_migration(ProfileMigration.objects.get())
     return data(api.get(url))
+
+
+def test_a_check_that_is_waited_for_leaves_the_pins_to_the_workers(api, old, new, customers):
+    url = drafted(api, old, new)
+    shard = start_pinning(migration=ProfileMigration.objects.get())
+    assert data(api.post(f"{url}/check"))["status"] == "checked"
+    assert (CustomerOverride.objects.count(), unfinished_shards()) == (0, [shard.pk])
 
 
 def test_a_migration_from_draft_to_done(api, old, new, customers):

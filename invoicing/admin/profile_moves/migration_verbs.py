@@ -10,7 +10,7 @@ from core.admin.verbs import Answers, OptionalReasonForm, Review, Verb, Warned
 from core.admin.words import counted
 from core.audit.actors import current_actor
 from invoicing.admin.profile_moves.default_review import default_review
-from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
+from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict, ShardKind
 from invoicing.models import ProfileMigration
 from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.check_migration import check_migration, checked_at_once
@@ -63,7 +63,7 @@ def start_check(migration: ProfileMigration) -> str:
     if not checked_at_once(migration):
         transaction.on_commit(work_migrations.delay)
         return f"{counted(migration.customer_count, 'customer is', 'customers are')} being checked."
-    found = progress_of([work_off_migration(migration)])[migration.pk]
+    found = progress_of([work_off_migration(migration, ShardKind.CHECK)])[migration.pk]
     blocked = found.verdicts.get(MoveVerdict.BLOCKED, 0)
     said = f"{counted(found.total, 'customer')} checked: {found.movable:,} can move, {blocked:,} blocked."
     return Warned(said) if blocked else said

@@ -27,7 +27,7 @@ from invoicing.api.profile_moves.migration_serializers import (
     RunInputSerializer,
 )
 from invoicing.api.profile_moves.profiles import ReasonSerializer
-from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
+from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict, ShardKind
 from invoicing.models import MigrationItem, ProfileMigration
 from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.check_migration import check_migration, checked_at_once
@@ -129,7 +129,7 @@ class MigrationViewSet(_MigrationView):
         """A small one is checked at once; of a larger one `checking` says that workers are at it."""
         migration = check_migration(migration=self.migration)
         if checked_at_once(migration):
-            work_off_migration(migration)
+            work_off_migration(migration, ShardKind.CHECK)
         else:
             transaction.on_commit(work_migrations.delay)
         return self.present(migration)
