@@ -10,18 +10,20 @@ from customers.services.record_deletion import record_deletion
 from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES
 from invoicing.errors import OpenBusiness
 from invoicing.models import Invoice
-from subscriptions.lifecycle.states import not_ended
+from subscriptions.lifecycle.states import not_ended, still_billed
 from subscriptions.models import Subscription
 
 
 @transaction.atomic
 def delete_customer(*, customer: Customer) -> Customer:
-    """Delete softly. `OpenBusiness` (Conflict) where a subscription runs or will, or an invoice is open."""
+    """Delete softly. `OpenBusiness` (Conflict) where a subscription runs or will, something of one waits to be billed
+    or given back, or an invoice is open."""
     lock_customers([customer.pk])
     open_business = what_is_open(customer)
     if open_business:
         raise OpenBusiness(
-            f"{customer} has {open_business}, and was not deleted. End the subscriptions and settle the invoices first."
+            f"{customer} has {open_business}, and was not deleted. End the subscriptions, let what "
+            "waits be invoiced, and settle the invoices first."
         )
     deleted = record_deletion(customer=customer)
     forget_if_never_subscribed(deleted)
@@ -35,8 +37,11 @@ def forget_if_never_subscribed(customer: Customer) -> None:
 
 
 def what_is_open(customer: Customer) -> str:
-    """What business with the customer is open, in words: running subscriptions, drafts, unpaid invoices; or nothing."""
-    running = Subscription.objects.filter(not_ended(clock.now()), customer=customer).count()
+    """What business with the customer is open, in words: running subscriptions, drafts, unpaid invoices, what waits
+    to be invoiced; or nothing."""
+    now = clock.now()
+    running = Subscription.objects.filter(not_ended(now), customer=customer).count()
+    waiting = Subscription.objects.filter(still_billed(now), ~not_ended(now), customer=customer).exists()
     invoices = Invoice.objects.filter(customer=customer)
     drafts = invoices.filter(status__in=UNISSUED_STATUSES).count()
     unpaid = invoices.filter(status__in=OPEN_STATUSES).count()
@@ -46,6 +51,8 @@ def what_is_open(customer: Customer) -> str:
         for count, noun in ((running, "running subscription"), (drafts, "draft"), (unpaid, "unpaid invoice"))
         if count
     ]
-    if gathered and not parts:
+    if waiting:
+        parts.append("charges or credits of ended subscriptions that are yet to be invoiced")
+    elif gathered and not parts:
         parts.append("lines that are yet to be invoiced")
     return " and ".join(parts)

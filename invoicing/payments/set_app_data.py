@@ -16,7 +16,7 @@ from customers.models import BillingApp, Customer, CustomerAppData
 from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES
 from invoicing.models import Invoice
 from invoicing.payments.set_stripe_customer import ask_stripe, keep_stripe_customer, refuse_taken
-from subscriptions.lifecycle.states import not_ended
+from subscriptions.lifecycle.states import still_billed
 from subscriptions.models import Subscription
 
 
@@ -76,12 +76,13 @@ def _keep(customer: Customer, item: AppData) -> CustomerAppData:
 @transaction.atomic
 def remove_app_data(*, customer: Customer, app: BillingApp) -> None:
     """Forget what `app` knows of the customer. NotFound where that is nothing; Conflict, and nothing is changed, while
-    the app bills a live subscription of theirs or has a draft or an open invoice to collect."""
+    the app bills a subscription of theirs, also what waits of an ended one, or has a draft or an open invoice to
+    collect."""
     lock_customers([customer.pk])
     row = CustomerAppData.objects.select_for_update().filter(customer=customer, app=app).first()
     if row is None:
         raise NotFound(f"{app} knows nothing of {customer}.", code="app_data_not_found")
-    billed = Subscription.objects.filter(not_ended(clock.now()), customer=customer).exists()
+    billed = Subscription.objects.filter(still_billed(clock.now()), customer=customer).exists()
     bills = billed and terms_of([customer.pk])[customer.pk].profile.app == app
     to_collect = Q(status__in=OPEN_STATUSES, due__gt=0) | Q(status__in=UNISSUED_STATUSES)
     owed = Invoice.objects.filter(to_collect, customer=customer, app=app).count()

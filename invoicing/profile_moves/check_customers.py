@@ -21,7 +21,7 @@ from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES, LineKind, Window
 from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceLine
 from invoicing.payments.gateways import CheckProblem, PaymentMethodCheck
 from invoicing.profile_moves.causes import Cause, CauseCode, Link
-from subscriptions.lifecycle.states import not_ended
+from subscriptions.lifecycle.states import still_billed
 from subscriptions.models import Subscription
 
 _SHOWN = 5
@@ -92,7 +92,7 @@ def _facts_of(customer_ids: Collection[uuid.UUID], target: BillingProfile) -> di
 
 
 def _add_currencies(facts: Mapping[uuid.UUID, _Facts], now: datetime) -> None:
-    live = Subscription.objects.filter(not_ended(now), customer_id__in=list(facts))
+    live = Subscription.objects.filter(still_billed(now), customer_id__in=list(facts))
     for customer_id, currency in live.order_by().values_list("customer_id", "currency").distinct():
         facts[customer_id].currencies.add(currency)
     for known in facts.values():

@@ -11,7 +11,7 @@ from core.locks import lock_every_customer
 from customers.effective_settings import default_profile
 from customers.models import BillingProfile, Customer, CustomerOverride
 from invoicing.profile_moves.limit_profile_changes import check_default_switch
-from subscriptions.lifecycle.states import not_ended
+from subscriptions.lifecycle.states import still_billed
 from subscriptions.models import Subscription
 
 BATCH = 1000
@@ -32,9 +32,9 @@ def foresee_switch(profile: BillingProfile) -> None:
 def make_default_profile(*, profile: BillingProfile, reason: str = "") -> int:
     """Make `profile` the default; how many customers were pinned to the old one (billing rules 5).
 
-    Those are the customers without a pin who have a live subscription, where the two profiles collect through
-    different apps or bill for different suppliers: nobody is moved across either silently. Repeating it changes
-    nothing. PreconditionFailed for an archived profile.
+    Those are the customers without a pin who have a subscription that is yet to be billed, where the two profiles
+    collect through different apps or bill for different suppliers: nobody is moved across either silently. Repeating it
+    changes nothing. PreconditionFailed for an archived profile.
     """
     # No close may go by the old default's rhythm of collection once the new one counts, and switches queue up, so that
     # each pins by the default that it replaces. Customers before profiles, and before any other lock.
@@ -71,7 +71,7 @@ def make_default_profile(*, profile: BillingProfile, reason: str = "") -> int:
 def _would_change_parties(old: BillingProfile, new: BillingProfile) -> QuerySet[Customer]:
     if (old.app_id, old.supplier_id) == (new.app_id, new.supplier_id):
         return Customer.objects.none()
-    live = Subscription.objects.filter(not_ended(clock.now())).values("customer_id")
+    live = Subscription.objects.filter(still_billed(clock.now())).values("customer_id")
     return Customer.objects.filter(pk__in=live, deleted_at__isnull=True, billing_override__billing_profile__isnull=True)
 
 

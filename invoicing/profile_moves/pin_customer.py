@@ -25,7 +25,7 @@ from invoicing.profile_moves.causes import Cause, Severity
 from invoicing.profile_moves.check_customers import check_customers
 from invoicing.profile_moves.limit_moves import count_move
 from invoicing.tax_guards.tax_switch import noticing_tax_off
-from subscriptions.lifecycle.states import not_ended
+from subscriptions.lifecycle.states import still_billed
 from subscriptions.models import Subscription
 
 
@@ -154,7 +154,7 @@ def _ask(customer: Customer, target: BillingProfile, known_as: str | None = None
 
 def _would_begin_to_collect(customer: Customer, target: BillingProfile) -> bool:
     moves = terms_of([customer.pk])[customer.pk].profile != target
-    return moves and Subscription.objects.filter(not_ended(clock.now()), customer=customer).exists()
+    return moves and Subscription.objects.filter(still_billed(clock.now()), customer=customer).exists()
 
 
 def _hold(target: BillingProfile, *, as_default: bool) -> None:

@@ -30,6 +30,12 @@ def not_ended(moment: datetime) -> Q:
     return Q(active_to__isnull=True) | Q(active_to__gt=moment)
 
 
+def still_billed(moment: datetime) -> Q:
+    """Subscriptions that are yet to be billed: those not ended at `moment`, and ended ones with something that waits,
+    say for the next collection: a last use, or what is given back (billing rules 5). Else they have no next billing."""
+    return not_ended(moment) | Q(next_billing_at__isnull=False)
+
+
 def with_status(subscriptions: QuerySet[Subscription], statuses: Iterable[str], at: datetime) -> QuerySet[Subscription]:
     """Those which have one of `statuses` at `at`: the same rule as `status_at`, in SQL."""
     future = Q(active_from__gt=at)

@@ -55,7 +55,7 @@ def test_a_customer_with_a_running_subscription_cant_be_deleted(api, subscriptio
 
 
 def test_a_customer_whose_business_is_settled_can_be_deleted(api, subscription):
-    Subscription.objects.update(active_to=clock.now())
+    Subscription.objects.update(active_to=clock.now(), next_billing_at=None)
     Invoice.objects.update(status=InvoiceStatus.DELETED)
     data(api.delete("/customers/acme"), 204)
 
@@ -64,6 +64,6 @@ def test_the_currency_of_open_business_stays(api, subscription):
     assert data(api.get("/customers/acme"))["currency"] == "EUR"
     refused(api.put("/customers/acme", {"name": "Acme", "key": "acme", "currency": "USD"}), 409)
     assert data(api.put("/customers/acme", {"name": "Acme Ltd", "key": "acme"}))["currency"] == "EUR"
-    Subscription.objects.update(active_to=clock.now())
+    Subscription.objects.update(active_to=clock.now(), next_billing_at=None)
     Invoice.objects.update(status=InvoiceStatus.DELETED)
     assert data(api.put("/customers/acme", {"name": "Acme", "key": "acme", "currency": "USD"}))["currency"] == "USD"

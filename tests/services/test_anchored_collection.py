@@ -9,15 +9,20 @@ from django.db import connection
 
 from billing_site.backoffice.admin.customer_standing import next_invoice
 from core import clock
-from customers.models import BillingProfile, Customer, CustomerOverride
+from customers.models import BillingProfile, Customer, CustomerOverride, Supplier
+from customers.services.customer_input import CustomerInput
 from customers.services.record_own_settings import record_own_settings
 from invoicing.closing.park_customer import park_customers
-from invoicing.errors import CannotBill
+from invoicing.customer_guards.delete_customer import delete_customer
+from invoicing.customer_guards.open_business import with_open_business
+from invoicing.customer_guards.update_customer import update_customer
+from invoicing.errors import CannotBill, OpenBusiness
 from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
 from invoicing.models import BillingDue, CreditNote, Invoice, InvoiceLine, ParkedCustomer
 from invoicing.parking.release_customer import release_customer
 from invoicing.previews.preview_customers import preview_customer, preview_next_bill
 from invoicing.profile_moves.draft_migration import draft_migration
+from invoicing.profile_moves.make_default_profile import customers_kept
 from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
 from invoicing.profile_moves.pin_customer import pin_customer
 from invoicing.profile_moves.preview_move import preview_move
@@ -296,6 +301,41 @@ def test_what_a_cancelation_gives_back_comes_with_the_next_collection():
     note = CreditNote.objects.get()
     assert (money(note.total), f"{note.issued_at:%Y-%m-%d}") == ("45.49", "2026-06-01")
     assert not BillingDue.objects.exists()
+
+
+def test_what_waits_of_an_ended_subscription_is_open_business_until_it_is_collected():
+    """45.49 come back on 1 June, of what ended on 18 May and is paid: no line waits, and nothing runs any more."""
+    profile = make_default_profile(**MONTHLY)
+    cards = (flat_card(name="Basic fee", price=fee("90.00"), billing_cadence="P3M"),)
+    subscription = subscribe(flat_plan("basic", None, cards=cards), "2026-04-03")
+    run("2026-05-01")
+    customer = subscription.customer
+    do(cancel_subscription, subscription, "2026-05-18")
+    other = enterprise(supplier=Supplier.objects.create(name="Other", invoice_prefix="ALT", credit_note_prefix="ALTCN"))
+    in_usd = CustomerInput(name="Acme", key="acme", currency="USD")
+    with clock.frozen_at(at("2026-05-20")):
+        assert (customers_kept(other), with_open_business(profile)) == (1, 1)
+        with pytest.raises(OpenBusiness, match="has charges or credits of ended subscriptions that are yet to be inv"):
+            delete_customer(customer=customer)
+        with pytest.raises(OpenBusiness, match="the currency can't change now"):
+            update_customer(customer=customer, replacement=in_usd)
+    run("2026-06-01")
+    with clock.frozen_at(at("2026-06-01")):
+        assert (customers_kept(other), with_open_business(profile)) == (0, 0)
+        update_customer(customer=customer, replacement=in_usd)
+        assert delete_customer(customer=customer).deleted_at is not None
+
+
+def test_a_switch_to_another_supplier_pins_who_is_yet_to_be_billed_for_a_last_month():
+    """20.00 for each month from 3 April on, ended on 5 April: they wait until 1 May, and are the old supplier's."""
+    old = make_default_profile(**MONTHLY)
+    do(cancel_subscription, subscribe(flat_plan("extra", "20.00"), "2026-04-03"), "2026-04-05", preview=False)
+    other = enterprise(supplier=Supplier.objects.create(name="Other", invoice_prefix="ALT", credit_note_prefix="ALTCN"))
+    with clock.frozen_at(at("2026-04-20")):
+        assert switch_default(profile=other) == 1
+    run("2026-05-01")
+    invoice = Invoice.objects.get(issued_at__isnull=False)
+    assert (invoice.profile, invoice.supplier, money(invoice.total)) == (old, old.supplier, "1.33")
 
 
 def test_a_new_subscription_says_when_it_is_billed_first():

@@ -48,7 +48,7 @@ from invoicing.profile_moves.pin_customer import (
     unpin_customer,
 )
 from invoicing.tax_guards.tax_switch import foresee_tax_off
-from subscriptions.lifecycle.states import not_ended
+from subscriptions.lifecycle.states import still_billed
 from subscriptions.models import Subscription
 
 STRIPE_RIGHT = "customers.change_customerappdata"
@@ -158,7 +158,7 @@ def _values(terms: Mapping[uuid.UUID, Terms]) -> dict[uuid.UUID, Mapping[str, An
 
 
 def _causes(moving: Sequence[uuid.UUID], target: BillingProfile, now: datetime) -> Mapping[uuid.UUID, Sequence[Cause]]:
-    live = Subscription.objects.filter(not_ended(now), customer_id__in=moving)
+    live = Subscription.objects.filter(still_billed(now), customer_id__in=moving)
     answers = ask_app(sorted(set(live.order_by().values_list("customer_id", flat=True))), app=target.app)
     return check_customers(moving, target=target, answers=answers, now=now)
 

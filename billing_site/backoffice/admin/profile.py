@@ -31,8 +31,8 @@ class MakeDefault(Verb[BillingProfile]):
     def consequences(self, profile: BillingProfile) -> list[str]:
         return [
             "Customers without a pin follow it from their next invoice on, and so do new ones.",
-            "Whoever has a running subscription and would change their billing app or supplier is pinned to the old "
-            "default, so nothing changes for them.",
+            "Whoever has a subscription that is yet to be billed and would change their billing app or supplier is "
+            "pinned to the old default, so nothing changes for them.",
             "Drafts and issued invoices keep the terms that they were made with.",
         ]
 
