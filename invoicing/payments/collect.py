@@ -3,6 +3,8 @@
 What charges at once, inside a transaction, is done here; charges over the network are in `collect_remotely`.
 """
 
+import math
+import time
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -39,16 +41,18 @@ class _Attempt:
     outcome: ChargeOutcome
 
 
-def collect_due(*, as_of: datetime) -> int:
-    """Charge every invoice whose next try is due by `as_of`; returns how many were tried."""
-    tried = collect_remotely(as_of=as_of)
+def collect_due(*, as_of: datetime, seconds: float = math.inf) -> int:
+    """Charge every invoice whose next try is due by `as_of`; returns how many were tried. After `seconds` it ends with
+    the batch that is under way: one over the network and one that isn't are always tried."""
+    ends_at = time.monotonic() + seconds
+    tried = collect_remotely(as_of=as_of, seconds=seconds)
     local = Invoice.objects.exclude(app__type__in=REMOTE_GATEWAYS)
     while True:
         due = local.filter(next_collection_at__lte=as_of).order_by("next_collection_at", "id")
         ids = list(due.values_list("id", flat=True)[:BATCH_SIZE])
         done = collect_invoices(ids, as_of=as_of)
         tried += done
-        if done == 0:
+        if done == 0 or time.monotonic() > ends_at:
             return tried
 
 

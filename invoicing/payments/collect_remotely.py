@@ -5,6 +5,8 @@ leaves the pending payment, about which the provider is asked (`reconcile_paymen
 """
 
 import logging
+import math
+import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,18 +53,22 @@ class Started:
     external_id: str | None = None
 
 
-def collect_remotely(*, as_of: datetime) -> int:
-    """Charge every invoice of a remote app whose next try is due by `as_of`; returns how many were tried.
+def collect_remotely(*, as_of: datetime, seconds: float = math.inf) -> int:
+    """Charge every invoice of a remote app whose next try is due by `as_of`; returns how many were tried. After
+    `seconds` it ends with the batch that is under way, and leaves the rest.
 
     Call it outside of a transaction; inside one it does nothing.
     """
     if connection.in_atomic_block:
         return 0
+    ends_at = time.monotonic() + seconds
     collect_changed_due(as_of=as_of)
     tried = 0
     while started := start_charges(as_of=as_of):
         book_each(started, call(started, _send), as_of=as_of)
         tried += len(started)
+        if time.monotonic() > ends_at:
+            break
     return tried
 
 

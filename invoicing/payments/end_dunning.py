@@ -1,5 +1,7 @@
 """Gives up on invoices whose dunning plan has come to its end, where their profile said so (billing rules 11)."""
 
+import math
+import time
 import uuid
 from datetime import datetime
 
@@ -17,17 +19,19 @@ BATCH_SIZE = 100
 REASON = "The last try of the dunning plan failed."
 
 
-def end_dunning(*, as_of: datetime) -> int:
+def end_dunning(*, as_of: datetime, seconds: float = math.inf) -> int:
     """Mark overdue invoices uncollectible whose last planned charge failed, or was never confirmed; how many.
 
     Only those whose frozen settings say `uncollectible_after_dunning`. An open charge is ended at the provider by the
-    next reconciliation. What comes in after all is booked. Repeating it changes nothing.
+    next reconciliation. What comes in after all is booked. Repeating it changes nothing. After `seconds` it ends with
+    the batch that is under way, and leaves the rest.
     """
+    ends_at = time.monotonic() + seconds
     marked = 0
     while ids := list(_ended(as_of).values_list("id", "customer_id")[:BATCH_SIZE]):
         done = _give_up(ids, as_of)
         marked += done
-        if not done:
+        if not done or time.monotonic() > ends_at:
             break
     return marked
 

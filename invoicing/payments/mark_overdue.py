@@ -1,5 +1,7 @@
 """Marks unpaid invoices overdue once their due date has passed, and reminds their customers."""
 
+import math
+import time
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,14 +22,18 @@ BATCH_SIZE = 500
 BECOME_OVERDUE = tuple(status for status in OPEN_STATUSES if InvoiceStatus.OVERDUE in MOVES[status])
 
 
-def mark_overdue(*, as_of: datetime) -> int:
-    """Mark every invoice that was due by `as_of` and still has something due; returns how many were marked.
+def mark_overdue(*, as_of: datetime, seconds: float = math.inf) -> int:
+    """Mark every invoice that was due by `as_of` and still has something due; returns how many were marked. After
+    `seconds` it ends with the batch that is under way, and leaves the rest.
 
     Their customers are reminded, but for those whose money was given back past us, and those whom the app can't charge.
     """
+    ends_at = time.monotonic() + seconds
     marked = 0
     while done := _mark_batch(as_of):
         marked += done
+        if time.monotonic() > ends_at:
+            break
     return marked
 
 

@@ -1,5 +1,7 @@
 """Asks providers what became of charges that nobody knows the end of: crashes, time-outs, lost webhooks."""
 
+import math
+import time
 import uuid
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,13 +21,15 @@ ARRIVED_AFTER = timedelta(minutes=15)
 _LEASE = timedelta(minutes=3)
 
 
-def reconcile_payments(*, as_of: datetime) -> int:
-    """Ask about every charge whose check is due (in real time) and book the answers; returns how many were asked.
+def reconcile_payments(*, as_of: datetime, seconds: float = math.inf) -> int:
+    """Ask about every charge whose check is due (in real time) and book the answers; returns how many were asked. After
+    `seconds` it ends with the batch that is under way, and leaves the rest.
 
     Safe in many workers at once. Call it outside of a transaction; inside one it does nothing.
     """
     if connection.in_atomic_block:
         return 0
+    ends_at = time.monotonic() + seconds
     asked = 0
     while checks := _take():
         unwanted = {check.payment_id for check, ends in checks if ends}
@@ -33,6 +37,8 @@ def reconcile_payments(*, as_of: datetime) -> int:
         outcomes = call(asked_about, partial(_ask, unwanted))
         book_each(asked_about, [_trusted(*pair) for pair in zip(asked_about, outcomes, strict=True)], as_of=as_of)
         asked += len(checks)
+        if time.monotonic() > ends_at:
+            break
     return asked
 
 

@@ -1,6 +1,8 @@
 """Gives money back: out of what an invoice moved to the balance, to the method that it was paid by."""
 
 import logging
+import math
+import time
 from contextlib import closing
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -65,13 +67,15 @@ def refund_invoice(*, invoice: Invoice, amount: Decimal, reason: str) -> Refund:
     return refund
 
 
-def send_refunds(*, as_of: datetime) -> int:
-    """Ask the providers for the refunds that are due, each at most once there; returns how many were asked for.
+def send_refunds(*, as_of: datetime, seconds: float = math.inf) -> int:
+    """Ask the providers for the refunds that are due, each at most once there; returns how many were asked for. After
+    `seconds` it ends with the one that is under way, and leaves the rest.
 
     Call it outside of a transaction; inside one it does nothing.
     """
     if connection.in_atomic_block:
         return 0
+    ends_at = time.monotonic() + seconds
     sent = 0
     while (refund := _take()) is not None:
         request = RefundRequest(
@@ -84,6 +88,8 @@ def send_refunds(*, as_of: datetime) -> int:
         )
         _book(refund, _ask(refund, request), as_of)
         sent += 1
+        if time.monotonic() > ends_at:
+            break
     return sent
 
 
