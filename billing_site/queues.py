@@ -1,7 +1,8 @@
 """Which queue each task waits in, and which workers serve which queues: the one place of both.
 
 Tasks that take long wait apart from those that must never wait for them: a close of a million customers delays neither
-the collection of what is issued, nor the heartbeat, nor notices.
+the collection of what is issued, nor the heartbeat, nor notices; and a payment provider or a mail server that answers
+nobody delays neither the heartbeat nor the closes.
 """
 
 from kombu import Queue
@@ -39,9 +40,11 @@ ROUTES = {task: {"queue": queue} for queue, tasks in _TASKS.items() for task in 
 # Named here, so that a worker that is told nothing serves them all.
 QUEUES = [Queue(name) for name in _TASKS]
 
-# What waits for others (payment providers, mail servers, the database) shares a process, many at a time; what computes
-# has processes of its own. The arguments of `celery worker`, by the name of the worker.
+# What waits for others (payment providers, mail servers) shares a process, many at a time; what looks at what is due
+# has threads that nothing else takes; what computes has processes of its own. The arguments of `celery worker`, by the
+# name of the worker.
 WORKERS = {
-    "worker": ("--queues", f"{TICKS},{MONEY},{NOTICES}", "--pool", "threads", "--concurrency", "8"),
+    "ticker": ("--queues", TICKS, "--pool", "threads", "--concurrency", "4"),
+    "worker": ("--queues", f"{MONEY},{NOTICES}", "--pool", "threads", "--concurrency", "8"),
     "runner": ("--queues", f"{RUNS},{DRAFTS}", "--concurrency", "2"),
 }

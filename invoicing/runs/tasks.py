@@ -6,6 +6,7 @@ from celery import shared_task
 
 from core import clock
 from core.ids import from_text
+from core.locks import only_one
 from core.testclock.selectors import clock_advances
 from invoicing.choices import RunTrigger
 from invoicing.drafts.advance_invoice import advance_in_turn
@@ -17,6 +18,7 @@ from invoicing.runs.work_shard import work_next_shard as work_next_shard_service
 # More idle workers than that are called by the next tick.
 _CALLED_AT_ONCE = 64
 _TAKEN_WITHIN = 30
+_LISTING_LOCK = 0x6C697374  # "list": ticks don't wait for each other while one lists the customers of a large run
 
 
 @shared_task
@@ -24,7 +26,9 @@ def close_due_periods() -> None:
     """Start a run of everyone with something due, and hand out its shards and those that a dead worker left."""
     if clock_advances():
         return
-    start_run(as_of=clock.now(), trigger=RunTrigger.SCHEDULE)
+    with only_one(_LISTING_LOCK) as mine:
+        if mine:
+            start_run(as_of=clock.now(), trigger=RunTrigger.SCHEDULE)
     hand_out_shards()
 
 

@@ -1,14 +1,15 @@
-"""A long run delays neither collection nor heartbeat nor notices: real workers on the queues that the supervisor gives
-them."""
+"""A long run delays neither collection nor heartbeat nor notices, and slow providers delay no close: real workers on
+the queues that the supervisor gives them."""
 
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 from django.core.cache import cache
-from django.db import transaction
+from django.db import connection, transaction
 
 from billing_site import heartbeat
 from billing_site.beat import SCHEDULE
@@ -16,15 +17,16 @@ from billing_site.celery import app
 from billing_site.queues import WORKERS
 from billing_site.runtime.supervisor import worker_command
 from core import clock
+from core.locks import lock_alone
 from core.outbox.models import OutboxMessage
 from customers.models import BillingApp
-from invoicing.models import Invoice, NumberSeries, Payment, RunShard
+from invoicing.models import BillingRun, Invoice, NumberSeries, Payment, RunShard
 from invoicing.runs import start_run as module
 from invoicing.runs.run_due import work_off
 from invoicing.runs.start_run import start_run
-from invoicing.runs.tasks import hand_out_shards
+from invoicing.runs.tasks import close_due_periods, hand_out_shards
 from tests.support.crowd import CLOSE, make_crowd
-from tests.support.workers import environment_of_tests
+from tests.support.workers import environment_of_tests, wait_until_blocked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,17 +34,18 @@ SHARDS = 50
 
 
 @contextmanager
-def running_workers() -> Iterator[None]:
-    """One of each kind, as the supervisor starts them."""
+def running_workers(*names: str) -> Iterator[None]:
+    """One of each kind, or of these kinds, as the supervisor starts them."""
     app.control.purge()
+    names = names or tuple(WORKERS)
     processes = [
         subprocess.Popen(
             worker_command(name), env=environment_of_tests(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        for name in WORKERS
+        for name in names
     ]
     try:
-        wait_until(lambda: len(app.control.ping(timeout=1) or []) == len(WORKERS), 90)
+        wait_until(lambda: len(app.control.ping(timeout=1) or []) == len(names), 90)
         yield
     finally:
         for process in processes:
@@ -90,3 +93,45 @@ def test_behind_fifty_slow_shards_neither_heartbeat_nor_collection_nor_notices_w
         wait_until(lambda: not RunShard.objects.exclude(status="done").exists(), 120)
     issued = Invoice.objects.filter(issued_at__isnull=False).values_list("customer_id", flat=True)
     assert sorted(issued) == sorted(customer.pk for customer in customers)
+
+
+def held_up():
+    """How many connections wait for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return cursor.fetchone()[0]
+
+
+def test_where_every_charge_and_mail_is_held_up_the_heart_beats_and_periods_are_closed():
+    make_crowd(1)
+    cache.delete("heartbeat")
+    with running_workers("ticker", "worker"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE invoicing_payment, outbox_outboxmessage")
+        for _ in range(8):
+            send_as_beat_does("deliver the outbox")
+        wait_until(lambda: held_up() == 8, 30)
+        for name in ("heartbeat", "close due periods"):
+            send_as_beat_does(name)
+        wait_until(heartbeat.last, 30)
+        wait_until(BillingRun.objects.exists, 30)
+        assert held_up() == 8
+
+
+def test_while_one_tick_lists_the_customers_of_a_run_the_next_ones_are_over_at_once():
+    def tick():
+        try:
+            close_due_periods()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        with transaction.atomic():
+            lock_alone(module._START_LOCK)
+            first = pool.submit(tick)
+            wait_until_blocked("pg_advisory_xact_lock")
+            pool.submit(tick).result(timeout=10)
+            assert not first.done()
+        first.result(timeout=30)

@@ -106,7 +106,7 @@ def test_a_mail_server_that_never_answers_holds_a_worker_for_one_message_more_th
     assert (tried.count(), left.count()) == (2, 3)
 
 
-def test_helpers_are_wanted_for_each_further_batch_up_to_seven(messages):
+def test_helpers_are_wanted_for_each_further_batch_up_to_three(messages):
     with clock.frozen_at(NOW):
         assert helpers_wanted() == 0
         messages(BATCH_SIZE)
@@ -114,7 +114,7 @@ def test_helpers_are_wanted_for_each_further_batch_up_to_seven(messages):
         messages(1)
         assert helpers_wanted() == 1
         messages(1000)
-        assert helpers_wanted() == 7
+        assert helpers_wanted() == 3
     with clock.frozen_at(NOW - timedelta(seconds=1)):
         assert helpers_wanted() == 0
 
