@@ -67,9 +67,11 @@ def waiting_requests() -> QuerySet[ChangeRequest]:
     return ChangeRequest.objects.filter(status=RequestStatus.WAITING, expires_at__gt=real_now())
 
 
-def done_alone(rule: str, *, besides: Collection[uuid.UUID] = ()) -> int:
-    """To how many subjects, those in `besides` aside, the current person did within a day what `rule` counts."""
-    acts = CountedAct.objects.filter(person=current_actor().person, rule=rule, at__gt=real_now() - WINDOW)
+def done_alone(rule: str, *, besides: Collection[uuid.UUID] = (), person: str = "") -> int:
+    """To how many subjects, those in `besides` aside, the current person (or this one) did within a day what `rule`
+    counts."""
+    who = person or current_actor().person
+    acts = CountedAct.objects.filter(person=who, rule=rule, at__gt=real_now() - WINDOW)
     return acts.exclude(subject_id__in=besides).order_by().values("subject_id").distinct().count()
 
 
@@ -85,6 +87,24 @@ def count_alone(rule: str, subject_id: uuid.UUID) -> int:
 def count_all_alone(rule: str, subject_ids: Iterable[uuid.UUID]) -> int:
     """The same for many subjects at once."""
     person = current_actor().person
-    lock_alone(int.from_bytes(sha256(f"{rule} {person}".encode()).digest()[:7]))
-    CountedAct.objects.bulk_create(CountedAct(rule=rule, person=person, subject_id=pk) for pk in subject_ids)
+    _count(rule, person, subject_ids)
     return done_alone(rule)
+
+
+def count_if_alone(rule: str, subject_ids: Collection[uuid.UUID], *, person: str, most: int) -> bool:
+    """Whether all these subjects fit into what `person`, who may be away by now, does alone within a day: `most`. Only
+    then they are counted. For what the house does later in their name."""
+    _wait_for_others(rule, person)
+    if done_alone(rule, besides=subject_ids, person=person) + len(subject_ids) > most:
+        return False
+    _count(rule, person, subject_ids)
+    return True
+
+
+def _count(rule: str, person: str, subject_ids: Iterable[uuid.UUID]) -> None:
+    _wait_for_others(rule, person)
+    CountedAct.objects.bulk_create(CountedAct(rule=rule, person=person, subject_id=pk) for pk in subject_ids)
+
+
+def _wait_for_others(rule: str, person: str) -> None:
+    lock_alone(int.from_bytes(sha256(f"{rule} {person}".encode()).digest()[:7]))

@@ -15,6 +15,7 @@ class ProfileMigration(Record):
 
     `criteria` narrows the customers of the source profile, by the wire names of the filters of `billing/customers`.
     Author and approver are the persons behind (`Actor.person`), `kind` and id: above a threshold they must differ.
+    `approved_alone` where they are the same and one person's limits hold for what it does, also when it runs.
     """
 
     from_profile = models.ForeignKey(BillingProfile, on_delete=models.PROTECT, related_name="migrations_from")
@@ -27,6 +28,7 @@ class ProfileMigration(Record):
     approver = models.CharField(max_length=96, blank=True)
     approver_name = models.CharField(max_length=200, blank=True)
     approval_reason = models.TextField(blank=True)
+    approved_alone = models.BooleanField(default=False, db_default=False, editable=False)
     checked_at = models.DateTimeField(null=True, blank=True)
     approved_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)

@@ -5,6 +5,7 @@ from django.db import transaction
 
 from core import clock
 from core.approvals.errors import SecondPersonNeeded
+from core.approvals.limits import may_act_alone
 from core.audit.actors import current_actor
 from core.audit.services.record import record
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
@@ -51,6 +52,7 @@ def approve_migration(*, migration: ProfileMigration, reason: str = "") -> Profi
     move(migration, MigrationStatus.APPROVED)
     migration.approved_at = clock.now()
     migration.approver, migration.approver_name, migration.approval_reason = approver, actor.label, reason
+    migration.approved_alone = approver == migration.author and not may_act_alone()
     migration.save()
     record(
         verb="profilemigration.approved",

@@ -25,6 +25,7 @@ class CauseCode(models.TextChoices):
     UNUSED_PERIODS = "unused_periods", "Unused periods billed in advance"
     NOT_ON_SOURCE = "not_on_source", "Not billed by the source profile"
     CUSTOMER_DELETED = "customer_deleted", "Deleted customer"
+    TAX_OFF = "tax_off", "Without tax"
     OPEN_DRAFTS = "open_drafts", "Open drafts"
     UNPAID_INVOICES = "unpaid_invoices", "Unpaid invoices"
     THRESHOLD_CURRENCY = "threshold_currency", "Threshold in another currency"

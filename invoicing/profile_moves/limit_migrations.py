@@ -8,14 +8,15 @@ from django.db.models import QuerySet
 
 from core.admin.words import counted
 from core.approvals.errors import SecondPersonNeeded
-from core.approvals.limits import count_all_alone, may_act_alone
-from customers.effective_settings import profile_values
-from customers.models import Customer
+from core.approvals.limits import count_all_alone, count_if_alone, may_act_alone
+from customers.effective_settings import profile_values, terms_of, terms_under
+from customers.models import BillingProfile, Customer
 from invoicing.choices import MoveVerdict
 from invoicing.models import ProfileMigration
+from invoicing.profile_moves.causes import Cause, CauseCode
 from invoicing.profile_moves.limit_moves import MOVE_RULE
 from invoicing.tax_guards.profile_losses import losing_under
-from invoicing.tax_guards.tax_switch import TAX_OFF_RULE
+from invoicing.tax_guards.tax_switch import TAX_OFF_RULE, who_loses_tax
 
 
 def check_own_migration(migration: ProfileMigration) -> None:
@@ -41,6 +42,33 @@ def check_own_migration(migration: ProfileMigration) -> None:
             f"That makes {moved} customers moved by you within 24 hours, and one person moves {above} at most. You "
             "drafted this migration: somebody else must approve it. Nothing was changed."
         )
+
+
+def left_without_tax(
+    migration: ProfileMigration, customers: Sequence[Customer], target: BillingProfile
+) -> dict[uuid.UUID, Cause]:
+    """A block for each of these customers whom the move to `target` leaves without tax, as of now, where one person
+    alone approved it. What was changed since may have needed nobody: own settings, an address or a rate by which they
+    keep their tax where they are.
+
+    As many as that person may leave without tax within a day go through, and are counted. Call it in the transaction of
+    the move, behind the customers' locks. A constant number of queries.
+    """
+    if not migration.approved_alone or not customers:
+        return {}
+    ids = [customer.pk for customer in customers]
+    before = {pk: terms.settings.values for pk, terms in terms_of(ids).items()}
+    after = {pk: terms.settings.values for pk, terms in terms_under(ids, target).items()}
+    losing = [customer.pk for customer in who_loses_tax(customers, before, after)]
+    most = settings.TAX_OFF_TWO_PERSON_ABOVE
+    if not losing or count_if_alone(TAX_OFF_RULE, losing, person=migration.approver, most=most):
+        return {}
+    message = (
+        f"They would be billed without tax by “{target}” as it is now. {migration.approver_name} drafted and approved "
+        "this migration alone, so they stay where they are: pin them on their page, which a second person approves, or "
+        "draft another migration, which somebody else approves."
+    )
+    return dict.fromkeys(losing, Cause(CauseCode.TAX_OFF, message))
 
 
 def _first_of(groups: Sequence[tuple[QuerySet[Customer], int]], most: int) -> list[uuid.UUID]:

@@ -24,6 +24,7 @@ from invoicing.profile_moves.causes import Cause, Severity, severity_of
 from invoicing.profile_moves.check_customers import check_customers
 from invoicing.profile_moves.check_migration import not_on_source
 from invoicing.profile_moves.hold_migration import share_migration
+from invoicing.profile_moves.limit_migrations import left_without_tax
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ def move_batch(
 ) -> bool:
     """Move those of these customers who still wait; False where the migration no longer runs, and nothing was done.
 
-    Everybody is looked at again, as of now: who is blocked meanwhile fails with the cause. Their outcome is written
+    Everybody is looked at again, as of now: who is blocked meanwhile fails with the cause, and so does whom one person
+    alone would leave without tax by it. Their outcome is written
     with the move itself, so that a worker that dies loses nothing and doubles nothing. Call it outside of a
     transaction, since the target's app may be asked.
     """
@@ -76,7 +78,10 @@ def _move_together(
     elsewhere = not_on_source(migration, ids)
     found = check_customers(ids, target=target, answers=answers, now=now)
     causes = {key: (*elsewhere.get(key, ()), *found.get(key, ())) for key in ids}
-    movable = [key for key in ids if severity_of(causes[key]) != Severity.BLOCKED]
+    movers = [items[key].customer for key in ids if severity_of(causes[key]) != Severity.BLOCKED]
+    untaxed = left_without_tax(migration, movers, target)
+    causes |= {key: (cause, *causes[key]) for key, cause in untaxed.items()}
+    movable = [customer.pk for customer in movers if customer.pk not in untaxed]
     pins = _pin(movable, target)
     record_many(
         verb="customer.moved",

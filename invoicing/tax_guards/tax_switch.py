@@ -68,9 +68,25 @@ def foresee_tax_off(
     `after`, by customer. Nothing is counted. A constant number of queries."""
     if may_act_alone() or not customers:
         return
+    losing = who_loses_tax(customers, before, after)
+    if not losing:
+        return
+    done = done_alone(TAX_OFF_RULE, besides=[customer.pk for customer in losing])
+    if done + len(losing) > settings.TAX_OFF_TWO_PERSON_ABOVE:
+        whose = str(losing[0]) if len(losing) == 1 else counted(len(losing), "customer")
+        need_second_person(rule=tax_off_rule(), effect=f"The next invoices of {whose} would be without tax.")
+
+
+def who_loses_tax(
+    customers: Sequence[Customer],
+    before: Mapping[uuid.UUID, Mapping[str, Any]],
+    after: Mapping[uuid.UUID, Mapping[str, Any]],
+) -> list[Customer]:
+    """Those of `customers` who are left without tax where `after` takes the place of their effective settings `before`,
+    whoever does that. Two queries."""
     rates = tax_rates({customer.country for customer in customers})
     supplies, now = _supplies([customer.pk for customer in customers]), clock.now()
-    losing = [
+    return [
         customer
         for customer in customers
         if loses_tax(
@@ -80,12 +96,6 @@ def foresee_tax_off(
             now=now,
         )
     ]
-    if not losing:
-        return
-    done = done_alone(TAX_OFF_RULE, besides=[customer.pk for customer in losing])
-    if done + len(losing) > settings.TAX_OFF_TWO_PERSON_ABOVE:
-        whose = str(losing[0]) if len(losing) == 1 else counted(len(losing), "customer")
-        need_second_person(rule=tax_off_rule(), effect=f"The next invoices of {whose} would be without tax.")
 
 
 def check_item_tax(customer_id: uuid.UUID, changes: Sequence[tuple[str, Any, Any]]) -> None:

@@ -6,12 +6,13 @@ from core import clock
 from core.approvals.errors import ApprovalNeeded, SecondPersonNeeded
 from core.approvals.limits import approved as second_person
 from core.approvals.models import CountedAct
-from core.audit.actors import acting_as
+from core.audit.actors import Actor, acting_as
 from core.ids import to_text
 from customers.models import BillingProfile, CustomerOverride
 from customers.services.profile_input import ProfileInput
 from customers.services.supplier_input import SupplierInput
 from customers.settings_layers import WORKFLOW_FIELDS
+from invoicing.customer_guards.override_fields import override_fields
 from invoicing.payments.gateways import GATEWAYS
 from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.check_migration import check_migration
@@ -104,6 +105,41 @@ def test_even_one_customer_is_left_without_tax_only_by_two(old, new, customers):
     other = checked(old, new, customers[1:2])
     with acting_as(ADA):
         assert approve_migration(migration=other).status == "approved"
+
+
+@pytest.mark.parametrize(("most", "ends"), [(0, {"failed": 5, "moved": 1}), (5, {"moved": 6})])
+def test_what_lost_its_tax_between_approval_and_move_stays_where_one_person_approved(
+    old, new, customers, settings, most, ends
+):
+    """All have a setting of their own by which they keep their tax; five lose it while the old profile still bills
+    them with tax, which needs nobody."""
+    BillingProfile.objects.filter(pk=new.pk).update(tax_enabled=False)
+    for customer in customers:
+        CustomerOverride.objects.update_or_create(customer=customer, defaults={"tax_enabled": True})
+    settings.TAX_OFF_TWO_PERSON_ABOVE = most
+    migration = checked(old, new, customers)
+    with acting_as(ADA):
+        approve_migration(migration=migration)
+        for customer in customers[:5]:
+            override_fields(customer=customer, workflow={"tax_enabled": None})
+    migration.refresh_from_db()
+    assert outcomes(work_off(migration)) == ends
+    causes = {cause["code"] for item in migration.items.filter(outcome="failed") for cause in item.causes}
+    assert causes == ({"tax_off"} if most == 0 else set())
+    assert billed_by(customers)["Cards"] == ends["moved"]
+    counted = CountedAct.objects.filter(rule="tax_off").values_list("person", flat=True)
+    assert list(counted) == ["user:1"] * most
+
+
+def test_where_a_second_person_or_a_program_that_may_approved_it_they_move(old, new, customers):
+    by_program = Actor("api_key", "k1", "Sync", made_by=ADA.id, may_act_alone=True)
+    for approver, who in ((BOB, customers[:2]), (by_program, customers[2:4])):
+        migration = checked(old, new, who)
+        with acting_as(approver):
+            approve_migration(migration=migration)
+        BillingProfile.objects.filter(pk=new.pk).update(tax_enabled=False)
+        migration.refresh_from_db()
+        assert outcomes(work_off(migration)) == {"moved": 2}
 
 
 def test_nobody_is_taken_back_to_where_no_tax_is_charged_by_one(old, new, customers):
