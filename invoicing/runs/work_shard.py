@@ -51,8 +51,7 @@ def work_shard(shard_id: uuid.UUID, *, progress: Progress | None = None) -> bool
             collect()
             if progress is not None:
                 progress(total - shard.customers.filter(outcome=CustomerOutcome.PENDING).count(), total)
-    _finish(shard, token)
-    return True
+    return _finish(shard, token)
 
 
 def work_next_shard() -> bool:
@@ -133,13 +132,15 @@ def _write(shard: RunShard, outcomes: list[Outcome]) -> None:
     )
 
 
-def _finish(shard: RunShard, token: uuid.UUID) -> None:
-    """Mark the shard done, and its run when it was the last one."""
+def _finish(shard: RunShard, token: uuid.UUID) -> bool:
+    """Mark the shard done, and its run when it was the last one. False when somebody else has taken the shard over:
+    they finish it, or have."""
     with transaction.atomic():
         run = BillingRun.objects.select_for_update().get(pk=shard.run_id)
-        RunShard.objects.filter(pk=shard.pk, lease_token=token).update(
-            status=RunStatus.DONE, lease_until=None, lease_token=None
-        )
+        mine = RunShard.objects.filter(pk=shard.pk, lease_token=token)
+        if not mine.update(status=RunStatus.DONE, lease_until=None, lease_token=None):
+            return False
         if not run.shards.exclude(status=RunStatus.DONE).exists():
             run.status, run.finished_at = RunStatus.DONE, clock.now()
             run.save(update_fields=["status", "finished_at", "updated_at"])
+    return True

@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
-from functools import partial
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from django.db import transaction
 from core import clock
 from core.leases import LEASE
 from customers.models import Supplier
-from invoicing.models import Invoice, NumberSeries, RunCustomer, RunShard
+from invoicing.models import BillingRun, Invoice, NumberSeries, RunCustomer, RunShard
 from invoicing.runs import start_run as start_module
 from invoicing.runs import work_shard as module
 from invoicing.runs.start_run import start_run
@@ -142,5 +142,11 @@ def test_a_worker_that_was_slow_before_its_batch_writes_nothing_twice(shard, mon
         taken_over.set()
         return done
 
-    at_once(partial(work_shard, shard.id), successor)
+    def zombie():
+        with clock.frozen_at(CLOSE + timedelta(hours=1)):
+            return work_shard(shard.id)
+
+    assert at_once(zombie, successor) == [False, True]
     assert_each_billed_once(shard.everyone)
+    # The run ended when the successor had done everything, not when the slow one noticed.
+    assert BillingRun.objects.get().finished_at == CLOSE
