@@ -11,8 +11,9 @@ from django.db.models import F, Q
 from core import clock
 from core.audit.actors import Actor, acting_as
 from core.audit.services.record import record
+from core.batches import DATABASE_AWAY
 from core.errors import Conflict
-from core.ids import new_id
+from core.ids import new_id, to_text
 from core.leases import LEASE, kept_alive
 from core.locks import customer_group
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict, RunStatus, ShardKind
@@ -118,13 +119,22 @@ def work_off_migration(migration: ProfileMigration, kind: ShardKind | None = Non
 
 
 def work_next_migration_shard() -> bool:
-    """Work off one shard that nobody works on, of whichever migration; False when there is none."""
+    """Work off one shard that nobody works on, of whichever migration; False when there is none.
+
+    One that fails is free again at once, for the next call, and keeps nobody from the others.
+    """
     passed: set[uuid.UUID] = set()
-    # One that a worker gives back, because its migration is paused, is free again at once: it is not taken twice.
+    # One that a worker gives back, because its migration is paused or it failed, is free again at once: it is not taken
+    # twice.
     while left := [shard_id for shard_id in unfinished_shards() if shard_id not in passed]:
         passed.add(left[0])
-        if work_migration_shard(left[0]):
-            return True
+        try:
+            if work_migration_shard(left[0]):
+                return True
+        except DATABASE_AWAY:
+            raise
+        except Exception:  # whatever it is, it stops only the shard that it is about
+            logger.exception("shard %s of a profile migration failed", to_text(left[0]))
     return False
 
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from functools import partial
+from uuid import UUID
 
 import pytest
 from django.db import transaction
@@ -19,7 +20,11 @@ from invoicing.profile_moves.hold_migration import share_migration
 from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
 from invoicing.profile_moves.pause_migration import pause_migration
 from invoicing.profile_moves.run_migration import run_migration
-from invoicing.profile_moves.work_migration_shard import unfinished_shards, work_migration_shard
+from invoicing.profile_moves.work_migration_shard import (
+    unfinished_shards,
+    work_migration_shard,
+    work_next_migration_shard,
+)
 from tests.concurrency.migration_worker import BATCH
 from tests.support.catalog import make_plan
 from tests.support.crowd import at_once
@@ -67,6 +72,18 @@ def test_a_worker_killed_in_the_middle_of_a_batch_is_finished_by_a_new_one(shard
     with clock.frozen_at(MOVE):
         assert work_migration_shard(shard.id)
     assert_each_moved_once(shard)
+
+
+def test_a_shard_that_fails_keeps_nobody_from_the_others_and_is_tried_again(shard):
+    # It doesn't say who asked for it, and comes first.
+    broken = MigrationShard.objects.create(pk=UUID(int=1), migration=shard.migration, kind="pin", asked={})
+    assert unfinished_shards() == [broken.pk, shard.pk]
+    with clock.frozen_at(MOVE):
+        assert work_next_migration_shard()
+        assert_each_moved_once(shard)
+        assert not work_next_migration_shard()
+    broken.refresh_from_db()
+    assert (broken.status, broken.attempts, broken.lease_until) == ("pending", 2, None)
 
 
 def test_a_worker_that_lost_its_lease_moves_nobody_twice(shard):
