@@ -19,12 +19,19 @@ from invoicing.rating.explanation_json import read_credit, to_stored
 from invoicing.tax import TaxTerms
 
 
-def give_back_otherwise(invoice_ids: Collection[uuid.UUID], *, now: datetime, everything: bool = False) -> None:
+def give_back_otherwise(
+    invoice_ids: Collection[uuid.UUID],
+    *,
+    now: datetime,
+    everything: bool = False,
+    billed_by: Collection[uuid.UUID] = (),
+) -> None:
     """Take off these drafts what their charges can't take of their credits (`everything`: all of them), and make credit
     notes over the invoices that had charged it (billing rules 10).
 
     What comes back of a charge on the same draft stays: it is never more than that charge. The caller adds the drafts
-    up again, in the transaction that holds the customers' locks.
+    up again, in the transaction that holds the customers' locks. `billed_by` are the suppliers, beside those of the
+    drafts, that the same transaction may issue invoices of later on.
     """
     lines: dict[uuid.UUID, list[InvoiceLine]] = defaultdict(list)
     kept = InvoiceLine.objects.filter(invoice_id__in=invoice_ids, deleted_at__isnull=True)
@@ -53,7 +60,8 @@ def give_back_otherwise(invoice_ids: Collection[uuid.UUID], *, now: datetime, ev
                         line.amends.id, line.name, line.period_start, line.period_end, amount - left, terms, given
                     )
                 )
-    book_credit_notes(list(notes.values()), now=now)
+    issuers = {here[0].invoice.supplier_id for here in lines.values()} - {None}
+    book_credit_notes(list(notes.values()), now=now, billed_by={*billed_by, *issuers})
 
 
 def _gives_back_elsewhere(line: InvoiceLine) -> bool:

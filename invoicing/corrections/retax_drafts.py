@@ -36,18 +36,19 @@ def drop_lines(line_ids: Sequence[uuid.UUID], *, now: datetime) -> set[uuid.UUID
     return set(found.values())
 
 
-def retax(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
+def retax(invoice_ids: Collection[uuid.UUID], *, now: datetime, billed_by: Collection[uuid.UUID] = ()) -> None:
     """Work out the tax of drafts again, by the rates that their lines have, and add them up. One without lines goes.
 
     Credits that a draft's charges can't take any more are given back by credit notes instead. CannotBill where a draft
-    would come to more than the safety bound.
+    would come to more than the safety bound. `billed_by` are the suppliers, beside those of the drafts, that the same
+    transaction may issue invoices of later on.
     """
     if not invoice_ids:
         return
     taxed = _taxed(invoice_ids)
     overdrawn = [invoice_id for invoice_id, (_, total, _) in taxed.items() if total < 0]
     if overdrawn:
-        give_back_otherwise(overdrawn, now=now)
+        give_back_otherwise(overdrawn, now=now, billed_by=billed_by)
         taxed = _taxed(invoice_ids)
         if any(total < 0 for _, total, _ in taxed.values()):
             raise CannotBill(

@@ -15,7 +15,7 @@ from invoicing.closing.load import tax_rates
 from invoicing.closing.taxation import terms_at
 from invoicing.corrections.retax_drafts import retax
 from invoicing.corrections.rows import tax_columns
-from invoicing.models import InvoiceLine
+from invoicing.models import Invoice, InvoiceLine
 from subscriptions.pricing import IN_ARREARS
 
 
@@ -50,7 +50,11 @@ def tax_at_issue(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
             changed.append((line_id, *taxed.values(), now))
             drafts.add(invoice_id)
     update_rows(InvoiceLine, ("tax_rate", "tax_name", "tax_behavior", "updated_at"), changed)
-    retax(drafts, now=now)
+    if drafts:
+        # Their numbers are taken next: should this take some of credit notes, all series are locked together.
+        issuers = Invoice.objects.filter(pk__in=invoice_ids, issued_at__isnull=True).order_by()
+        billed_by = set(issuers.exclude(supplier=None).values_list("supplier_id", flat=True))
+        retax(drafts, now=now, billed_by=billed_by)
 
 
 def _place(snapshot: dict[str, Any]) -> Customer:

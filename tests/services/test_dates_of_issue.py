@@ -3,14 +3,17 @@
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from core import clock
 from customers.choices import CollectionMethod
+from customers.models import CustomerOverride, Supplier
 from invoicing.choices import RunTrigger
 from invoicing.closing.close_customers import close_customers
 from invoicing.drafts.advance_invoice import advance_due
 from invoicing.drafts.approve_invoice import approve_invoice
-from invoicing.models import BalanceEntry, Invoice, InvoiceLine, TaxRate
+from invoicing.models import BalanceEntry, CreditNote, Invoice, InvoiceLine, TaxRate
 from invoicing.previews.preview_customers import preview_customer
 from invoicing.runs.start_run import start_run
 from invoicing.runs.work_shard import work_shard
@@ -21,7 +24,7 @@ from tests.services.outlooks import Books, foreseen, live
 from tests.support.books import assert_books_are_clean
 from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_meter, usage_card
 from tests.support.clock import at
-from tests.support.customers import make_customer, make_default_profile, vat_customer
+from tests.support.customers import enterprise, make_customer, make_default_profile, vat_customer
 from tests.support.invoices import money
 from tests.support.subscriptions import change
 from tests.support.usage import use
@@ -250,6 +253,37 @@ def test_what_a_draft_gives_back_keeps_the_tax_that_it_was_charged_with(vat_rise
     assert taxes == [("20", "-3.20"), ("25", "8.00")]
     assert (draft.issued_at, money(draft.total)) == (at("2027-01-26"), "20.80")
     assert_books_are_clean("2027-01-26T00:30")
+
+
+def pinned_to_its_own_series(customer, prefix):
+    supplier = Supplier.objects.create(name=prefix, invoice_prefix=prefix, credit_note_prefix=f"{prefix}CN")
+    profile = enterprise(name=prefix, supplier=supplier, draft_period="P10D", tax_enabled=True)
+    CustomerOverride.objects.create(customer=customer, billing_profile=profile)
+
+
+def test_a_credit_note_made_at_issue_locks_the_series_of_the_whole_batch_with_its_own(vat_rises):
+    """16.00 and 3.20 back of January, off a charge of 17.60: 21.12 at 20 %, but 18.48 at 5 %. A credit note over the
+    first supplier's invoice gives back what the draft can't: its series comes with those that number the batch."""
+    make_default_profile(tax_enabled=True)
+    TaxRate.objects.filter(rate=20).update(valid_to=at("2027-01-20"))
+    TaxRate.objects.create(country="DE", rate=Decimal(5), name="VAT late", valid_from=at("2027-01-20"))
+    subscription = subscribe(vat_rises, flat_plan("basic", "31.00"), "2027-01-01")
+    close_late(vat_rises, as_of="2027-01-01", worked_at="2027-01-01")
+    pinned_to_its_own_series(vat_rises, "ALT")
+    change(subscription, flat_plan("pro", "34.10"), "2027-01-16")
+    other = make_customer(key="other", name="Other")
+    pinned_to_its_own_series(other, "TRI")
+    subscribe(other, Plan.objects.get(key="basic"), "2027-01-16")
+    close_late(other, as_of="2027-01-16", worked_at="2027-01-16")
+    with clock.frozen_at(at("2027-01-26")), CaptureQueriesContext(connection) as queries:
+        advance_due(as_of=at("2027-01-26"))
+    locking = [q["sql"] for q in queries if "invoicing_numberseries" in q["sql"] and "FOR UPDATE" in q["sql"]]
+    assert [pk.hex in locking[0] for pk in Supplier.objects.values_list("pk", flat=True)] == [True, True, True]
+    assert CreditNote.objects.get().number == "CN-000001"
+    assert {invoice.number for invoice in Invoice.objects.filter(issued_at__gte=at("2027-01-26"))} == {
+        "ALT-000001",
+        "TRI-000001",
+    }
 
 
 def test_a_preview_over_a_change_of_tax_is_what_follows(vat_rises):
