@@ -107,7 +107,7 @@ def store(computed: Computed, *, as_of: datetime, run_id: uuid.UUID | None, char
     for close in computed.closes:
         writer.add(close)
     writer.write()
-    redraft(writer.redrafted, also=writer.drafts, now=clock.now())
+    redraft(writer.redrafted, also=writer.drafts, now=clock.now(), billed_by=writer.suppliers)
 
 
 def select_due(as_of: datetime) -> LineSelector:

@@ -14,10 +14,15 @@ _COLUMNS = ("updated_at", *TERMS_COLUMNS, *RATED_COLUMNS)
 
 
 def redraft(
-    lines: Sequence[tuple[uuid.UUID, RatedDocumentLine]], *, also: Collection[uuid.UUID] = (), now: datetime
+    lines: Sequence[tuple[uuid.UUID, RatedDocumentLine]],
+    *,
+    also: Collection[uuid.UUID] = (),
+    now: datetime,
+    billed_by: Collection[uuid.UUID] = (),
 ) -> None:
     """Replace the money of draft lines, each given with its invoice's id, and add up their invoices again, and `also`
-    those whose lines were changed otherwise."""
+    those whose lines were changed otherwise. `billed_by` are the suppliers, beside those of the drafts, that the same
+    transaction may issue invoices of later on."""
     if lines:
         rows = []
         details = []
@@ -28,4 +33,4 @@ def redraft(
         InvoiceDetailedLine.objects.filter(line_id__in=[line.id for _, line in lines]).delete()
         update_rows(InvoiceLine, _COLUMNS, rows)
         copy_rows(InvoiceDetailedLine, details)
-    retax({invoice_id for invoice_id, _ in lines} | set(also), now=now)
+    retax({invoice_id for invoice_id, _ in lines} | set(also), now=now, billed_by=billed_by)

@@ -5,9 +5,10 @@ from decimal import Decimal
 import pytest
 
 from core import clock
+from customers.models import CustomerOverride, Supplier
 from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.delete_draft import delete_draft
-from invoicing.models import CreditNote, Invoice
+from invoicing.models import CreditNote, Invoice, NumberSeries
 from invoicing.rating import read_explanation, recompute
 from invoicing.runs.run_due import run_due
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
@@ -20,7 +21,7 @@ from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.support.books import assert_books_are_clean
 from tests.support.catalog import flat_card, make_plan
 from tests.support.clock import at
-from tests.support.customers import make_customer, make_default_profile
+from tests.support.customers import enterprise, make_customer, make_default_profile
 
 pytestmark = pytest.mark.django_db
 
@@ -89,6 +90,23 @@ def test_what_a_draft_can_give_back_no_more_comes_by_credit_note(subscription):
     assert not Invoice.objects.filter(status__startswith="draft.").exists()
     assert notes() == ["25.00"]
     assert_books_are_clean("2026-04-16")
+
+
+def test_a_change_that_gives_back_otherwise_locks_the_series_that_bills_the_customer_by_now(subscription):
+    """The credit note is over the old supplier's invoice; a second bill of the change would be the new supplier's."""
+    with clock.frozen_at(at("2026-04-16")):
+        successor = to_bigger(subscription)
+        new = Supplier.objects.create(name="New", invoice_prefix="ALT", credit_note_prefix="ALTCN")
+        CustomerOverride.objects.create(customer=subscription.customer, billing_profile=enterprise(supplier=new))
+        cancel_subscription(subscription=successor, timing="immediate")
+    assert notes() == ["25.00"]
+    # A series that was never used is there only because it was locked.
+    assert set(NumberSeries.objects.values_list("prefix", "next_number")) == {
+        ("INV", 2),
+        ("CN", 2),
+        ("ALT", 1),
+        ("ALTCN", 1),
+    }
 
 
 def test_a_draft_keeps_as_much_of_its_credit_as_its_charges_can_take(subscription):
