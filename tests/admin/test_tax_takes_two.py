@@ -144,9 +144,8 @@ class TestProfiles:
     @pytest.mark.parametrize("taxless", ["pin", "own settings"])
     def test_a_program_sets_up_who_never_subscribed_and_staff_do_not(self, clerk, acme, untaxed, taxless):
         new = make_customer(key="new", name="New", country="DE")
-        body = {"billingProfileId": to_text(untaxed.pk)}
-        if taxless == "own settings":
-            body = {"workflow": {"tax": {"enabled": False}}}
+        pin = {"billingProfileId": to_text(untaxed.pk)}
+        body = pin if taxless == "pin" else {"workflow": {"tax": {"enabled": False}}}
         assert key_of_staff().put(f"/billing/customers/{to_text(new.pk)}", body).status_code == 200
         assert CustomerOverride.objects.get().customer == new
         if taxless == "pin":
