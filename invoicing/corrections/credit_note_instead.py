@@ -60,7 +60,8 @@ def give_back_otherwise(
                         line.amends.id, line.name, line.period_start, line.period_end, amount - left, terms, given
                     )
                 )
-    issuers = {here[0].invoice.supplier_id for here in lines.values()} - {None}
+    suppliers = (here[0].invoice.supplier_id for here in lines.values())
+    issuers = {supplier for supplier in suppliers if supplier is not None}
     book_credit_notes(list(notes.values()), now=now, billed_by={*billed_by, *issuers})
 
 

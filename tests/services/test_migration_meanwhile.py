@@ -125,7 +125,7 @@ def test_nobody_is_taken_back_who_was_billed_in_the_moment_of_the_move(old, new,
 
 def test_a_switch_of_the_default_pins_who_has_cancelled_and_is_still_served(old, new, customers):
     Subscription.objects.filter(customer=customers[0]).update(active_to=at("2026-04-01"))
-    Subscription.objects.filter(customer=customers[1]).update(active_to=at("2026-03-15"))
+    Subscription.objects.filter(customer=customers[1]).update(active_to=at("2026-03-15"), next_billing_at=None)
     with clock.frozen_at(MOVE):
         assert switch_default(profile=new, reason="For new ones") == 5
     assert billed_by(customers) == {"Default": 5}
