@@ -15,7 +15,7 @@ from django.db.models.functions import Cast, JSONObject
 from core import clock
 from core.errors import BillingError
 from core.many_ids import among, any_of
-from core.money import ONE, ZERO
+from core.money import ONE, ZERO, round_money
 from customers.models import Customer
 from invoicing.choices import DRAFT_STATUSES, NO_DOCUMENTS, LineKind
 from invoicing.lifecycle.draft_steps import TO_RETRY
@@ -169,7 +169,7 @@ def _invoice(
         movements=movements,
         gathered_from=reached.gathered(invoice.created_at, invoice.issued_at),
         due=invoice.total - invoice.applied_from_balance,
-        applied_from_balance=invoice.applied_from_balance,
+        applied_from_balance=round_money(invoice.applied_from_balance, invoice.currency),
         is_draft=invoice.issued_at is None,
         needs_approval=waits,
         problem=invoice.status_note if invoice.status in TO_RETRY else None,
