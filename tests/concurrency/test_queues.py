@@ -80,7 +80,7 @@ def test_behind_fifty_slow_shards_neither_heartbeat_nor_collection_nor_notices_w
     with running_workers():
         with transaction.atomic():
             # Whoever issues stops here: the runner's places are taken for as long as we like.
-            NumberSeries.objects.select_for_update().get()
+            NumberSeries.objects.select_for_update().get(kind="invoice")
             hand_out_shards()
             wait_until(lambda: RunShard.objects.filter(status="running").count() == 2, 60)
             assert RunShard.objects.filter(status="pending").count() == SHARDS - 2
