@@ -12,6 +12,7 @@ from core.bulk import copy_rows, delete_rows, update_rows
 from core.ids import new_id
 from invoicing.balance.apply_balances import Balances, applied_row
 from invoicing.choices import SeriesKind, WindowKind
+from invoicing.closing.charge_at_issue import charge_at_issue
 from invoicing.closing.documents import CustomerClose, InvoiceDocument, Issued, RatedDocumentLine
 from invoicing.closing.due_times import set_due_times
 from invoicing.closing.plan import PlannedLine
@@ -37,7 +38,6 @@ from invoicing.lifecycle.issue import freeze
 from invoicing.lifecycle.numbering import take_blocks
 from invoicing.lifecycle.states import check_beginnings, check_moves
 from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine, Payment
-from invoicing.payments.charge_at_issue import charge_at_issue
 from invoicing.windows.billed_and_waiting import Billed
 from subscriptions.lifecycle.record_untouched import record_untouched
 from subscriptions.lifecycle.record_usage_splits import record_usage_splits

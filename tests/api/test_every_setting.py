@@ -9,6 +9,7 @@ from customers.services.workflow_input import WIRE_FIELDS
 from invoicing.models import Invoice
 from tests.support.api import data
 from tests.support.catalog import make_excess_plan
+from tests.support.clock import at
 from tests.support.closing import START, make_subscriber, run_close
 from tests.support.customers import enterprise, make_default_profile
 
@@ -85,6 +86,10 @@ def test_it_is_frozen_into_the_next_draft_and_no_later_change_reaches_it(api, cu
             )
         )
     run_close()
+    if "alignment" in sent.get("collection", {}):
+        # Nothing is collected before the rhythm says so.
+        assert not Invoice.objects.exclude(status="gathering").exists()
+        run_close(as_of=at("2026-03-26"))
     draft = Invoice.objects.exclude(status="gathering").get()
     with clock.frozen_at(START):
         data(api.put(url(customer), {"workflow": {}}))

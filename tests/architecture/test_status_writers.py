@@ -22,7 +22,7 @@ BULK_WRITERS = {
     "invoicing/corrections/retax_drafts.py",
     "invoicing/drafts/collect_quantities.py",
     "invoicing/lifecycle/issue.py",
-    "invoicing/payments/charge_at_issue.py",
+    "invoicing/closing/charge_at_issue.py",
     "invoicing/payments/collect.py",
     "invoicing/payments/mark_overdue.py",
     "invoicing/previews/fall_due.py",

@@ -1,8 +1,10 @@
 """Chromium on a running site, driven by Playwright. A page that complains in its console fails the test."""
 
 import os
+import time
 
 import pytest
+from django.db import connection
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.desk import Desk
@@ -31,7 +33,22 @@ def page(browser: Browser, live_server):
     page.on("pageerror", lambda error: complaints.append(str(error)))
     yield page
     context.close()
+    wait_for_the_last_answer()
     assert complaints == []
+
+
+def wait_for_the_last_answer() -> None:
+    """Until no request is under way: one that a closed tab had made would keep the tables from being emptied."""
+    until = time.monotonic() + 30
+    with connection.cursor() as cursor:
+        while time.monotonic() < until:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"
+            )
+            if cursor.fetchone() == (0,):
+                return
+            time.sleep(0.05)
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_a_clerk_starts_a_subscription_and_edits_its_price_to_the_figure_on_the_
     page.get_by_label("Reason").fill("Agreed by phone")
     page.get_by_role("button", name="See what changes").click()
     expect(page.get_by_role("row", name="Charged now, net")).to_contain_text("12.00")
-    expect(page.get_by_role("row", name="Seats 16 Apr 2026").first).to_contain_text("14.28")
+    expect(page.get_by_role("row", name="Seats #1 16 Apr 2026").first).to_contain_text("14.28")
     expect(page.get_by_role("row", name="Comes back, net")).to_contain_text("-15.00")
     expect(page.get_by_role("row", name="Next billing, tax included")).to_contain_text("28.56")
     page.get_by_role("button", name="Change price").click()
