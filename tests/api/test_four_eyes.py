@@ -7,8 +7,9 @@ from customers.models import CustomerOverride
 from subscriptions.lifecycle.record_subscription import record_subscription
 from subscriptions.models import Coupon
 from tests.support.api import Api, refused
-from tests.support.catalog import make_plan
+from tests.support.catalog import make_excess_plan, make_plan
 from tests.support.clock import at
+from tests.support.closing import make_subscriber
 from tests.support.customers import enterprise, make_customer, make_default_profile
 from tests.support.desk import make_staff
 
@@ -67,9 +68,8 @@ def test_a_discount_and_tax_beyond_the_limits_are_refused():
     answer = refused(api.post("/coupons", {"code": "LOYAL", "percentage": 80}), 403)
     assert "Above 50 %, a second person approves a discount." in answer["detail"]
     assert not Coupon.objects.exists()
-    customer = make_customer()
-    body = {"customerWorkflow": {}, "workflow": {"tax": {"enabled": False}}}
-    answer = api.put(f"/billing/customers/{to_text(customer.pk)}", {"workflow": body["workflow"]})
+    customer = make_subscriber(make_excess_plan())
+    answer = api.put(f"/billing/customers/{to_text(customer.pk)}", {"workflow": {"tax": {"enabled": False}}})
     assert answer.status_code == 403, answer.content
     assert not CustomerOverride.objects.filter(tax_enabled=False).exists()
 
