@@ -110,7 +110,7 @@ def check_broker() -> Finding:
     try:
         with redis.Redis.from_url(settings.CELERY_BROKER_URL, socket_connect_timeout=3, socket_timeout=3) as client:
             version = client.info("server")["redis_version"]
-            waiting = sum(client.llen(queue.name) for queue in QUEUES)
+            waiting = sum(client.llen(queue) for queue in QUEUES)
     except redis.RedisError as error:
         return problem("broker", f"Redis ({origin}) doesn't answer: {_first_line(error)}", _start_or("REDIS_URL"))
     return ok("broker", f"Redis {version}, {origin}; {waiting} tasks wait.")
@@ -137,7 +137,7 @@ def check_worker() -> Finding:
         return problem("worker", f"None can be asked: {_first_line(error)}", remedy)
     if not served:
         return problem("worker", "No Celery worker answers: periods are not closed.", remedy)
-    unserved = {queue.name for queue in QUEUES} - {queue["name"] for queues in served.values() for queue in queues}
+    unserved = set(QUEUES) - {queue["name"] for queues in served.values() for queue in queues}
     names = ", ".join(sorted(served))
     if unserved:
         listed = ", ".join(sorted(unserved))

@@ -2,10 +2,8 @@
 
 Tasks that take long wait apart from those that must never wait for them: a close of a million customers delays neither
 the collection of what is issued, nor the heartbeat, nor notices; and a payment provider or a mail server that answers
-nobody delays neither the heartbeat nor the closes.
+nobody delays neither the heartbeat nor the closes. Names only, no Celery: what starts the services reads it, too.
 """
-
-from kombu import Queue
 
 TICKS = "ticks"  # beat's looks at what is due: each is over in a second
 MONEY = "money"  # charges, refunds, dunning: waits for payment providers
@@ -37,8 +35,7 @@ _TASKS = {
 }
 
 ROUTES = {task: {"queue": queue} for queue, tasks in _TASKS.items() for task in tasks}
-# Named here, so that a worker that is told nothing serves them all.
-QUEUES = [Queue(name) for name in _TASKS]
+QUEUES = tuple(_TASKS)
 
 # What waits for others (payment providers, mail servers) shares a process, many at a time; what looks at what is due
 # has threads that nothing else takes; what computes has processes of its own. The arguments of `celery worker`, by the

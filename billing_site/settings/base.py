@@ -5,6 +5,8 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from kombu import Queue
+
 from billing_site.queues import QUEUES, ROUTES, TICKS
 from billing_site.runtime.wiring import database_config, redis_url
 from core.limits import read_limits
@@ -93,7 +95,7 @@ REDIS_URL = redis_url()
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 
 CELERY_BROKER_URL = REDIS_URL
-CELERY_TASK_QUEUES = QUEUES
+CELERY_TASK_QUEUES = [Queue(name) for name in QUEUES]  # named, so that a worker that is told nothing serves them all
 CELERY_TASK_ROUTES = ROUTES
 CELERY_TASK_DEFAULT_QUEUE = TICKS
 CELERY_TASK_IGNORE_RESULT = True

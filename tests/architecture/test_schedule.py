@@ -16,7 +16,7 @@ def test_every_task_of_ours_waits_in_a_queue_of_its_kind_that_a_worker_serves():
 
     assert {task for task in app.tasks if not task.startswith("celery.")} == set(ROUTES)
     served = [name for arguments in WORKERS.values() for name in arguments[1].split(",")]
-    assert sorted(served) == sorted(queue.name for queue in QUEUES)
+    assert sorted(served) == sorted(QUEUES)
 
 
 def test_every_scheduled_message_expires():

