@@ -12,7 +12,7 @@ from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy, LineStatus
 from invoicing.closing.basis import explained
 from invoicing.closing.documents import InvoiceDocument, RatedDocumentLine
 from invoicing.closing.plan import PlannedLine
-from invoicing.corrections.rows import Row, tax_columns
+from invoicing.corrections.credit_rows import Row, tax_columns
 from invoicing.lifecycle.snapshots import customer_snapshot, supplier_snapshot, workflow_snapshot
 from invoicing.money_columns import SETTLEMENT, TOTALS
 from invoicing.windows.components import components_to_json

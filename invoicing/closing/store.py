@@ -29,9 +29,9 @@ from invoicing.closing.rows import (
     window_row,
 )
 from invoicing.corrections.book_credit_notes import book_credit_notes
+from invoicing.corrections.credit_rows import Row, credit_detail_row, credit_row
 from invoicing.corrections.documents import CreditLine, CreditNoteDocument
 from invoicing.corrections.retax_drafts import drop_lines
-from invoicing.corrections.rows import Row, credit_detail_row, credit_row
 from invoicing.corrections.unused_time import UnusedTime
 from invoicing.lifecycle.fingerprint import contents, fingerprint_with
 from invoicing.lifecycle.issue import freeze

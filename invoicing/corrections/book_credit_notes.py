@@ -10,9 +10,9 @@ from core.bulk import copy_rows, update_rows
 from core.ids import new_id, to_text
 from core.money import ZERO, round_money
 from invoicing.choices import OPEN_STATUSES, BalanceKind, InvoiceStatus, SeriesKind
+from invoicing.corrections.credit_rows import credit_note_line_rows, credit_note_row
 from invoicing.corrections.credit_tax import tax_credit_notes
 from invoicing.corrections.documents import CreditNoteDocument
-from invoicing.corrections.rows import credit_note_line_rows, credit_note_row
 from invoicing.errors import CannotBill
 from invoicing.lifecycle.numbering import take_blocks
 from invoicing.lifecycle.states import move

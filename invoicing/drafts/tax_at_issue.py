@@ -13,8 +13,8 @@ from customers.models import Customer
 from invoicing.choices import LineKind
 from invoicing.closing.load import tax_rates
 from invoicing.closing.taxation import terms_at
+from invoicing.corrections.credit_rows import tax_columns
 from invoicing.corrections.retax_drafts import retax
-from invoicing.corrections.rows import tax_columns
 from invoicing.models import Invoice, InvoiceLine
 from subscriptions.pricing import IN_ARREARS
 

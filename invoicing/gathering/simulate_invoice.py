@@ -19,7 +19,7 @@ from customers.selectors import attributions_of
 from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy
 from invoicing.closing.load import tax_rates
 from invoicing.closing.taxation import terms_at
-from invoicing.corrections.rows import tax_columns
+from invoicing.corrections.credit_rows import tax_columns
 from invoicing.gathering.live_totals import apply_terms, set_columns
 from invoicing.lifecycle.bounds import beyond_limit, limit_of
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
