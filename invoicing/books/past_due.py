@@ -13,7 +13,7 @@ from invoicing.books.examination import Examination, Finding, name_customer, nam
 from invoicing.choices import CustomerOutcome, InvoiceStatus, RunStatus
 from invoicing.closing.park_customer import is_parked
 from invoicing.closing.rhythm import rhythm_of
-from invoicing.drafts.next_step import drafts_due
+from invoicing.lifecycle.draft_steps import drafts_due
 from invoicing.models import BillingDue, InvoiceLine, RunCustomer, RunShard
 from subscriptions.models import Subscription
 

@@ -19,10 +19,9 @@ from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
 from invoicing.closing.close import as_cause
 from invoicing.closing.notify import notify_issued_rows
 from invoicing.drafts.collect_quantities import collect_quantities
-from invoicing.drafts.next_step import can_advance, drafts_due
 from invoicing.drafts.tax_at_issue import tax_at_issue
 from invoicing.errors import WrongInvoiceState
-from invoicing.lifecycle.draft_steps import TO_COLLECT, step_of_failure
+from invoicing.lifecycle.draft_steps import TO_COLLECT, can_advance, drafts_due, step_of_failure
 from invoicing.lifecycle.issue import issue_drafts
 from invoicing.lifecycle.states import may_follow, move
 from invoicing.models import Invoice

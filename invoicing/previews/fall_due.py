@@ -18,9 +18,8 @@ from customers.models import Customer
 from invoicing.choices import InvoiceStatus
 from invoicing.closing.close import as_cause, compute, select_due, store
 from invoicing.drafts.advance_invoice import collect_drafts, issue_now, ready_to_issue, set_aside
-from invoicing.drafts.next_step import drafts_due
 from invoicing.errors import CannotBill, CustomerParked
-from invoicing.lifecycle.draft_steps import COLLECTED_IN_TIME
+from invoicing.lifecycle.draft_steps import COLLECTED_IN_TIME, drafts_due
 from invoicing.lifecycle.states import check_moves
 from invoicing.models import BillingDue, Invoice, InvoiceLine, ParkedCustomer
 from invoicing.payments.gateways import GATEWAYS

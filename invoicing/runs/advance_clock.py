@@ -15,7 +15,7 @@ from core.outbox.models import OutboxMessage
 from core.testclock.models import ClockSetting
 from entitlements.models import UsageEvent
 from invoicing.closing.park_customer import is_parked
-from invoicing.drafts.next_step import first_step_after
+from invoicing.lifecycle.draft_steps import first_step_after
 from invoicing.models import BillingDue, Invoice
 from invoicing.payments.mark_overdue import BECOME_OVERDUE
 from invoicing.runs.run_due import run_due, unfinished_shards

@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from customers.models import Customer
 from invoicing.choices import CustomerOutcome, RunStatus
 from invoicing.closing.park_customer import is_parked
-from invoicing.drafts.next_step import drafts_due
+from invoicing.lifecycle.draft_steps import drafts_due
 from invoicing.models import BillingDue, RunCustomer
 
 

@@ -17,8 +17,7 @@ from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus, L
 from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.approve_invoice import OWN_DRAFT, approve_invoice, made_by_current_actor
 from invoicing.drafts.delete_draft import delete_draft
-from invoicing.drafts.next_step import can_advance, next_step_at
-from invoicing.lifecycle.draft_steps import TO_APPROVE, TO_COLLECT
+from invoicing.lifecycle.draft_steps import TO_APPROVE, TO_COLLECT, can_advance, next_step_at
 from invoicing.models import Invoice
 
 

@@ -16,7 +16,7 @@ from customers.api.workflow_serializers import show_workflow
 from invoicing.api.lifecycle.line_serializers import LineSerializer, TotalsSerializer
 from invoicing.api.lifecycle.party_serializers import InvoiceCustomerSerializer, WorkflowSettingsSerializer, party
 from invoicing.choices import FAILED_STATUSES, InvoiceStatus
-from invoicing.drafts.next_step import allowed_acts
+from invoicing.lifecycle.draft_steps import allowed_acts
 from invoicing.models import Invoice
 from subscriptions.api.lifecycle.subscription_serializers import PeriodSerializer
 

@@ -8,10 +8,19 @@ from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
 from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.drafts.delete_draft import delete_draft
-from invoicing.drafts.next_step import Act, allowed_acts, drafts_due, first_step_after, next_step_at
 from invoicing.drafts.snapshot_quantities import snapshot_quantities
 from invoicing.errors import WrongInvoiceState
-from invoicing.lifecycle.draft_steps import COLLECTED_IN_TIME, TO_APPROVE, TO_COLLECT, TO_RETRY
+from invoicing.lifecycle.draft_steps import (
+    COLLECTED_IN_TIME,
+    TO_APPROVE,
+    TO_COLLECT,
+    TO_RETRY,
+    Act,
+    allowed_acts,
+    drafts_due,
+    first_step_after,
+    next_step_at,
+)
 from invoicing.models import Invoice
 from tests.support.catalog import make_excess_plan
 from tests.support.clock import at
