@@ -1,7 +1,9 @@
 """Keeps a lease alive while its holder works, so that the lease may be short and a lost worker's work is soon taken up.
 
-What is leased has a time until which its holder is believed alive (real time). A thread renews it every few seconds,
-over a connection of its own; it ends with its process, however that ends, and the lease a few seconds later.
+What is leased has a time until which its holder is believed alive. A thread renews it every few seconds, over a
+connection of its own; it ends with its process, however that ends, and the lease a few seconds later. The database's
+clock alone sets and judges that time: those of two machines may be further apart than a lease lasts. It is real time,
+whatever the test clock says.
 """
 
 import logging
@@ -12,6 +14,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from django.db import connection
+from django.db.models import Q
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Now
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +25,16 @@ LEASE = timedelta(seconds=9)
 _RENEWED_EVERY = 3.0
 # A worker that writes nothing for so long hangs, alive as it is: its lease ends, and another one tries.
 _LONGEST_SILENCE = 600.0
+
+
+def lease_end(lasts: timedelta = LEASE) -> CombinedExpression:
+    """What `lease_until` is set to, where it is taken or renewed now."""
+    return Now() + lasts
+
+
+def unleased() -> Q:
+    """Whether nobody holds the row: it was not taken, or its `lease_until` has passed."""
+    return Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from core.ids import new_id
 class OutboxMessage(models.Model):
     """A message due for delivery. `due_at` is when the next attempt may run; delivered or given up, it is null.
 
-    `lease_until` (real time) says until when the worker that sends it is believed alive, `lease_token` which one it is.
+    `lease_until` says until when the worker that sends it is believed alive, `lease_token` which one it is
+    (`core.leases`).
     """
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Now
 
-from core import clock
 from core.ids import to_text
 from customers.effective_settings import terms_of
 from invoicing.books.examination import Examination, Finding, name_customer, name_invoice
@@ -51,7 +51,7 @@ def _customers(exam: Examination) -> Iterator[Finding]:
 
 def _under_way(exam: Examination) -> QuerySet[RunCustomer]:
     """Rows of runs that are alive: just made, or held by a worker whose lease has not long run out."""
-    alive = RunShard.objects.filter(run=OuterRef("run_id"), lease_until__gte=clock.real_now() - exam.grace)
+    alive = RunShard.objects.filter(run=OuterRef("run_id"), lease_until__gte=Now() - exam.grace)
     return RunCustomer.objects.filter(
         Q(run__created_at__gte=exam.settled_by) | Exists(alive),
         ~Q(run__status=RunStatus.DONE),

@@ -63,8 +63,7 @@ class MigrationShard(models.Model):
     """A slice of a migration's customers to check or to move, which one worker takes at a time.
 
     Or, of the kind `pin`, everybody who follows the old default: `total` were to be pinned when somebody asked for it
-    (`asked`: the actor and their reason), `done` are. `lease_until` (real time) and `lease_token` are those of a run's
-    shard.
+    (`asked`: the actor and their reason), `done` are. `lease_until` and `lease_token` are those of a run's shard.
     """
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)

@@ -44,8 +44,8 @@ class BillingRun(Record):
 class RunShard(models.Model):
     """A slice of a run that one worker takes at a time.
 
-    `lease_until` (real time) says until when the worker that holds it is believed alive; whoever finds it expired may
-    take the shard over. `lease_token` tells the holder from a former one.
+    `lease_until` says until when the worker that holds it is believed alive (`core.leases`); whoever finds it expired
+    may take the shard over. `lease_token` tells the holder from a former one.
     """
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)

@@ -14,7 +14,7 @@ from core.audit.services.record import record
 from core.batches import DATABASE_AWAY
 from core.errors import Conflict
 from core.ids import new_id, to_text
-from core.leases import LEASE, kept_alive
+from core.leases import kept_alive, lease_end, unleased
 from core.locks import customer_group
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict, RunStatus, ShardKind
 from invoicing.models import MigrationShard, ProfileMigration
@@ -141,9 +141,8 @@ def work_next_migration_shard() -> bool:
 def unfinished_shards(migration: ProfileMigration | None = None, kind: ShardKind | None = None) -> list[uuid.UUID]:
     """The shards that a worker should take now: of checks and pins, and of migrations that run; of one migration and
     of one kind where they are given. First those that a lost worker left."""
-    free = Q(lease_until__isnull=True) | Q(lease_until__lt=clock.real_now())
     to_do = Q(kind__in=[ShardKind.CHECK, ShardKind.PIN]) | Q(migration__status=MigrationStatus.RUNNING)
-    shards = MigrationShard.objects.filter(free, to_do).exclude(status=RunStatus.DONE)
+    shards = MigrationShard.objects.filter(unleased(), to_do).exclude(status=RunStatus.DONE)
     if migration is not None:
         shards = shards.filter(migration=migration)
     if kind is not None:
@@ -153,12 +152,11 @@ def unfinished_shards(migration: ProfileMigration | None = None, kind: ShardKind
 
 def _claim(shard_id: uuid.UUID) -> uuid.UUID | None:
     """Take the shard if nobody holds it; the token proves it. Compare-and-set: two workers never both win."""
-    token, now = new_id(), clock.real_now()
-    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    token = new_id()
     taken = (
-        MigrationShard.objects.filter(free, pk=shard_id)
+        MigrationShard.objects.filter(unleased(), pk=shard_id)
         .exclude(status=RunStatus.DONE)
-        .update(status=RunStatus.RUNNING, lease_until=now + LEASE, lease_token=token, attempts=F("attempts") + 1)
+        .update(status=RunStatus.RUNNING, lease_until=lease_end(), lease_token=token, attempts=F("attempts") + 1)
     )
     return token if taken else None
 
@@ -166,7 +164,7 @@ def _claim(shard_id: uuid.UUID) -> uuid.UUID | None:
 def _keep(shard_id: uuid.UUID, token: uuid.UUID, *, pinned: int = 0) -> bool:
     """Renew the lease; False when somebody else has taken the shard over."""
     mine = MigrationShard.objects.filter(pk=shard_id, lease_token=token)
-    return mine.update(lease_until=clock.real_now() + LEASE, done=F("done") + pinned) == 1
+    return mine.update(lease_until=lease_end(), done=F("done") + pinned) == 1
 
 
 def _release(shard_id: uuid.UUID, token: uuid.UUID) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from functools import partial
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 
 from core import clock
 from core.bulk import update_rows
 from core.garbage import collected_between_batches
 from core.ids import new_id
-from core.leases import LEASE, kept_alive
+from core.leases import kept_alive, lease_end, unleased
 from core.locks import customer_group, lock_customers
 from core.many_ids import among
 from invoicing.choices import CustomerOutcome, RunStatus
@@ -64,21 +64,18 @@ def work_next_shard() -> bool:
 
 def free_shards() -> QuerySet[RunShard]:
     """The shards that a worker should take now: first those that a lost worker left, then in the order of the runs."""
-    free = Q(lease_until__isnull=True) | Q(lease_until__lt=clock.real_now())
     lost_first = F("lease_until").asc(nulls_last=True)
-    return (
-        RunShard.objects.filter(free).exclude(status=RunStatus.DONE).order_by(lost_first, "run__created_at", "position")
-    )
+    free = RunShard.objects.filter(unleased()).exclude(status=RunStatus.DONE)
+    return free.order_by(lost_first, "run__created_at", "position")
 
 
 def claim(shard_id: uuid.UUID) -> uuid.UUID | None:
     """Take the shard if nobody holds it; the token proves it. Compare-and-set: two workers never both win."""
-    token, now = new_id(), clock.real_now()
-    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    token = new_id()
     taken = (
-        RunShard.objects.filter(free, pk=shard_id)
+        RunShard.objects.filter(unleased(), pk=shard_id)
         .exclude(status=RunStatus.DONE)
-        .update(status=RunStatus.RUNNING, lease_until=now + LEASE, lease_token=token, attempts=F("attempts") + 1)
+        .update(status=RunStatus.RUNNING, lease_until=lease_end(), lease_token=token, attempts=F("attempts") + 1)
     )
     if not taken:
         return None
@@ -88,7 +85,7 @@ def claim(shard_id: uuid.UUID) -> uuid.UUID | None:
 
 def _keep(shard_id: uuid.UUID, token: uuid.UUID) -> bool:
     """Renew the lease; False when somebody else has taken the shard over."""
-    renewed = RunShard.objects.filter(pk=shard_id, lease_token=token).update(lease_until=clock.real_now() + LEASE)
+    renewed = RunShard.objects.filter(pk=shard_id, lease_token=token).update(lease_until=lease_end())
     return renewed == 1
 
 

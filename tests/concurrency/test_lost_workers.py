@@ -4,11 +4,13 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
 
 from core import clock
 from core.leases import LEASE
@@ -83,6 +85,22 @@ def test_workers_killed_one_after_the_other_are_each_taken_over_when_nine_second
         assert not work_next_shard()
     assert RunShard.objects.get(pk=shard.id).attempts == 4
     assert_each_billed_once(shard.everyone)
+
+
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_a_machine_whose_clock_is_wrong_takes_nobodys_shard_and_loses_none(shard, monkeypatch, seconds):
+    assert claim(shard.id)
+    monkeypatch.setattr(clock, "real_now", lambda: datetime.now(UTC) + timedelta(seconds=seconds))
+    assert claim(shard.id) is None
+    assert not free_shards().exists()
+    expire_lease(shard)
+    assert claim(shard.id)  # by the wrong clock
+    monkeypatch.undo()
+    assert claim(shard.id) is None
+    assert not free_shards().exists()
+    # Whatever the claim says, it is over soon.
+    left = RunShard.objects.annotate(left=F("lease_until") - Now()).values_list("left", flat=True).get()
+    assert timedelta(seconds=5) < left <= LEASE
 
 
 def test_what_a_lost_worker_left_is_taken_before_what_nobody_has_begun(monkeypatch):

@@ -4,14 +4,18 @@ import signal
 import threading
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
 import pytest
 from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
 
 from core import clock
 from core.audit.models import AuditEntry
+from core.leases import LEASE
 from core.locks import lock_customers
 from customers.models import BillingApp, BillingProfile, CustomerOverride
 from invoicing.models import MigrationItem, MigrationShard
@@ -72,6 +76,22 @@ def test_a_worker_killed_in_the_middle_of_a_batch_is_finished_by_a_new_one(shard
     with clock.frozen_at(MOVE):
         assert work_migration_shard(shard.id)
     assert_each_moved_once(shard)
+
+
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_a_machine_whose_clock_is_wrong_takes_nobodys_shard_and_loses_none(shard, monkeypatch, seconds):
+    claim = work_migration_shard_module._claim
+    assert claim(shard.id)
+    monkeypatch.setattr(clock, "real_now", lambda: datetime.now(UTC) + timedelta(seconds=seconds))
+    assert (claim(shard.id), unfinished_shards()) == (None, [])
+    expire_lease(shard)
+    assert claim(shard.id)  # by the wrong clock
+    monkeypatch.undo()
+    assert (claim(shard.id), unfinished_shards()) == (None, [])
+    left = (
+        MigrationShard.objects.annotate(left=F("lease_until") - Now()).values_list("left", flat=True).get(pk=shard.pk)
+    )
+    assert timedelta(seconds=5) < left <= LEASE
 
 
 def test_a_shard_that_fails_keeps_nobody_from_the_others_and_is_tried_again(shard):

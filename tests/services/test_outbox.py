@@ -5,16 +5,19 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 from django.core import mail
 from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from core import clock, leases
 from core.ids import new_id, to_text
+from core.leases import lease_end
 from core.outbox.models import OutboxMessage
 from core.outbox.services import deliver as module
 from core.outbox.services.deliver import BATCH_SIZE, LEASE, deliver_due, helpers_wanted
@@ -158,11 +161,26 @@ def test_what_a_killed_worker_had_claimed_goes_out_when_the_claim_is_over_and_no
     assert OutboxMessage.objects.exclude(delivered_at=None).count() == 2
     assert deliver() == 0
     claimed = OutboxMessage.objects.filter(delivered_at=None)
-    assert {message.lease_until <= clock.real_now() + LEASE for message in claimed} == {True}
-    claimed.update(lease_until=clock.real_now() - timedelta(seconds=1))
+    assert not claimed.filter(lease_until__gt=lease_end(LEASE)).exists()
+    claimed.update(lease_until=lease_end(timedelta(seconds=-1)))
     assert deliver() == 3
     known = {f"<{to_text(message.pk).lower()}@countinghouse.example>" for message in made}
     assert len(ids(mail.outbox)) == 3 and set(ids(mail.outbox)) < known
+
+
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_a_machine_whose_clock_is_wrong_takes_nobodys_claim_and_loses_none(messages, monkeypatch, seconds):
+    messages(2)
+    with clock.frozen_at(NOW):
+        assert len(module._claim()) == 2
+        monkeypatch.setattr(clock, "real_now", lambda: datetime.now(UTC) + timedelta(seconds=seconds))
+        assert (module._claim(), helpers_wanted()) == ([], 0)
+        OutboxMessage.objects.update(lease_until=lease_end(timedelta(seconds=-1)))
+        assert len(module._claim()) == 2  # by the wrong clock
+        monkeypatch.undo()
+        assert module._claim() == []
+    left = OutboxMessage.objects.annotate(left=F("lease_until") - Now()).values_list("left", flat=True)
+    assert timedelta(seconds=50) < min(left) <= max(left) <= LEASE
 
 
 def test_a_slow_worker_whose_claim_was_taken_over_sends_no_more_of_it(messages, post, monkeypatch):

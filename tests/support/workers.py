@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from django.db import connection
 
-from core import clock
+from core.leases import lease_end
 from invoicing.models import MigrationShard, RunShard
 
 
@@ -66,4 +66,4 @@ def wait_until_blocked(table: str) -> None:
 
 def expire_lease(shard: MigrationShard | RunShard) -> None:
     """As if its worker had been silent for too long."""
-    type(shard).objects.filter(pk=shard.pk).update(lease_until=clock.real_now() - timedelta(seconds=1))
+    type(shard).objects.filter(pk=shard.pk).update(lease_until=lease_end(timedelta(seconds=-1)))

@@ -20,11 +20,11 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 
 from core import clock
 from core.ids import new_id, to_text
-from core.leases import kept_alive
+from core.leases import kept_alive, lease_end, unleased
 from core.outbox.models import OutboxMessage
 
 logger = logging.getLogger(__name__)
@@ -69,8 +69,7 @@ def helpers_wanted() -> int:
 
 
 def _free(now: datetime) -> QuerySet[OutboxMessage]:
-    unclaimed = Q(lease_until__isnull=True) | Q(lease_until__lt=clock.real_now())
-    return OutboxMessage.objects.filter(unclaimed, due_at__lte=now)
+    return OutboxMessage.objects.filter(unleased(), due_at__lte=now)
 
 
 @transaction.atomic
@@ -82,7 +81,7 @@ def _claim() -> list[OutboxMessage]:
     for message in messages:
         message.lease_token = token
     OutboxMessage.objects.filter(pk__in=[message.pk for message in messages]).update(
-        lease_until=clock.real_now() + LEASE, lease_token=token
+        lease_until=lease_end(LEASE), lease_token=token
     )
     return messages
 
@@ -91,15 +90,15 @@ def _deliver(messages: Sequence[OutboxMessage], ends_at: float) -> int:
     """Send them one after the other, and those that are no longer ours not at all; returns how many went out. What is
     left at `ends_at` is free for others again."""
     delivered = 0
-    renew_at = clock.real_now() + LEASE / 3
+    renew_at = time.monotonic() + LEASE.total_seconds() / 3
     with ExitStack() as stack:
         # Beside the sending: one message may take longer than the claim lasts.
         progressed = stack.enter_context(kept_alive(partial(_renew, messages[0], messages)))
         ways: dict[str, Send] = {}
         for position, message in enumerate(messages):
             is_kept = True
-            if clock.real_now() > renew_at:
-                renew_at = clock.real_now() + LEASE / 3
+            if time.monotonic() > renew_at:
+                renew_at = time.monotonic() + LEASE.total_seconds() / 3
                 is_kept = _keep(message, messages[position:])
             if not is_kept or (position and time.monotonic() > ends_at):
                 _ours(message, messages[position:]).update(lease_until=None, lease_token=None)
@@ -124,7 +123,7 @@ def _keep(first: OutboxMessage, left: Sequence[OutboxMessage]) -> bool:
 
 def _renew(first: OutboxMessage, messages: Sequence[OutboxMessage]) -> int:
     """Renew the claim on those of these messages that are still claimed by us; how many these are."""
-    return _ours(first, messages).update(lease_until=clock.real_now() + LEASE)
+    return _ours(first, messages).update(lease_until=lease_end(LEASE))
 
 
 def _ours(first: OutboxMessage, left: Sequence[OutboxMessage]) -> QuerySet[OutboxMessage]:
