@@ -180,6 +180,7 @@ PROFILE_TWO_PERSON_ABOVE = int(os.environ.get("PROFILE_TWO_PERSON_ABOVE", 50))
 DISCOUNT_TWO_PERSON_ABOVE_PERCENT = Decimal(os.environ.get("DISCOUNT_TWO_PERSON_ABOVE_PERCENT", "50"))
 DISCOUNT_TWO_PERSON_ABOVE_AMOUNTS = read_limits(os.environ.get("DISCOUNT_TWO_PERSON_ABOVE_AMOUNTS", ""))
 TAX_OFF_TWO_PERSON_ABOVE = int(os.environ.get("TAX_OFF_TWO_PERSON_ABOVE", 0))
+TAX_CUT_TWO_PERSON_ABOVE_POINTS = Decimal(os.environ.get("TAX_CUT_TWO_PERSON_ABOVE_POINTS", "3"))
 CHANGE_REQUEST_DAYS = int(os.environ.get("CHANGE_REQUEST_DAYS", 14))
 
 # Credentials of payment providers are encrypted under the first of these; the others still read (decision page).

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Sequence
 
 from django.conf import settings
-from django.db.models import QuerySet
 
 from core.admin.words import counted
 from core.approvals.errors import SecondPersonNeeded
@@ -15,8 +14,9 @@ from invoicing.choices import MoveVerdict
 from invoicing.models import ProfileMigration
 from invoicing.profile_moves.causes import Cause, CauseCode
 from invoicing.profile_moves.limit_moves import MOVE_RULE
-from invoicing.tax_guards.profile_losses import losing_under
-from invoicing.tax_guards.tax_switch import TAX_OFF_RULE, who_loses_tax
+from invoicing.tax_guards.losses import worst
+from invoicing.tax_guards.profile_losses import Losing, losing_under
+from invoicing.tax_guards.tax_switch import TAX_OFF_RULE, tax_off_effect, who_loses_tax
 
 
 def check_own_migration(migration: ProfileMigration) -> None:
@@ -32,9 +32,10 @@ def check_own_migration(migration: ProfileMigration) -> None:
     losing = losing_under(movers, profile_values(migration.from_profile), profile_values(migration.to_profile))
     above = settings.TAX_OFF_TWO_PERSON_ABOVE
     if losing and count_all_alone(TAX_OFF_RULE, _first_of(losing, above + 1)) > above:
+        whose = counted(sum(group.many for group in losing), "customer")
         raise SecondPersonNeeded(
-            f"The next invoices of {counted(sum(many for _, many in losing), 'customer')} would be without tax. You "
-            "drafted this migration: somebody else must approve it. Nothing was changed."
+            f"{tax_off_effect(whose, worst(group.loss for group in losing))} You drafted this migration: somebody else "
+            "must approve it. Nothing was changed."
         )
     moved = count_all_alone(MOVE_RULE, movable.values_list("customer_id", flat=True))
     if moved > (above := settings.MIGRATION_TWO_PERSON_ABOVE):
@@ -47,11 +48,11 @@ def check_own_migration(migration: ProfileMigration) -> None:
 def left_without_tax(
     migration: ProfileMigration, customers: Sequence[Customer], target: BillingProfile
 ) -> dict[uuid.UUID, Cause]:
-    """A block for each of these customers whom the move to `target` leaves without tax, as of now, where one person
-    alone approved it. What was changed since may have needed nobody: own settings, an address or a rate by which they
+    """A block for each of these customers whom the move to `target` takes tax off, as of now, where one person alone
+    approved it. What was changed since may have needed nobody: own settings, an address or a rate by which they
     keep their tax where they are.
 
-    As many as that person may leave without tax within a day go through, and are counted. Call it in the transaction of
+    As many as that person may take tax off within a day go through, and are counted. Call it in the transaction of
     the move, behind the customers' locks. A constant number of queries.
     """
     if not migration.approved_alone or not customers:
@@ -59,22 +60,22 @@ def left_without_tax(
     ids = [customer.pk for customer in customers]
     before = {pk: terms.settings.values for pk, terms in terms_of(ids).items()}
     after = {pk: terms.settings.values for pk, terms in terms_under(ids, target).items()}
-    losing = [customer.pk for customer in who_loses_tax(customers, before, after)]
+    losses = {customer.pk: loss for customer, loss in who_loses_tax(customers, before, after).items()}
     most = settings.TAX_OFF_TWO_PERSON_ABOVE
-    if not losing or count_if_alone(TAX_OFF_RULE, losing, person=migration.approver, most=most):
+    if not losses or count_if_alone(TAX_OFF_RULE, losses, person=migration.approver, most=most):
         return {}
-    message = (
-        f"They would be billed without tax by “{target}” as it is now. {migration.approver_name} drafted and approved "
-        "this migration alone, so they stay where they are: pin them on their page, which a second person approves, or "
-        "draft another migration, which somebody else approves."
+    said = (
+        f"by “{target}” as it is now. {migration.approver_name} drafted and approved this migration alone, so they "
+        "stay where they are: pin them on their page, which a second person approves, or draft another migration, "
+        "which somebody else approves."
     )
-    return dict.fromkeys(losing, Cause(CauseCode.TAX_OFF, message))
+    return {pk: Cause(CauseCode.TAX_OFF, f"They would be {loss.of_supplies} {said}") for pk, loss in losses.items()}
 
 
-def _first_of(groups: Sequence[tuple[QuerySet[Customer], int]], most: int) -> list[uuid.UUID]:
+def _first_of(groups: Sequence[Losing], most: int) -> list[uuid.UUID]:
     found: list[uuid.UUID] = []
-    for customers, _ in groups:
-        found += customers.values_list("pk", flat=True)[: most - len(found)]
+    for group in groups:
+        found += group.customers.values_list("pk", flat=True)[: most - len(found)]
         if len(found) >= most:
             break
     return found

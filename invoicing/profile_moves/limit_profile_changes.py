@@ -1,7 +1,7 @@
 """What one person may not change alone of a profile that many customers follow: it moves them all in place."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -17,15 +17,16 @@ from customers.settings_layers import WORKFLOW_FIELDS
 from customers.settings_words import SETTING_LABELS
 from invoicing.choices import MigrationStatus, MoveOutcome
 from invoicing.models import MigrationItem
-from invoicing.tax_guards.profile_losses import losing_under
-from invoicing.tax_guards.tax_switch import tax_off_rule
+from invoicing.tax_guards.losses import worst
+from invoicing.tax_guards.profile_losses import Losing, losing_under
+from invoicing.tax_guards.tax_switch import tax_off_effect, tax_off_rule
 
 _MOVING = (MigrationStatus.APPROVED, MigrationStatus.RUNNING, MigrationStatus.PAUSED)
 
 
 def check_profile_change(profile: BillingProfile, replacement: ProfileInput, supplier: Supplier) -> None:
-    """`ApprovalNeeded` where the replacement changes the terms of more customers than one person may, or switches tax
-    off for any that may not be without it so. Customers with a value of their own are not reached."""
+    """`ApprovalNeeded` where the replacement changes the terms of more customers than one person may, or takes tax
+    off any that may not lose it so. Customers with a value of their own are not reached."""
     if may_act_alone():
         return
     _check(profile, whole_workflow(replacement.workflow, before=profile), supplier)
@@ -40,10 +41,11 @@ def foresee_profile_change(profile_id: uuid.UUID, wanted: Mapping[str, Any], sup
 def _check(profile: BillingProfile, wanted: Mapping[str, Any], supplier: Supplier) -> None:
     changed = [name for name in WORKFLOW_FIELDS if getattr(profile, name) != wanted[name]]
     losing = [
-        losing_under(customers, profile_values(profile), _said(wanted))
+        group
         for customers in (customers_on(profile), _on_their_way(profile))
+        for group in losing_under(customers, profile_values(profile), _said(wanted))
     ]
-    check_taxless(profile, sum(many for groups in losing for _, many in groups))
+    _check_tax(profile, losing)
     everybody = supplier.pk != profile.supplier_id
     reached = _everybody(profile) if everybody else _reached(profile, changed)
     if reached > settings.PROFILE_TWO_PERSON_ABOVE:
@@ -57,16 +59,18 @@ def check_default_switch(old: BillingProfile, new: BillingProfile, kept: QuerySe
         return
     following = customers_on(old).filter(billing_override__billing_profile__isnull=True)
     moving = following.exclude(pk__in=kept.values("pk"))
-    check_taxless(new, sum(many for _, many in losing_under(moving, profile_values(old), profile_values(new))))
+    _check_tax(new, losing_under(moving, profile_values(old), profile_values(new)))
     moved = moving.count()
     if moved > settings.PROFILE_TWO_PERSON_ABOVE:
         _need(f"{counted(moved, 'customer')} without a pin would be billed by “{new}” instead of “{old}”.")
 
 
-def check_taxless(profile: BillingProfile, reached: int) -> None:
-    """`ApprovalNeeded` where `reached` customers of the profile would lose their tax, and are too many for one."""
+def _check_tax(profile: BillingProfile, losing: Sequence[Losing]) -> None:
+    """`ApprovalNeeded` where customers of the profile would lose tax, and are too many for one."""
+    reached = sum(group.many for group in losing)
     if reached > settings.TAX_OFF_TWO_PERSON_ABOVE:
-        effect = f"The next invoices of {counted(reached, 'customer')} on “{profile}” would be without tax."
+        whose = f"{counted(reached, 'customer')} on “{profile}”"
+        effect = tax_off_effect(whose, worst(group.loss for group in losing))
         need_second_person(rule=tax_off_rule(), effect=effect)
 
 

@@ -1,1 +1,1 @@
-"""Who would be billed without tax by a change, by whatever door, and that one person does not do that alone."""
+"""Whom a change would take tax off, in whatever way, and that one person does not do that alone."""

@@ -1,34 +1,37 @@
-"""Whom other settings of a profile would leave without tax: asked by place and own settings, not one by one."""
+"""Whom other settings of a profile would take tax off: asked by place and own settings, not one by one."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Count, QuerySet
 
 from core import clock
 from customers.models import Customer
 from invoicing.closing.load import tax_rates
-from invoicing.tax_guards.losses import ANY_SUPPLY, TaxedBy, loses_tax
+from invoicing.tax_guards.losses import ANY_SUPPLY, TaxedBy, TaxLoss, loses_tax
 
 # The settings that decide whether there is a tax.
 TAX_FIELDS = ("tax_enabled", "tax_enforced", "tax_code")
 _OWN = tuple(f"billing_override__{name}" for name in TAX_FIELDS)
 
 
-def losing_under(
-    customers: QuerySet[Customer], before: Mapping[str, Any], after: Mapping[str, Any]
-) -> list[tuple[QuerySet[Customer], int]]:
-    """Those of `customers` whose tax is lost where `after` takes the place of the profile's settings `before`, in
-    groups of one place and the same own settings, and how many each group is. What they set themselves stays theirs.
-    Two queries, one of which reads all of `customers` once."""
+class Losing(NamedTuple):
+    """`many` customers of one place and the same own settings, and how they lose tax."""
+
+    customers: QuerySet[Customer]
+    many: int
+    loss: TaxLoss
+
+
+def losing_under(customers: QuerySet[Customer], before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Losing]:
+    """Those of `customers` whose tax is lost where `after` takes the place of the profile's settings `before`. What
+    they set themselves stays theirs. Two queries, one of which reads all of `customers` once."""
     if all(before[name] == after[name] for name in TAX_FIELDS):
         return []
     return list(_losing(customers, before, after))
 
 
-def _losing(
-    customers: QuerySet[Customer], before: Mapping[str, Any], after: Mapping[str, Any]
-) -> Iterator[tuple[QuerySet[Customer], int]]:
+def _losing(customers: QuerySet[Customer], before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Losing]:
     groups = list(customers.order_by().values("country", "state", *_OWN).annotate(many=Count("pk")))
     rates, now = tax_rates({group["country"] for group in groups}), clock.now()
     for group in groups:
@@ -37,10 +40,11 @@ def _losing(
         was, will = (
             TaxedBy(_laid_over(settings, group), place, rates.get(place.country, ())) for settings in (before, after)
         )
-        if loses_tax(was, will, ANY_SUPPLY, now=now):
+        loss = loses_tax(was, will, ANY_SUPPLY, now=now)
+        if loss is not None:
             theirs = {name: value for name, value in group.items() if value is not None}
             unset = {f"{name}__isnull": True for name, value in group.items() if value is None}
-            yield customers.filter(**theirs, **unset), many
+            yield Losing(customers.filter(**theirs, **unset), many, loss)
 
 
 def _laid_over(settings: Mapping[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:

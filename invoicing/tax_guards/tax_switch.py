@@ -1,4 +1,4 @@
-"""Leaving a customer without tax, by whatever door: more customers than one person may takes a second person."""
+"""Taking tax off a customer, in whatever way: of more customers than one person may, a second person decides."""
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from core.many_ids import among
 from customers.effective_settings import terms_of
 from customers.models import Customer
 from invoicing.closing.load import tax_rates
-from invoicing.tax_guards.losses import TaxedBy, item_loses_tax, loses_tax
+from invoicing.tax_guards.losses import TaxedBy, TaxLoss, item_loses_tax, loses_tax, worst
 from subscriptions.lifecycle.states import not_ended
 from subscriptions.models import ItemRevision, Subscription
 
@@ -37,8 +37,8 @@ def tax_off_rule() -> str:
 
 @contextmanager
 def noticing_tax_off(customer: Customer) -> Iterator[None]:
-    """`ApprovalNeeded` where what is done inside leaves a customer without tax who had it, and one person may not do
-    that alone. Use it within a transaction, behind the customer's lock.
+    """`ApprovalNeeded` where what is done inside takes tax off a customer who had it, and one person may not do that
+    alone. Use it within a transaction, behind the customer's lock.
 
     A program that says how a customer is billed who never subscribed to anything sets them up: that takes no tax off.
     """
@@ -48,10 +48,16 @@ def noticing_tax_off(customer: Customer) -> Iterator[None]:
     before = _taxed_by(customer)
     yield
     after = _taxed_by(customer)
-    if not loses_tax(before, after, _supplies([customer.pk])[customer.pk], now=clock.now()):
+    loss = loses_tax(before, after, _supplies([customer.pk])[customer.pk], now=clock.now())
+    if loss is None:
         return
     if count_alone(TAX_OFF_RULE, customer.pk) > settings.TAX_OFF_TWO_PERSON_ABOVE:
-        need_second_person(rule=tax_off_rule(), effect=f"The next invoices of {customer} would be without tax.")
+        need_second_person(rule=tax_off_rule(), effect=tax_off_effect(str(customer), loss))
+
+
+def tax_off_effect(whose: str, loss: TaxLoss | None) -> str:
+    """What the change does to them, as a sentence."""
+    return f"The next invoices of {whose} would be {(loss or TaxLoss.OFF).of_invoices}."
 
 
 def is_set_up_by_program(customer: Customer) -> bool:
@@ -73,29 +79,29 @@ def foresee_tax_off(
         return
     done = done_alone(TAX_OFF_RULE, besides=[customer.pk for customer in losing])
     if done + len(losing) > settings.TAX_OFF_TWO_PERSON_ABOVE:
-        whose = str(losing[0]) if len(losing) == 1 else counted(len(losing), "customer")
-        need_second_person(rule=tax_off_rule(), effect=f"The next invoices of {whose} would be without tax.")
+        whose = str(next(iter(losing))) if len(losing) == 1 else counted(len(losing), "customer")
+        need_second_person(rule=tax_off_rule(), effect=tax_off_effect(whose, worst(losing.values())))
 
 
 def who_loses_tax(
     customers: Sequence[Customer],
     before: Mapping[uuid.UUID, Mapping[str, Any]],
     after: Mapping[uuid.UUID, Mapping[str, Any]],
-) -> list[Customer]:
-    """Those of `customers` who are left without tax where `after` takes the place of their effective settings `before`,
+) -> dict[Customer, TaxLoss]:
+    """Those of `customers` who lose tax, and how, where `after` takes the place of their effective settings `before`,
     whoever does that. Two queries."""
     rates = tax_rates({customer.country for customer in customers})
     supplies, now = _supplies([customer.pk for customer in customers]), clock.now()
-    return [
-        customer
-        for customer in customers
-        if loses_tax(
+    losses = {
+        customer: loses_tax(
             TaxedBy(before[customer.pk], customer, rates.get(customer.country, ())),
             TaxedBy(after[customer.pk], customer, rates.get(customer.country, ())),
             supplies[customer.pk],
             now=now,
         )
-    ]
+        for customer in customers
+    }
+    return {customer: loss for customer, loss in losses.items() if loss is not None}
 
 
 def check_item_tax(customer_id: uuid.UUID, changes: Sequence[tuple[str, Any, Any]]) -> None:
@@ -106,10 +112,11 @@ def check_item_tax(customer_id: uuid.UUID, changes: Sequence[tuple[str, Any, Any
         return
     taxed, now = _taxed_by(Customer(pk=customer_id)), clock.now()
     for name, before, after in differing:
-        if not item_loses_tax(taxed, _as_text(before), _as_text(after), now=now):
+        loss = item_loses_tax(taxed, _as_text(before), _as_text(after), now=now)
+        if loss is None:
             continue
         if count_alone(TAX_OFF_RULE, customer_id) > settings.TAX_OFF_TWO_PERSON_ABOVE:
-            need_second_person(rule=tax_off_rule(), effect=f"{name} would be billed without tax.")
+            need_second_person(rule=tax_off_rule(), effect=f"{name} would be {loss.of_supplies}.")
 
 
 def _as_text(config: Any) -> str | None:

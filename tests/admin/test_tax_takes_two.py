@@ -1,4 +1,4 @@
-"""Who has tax and would not have it any more is left so by two persons, whatever the way: the effect counts."""
+"""Who has tax and would have none, or much less, is left so by two persons, whatever the way: the effect counts."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,6 +23,7 @@ from tests.support.subscriptions import subscribe
 pytestmark = pytest.mark.django_db
 
 WITHOUT = "The next invoices of Acme would be without tax."
+LESS = "The next invoices of Acme would be taxed more than 3 percentage points lower."
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +39,12 @@ def acme():
     customer = make_customer(name="Acme", country="DE")
     subscribe(make_plan(cards=(flat_card(),)), "2026-03-01", customer=customer)
     return customer
+
+
+@pytest.fixture
+def in_april():
+    with clock.frozen_at(at("2026-04-01")):
+        yield
 
 
 def key_of_staff():
@@ -94,6 +101,20 @@ class TestOwnSettings:
         TaxRate.objects.create(country="DE", category="maps", rate="0.99", name="Maps", valid_from=at("2020-01-01"))
         assert WITHOUT in said(own(clerk, acme, tax_code="maps"))[0]
         TaxRate.objects.create(country="DE", category="food", rate=1, name="Food", valid_from=at("2020-01-01"))
+        assert LESS in said(own(clerk, acme, tax_code="food"))[0]
+
+    @pytest.mark.parametrize(("rate", "alone"), [("16", True), ("15.99", False), ("7", False), ("25", True)])
+    def test_a_category_taxed_much_lower_takes_two(self, clerk, acme, rate, alone):
+        TaxRate.objects.create(country="DE", category="food", rate=rate, name="Food", valid_from=at("2020-01-01"))
+        page = own(clerk, acme, confirm=False, tax_code="food").content.decode()
+        assert (LESS in page) != alone
+        own(clerk, acme, tax_code="food")
+        assert CustomerOverride.objects.filter(tax_code="food").exists() == alone
+        assert ChangeRequest.objects.exists() != alone
+
+    def test_the_limit_is_a_setting(self, clerk, acme, settings):
+        settings.TAX_CUT_TWO_PERSON_ABOVE_POINTS = Decimal("12")
+        TaxRate.objects.create(country="DE", category="food", rate=7, name="Food", valid_from=at("2020-01-01"))
         own(clerk, acme, tax_code="food")
         assert CustomerOverride.objects.get(customer=acme).tax_code == "food"
 
@@ -173,7 +194,68 @@ class TestProfiles:
         assert not profile.tax_code
 
 
+class TestLowerRates:
+    """19 % becomes 7 %: by whatever way, two decide."""
+
+    @pytest.fixture
+    def lower(self):
+        TaxRate.objects.create(country="DE", category="food", rate=7, name="Food", valid_from=at("2020-01-01"))
+        profile = enterprise()
+        BillingProfile.objects.filter(pk=profile.pk).update(tax_code="food")
+        return profile
+
+    def test_a_pin(self, clerk, acme, lower):
+        assert LESS in said(clerk.do(acme, "pin", profile=str(lower.pk), reason="x"))[0]
+        assert not CustomerOverride.objects.exists()
+
+    def test_pins_in_bulk(self, clerk, acme, lower):
+        other = make_customer(key="other", name="Other", country="DE")
+        sent = {"action": "pin", ACTION_CHECKBOX_NAME: [str(acme.pk), str(other.pk)], "profile": str(lower.pk)}
+        page = clerk.post(list_url(Customer), sent | {"answered": "yes", "reason": "x"}).content.decode()
+        assert "The next invoices of 2 customers would be taxed more than 3 percentage points lower." in page
+        clerk.post(list_url(Customer), sent | {"confirmed": "yes", "reason": "x"}, follow=True)
+        assert not CustomerOverride.objects.exists() and ChangeRequest.objects.count() == 2
+
+    def test_another_default(self, billing_admin, acme, lower):
+        effect = "The next invoices of 1 customer on “Enterprise” would be taxed more than 3 percentage points lower."
+        assert effect in said(billing_admin.do(lower, "make-default", reason="x"))[0]
+        assert not BillingProfile.objects.get(pk=lower.pk).is_default
+
+    def test_of_the_worst_the_page_speaks(self, clerk, acme, lower):
+        """Of two who lose tax, the one who loses all of it is named."""
+        TaxRate.objects.create(country="FR", category="food", rate=0, name="Zero", valid_from=at("2020-01-01"))
+        TaxRate.objects.create(country="FR", rate=20, name="TVA", valid_from=at("2020-01-01"))
+        other = make_customer(key="other", name="Other", country="FR")
+        sent = {"action": "pin", ACTION_CHECKBOX_NAME: [str(acme.pk), str(other.pk)], "profile": str(lower.pk)}
+        page = clerk.post(list_url(Customer), sent | {"answered": "yes", "reason": "x"}).content.decode()
+        assert "The next invoices of 2 customers would be without tax." in page
+
+    def test_an_item_of_ones_own(self, acme, lower):
+        card = {"type": "flat_fee", "key": "base", "name": "Base", "billingCadence": "P1M"}
+        card |= {"price": {"type": "flat", "amount": "50.00", "paymentTerm": "in_advance"}}
+        TaxRate.objects.filter(category="food").update(category="txcd_40000000")
+        card |= {"taxConfig": {"stripe": {"code": "txcd_40000000"}}}
+        edits = [{"op": "add_item", "phaseKey": "phase_1", "rateCard": card}]
+        with clock.frozen_at(at("2026-04-01")):
+            url = f"/subscriptions/{to_text(acme.subscriptions.get().pk)}"
+            answer = key_of_staff().call("PATCH", url, {"customizations": edits})
+        assert "Base would be taxed more than 3 percentage points lower." in refused(answer, 403)["detail"]
+
+
 class TestAddress:
+    def test_nor_to_where_it_is_much_lower(self, clerk, acme):
+        TaxRate.objects.create(country="CH", rate="8.1", name="MWST", valid_from=at("2020-01-01"))
+        assert LESS in said(edit(clerk, acme, country="CH"))[0]
+        acme.refresh_from_db()
+        assert acme.country == "DE"
+
+    def test_nor_to_where_they_would_be_held_so_that_no_second_step_goes_unseen(self, clerk, acme):
+        BillingProfile.objects.update(tax_enforced=True)
+        held = "The next invoices of Acme would be held for want of a tax rate."
+        assert held in said(edit(clerk, acme, country="US"))[0]
+        acme.refresh_from_db()
+        assert acme.country == "DE"
+
     def test_staff_do_not_move_a_billed_customer_out_of_tax_alone(self, clerk, acme):
         assert WITHOUT in said(edit(clerk, acme, country="US"))[0]
         acme.refresh_from_db()
@@ -210,6 +292,7 @@ class TestAddress:
         assert acme.invoices.get(issued_at__gte=at("2026-04-16")).taxes_total == Decimal("9.50")
 
 
+@pytest.mark.usefixtures("in_april")
 class TestRates:
     LOST = "Customers in Germany would be billed without tax for some time or for good."
 
@@ -251,6 +334,45 @@ class TestRates:
         add_rate(billing_admin, rate="20", country="FR")
         change_rate(billing_admin, TaxRate.objects.get(country="FR"), valid_to_0="2026-06-01", valid_to_1="00:00")
         assert TaxRate.objects.get(country="FR").valid_to is not None
+
+    LOWER = "Customers in Germany would be taxed more than 3 percentage points lower for some time or for good."
+
+    @pytest.mark.parametrize(
+        ("changes", "refusal"),
+        [
+            ({"rate": "16"}, ""),
+            ({"rate": "15.9"}, LOWER),
+            ({"rate": "1"}, LOWER),
+            ({"rate": "1", "valid_from_0": "2126-01-01"}, LOWER),
+            ({"rate": "7", "category": "food"}, LOWER),
+            ({"rate": "21"}, ""),
+            # It is dated back, over time that was taxed at 19 %.
+            ({"rate": "18", "valid_from_0": "2026-03-31"}, "Customers in Germany would be taxed lower for time that"),
+            ({"rate": "21", "valid_from_0": "2026-03-31"}, ""),
+        ],
+    )
+    def test_a_lower_rate_takes_two_beyond_the_limit_or_dated_back(self, billing_admin, acme, changes, refusal):
+        messages = said(add_rate(billing_admin, **changes))
+        assert TaxRate.objects.count() == (2 if refusal else 3)
+        assert refusal in messages[0] if refusal else not ChangeRequest.objects.exists()
+
+    def test_a_second_person_brings_it_into_force(self, billing_admin, acme):
+        add_rate(billing_admin, rate="1")
+        Desk("Billing admin", "bob").do(ChangeRequest.objects.get(), "approve", reason="")
+        assert TaxRate.objects.filter(rate=1).exists()
+
+    def test_steps_within_a_year_add_up(self, billing_admin, acme):
+        add_rate(billing_admin, rate="16", valid_from_0="2026-05-01")
+        assert self.LOWER in said(add_rate(billing_admin, rate="13", valid_from_0="2026-05-02"))[0]
+        assert self.LOWER in said(add_rate(billing_admin, rate="13", valid_from_0="2027-05-01"))[0]
+        # 366 days after the last day of 19 %.
+        add_rate(billing_admin, rate="13", valid_from_0="2027-05-02")
+        assert sorted(TaxRate.objects.filter(category="").values_list("rate", flat=True)) == [13, 16, 19]
+
+    def test_a_rate_that_rises_again_for_a_while_hides_nothing(self, billing_admin, acme):
+        add_rate(billing_admin, rate="16", valid_from_0="2026-05-01")
+        add_rate(billing_admin, rate="17", valid_from_0="2026-06-01")
+        assert self.LOWER in said(add_rate(billing_admin, rate="14", valid_from_0="2026-07-01"))[0]
 
 
 class TestItems:

@@ -8,11 +8,12 @@ from core.approvals.limits import approved as second_person
 from core.approvals.models import CountedAct
 from core.audit.actors import Actor, acting_as
 from core.ids import to_text
-from customers.models import BillingProfile, CustomerOverride
+from customers.models import BillingProfile, Customer, CustomerOverride
 from customers.services.profile_input import ProfileInput
 from customers.services.supplier_input import SupplierInput
 from customers.settings_layers import WORKFLOW_FIELDS
 from invoicing.customer_guards.override_fields import override_fields
+from invoicing.models import TaxRate
 from invoicing.payments.gateways import GATEWAYS
 from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.check_migration import check_migration
@@ -22,6 +23,7 @@ from invoicing.profile_moves.save_profile import update_profile
 from invoicing.profile_moves.take_back import take_back
 from invoicing.profile_moves.work_migration_shard import work_off_migration
 from tests.support.catalog import make_plan
+from tests.support.clock import at
 from tests.support.customers import make_default_profile
 from tests.support.moves import (
     ADA,
@@ -105,6 +107,27 @@ def test_even_one_customer_is_left_without_tax_only_by_two(old, new, customers):
     other = checked(old, new, customers[1:2])
     with acting_as(ADA):
         assert approve_migration(migration=other).status == "approved"
+
+
+def test_so_is_one_who_would_be_taxed_much_lower(old, new, customers):
+    """7 % instead of 19 %."""
+    Customer.objects.update(country="DE")
+    TaxRate.objects.create(country="DE", rate=19, name="VAT", valid_from=at("2020-01-01"))
+    TaxRate.objects.create(country="DE", category="food", rate=7, name="Food", valid_from=at("2020-01-01"))
+    BillingProfile.objects.filter(pk=new.pk).update(tax_code="food")
+    migration = checked(old, new, customers[:1])
+    lower = "invoices of 1 customer would be taxed more than 3 percentage points lower. You drafted"
+    with acting_as(ADA), pytest.raises(SecondPersonNeeded, match=lower):
+        approve_migration(migration=migration)
+    # Lowered once it was approved, it is the same.
+    BillingProfile.objects.filter(pk=new.pk).update(tax_code="")
+    with acting_as(ADA):
+        approve_migration(migration=migration)
+    BillingProfile.objects.filter(pk=new.pk).update(tax_code="food")
+    migration.refresh_from_db()
+    assert outcomes(work_off(migration)) == {"failed": 1}
+    [cause] = migration.items.get().causes
+    assert cause["message"].startswith("They would be taxed more than 3 percentage points lower by “")
 
 
 @pytest.mark.parametrize(("most", "ends"), [(0, {"failed": 5, "moved": 1}), (5, {"moved": 6})])
