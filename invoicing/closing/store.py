@@ -36,6 +36,7 @@ from invoicing.corrections.unused_time import UnusedTime
 from invoicing.lifecycle.fingerprint import contents, fingerprint_with
 from invoicing.lifecycle.issue import freeze
 from invoicing.lifecycle.numbering import take_blocks
+from invoicing.lifecycle.selectors import issuers_of
 from invoicing.lifecycle.states import check_beginnings, check_moves
 from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine, Payment
 from invoicing.windows.billed_and_waiting import Billed
@@ -76,7 +77,7 @@ class Writer:
         self.schedule: list[tuple[uuid.UUID, datetime | None, datetime]] = []
         self.closed: list[uuid.UUID] = []
         self.due: dict[tuple[uuid.UUID, str], datetime] = {}
-        # By whom these customers are billed now.
+        # By whom these customers are billed now, and whose series what follows may need, too.
         self.suppliers: set[uuid.UUID] = set()
 
     def add(self, close: CustomerClose) -> None:
@@ -214,7 +215,7 @@ class Writer:
             Counter(document.terms.profile.supplier_id for document, _, _, _ in issued),
             kind=SeriesKind.INVOICE,
             issue_at=self.now,
-            also=self._credited_by(),
+            also=self._later_issuers(),
         )
         moves: set[tuple[str, str]] = set()
         for (document, row, _, _), written in zip(issued, rest, strict=True):
@@ -239,12 +240,19 @@ class Writer:
             charged = [(row, document.terms.profile.app) for document, row, _, _ in issued]
             self.payments = charge_at_issue(charged)
 
-    def _credited_by(self) -> set[uuid.UUID]:
-        """The suppliers over whose invoices this batch makes credit notes."""
-        if not self.credit_notes:
+    def _later_issuers(self) -> set[uuid.UUID]:
+        """The suppliers, beside those who issue now, of whom this transaction may need numbers afterwards: for credit
+        notes, for what drafts that it changes give back, and, where people wait for the answer, for a second bill.
+        Whatever locks series later on is given them, too: all are locked the first time."""
+        drafts = self.drafts | {invoice_id for invoice_id, _ in self.redrafted}
+        if self.run_id is not None and not self.credit_notes and not drafts:
             return set()
-        over = Invoice.objects.filter(pk__in={note.invoice_id for note in self.credit_notes}, supplier__isnull=False)
-        return set(over.order_by().values_list("supplier_id", flat=True).distinct())
+        customers = set(self.closed) if self.run_id is None else {note.customer_id for note in self.credit_notes}
+        if drafts:
+            found = Invoice.objects.filter(pk__in=drafts).order_by().values_list("customer_id", flat=True)
+            customers.update(found)
+        self.suppliers |= issuers_of(customers)
+        return self.suppliers
 
     def _update(self, model: Any, columns: Sequence[str], rows: list[Row]) -> None:
         update_rows(model, columns, [[row["id"], *(row[column] for column in columns)] for row in rows])

@@ -14,6 +14,7 @@ from invoicing.corrections.book_credit_notes import book_credit_notes
 from invoicing.corrections.creditable_amount import CreditableAmount
 from invoicing.corrections.documents import CreditNoteDocument, CreditPart
 from invoicing.corrections.explain_credits import GIVEN_BY_NOTE, given_by_note, lessened, without_note
+from invoicing.lifecycle.selectors import issuers_of
 from invoicing.models import InvoiceDetailedLine, InvoiceLine
 from invoicing.rating.explanation_json import read_credit, to_stored
 from invoicing.tax import TaxTerms
@@ -60,8 +61,8 @@ def give_back_otherwise(
                         line.amends.id, line.name, line.period_start, line.period_end, amount - left, terms, given
                     )
                 )
-    suppliers = (here[0].invoice.supplier_id for here in lines.values())
-    issuers = {supplier for supplier in suppliers if supplier is not None}
+    # Of all that was issued to them: what follows in this transaction may credit another one's invoice, or issue.
+    issuers = issuers_of({note.customer_id for note in notes.values()})
     book_credit_notes(list(notes.values()), now=now, billed_by={*billed_by, *issuers})
 
 

@@ -25,6 +25,7 @@ from invoicing.closing.redraft import redraft
 from invoicing.corrections.count_again import count_again
 from invoicing.corrections.retax_drafts import drop_lines, retax
 from invoicing.lifecycle.draft_steps import TO_COLLECT, status_after_collection
+from invoicing.lifecycle.selectors import issuers_of
 from invoicing.lifecycle.states import check_moves
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from invoicing.windows.billed_and_waiting import Billed, BilledLine
@@ -45,8 +46,10 @@ def collect_quantities(invoices: Sequence[Invoice], *, as_of: datetime) -> dict[
     invoices = _with_earlier(invoices, as_of)
     # Before usage is read: what comes in meanwhile is late only where it was not read.
     now = clock.now()
-    failures, unreported = read_quantities({invoice.id for invoice in invoices}, as_of)
-    emptied = _settle_unreported(unreported, now)
+    # What is given back by credit notes, here or there: all series that it may need are locked the first time.
+    issuers = issuers_of({invoice.customer_id for invoice in invoices})
+    failures, unreported = read_quantities({invoice.id for invoice in invoices}, as_of, issuers)
+    emptied = _settle_unreported(unreported, now, issuers)
     rows: list[list[Any]] = []
     statuses: dict[uuid.UUID, str] = {}
     for invoice in invoices:
@@ -69,7 +72,7 @@ def collect_quantities(invoices: Sequence[Invoice], *, as_of: datetime) -> dict[
     return statuses
 
 
-def _settle_unreported(lines: Sequence[InvoiceLine], now: datetime) -> set[uuid.UUID]:
+def _settle_unreported(lines: Sequence[InvoiceLine], now: datetime, issuers: Collection[uuid.UUID]) -> set[uuid.UUID]:
     """Take lines off their drafts for whose periods nothing was reported in time (billing rules 4). Returns the
     invoices that have none left and are gone."""
     if not lines:
@@ -77,7 +80,7 @@ def _settle_unreported(lines: Sequence[InvoiceLine], now: datetime) -> set[uuid.
     ids = [line.id for line in lines]
     windows = BilledWindow.objects.filter(pk__in={line.window_id for line in lines})
     windows.update(kind=WindowKind.UNREPORTED, invoice=None)
-    retax(drop_lines(ids, now=now), now=now)
+    retax(drop_lines(ids, now=now), now=now, billed_by=issuers)
     gone = Invoice.objects.filter(pk__in={line.invoice_id for line in lines}, status=InvoiceStatus.DELETED)
     return set(gone.values_list("id", flat=True))
 
@@ -123,10 +126,11 @@ def _concerned(lines: Sequence[InvoiceLine]) -> QuerySet[Subscription]:
 
 
 def read_quantities(
-    invoice_ids: Collection[uuid.UUID], as_of: datetime
+    invoice_ids: Collection[uuid.UUID], as_of: datetime, issuers: Collection[uuid.UUID] = ()
 ) -> tuple[dict[uuid.UUID, BillingError], list[InvoiceLine]]:
     """Rate the usage lines of these drafts with the usage of now; what can't be rated keeps its figures. Returns what
-    went wrong, by invoice, and the lines for which nothing was reported."""
+    went wrong, by invoice, and the lines for which nothing was reported. `issuers` are the suppliers, beside those of
+    the customers of these drafts, whose series the same transaction may need later on."""
     lines = _lines(invoice_ids)
     concerned = _concerned(lines)
     subscriptions = {loaded.facts.id: loaded for loaded in load_subscriptions(concerned)}
@@ -178,7 +182,7 @@ def read_quantities(
             coupons.rated_untouched(found)
         rated.append((line.invoice_id, document_line))
     record_untouched(list(coupons.changed.values()))
-    redraft([entry for entry in rated if entry[0] not in failures], now=clock.now())
+    redraft([entry for entry in rated if entry[0] not in failures], now=clock.now(), billed_by=issuers)
     return failures, [line for line in unreported if line.invoice_id not in failures]
 
 

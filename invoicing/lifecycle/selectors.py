@@ -1,5 +1,7 @@
 """Reads of invoices."""
 
+import uuid
+from collections.abc import Collection
 from datetime import timedelta
 
 from django.db.models import F, Prefetch, QuerySet
@@ -7,6 +9,13 @@ from django.db.models import F, Prefetch, QuerySet
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
 
 DUE_SOON = timedelta(days=7)
+
+
+def issuers_of(customer_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """The suppliers of all invoices of these customers, drafts and issued ones: whoever has issued a document to them,
+    or may credit one, but for whoever bills them next. One query."""
+    theirs = Invoice.objects.filter(customer_id__in=customer_ids, supplier__isnull=False).order_by()
+    return set(theirs.values_list("supplier_id", flat=True).distinct())
 
 
 def invoices_for_display(*, lines: bool, deleted_lines: bool = False) -> QuerySet[Invoice]:
