@@ -52,8 +52,10 @@ def quantity_text(quantity: Decimal | str | int | None) -> str:
     """A quantity with thousands separators, without trailing zeros; empty for none."""
     if quantity is None:
         return ""
-    whole, _, decimals = trimmed(Decimal(quantity)).partition(".")
-    return f"{int(whole):,}" + (f".{decimals}" if decimals else "")
+    whole, _, decimals = trimmed(Decimal(quantity).copy_abs()).partition(".")
+    # The sign apart: the whole part of -0.5 has none.
+    sign = "-" if Decimal(quantity) < 0 else ""
+    return f"{sign}{int(whole):,}" + (f".{decimals}" if decimals else "")
 
 
 def rhythm_words(text: str | None) -> str:

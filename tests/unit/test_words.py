@@ -51,7 +51,10 @@ def test_an_amount_in_a_sentence_names_its_currency():
     assert money_text("75600", "JPY") == "75,600 JPY"
 
 
-@pytest.mark.parametrize(("quantity", "text"), [("200", "200"), ("1234.500", "1,234.5"), ("0", "0"), (None, "")])
+@pytest.mark.parametrize(
+    ("quantity", "text"),
+    [("200", "200"), ("1234.500", "1,234.5"), ("0", "0"), (None, ""), ("-0.50", "-0.5"), ("-1234.5", "-1,234.5")],
+)
 def test_quantities(quantity, text):
     assert quantity_text(quantity) == text
 
