@@ -160,7 +160,8 @@ class ChargeExplanation(ExplainedLine):
         size, free = self.price.size, self.discounts.usage or ZERO
         earlier = max(EXACT.subtract(self.quantity.earlier, free), ZERO)
         total = EXACT.add(earlier, self.quantity.priced)
-        return StartedPackages(size, total, _started(total, size), _started(earlier, size))
+        started, billed = (Decimal(self.price.started(quantity)) for quantity in (total, earlier))
+        return StartedPackages(size, total, started, billed)
 
     @property
     def minimum(self) -> MinimumDue | None:
@@ -194,8 +195,3 @@ def time_share(numerator: int, denominator: int) -> TimeShare:
         return TimeShare(Decimal(numerator).scaleb(-6), Decimal(denominator).scaleb(-6), "seconds")
     seconds, unit = next(found for found in _UNITS_OF_TIME if not (numerator % found[0] or denominator % found[0]))
     return TimeShare(Decimal(numerator // seconds), Decimal(denominator // seconds), unit)
-
-
-def _started(quantity: Decimal, size: Decimal) -> Decimal:
-    whole, rest = EXACT.divmod(quantity, size)
-    return whole + 1 if rest else whole

@@ -20,10 +20,11 @@ class PackagePrice(Price):
 
     def charges(self, usage: Usage) -> tuple[Charge, ...]:
         total = EXACT.add(usage.earlier, usage.quantity)
-        started = self._packages(total) - self._packages(usage.earlier)
+        started = self.started(total) - self.started(usage.earlier)
         return single("package", "Packages", Decimal(started), self.amount)
 
-    def _packages(self, quantity: Decimal) -> int:
+    def started(self, quantity: Decimal) -> int:
+        """How many packages `quantity` units have started."""
         whole, rest = EXACT.divmod(quantity, self.size)
         return int(whole) + (1 if rest > 0 else 0)
 
