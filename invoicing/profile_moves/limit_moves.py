@@ -1,4 +1,5 @@
-"""How many customers one person moves between profiles within a day, pin by pin: beyond that, a migration does it."""
+"""How many customers one person moves between profiles within a day, one by one, be it back: beyond that, a migration
+does it."""
 
 from collections.abc import Collection
 

@@ -13,6 +13,7 @@ from invoicing.models import Invoice, MigrationItem, ProfileMigration
 from invoicing.profile_moves.ask_app import ask_app
 from invoicing.profile_moves.causes import Severity
 from invoicing.profile_moves.check_customers import check_customers
+from invoicing.profile_moves.limit_moves import count_move
 from invoicing.tax_guards.tax_switch import noticing_tax_off
 
 
@@ -21,7 +22,8 @@ def take_back(*, migration: ProfileMigration, customer: Customer, reason: str = 
 
     Raises `WrongMigrationState` for a customer who was not moved, who was billed by the target since (their next
     invoice exists, be it a draft), or whose profile was changed since; `ProfileArchived`; and `MoveBlocked`, since it
-    is a move with the same checks. `ApprovalNeeded` where the customer would be billed without tax by it.
+    is a move with the same checks. `TooManyMoves` beyond what one person moves within a day, and `ApprovalNeeded` where
+    the customer would be billed without tax by it.
     """
     source = BillingProfile.objects.select_related("supplier", "app").get(pk=migration.from_profile_id)
     moved = migration.items.filter(customer=customer, outcome=MoveOutcome.MOVED).exists()
@@ -47,6 +49,7 @@ def take_back(*, migration: ProfileMigration, customer: Customer, reason: str = 
         # Who followed the default follows it again only if it still is the profile that they left.
         followed = item.pinned_before is None and source.is_default
         override.billing_profile = None if followed else item.pinned_before or source
+        count_move(customer, item.pinned_before or source)
         with noticing_tax_off(customer):
             override.save(update_fields=["billing_profile", "updated_at"])
         item.outcome, item.updated_at = MoveOutcome.TAKEN_BACK, clock.now()

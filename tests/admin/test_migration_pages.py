@@ -257,6 +257,20 @@ def test_several_are_taken_back_at_once_with_the_result_of_each(clerk, approver,
     assert sorted(MigrationItem.objects.values_list("outcome", flat=True)) == ["pending", "taken_back", "taken_back"]
 
 
+def test_more_than_one_person_moves_in_a_day_are_not_taken_back_at_once(clerk, approver, profiles, settings):
+    migration = draft(clerk, *profiles)
+    do(approver, migration, "approve")
+    do(clerk, migration, "run")
+    work(migration)
+    settings.MIGRATION_TWO_PERSON_ABOVE = 2
+    ids = [str(pk) for pk in migration.items.values_list("pk", flat=True)]
+    chosen = {"action": "take-back", "_selected_action": ids, "confirmed": "yes", "reason": "Agreed"}
+    with clock.frozen_at(MOVE):
+        refused = said(clerk.post(list_url(MigrationItem), chosen, follow=True))
+    assert refused[0].startswith("That makes 3 customers moved by you within 24 hours, and one person moves 2 at most.")
+    assert set(MigrationItem.objects.values_list("outcome", flat=True)) == {"moved"}
+
+
 def test_a_check_that_takes_long_is_followed_until_the_workers_end_it(clerk, profiles, monkeypatch):
     monkeypatch.setattr(check_migration, "AT_ONCE", 2)
     migration = draft(clerk, *profiles)

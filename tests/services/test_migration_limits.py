@@ -13,11 +13,13 @@ from customers.services.profile_input import ProfileInput
 from customers.services.supplier_input import SupplierInput
 from customers.settings_layers import WORKFLOW_FIELDS
 from invoicing.customer_guards.override_fields import override_fields
+from invoicing.errors import TooManyMoves
 from invoicing.models import TaxRate
 from invoicing.payments.gateways import GATEWAYS
 from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.check_migration import check_migration
 from invoicing.profile_moves.draft_migration import draft_migration
+from invoicing.profile_moves.limit_moves import why_not_move_all
 from invoicing.profile_moves.pin_customer import pin_customer
 from invoicing.profile_moves.save_profile import update_profile
 from invoicing.profile_moves.take_back import take_back
@@ -85,6 +87,39 @@ def test_several_small_ones_and_pins_of_a_day_add_up(old, new, customers, settin
     with acting_as(BOB):
         assert approve_migration(migration=second).status == "approved"
     assert set(CountedAct.objects.values_list("person", "rule")) == {("user:1", "move")}
+
+
+def test_taking_back_what_two_approved_counts_as_moves_of_the_one_who_does_it(old, new, customers, settings):
+    """Three of a day; who was moved by the same person today counts once."""
+    settings.MIGRATION_TWO_PERSON_ABOVE = 6
+    migration = work_off(approved(old, new))
+    settings.MIGRATION_TWO_PERSON_ABOVE = 3
+    with clock.frozen_at(MOVE), acting_as(BOB):
+        for customer in customers[:3]:
+            take_back(migration=migration, customer=customer, reason="Asked")
+        refusal = "makes 4 customers moved by you within 24 hours, and one person moves 3 at most. Nothing was changed."
+        with pytest.raises(TooManyMoves, match=f"{refusal} Use a profile migration to “Default”"):
+            take_back(migration=migration, customer=customers[3], reason="Asked")
+        pin_customer(customer=customers[0], profile=new, reason="After all")
+        assert why_not_move_all(customers[3:4], old) and not why_not_move_all(customers[:3], old)
+    assert outcomes(migration) == {"moved": 3, "taken_back": 3}
+    assert billed_by(customers) == {"Cards": 4, "None": 2}
+    with clock.frozen_at(MOVE), acting_as(ADA):
+        take_back(migration=migration, customer=customers[3], reason="Asked")
+
+
+def test_what_one_moved_alone_they_take_back_alone(old, new, customers, settings):
+    settings.MIGRATION_TWO_PERSON_ABOVE = 4
+    migration = checked(old, new, customers[:4])
+    with acting_as(ADA):
+        approve_migration(migration=migration)
+        migration = work_off(migration)
+        with clock.frozen_at(MOVE):
+            for customer in customers[:4]:
+                take_back(migration=migration, customer=customer, reason="Asked")
+            with pytest.raises(TooManyMoves, match="makes 5 customers"):
+                pin_customer(customer=customers[4], profile=new, reason="One more")
+    assert outcomes(migration) == {"taken_back": 4}
 
 
 def test_who_is_blocked_does_not_count(old, new, customers):

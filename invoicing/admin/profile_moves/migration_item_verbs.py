@@ -1,5 +1,6 @@
 """What staff can do to one customer of a profile migration: try again, take back."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest
@@ -11,6 +12,7 @@ from invoicing.admin.profile_moves.terms_review import terms_review
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict
 from invoicing.models import MigrationItem
 from invoicing.profile_moves.cohort import with_way_back
+from invoicing.profile_moves.limit_moves import why_not_move_all
 from invoicing.profile_moves.pin_customer import causes_of_move
 from invoicing.profile_moves.retry_move import retry_move
 from invoicing.profile_moves.states import may_follow
@@ -79,6 +81,11 @@ class TakeBack(Verb[MigrationItem]):
         if item.outcome != MoveOutcome.MOVED:
             return "The customer was not moved."
         return why_no_way_back(item)
+
+    def why_not_many(self, request: HttpRequest, items: Sequence[MigrationItem], answers: Answers) -> str:
+        movable = [item for item in items if item.outcome == MoveOutcome.MOVED and not why_no_way_back(item)]
+        back_to = movable[0].pinned_before or movable[0].migration.from_profile if movable else None
+        return why_not_move_all([item.customer for item in movable], back_to) if back_to is not None else ""
 
     def review(self, request: HttpRequest, item: MigrationItem, answers: Answers) -> Review:
         customer, source = item.customer, item.migration.from_profile
