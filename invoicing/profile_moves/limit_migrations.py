@@ -30,6 +30,8 @@ def check_own_migration(migration: ProfileMigration) -> None:
     movable = migration.items.exclude(verdict=MoveVerdict.BLOCKED)
     movers = Customer.objects.filter(pk__in=movable.values("customer_id"))
     losing = losing_under(movers, profile_values(migration.from_profile), profile_values(migration.to_profile))
+    # In the order of a pin, which counts a move first: acts of one person wait for each other.
+    moved = count_all_alone(MOVE_RULE, movable.values_list("customer_id", flat=True))
     above = settings.TAX_OFF_TWO_PERSON_ABOVE
     if losing and count_all_alone(TAX_OFF_RULE, _first_of(losing, above + 1)) > above:
         whose = counted(sum(group.many for group in losing), "customer")
@@ -37,7 +39,6 @@ def check_own_migration(migration: ProfileMigration) -> None:
             f"{tax_off_effect(whose, worst(group.loss for group in losing))} You drafted this migration: somebody else "
             "must approve it. Nothing was changed."
         )
-    moved = count_all_alone(MOVE_RULE, movable.values_list("customer_id", flat=True))
     if moved > (above := settings.MIGRATION_TWO_PERSON_ABOVE):
         raise SecondPersonNeeded(
             f"That makes {moved} customers moved by you within 24 hours, and one person moves {above} at most. You "
