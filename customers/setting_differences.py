@@ -1,4 +1,4 @@
-"""Two sets of billing settings side by side: what each says in words, and where they differ. Pure."""
+"""Two sets of billing settings side by side: what each says in words, and where they differ. Nothing stored is read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

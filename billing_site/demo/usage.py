@@ -1,4 +1,4 @@
-"""What the customers of the demo company use: events and reported quantities, the same in every seeding. Pure."""
+"""What the customers of the demo company use: events and reported quantities, the same in every seeding."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Decides what a charge's outcome makes of its invoice: status, note, next try, notice (billing rules 11). Pure."""
+"""Decides what a charge's outcome makes of its invoice: status, note, next try, notice (billing rules 11)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

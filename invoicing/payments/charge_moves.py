@@ -1,4 +1,4 @@
-"""Which states of a charge can follow each other, whoever tells of them and in whatever order (billing rules 11). Pure.
+"""Which states of a charge can follow each other, whoever tells of them and in whatever order (billing rules 11).
 
 A provider's events carry whole seconds, and its clock is not ours: time alone tells no order. So the states decide, and
 where two of them can follow each other either way, the later one counts, or the provider is asked.

@@ -1,4 +1,4 @@
-"""Owns what a preview shows of the documents and balance movements to come. Pure."""
+"""Owns what a preview shows of the documents and balance movements to come. It reads nothing stored."""
 
 import uuid
 from collections.abc import Collection, Iterator

@@ -1,4 +1,4 @@
-"""Owns what outlooks of many customers come to, by currency, and who of them can't be billed. Pure."""
+"""Owns what outlooks of many customers come to, by currency, and who of them can't be billed."""
 
 import uuid
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What makes a plan sellable: every rule, checked in one pass, each breach named by its dotted path. Pure."""
+"""What makes a plan sellable: every rule, checked in one pass, each breach named by its dotted path."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Which amounts Stripe never charges, as far as that is known without asking. Pure."""
+"""Which amounts Stripe never charges, as far as that is known without asking."""
 
 from decimal import Decimal
 
