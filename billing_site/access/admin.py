@@ -12,10 +12,10 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from billing_site.access.choices import Scope
+from billing_site.access.choices import APPROVED_SCOPES, Scope
 from billing_site.access.models import ApiKey
 from billing_site.access.services.create_api_key import create_api_key
-from billing_site.access.services.let_act_alone import let_act_alone
+from billing_site.access.services.give_scope import give_scope
 from billing_site.access.services.revoke_api_key import revoke_api_key
 from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, moment
@@ -30,9 +30,10 @@ class NewKeyForm(forms.ModelForm):
         max_length=128, widget=UnfoldAdminTextInputWidget, help_text="Which system will use it, such as “Checkout”."
     )
     scopes = forms.MultipleChoiceField(
-        choices=[choice for choice in Scope.choices if choice[0] != Scope.APPROVALS],
+        choices=[choice for choice in Scope.choices if choice[0] not in APPROVED_SCOPES],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text="“Act without a second person” is given afterwards, on the key's page: a second person approves it.",
+        help_text="Setting up untaxed customers, and acting without a second person, is given afterwards on the key's "
+        "page, where a second person approves it.",
     )
     expires_at = forms.SplitDateTimeField(
         required=False, widget=UnfoldAdminSplitDateTimeWidget, help_text="In UTC; empty: never."
@@ -64,26 +65,52 @@ class Revoke(Verb[ApiKey]):
         return f"The API key {key} no longer works."
 
 
-class LetActAlone(Verb[ApiKey]):
-    slug = "act-alone"
-    label = "Let it act alone"
+class GiveScope(Verb[ApiKey]):
+    """Gives the key a scope that a second person must approve."""
+
     permission = "access.add_apikey"
     tone = "danger"
+    scope: Scope
+    done: str
+
+    def why_not(self, request: HttpRequest, key: ApiKey) -> str:
+        if key.revoked_at:
+            return "The key is revoked."
+        return "It may already." if key.allows(self.scope) else ""
+
+    def perform(self, request: HttpRequest, key: ApiKey, answers: Answers) -> str:
+        give_scope(key=key, scope=self.scope)
+        return self.done.format(key)
+
+
+class LetSetUp(GiveScope):
+    slug = "set-up"
+    label = "Let it set customers up"
+    scope = Scope.SETUP
+    done = "{} sets customers up from now on."
+
+    def asks(self, key: ApiKey) -> str:
+        return f"Is {key} a program's, that speaks for customers?"
+
+    def consequences(self, key: ApiKey) -> list[str]:
+        return [
+            "It sets up customers who are taxed at less or not at all, before they subscribe.",
+            "It passes on where customers say that they live, also where no tax is due then.",
+            "A second person must approve this.",
+        ]
+
+
+class LetActAlone(GiveScope):
+    slug = "act-alone"
+    label = "Let it act alone"
+    scope = Scope.APPROVALS
+    done = "{} acts without a second person from now on."
 
     def asks(self, key: ApiKey) -> str:
         return f"May {key} do without a second person what takes two at the finance desk?"
 
     def consequences(self, key: ApiKey) -> list[str]:
         return ["Moves, discounts and tax beyond the limits then need no approval. A second person must approve this."]
-
-    def why_not(self, request: HttpRequest, key: ApiKey) -> str:
-        if key.revoked_at:
-            return "The key is revoked."
-        return "It may already." if key.allows(Scope.APPROVALS) else ""
-
-    def perform(self, request: HttpRequest, key: ApiKey, answers: Answers) -> str:
-        let_act_alone(key=key)
-        return f"{key} acts without a second person from now on."
 
 
 @page_of(ApiKey)
@@ -92,7 +119,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     search_prefix = ("name", "prefix")
     page_template = "backoffice/api_key.html"
     form = NewKeyForm
-    verbs = (Revoke(), LetActAlone())
+    verbs = (Revoke(), LetSetUp(), LetActAlone())
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return request.user.has_perm("access.add_apikey")

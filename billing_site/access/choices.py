@@ -1,5 +1,7 @@
 """The scopes that an API key can have."""
 
+from typing import Final
+
 from django.db import models
 
 
@@ -22,5 +24,10 @@ class Scope(models.TextChoices):
     BILLING_WRITE = "billing:write", "Change profiles, invoices, payments and credits"
     NOTIFICATIONS_READ = "notifications:read", "Read channels, rules and notices"
     NOTIFICATIONS_WRITE = "notifications:write", "Change channels and rules"
+    SETUP = "setup:write", "Set up untaxed customers, and pass on where customers live"
     APPROVALS = "approvals:write", "Act without a second person"
     CLOCK_WRITE = "clock:write", "Set the test clock"
+
+
+APPROVED_SCOPES: Final = frozenset({Scope.SETUP, Scope.APPROVALS})
+"""What a key of staff has only once a second person approved it: `*` leaves it out, and it isn't given with the key."""

@@ -48,8 +48,15 @@ class ApiMiddleware:
             return self.get_response(request)  # ends as a 401, unless the address needs no key
         name = request.headers.get("Idempotency-Key")
         maker = "" if key.created_by_id is None else str(key.created_by_id)
-        alone = key.allows(Scope.APPROVALS)
-        with acting_as(Actor("api_key", to_text(key.pk), f"API key {key.name}", made_by=maker, may_act_alone=alone)):
+        actor = Actor(
+            "api_key",
+            to_text(key.pk),
+            f"API key {key.name}",
+            made_by=maker,
+            may_act_alone=key.allows(Scope.APPROVALS),
+            is_program=not maker or key.allows(Scope.SETUP),
+        )
+        with acting_as(actor):
             if request.method != "POST" or not name:
                 return self.get_response(request)
             return self._once(request, key, name)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 class Actor:
     """`kind` is `user`, `api_key` or `system`; `label` is the name shown to people. `made_by` is the id of the user who
     made the key that acts, empty where that is not known. `may_act_alone` is a key's, which was given the scope for it.
+    `is_program` is a key's that speaks for customers: no person made it, or a second one said so.
     """
 
     kind: str
@@ -17,6 +18,7 @@ class Actor:
     label: str
     made_by: str = ""
     may_act_alone: bool = False
+    is_program: bool = False
 
     @property
     def person(self) -> str:

@@ -13,8 +13,7 @@ from customers.services.customer_input import CustomerInput, check
 from customers.services.record_update import record_update
 from invoicing.customer_guards.delete_customer import forget_if_never_subscribed, what_is_open
 from invoicing.errors import OpenBusiness
-from invoicing.tax_guards.tax_switch import noticing_tax_off
-from subscriptions.models import Subscription
+from invoicing.tax_guards.tax_switch import never_subscribed, noticing_tax_off
 
 
 @transaction.atomic
@@ -42,5 +41,6 @@ def update_customer(*, customer: Customer, replacement: CustomerInput) -> Custom
 
 
 def _is_typed_for(customer: Customer) -> bool:
-    """Whether somebody at the desk says it of a customer who was or is billed."""
-    return current_actor().kind == "user" and Subscription.objects.filter(customer=customer).exists()
+    """Whether one person says it, at the desk or by a key of theirs, of a customer who was or is billed; a program
+    passes on what the customer said."""
+    return not current_actor().is_program and not never_subscribed(customer)

@@ -9,7 +9,7 @@ from core.approvals.limits import count_alone, done_alone, may_act_alone
 from core.audit.actors import current_actor
 from customers.models import BillingProfile, Customer
 from invoicing.errors import TooManyMoves
-from invoicing.tax_guards.tax_switch import is_set_up_by_program
+from invoicing.tax_guards.tax_switch import never_subscribed
 
 # How acts are counted that move a customer.
 MOVE_RULE = "move"
@@ -19,9 +19,9 @@ def count_move(customer: Customer, target: BillingProfile) -> None:
     """Count the move of `customer` to `target` towards the person's day. `TooManyMoves` above
     `MIGRATION_TWO_PERSON_ABOVE`; nothing is changed. Call it in the transaction of the move.
 
-    A program that pins a customer who never subscribed to anything sets them up: that moves nobody.
+    A key that pins a customer who never subscribed to anything sets them up, whoever made it: that moves nobody.
     """
-    if may_act_alone() or is_set_up_by_program(customer):
+    if may_act_alone() or (current_actor().kind == "api_key" and never_subscribed(customer)):
         return
     moved = count_alone(MOVE_RULE, customer.pk)
     if moved > settings.MIGRATION_TWO_PERSON_ABOVE:

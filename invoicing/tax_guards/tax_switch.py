@@ -41,8 +41,9 @@ def noticing_tax_off(customer: Customer) -> Iterator[None]:
     alone. Use it within a transaction, behind the customer's lock.
 
     A program that says how a customer is billed who never subscribed to anything sets them up: that takes no tax off.
+    A key that one person made is that person.
     """
-    if may_act_alone() or is_set_up_by_program(customer):
+    if may_act_alone() or (current_actor().is_program and never_subscribed(customer)):
         yield
         return
     before = _taxed_by(customer)
@@ -52,7 +53,11 @@ def noticing_tax_off(customer: Customer) -> Iterator[None]:
     if loss is None:
         return
     if count_alone(TAX_OFF_RULE, customer.pk) > settings.TAX_OFF_TWO_PERSON_ABOVE:
-        need_second_person(rule=tax_off_rule(), effect=tax_off_effect(str(customer), loss))
+        by_key = (
+            " A program's key, with the scope setup:write, does it for whom it sets up, or passes on an address of."
+        )
+        rule = tax_off_rule() + (by_key if current_actor().kind == "api_key" else "")
+        need_second_person(rule=rule, effect=tax_off_effect(str(customer), loss))
 
 
 def tax_off_effect(whose: str, loss: TaxLoss | None) -> str:
@@ -60,9 +65,9 @@ def tax_off_effect(whose: str, loss: TaxLoss | None) -> str:
     return f"The next invoices of {whose} would be {(loss or TaxLoss.OFF).of_invoices}."
 
 
-def is_set_up_by_program(customer: Customer) -> bool:
-    """Whether a program acts, and the customer never subscribed to anything."""
-    return current_actor().kind == "api_key" and not Subscription.objects.filter(customer=customer).exists()
+def never_subscribed(customer: Customer) -> bool:
+    """Whether the customer had no subscription ever: they are being set up."""
+    return not Subscription.objects.filter(customer=customer).exists()
 
 
 def foresee_tax_off(

@@ -378,15 +378,18 @@ class TestRequest:
 
 
 class TestKeys:
-    def test_a_key_of_staff_acts_alone_only_once_a_second_person_approved(self, billing_admin):
+    @pytest.mark.parametrize(("verb", "scope"), [("act-alone", "approvals:write"), ("set-up", "setup:write")])
+    def test_a_key_of_staff_acts_alone_only_once_a_second_person_approved(self, billing_admin, verb, scope):
         key, _ = create_api_key(name="Sync", scopes=["*"], created_by=billing_admin.user)
-        assert not key.allows("approvals:write")
-        billing_admin.do(key, "act-alone", reason="Nightly sync")
-        assert not ApiKey.objects.get(pk=key.pk).allows("approvals:write")
+        assert not key.allows(scope)
+        billing_admin.do(key, verb, reason="Nightly sync")
+        assert not ApiKey.objects.get(pk=key.pk).allows(scope)
         Desk("Billing admin", "bob").do(ChangeRequest.objects.get(), "approve", reason="")
-        assert ApiKey.objects.get(pk=key.pk).allows("approvals:write")
+        assert ApiKey.objects.get(pk=key.pk).scopes == ["*", scope]
+        assert ApiKey.objects.get(pk=key.pk).allows(scope)
 
-    def test_the_scope_is_not_given_with_the_key(self, billing_admin):
-        form = {"name": "Sync", "scopes": ["approvals:write"], "expires_at_0": "", "expires_at_1": ""}
+    @pytest.mark.parametrize("scope", ["approvals:write", "setup:write"])
+    def test_the_scope_is_not_given_with_the_key(self, billing_admin, scope):
+        form = {"name": "Sync", "scopes": [scope], "expires_at_0": "", "expires_at_1": ""}
         billing_admin.post(reverse("admin:access_apikey_add"), form)
         assert not ApiKey.objects.exists()

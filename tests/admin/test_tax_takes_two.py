@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth import get_user_model
 from django.urls import reverse
 
 from core import clock
@@ -47,9 +48,11 @@ def in_april():
         yield
 
 
-def key_of_staff():
-    api = Api("*")
-    api.key.created_by = make_staff("Billing admin", "maker")
+def key_of_staff(*scopes):
+    api = Api(*(scopes or ["*"]))
+    api.key.created_by = get_user_model().objects.filter(username="maker").first() or make_staff(
+        "Billing admin", "maker"
+    )
     api.key.save()
     return api
 
@@ -167,7 +170,11 @@ class TestProfiles:
         new = make_customer(key="new", name="New", country="DE")
         pin = {"billingProfileId": to_text(untaxed.pk)}
         body = pin if taxless == "pin" else {"workflow": {"tax": {"enabled": False}}}
-        assert key_of_staff().put(f"/billing/customers/{to_text(new.pk)}", body).status_code == 200
+        detail = refused(key_of_staff().put(f"/billing/customers/{to_text(new.pk)}", body), 403)["detail"]
+        assert "The next invoices of New would be without tax." in detail and "the scope setup:write" in detail
+        assert not CustomerOverride.objects.exists()
+        program = key_of_staff("*", "setup:write")
+        assert program.put(f"/billing/customers/{to_text(new.pk)}", body).status_code == 200
         assert CustomerOverride.objects.get().customer == new
         if taxless == "pin":
             other = make_customer(key="other", name="Other", country="DE")
@@ -276,12 +283,23 @@ class TestAddress:
         customer.refresh_from_db()
         assert customer.country == "US"
 
+    BODY = {"name": "Acme", "key": "acme", "billingAddress": {"country": "US"}}
+
     def test_a_program_passes_on_what_the_customer_said(self, acme):
-        body = {"name": "Acme", "key": acme.key, "billingAddress": {"country": "US"}}
-        answer = key_of_staff().put(f"/customers/{to_text(acme.pk)}", body)
+        answer = key_of_staff("*", "setup:write").put(f"/customers/{to_text(acme.pk)}", self.BODY)
         assert answer.status_code == 200, answer.content
         acme.refresh_from_db()
         assert acme.country == "US"
+
+    def test_a_key_of_one_person_is_that_person(self, acme):
+        detail = refused(key_of_staff().put(f"/customers/{to_text(acme.pk)}", self.BODY), 403)["detail"]
+        assert WITHOUT in detail and "setup:write" in detail
+        acme.refresh_from_db()
+        assert acme.country == "DE"
+
+    def test_a_program_takes_no_tax_off_who_subscribed_but_by_their_address(self, acme):
+        api, body = key_of_staff("*", "setup:write"), {"workflow": {"tax": {"enabled": False}}}
+        assert WITHOUT in refused(api.put(f"/billing/customers/{to_text(acme.pk)}", body), 403)["detail"]
 
     def test_a_tax_id_takes_no_tax_off(self, clerk, acme):
         edit(clerk, acme, tax_id="DE136695976")

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from billing_site.access.choices import Scope
+from billing_site.access.choices import APPROVED_SCOPES, Scope
 from core.db import ULIDField
 from core.ids import new_id
 
@@ -48,10 +48,10 @@ class ApiKey(models.Model):
     def allows(self, scope: str) -> bool:
         """Whether the key's scopes include `scope`.
 
-        `*` of a key that staff made leaves out acting without a second person: that takes its own scope, which a
-        second person must have approved. A key that the installation itself was given has no such maker.
+        `*` of a key that staff made leaves out what a second person must have approved: acting alone, and speaking for
+        customers. A key that the installation itself was given has no such maker.
         """
-        everything = Scope.ALL in self.scopes and (scope != Scope.APPROVALS or self.created_by_id is None)
+        everything = Scope.ALL in self.scopes and (scope not in APPROVED_SCOPES or self.created_by_id is None)
         return everything or scope in self.scopes
 
     def refusal(self, *, at: datetime) -> str | None:
