@@ -9,6 +9,7 @@ from core.ids import new_id
 
 class OutboxMessage(models.Model):
     """A message due for delivery. `due_at` is when the next attempt may run; delivered or given up, it is null.
+    `attempts` are those that were begun.
 
     `lease_until` says until when the worker that sends it is believed alive, `lease_token` which one it is
     (`core.leases`).

@@ -2,6 +2,8 @@
 
 A worker claims some messages for as long as it lives, sends them outside of any transaction, and marks each as soon as
 it is out, also where its claim was lost meanwhile: what is out is not sent again.
+Before it sends one, it counts the attempt and puts off the next one, as if this one had failed: a message that ends its
+worker is tried no more often than one that fails, keeps no other waiting, and is given up in the end.
 Who dies in between leaves the claim to run out: the one message that was under way may go out twice, then under the
 same message id, by which receivers know it. Workers don't wait for each other, so that messages to one receiver may
 overtake each other; those of one claim go out in the order in which they were due.
@@ -20,7 +22,7 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 
 from core import clock
 from core.ids import new_id, to_text
@@ -33,6 +35,8 @@ MAX_ATTEMPTS = 10
 BATCH_SIZE = 50
 SECONDS = 8.0  # of one call, so that a worker's slot is free again before beat sends for the next
 LEASE = timedelta(seconds=60)
+# What is known of an attempt while it lasts, and after one that its worker did not survive.
+_UNKNOWN_END = "It is under way, or whoever sent it ended while it was."
 MOST_HELPERS = 3  # with the one who calls them, half the places of a worker: charges never wait for mails
 
 # Sends one message: its id, the same at each attempt, and its payload.
@@ -100,7 +104,8 @@ def _deliver(messages: Sequence[OutboxMessage], ends_at: float) -> int:
             if time.monotonic() > renew_at:
                 renew_at = time.monotonic() + LEASE.total_seconds() / 3
                 is_kept = _keep(message, messages[position:])
-            if not is_kept or (position and time.monotonic() > ends_at):
+            is_over = position and time.monotonic() > ends_at
+            if is_over or not is_kept or not _begin(message):
                 _ours(message, messages[position:]).update(lease_until=None, lease_token=None)
                 break
             try:
@@ -131,10 +136,24 @@ def _ours(first: OutboxMessage, left: Sequence[OutboxMessage]) -> QuerySet[Outbo
     return OutboxMessage.objects.filter(pk__in=[message.pk for message in left], lease_token=first.lease_token)
 
 
+def _begin(message: OutboxMessage) -> bool:
+    """Count an attempt before it is made, and say when the next one may be; False where the message is no longer ours.
+
+    The same worker may not live to say how it ended.
+    """
+    message.attempts += 1
+    again_at = clock.now() + timedelta(seconds=30 * 2**message.attempts)
+    return bool(
+        _ours(message, [message]).update(
+            attempts=message.attempts,
+            due_at=None if message.attempts >= MAX_ATTEMPTS else again_at,
+            last_error=_UNKNOWN_END,
+        )
+    )
+
+
 def _mark_failed(message: OutboxMessage, error: str) -> None:
-    attempts = message.attempts + 1
-    again_at = clock.now() + timedelta(seconds=30 * 2**attempts)
-    _mark(_ours(message, [message]), due_at=None if attempts >= MAX_ATTEMPTS else again_at, last_error=error)
+    _mark(_ours(message, [message]), last_error=error)
 
 
 def _mark_delivered(message: OutboxMessage) -> int:
@@ -145,7 +164,7 @@ def _mark_delivered(message: OutboxMessage) -> int:
 
 def _mark(attempted: QuerySet[OutboxMessage], **columns: Any) -> int:
     """Write what came of an attempt, and end the claim."""
-    return attempted.update(attempts=F("attempts") + 1, lease_until=None, lease_token=None, **columns)
+    return attempted.update(lease_until=None, lease_token=None, **columns)
 
 
 @contextmanager
