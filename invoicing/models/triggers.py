@@ -1,5 +1,5 @@
-"""What keeps issued documents and ledgers unchanged in the database, and who is due right, as it stands now (billing
-rules 6)."""
+"""What keeps issued documents and ledgers unchanged in the database, windows apart, and who is due right, as it stands
+now (billing rules 6 and 13)."""
 
 from core.triggers import Function, Trigger
 
@@ -83,6 +83,36 @@ END""",
         body="""\
 BEGIN
     RAISE EXCEPTION '% takes inserts only.', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END""",
+    ),
+    # Two writers of one item's windows take turns by its row: each looks once the other has ended. Windows that stand
+    # are apart from each other, so that of all that begin before a new one's end, only the last could reach into it;
+    # two that begin at one moment are refused by the unique index.
+    Function(
+        "invoicing_refuse_overlaps",
+        body="""\
+DECLARE
+    twice record;
+BEGIN
+    PERFORM FROM subscriptions_subscriptionitem
+    WHERE id = ANY(ARRAY(SELECT DISTINCT item_id FROM touched))
+    ORDER BY id FOR NO KEY UPDATE;
+    SELECT touched.item_id, touched.span, other.span AS taken INTO twice
+    FROM touched CROSS JOIN LATERAL (
+        SELECT span FROM invoicing_billedwindow
+        WHERE item_id = touched.item_id AND lower(span) < COALESCE(upper(touched.span), 'infinity')
+            AND id <> touched.id
+        ORDER BY lower(span) DESC
+        LIMIT 1
+    ) other
+    WHERE other.span && touched.span
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'The time % of item % overlaps %, which is settled.', twice.span, twice.item_id, twice.taken
+            USING ERRCODE = 'exclusion_violation', CONSTRAINT = 'billed_windows_never_overlap',
+                TABLE = 'invoicing_billedwindow';
+    END IF;
+    RETURN NULL;
 END""",
     ),
     # Whoever writes a subscription, by whichever door, makes its customer due by its next billing, and never later than
@@ -264,6 +294,20 @@ REFERENCING OLD TABLE AS touched NEW TABLE AS touched_after
         on="BEFORE UPDATE OR DELETE",
         how="FOR EACH STATEMENT",
         function="invoicing_refuse_change",
+    ),
+    Trigger(
+        "apart_on_insert",
+        table="invoicing_billedwindow",
+        on="AFTER INSERT",
+        how="REFERENCING NEW TABLE AS touched FOR EACH STATEMENT",
+        function="invoicing_refuse_overlaps",
+    ),
+    Trigger(
+        "apart_on_update",
+        table="invoicing_billedwindow",
+        on="AFTER UPDATE",
+        how="REFERENCING NEW TABLE AS touched FOR EACH STATEMENT",
+        function="invoicing_refuse_overlaps",
     ),
     Trigger(
         "wake_on_insert",

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models.expressions import RawSQL
 from psycopg.types.range import TimestamptzRange
 
 from core import clock
@@ -39,30 +40,72 @@ def refused(act, match):
         act()
 
 
+def span(start, end):
+    """The time from `start` to `end`, which may be open."""
+    return TimestamptzRange(start and at(start), end and at(end), "[)")
+
+
+OVERLAPS = "which is settled"
+STARTS_TWICE = "window_starts_once"
+
+
 @pytest.mark.parametrize(
-    ("start", "end"),
+    ("start", "end", "because"),
     [
-        ("2026-03-17", "2026-04-17"),
-        ("2026-04-16T23:59:59", "2026-05-01"),
-        ("2026-01-01", "2027-01-01"),
-        ("2026-03-20", "2026-03-21"),
+        ("2026-03-17", "2026-04-17", STARTS_TWICE),
+        ("2026-03-17", "2026-03-18", STARTS_TWICE),
+        ("2026-04-16T23:59:59", "2026-05-01", OVERLAPS),
+        ("2026-01-01", "2026-03-17T00:00:01", OVERLAPS),
+        ("2026-01-01", "2027-01-01", OVERLAPS),
+        ("2026-03-20", "2026-03-21", OVERLAPS),
+        ("2026-01-01", None, OVERLAPS),
+        ("2026-04-01", None, OVERLAPS),
     ],
 )
-def test_two_windows_of_an_item_never_overlap(issued, start, end):
+def test_two_windows_of_an_item_never_overlap(issued, start, end, because):
     item = issued.lines.get().item
-    span = TimestamptzRange(at(start), at(end), "[)")
-    refused(lambda: BilledWindow.objects.create(item=item, span=span, kind="waiver"), "billed_windows_never_overlap")
+    refused(lambda: BilledWindow.objects.create(item=item, span=span(start, end), kind="waiver"), because)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [("2026-04-16", "2026-06-17"), ("2026-05-16", "2026-05-20"), ("2026-02-01", "2026-03-18")]
+)
+def test_a_window_never_grows_or_moves_into_another(issued, start, end):
+    item = issued.lines.get().item
+    later = BilledWindow.objects.create(item=item, span=span("2026-05-17", "2026-06-17"), kind="waiver")
+    BilledWindow.objects.create(item=item, span=span("2026-04-17", "2026-05-17"), kind="waiver")
+    windows = BilledWindow.objects.filter(pk=later.pk)
+    refused(lambda: windows.update(span=span(start, end)), OVERLAPS)
+
+
+def test_windows_that_come_together_never_overlap_each_other(issued):
+    item = issued.lines.get().item
+    spans = [span("2026-06-17", "2026-07-17"), span("2026-04-17", "2026-05-17"), span("2026-05-16", "2026-06-17")]
+    new = [BilledWindow(item=item, span=each, kind="waiver") for each in spans]
+    refused(lambda: BilledWindow.objects.bulk_create(new), OVERLAPS)
+    BilledWindow.objects.bulk_create(new[:2])
+    windows = BilledWindow.objects.filter(kind="waiver")
+    refused(lambda: windows.update(span=span("2026-08-17", "2026-09-17")), STARTS_TWICE)
+    longer = RawSQL("tstzrange(lower(span), upper(span) + interval '31 days' + interval '1 second')", [])
+    refused(lambda: windows.update(span=longer), OVERLAPS)
+
+
+@pytest.mark.parametrize(
+    "bounds", ["empty", "(,2026-01-01Z)", "(2026-01-01Z,2026-02-01Z)", "[2026-01-01Z,2026-02-01Z]"]
+)
+def test_a_window_has_a_start_of_its_own_and_ends_before_the_next(issued, bounds):
+    item = issued.lines.get().item
+    create = BilledWindow.objects.create
+    refused(lambda: create(item=item, span=bounds, kind="waiver"), "window_starts_and_ends_apart")
 
 
 def test_windows_may_touch_and_those_of_other_items_may_overlap(issued):
     first, second = issued.lines.get().subscription.items.order_by("running_number")
-    BilledWindow.objects.create(
-        item=first, span=TimestamptzRange(at("2026-04-17"), at("2026-05-17"), "[)"), kind="waiver"
-    )
-    BilledWindow.objects.create(
-        item=second, span=TimestamptzRange(at("2026-03-17"), at("2026-05-17"), "[)"), kind="waiver"
-    )
-    assert BilledWindow.objects.count() == 3
+    BilledWindow.objects.create(item=first, span=span("2026-04-17", "2026-05-17"), kind="waiver")
+    BilledWindow.objects.create(item=first, span=span("2026-02-17", "2026-03-17"), kind="waiver")
+    BilledWindow.objects.create(item=first, span=span("2026-05-17", None), kind="waiver")
+    BilledWindow.objects.create(item=second, span=span("2026-03-17", "2026-05-17"), kind="waiver")
+    assert BilledWindow.objects.count() == 5
 
 
 @pytest.mark.parametrize(
