@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import F, Q
 
 from core import clock
 from core.admin.words import counted
@@ -18,7 +18,7 @@ from customers.effective_settings import terms_of
 from customers.models import Customer
 from invoicing.closing.load import tax_rates
 from invoicing.tax_guards.losses import TaxedBy, TaxLoss, item_loses_tax, loses_tax, worst
-from subscriptions.lifecycle.states import not_ended
+from subscriptions.lifecycle.states import still_billed
 from subscriptions.models import ItemRevision, Subscription
 
 # How acts are counted that leave a customer without tax.
@@ -136,11 +136,12 @@ def _taxed_by(customer: Customer) -> TaxedBy:
 
 
 def _supplies(customer_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, set[str | None]]:
-    """By customer the tax settings of what they are charged, now or later, as JSON text; and always None, for what has
-    none. One query."""
+    """By customer the tax settings of what they are charged, now or later, also of what is over and yet to be billed,
+    as JSON text; and always None, for what has none. One query."""
     now = clock.now()
-    theirs = among(Subscription.objects.filter(not_ended(now)), "customer_id", customer_ids)
-    still = Q(active_to__isnull=True) | Q(active_to__gt=now)
+    theirs = among(Subscription.objects.filter(still_billed(now)), "customer_id", customer_ids)
+    unbilled = Q(active_to__gt=F("item__subscription__reconcile_from"))
+    still = Q(active_to__isnull=True) | Q(active_to__gt=now) | unbilled
     rows = ItemRevision.objects.filter(still, item__subscription__in=theirs, tax_config__isnull=False)
     found: dict[uuid.UUID, set[str | None]] = {pk: {None} for pk in customer_ids}
     for customer_id, config in rows.order_by().values_list("item__subscription__customer_id", "tax_config").distinct():

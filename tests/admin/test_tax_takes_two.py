@@ -13,13 +13,14 @@ from core.approvals.models import ChangeRequest
 from core.ids import to_text
 from customers.models import BillingProfile, Customer, CustomerOverride
 from invoicing.models import TaxRate
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from tests.support.api import Api, refused
-from tests.support.catalog import flat_card, make_plan
+from tests.support.catalog import fee, flat_card, make_plan
 from tests.support.clock import at
-from tests.support.closing import close
+from tests.support.closing import close, run
 from tests.support.customers import enterprise, make_customer, make_default_profile
 from tests.support.desk import Desk, list_url, make_staff, page_url, said, verb_url
-from tests.support.subscriptions import subscribe
+from tests.support.subscriptions import do, subscribe
 
 pytestmark = pytest.mark.django_db
 
@@ -255,6 +256,28 @@ class TestAddress:
         assert LESS in said(edit(clerk, acme, country="CH"))[0]
         acme.refresh_from_db()
         assert acme.country == "DE"
+
+    def test_what_is_over_and_yet_to_be_billed_counts_and_what_is_billed_does_not(self, clerk):
+        """A fee in arrears with a code of its own, which France does not tax: ended on 16 April, billed on 1 May."""
+        TaxRate.objects.create(country="FR", rate=20, name="TVA", valid_from=at("2020-01-01"))
+        TaxRate.objects.create(country="FR", category="maps", rate=0, name="Zero", valid_from=at("2020-01-01"))
+        first_of_month = {"collection_cadence": "P1M", "collection_anchor": at("2026-01-01")}
+        BillingProfile.objects.update(collection_alignment="anchored", **first_of_month)
+        customer = make_customer(name="Acme", country="DE")
+        arrears = flat_card(price=fee("50.00", "in_arrears"), tax_config={"stripe": {"code": "maps"}})
+        subscription = subscribe(make_plan(cards=(arrears,)), "2026-04-01", customer=customer)
+        do(cancel_subscription, subscription, "2026-04-16")
+        with clock.frozen_at(at("2026-04-20")):
+            assert WITHOUT in said(edit(clerk, customer, country="FR"))[0]
+        customer.refresh_from_db()
+        assert customer.country == "DE"
+        run("2026-05-01")
+        # 19 % of 25.00.
+        assert customer.invoices.get(issued_at__isnull=False).taxes_total == Decimal("4.75")
+        with clock.frozen_at(at("2026-05-02")):
+            edit(clerk, customer, country="FR")
+        customer.refresh_from_db()
+        assert customer.country == "FR"
 
     def test_nor_to_where_they_would_be_held_so_that_no_second_step_goes_unseen(self, clerk, acme):
         BillingProfile.objects.update(tax_enforced=True)
