@@ -215,12 +215,32 @@ class BackOfficeAdmin(VerbAdmin):
             return super().changeform_view(request, object_id, form_url, extra_context)
         except ApprovalNeeded as needed:
             obj = self.get_object(request, unquote(object_id)) if object_id is not None else None
+            if "_confirmed" not in request.POST:
+                return self._ask_to_propose(request, needed, obj)
             messages.warning(request, propose(request, needed, model=self.model, obj=obj))
             return HttpResponseRedirect(admin_url(obj) if obj is not None else self._list_url())
         except BillingError as error:
             # Rolled back. The same form once more, with what was typed and with the refusal on top.
             request.__dict__["refusal"] = error
             return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def _ask_to_propose(self, request: HttpRequest, needed: ApprovalNeeded, obj: Any) -> HttpResponse:
+        """Nobody proposes anything without being asked: what was typed is sent once more from here."""
+        done = f"{'Change' if obj else 'Add'} {self.opts.verbose_name}"
+        context = {
+            "title": f"{done}: {obj}" if obj else done,
+            "object": obj,
+            "needs": [needed],
+            "posted": [
+                (name, value)
+                for name, values in request.POST.lists()
+                for value in values
+                if name not in ("csrfmiddlewaretoken", "_again")
+            ],
+            "reason": request.POST.get("change_reason", ""),
+            "back": admin_url(obj) if obj is not None else self._list_url(),
+        }
+        return self._page(request, "admin/propose.html", context)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         title = str(self.opts.verbose_name_plural)
@@ -229,7 +249,9 @@ class BackOfficeAdmin(VerbAdmin):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
         refusal = getattr(request, "refusal", None)
-        return form if refusal is None else type(form.__name__, (_Refused, form), {"refusal": refusal})
+        if refusal is not None:
+            return type(form.__name__, (_Refused, form), {"refusal": refusal})
+        return type(form.__name__, (_Anew, form), {}) if "_again" in request.POST else form
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
@@ -248,6 +270,14 @@ class _Refused:
         cleaned = super().clean()  # type: ignore[misc]
         self.add_error(None, explain(self.refusal))  # type: ignore[attr-defined]
         return cleaned
+
+
+class _Anew:
+    """A form that is shown once more with what was typed, and not saved."""
+
+    def is_valid(self) -> bool:
+        super().is_valid()  # type: ignore[misc]
+        return False
 
 
 class ReadOnlyAdmin(BackOfficeAdmin):

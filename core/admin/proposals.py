@@ -19,7 +19,7 @@ from core.ids import to_text
 # What a page sends besides its answers; "now" is the moment of the approval, not the one that the author saw.
 _NO_ANSWERS = frozenset(
     ["csrfmiddlewaretoken", "action", "_selected_action", "select_across", "index", "confirmed", "answered"]
-).union(["again", "seen", "as_of", "_save"])
+).union(["again", "seen", "as_of", "_save", "_confirmed", "_again"])
 
 EMPTY_WORD = "–"
 

@@ -91,14 +91,19 @@ class VerbAdmin(ModelAdmin):
                 review = _reviewed(form, verb, request, obj)
             may_act = not verb.has_review or "confirmed" in request.POST
             if may_act and review is None and form.is_valid():
-                outcome, message = _attempt(verb, request, obj, form.cleaned_data)
-                if outcome is REFUSED and not verb.has_review and "confirmed" not in request.POST:
+                confirmed = "confirmed" in request.POST
+                try:
+                    outcome, message = (_attempt if confirmed else _perform)(verb, request, obj, form.cleaned_data)
+                except ApprovalNeeded as needed:
+                    # Nobody proposes anything without being asked.
+                    review = Review("", {}, needs=(needed,))
+                else:
+                    if outcome is not REFUSED or confirmed:
+                        messages.add_message(request, outcome.level, message)
+                        still_there = self.model._default_manager.filter(pk=obj.pk).exists()
+                        return HttpResponseRedirect(self.url_after(obj) if still_there else self._list_url())
                     # What was typed stays there to be mended.
                     form.add_error(None, message)
-                else:
-                    messages.add_message(request, outcome.level, message)
-                    still_there = self.model._default_manager.filter(pk=obj.pk).exists()
-                    return HttpResponseRedirect(self.url_after(obj) if still_there else self._list_url())
         context = {
             "title": f"{verb.label}: {obj}",
             "verb": verb,
@@ -174,6 +179,8 @@ class VerbAdmin(ModelAdmin):
             "back": request.get_full_path(),
             **(review.context if review else {}),
         }
+        waiting = max((need.many for need in review.needs), default=0) if review else 0
+        context["some_wait"] = 0 < waiting < context["possible"]
         return self._page(request, "admin/confirm_bulk.html", context)
 
     def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> TemplateResponse:
@@ -254,15 +261,23 @@ def _refusal(verb: Verb[Any], request: HttpRequest, obj: Any) -> str:
 
 
 def _attempt(verb: Verb[Any], request: HttpRequest, obj: Any, answers: Answers) -> tuple[Outcome, str]:
-    """What came of it, and the sentence that says what was done or why not."""
+    """What came of it, and the sentence that says what was done or why not. What needs a second person is proposed."""
+    try:
+        return _perform(verb, request, obj, answers)
+    except ApprovalNeeded as needed:
+        return WAITS, propose(request, needed, model=type(obj), obj=obj, verb=verb)
+
+
+def _perform(verb: Verb[Any], request: HttpRequest, obj: Any, answers: Answers) -> tuple[Outcome, str]:
+    """The same; `ApprovalNeeded` where it needs a second person."""
     refusal = _refusal(verb, request, obj)
     if refusal:
         return REFUSED, refusal
     try:
         with because(answers.get("reason", "")):
             said = verb.perform(request, obj, answers)
-    except ApprovalNeeded as needed:
-        return WAITS, propose(request, needed, model=type(obj), obj=obj, verb=verb)
+    except ApprovalNeeded:
+        raise
     except BillingError as error:
         return REFUSED, explain(error)
     if isinstance(said, Failed):

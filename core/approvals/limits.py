@@ -51,11 +51,11 @@ def may_act_alone() -> bool:
     return _approved.get() or actor.kind == "system" or actor.may_act_alone
 
 
-def need_second_person(*, rule: str, effect: str) -> None:
+def need_second_person(*, rule: str, effect: str, many: int = 1) -> None:
     """`ApprovalNeeded`, unless `may_act_alone`. Call it in the transaction of the act itself, or while `foreseeing`."""
     if may_act_alone():
         return
-    needed, foreseen = ApprovalNeeded(rule=rule, effect=effect), _foreseen.get()
+    needed, foreseen = ApprovalNeeded(rule=rule, effect=effect, many=many), _foreseen.get()
     if foreseen is None:
         raise needed
     if needed.effect not in [known.effect for known in foreseen]:

@@ -85,7 +85,8 @@ def foresee_tax_off(
     done = done_alone(TAX_OFF_RULE, besides=[customer.pk for customer in losing])
     if done + len(losing) > settings.TAX_OFF_TWO_PERSON_ABOVE:
         whose = str(next(iter(losing))) if len(losing) == 1 else counted(len(losing), "customer")
-        need_second_person(rule=tax_off_rule(), effect=tax_off_effect(whose, worst(losing.values())))
+        effect = tax_off_effect(whose, worst(losing.values()))
+        need_second_person(rule=tax_off_rule(), effect=effect, many=len(losing))
 
 
 def who_loses_tax(

@@ -1,5 +1,6 @@
 """What one person may not do alone at the finance desk, by whatever door, and how a second person stands behind it."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -13,10 +14,11 @@ from core import clock
 from core.approvals.models import ChangeRequest, CountedAct
 from core.audit.models import AuditEntry
 from customers.models import BillingProfile, Customer, CustomerOverride, Supplier
-from invoicing.models import BalanceEntry
+from invoicing.models import BalanceEntry, TaxRate
 from subscriptions.models import Coupon
+from tests.support.catalog import make_excess_plan
 from tests.support.clock import at
-from tests.support.closing import START, make_issued
+from tests.support.closing import START, make_issued, make_subscriber
 from tests.support.customers import enterprise, make_customer, make_default_profile
 from tests.support.desk import Desk, list_url, page_url, said, verb_url
 
@@ -35,6 +37,7 @@ COUPON = {
     "expires_at_0": "",
     "expires_at_1": "",
     "change_reason": "Loyal for ten years",
+    "_confirmed": "yes",
 }
 
 
@@ -270,7 +273,7 @@ class TestDiscounts:
         kept = {"name": "", "redemption_limit": coupon.redemption_limit or ""}
         if coupon.expires_at:
             kept |= {"expires_at_0": f"{coupon.expires_at:%Y-%m-%d}", "expires_at_1": f"{coupon.expires_at:%H:%M}"}
-        clerk.post(page_url(coupon), kept | {"change_reason": "x"} | changes, follow=True)
+        clerk.post(page_url(coupon), kept | {"change_reason": "x", "_confirmed": "yes"} | changes, follow=True)
         assert ChangeRequest.objects.exists() == waits
         values = (coupon.name, coupon.redemption_limit, coupon.expires_at)
         coupon.refresh_from_db()
@@ -298,6 +301,94 @@ class TestDiscounts:
             clerk.post(url, {name: value for name, value in typed.items() if value is not False}, follow=True)
         assert ChangeRequest.objects.exists() == waits
         assert subscription.items.get(running_number=1).revisions.filter(is_edited=True).exists() != waits
+
+
+class TestAsking:
+    """What needs a second person is proposed only once the author said so, on a button that says it."""
+
+    BUTTON = re.compile(r'<button type="submit" class="ch-button [^"]*">([^<]*)</button>')
+
+    def asked(self, response):
+        page = response.content.decode()
+        assert "A second person is needed." in page
+        assert not ChangeRequest.objects.exists()
+        return self.BUTTON.findall(page)[0]
+
+    def test_a_form_that_one_person_may_not_save_asks_first(self, clerk):
+        answers = {name: value for name, value in COUPON.items() if name != "_confirmed"}
+        url = reverse("admin:subscriptions_coupon_add")
+        response = clerk.post(url, answers)
+        assert self.asked(response) == "Propose"
+        assert "The coupon LOYAL would take 80 % off." in response.content.decode()
+        sent = dict(response.context["posted"])
+        # "Answer anew" leads back to the form, with what was typed.
+        form = clerk.post(url, sent | {"_confirmed": "yes", "_again": "yes"}).context["adminform"].form
+        assert (form["code"].value(), form["percentage"].value(), form.errors) == ("LOYAL", "80", {})
+        clerk.post(url, sent | {"_confirmed": "yes"})
+        change = ChangeRequest.objects.get()
+        assert (change.what, change.reason) == ("Add coupon: LOYAL", "Loyal for ten years")
+        assert not Coupon.objects.exists()
+
+    def test_what_one_person_may_is_saved_at_once(self, clerk):
+        answers = {name: value for name, value in COUPON.items() if name != "_confirmed"} | {"percentage": "10"}
+        clerk.post(reverse("admin:subscriptions_coupon_add"), answers)
+        assert Coupon.objects.exists()
+
+    def test_a_customers_address(self, clerk):
+        TaxRate.objects.create(country="DE", rate=19, name="VAT", valid_from=at("2020-01-01"))
+        make_default_profile()
+        customer = make_subscriber(make_excess_plan(), country="DE")
+        url = reverse("admin:customers_customer_edit", args=[customer.pk])
+        form = clerk.get(url).context["adminform"].form
+        sent = {bound.html_name: bound.value() or "" for bound in form} | {"country": "US"}
+        assert self.asked(clerk.post(page_url(customer), sent)) == "Propose"
+
+    def test_a_tax_rate(self, billing_admin):
+        make_customer(country="DE")
+        TaxRate.objects.create(country="DE", rate=19, name="VAT", valid_from=at("2020-01-01"))
+        sent = {"name": "VAT", "country": "DE", "region": "", "category": "", "rate": "1", "valid_from_0": "2126-01-01"}
+        sent |= {"valid_from_1": "00:00", "valid_to_0": "", "valid_to_1": "", "change_reason": "x"}
+        assert self.asked(billing_admin.post(reverse("admin:invoicing_taxrate_add"), sent)) == "Propose"
+
+    def test_own_settings_and_pins_one_by_one_and_in_bulk(self, clerk):
+        make_default_profile()
+        customer, other = make_customer(), make_customer(key="other", name="Other")
+        form = clerk.get(verb_url(customer, "own-settings")).context["form"]
+        sent = {bound.html_name: bound.value() or "" for bound in form} | {"reason": "x", "tax_enabled": "no"}
+        assert self.asked(clerk.post(verb_url(customer, "own-settings"), sent)) == "Propose"
+        profile = enterprise()
+        BillingProfile.objects.filter(pk=profile.pk).update(tax_enabled=False)
+        to_it = {"profile": str(profile.pk), "reason": "x"}
+        assert self.asked(clerk.post(verb_url(customer, "pin"), to_it)) == "Propose"
+        chosen = {"action": "pin", ACTION_CHECKBOX_NAME: [str(customer.pk), str(other.pk)], "answered": "yes"}
+        assert self.asked(clerk.post(list_url(Customer), chosen | to_it)) == "Propose"
+        CustomerOverride.objects.create(customer=other, tax_enabled=False)
+        response = clerk.post(list_url(Customer), chosen | to_it)
+        assert self.asked(response) == "Pin to profile, propose where needed"
+        assert "the others are done at once" in response.content.decode()
+
+    def test_a_profile_and_another_default(self, billing_admin, limit_of_three):
+        people(4)
+        profile = make_default_profile()
+        sent = TestProfile().form(profile, due_after="P60D", _confirmed=None)
+        url = reverse("admin:customers_billingprofile_edit", args=[profile.pk])
+        response = billing_admin.post(url, {name: value for name, value in sent.items() if value is not None})
+        assert self.asked(response) == "Propose"
+        assert self.asked(billing_admin.post(verb_url(enterprise(), "make-default"), {"reason": "x"})) == "Propose"
+
+    def test_a_price_of_a_customers_own(self, clerk):
+        subscription = make_issued().lines.first().subscription
+        with clock.frozen_at(START):
+            url = f"{verb_url(subscription, 'edit-price')}?item=1"
+            form = clerk.get(url).context["form"]
+            typed = {bound.html_name: bound.value() or "" for bound in form if bound.html_name != "tiers"}
+            typed |= {"timing": "next_billing_cycle", "reason": "x", "item": "1", "model": "flat", "amount": "24.99"}
+            sent = {name: value for name, value in typed.items() if value is not False}
+            assert self.asked(clerk.post(url, sent)) == "Propose"
+
+    def test_a_verb_without_a_page_of_its_effects(self, billing_admin):
+        key, _ = create_api_key(name="Sync", scopes=["*"], created_by=billing_admin.user)
+        assert self.asked(billing_admin.post(verb_url(key, "act-alone"), {"reason": "x"})) == "Propose"
 
 
 class TestRequest:

@@ -67,18 +67,22 @@ def own(desk, customer, confirm=True, **answers):
 def edit(desk, customer, **changes):
     url = reverse("admin:customers_customer_edit", args=[customer.pk])
     form = desk.get(url).context["adminform"].form
-    sent = {bound.html_name: bound.value() or "" for bound in form} | {"change_reason": "They moved"} | changes
+    sent = (
+        {bound.html_name: bound.value() or "" for bound in form}
+        | {"change_reason": "They moved", "_confirmed": "yes"}
+        | changes
+    )
     return desk.post(page_url(customer), sent, follow=True)
 
 
 def change_rate(desk, rate, **changes):
-    sent = {"name": "VAT", "valid_to_0": "", "valid_to_1": "", "change_reason": "x"} | changes
+    sent = {"name": "VAT", "valid_to_0": "", "valid_to_1": "", "change_reason": "x", "_confirmed": "yes"} | changes
     return desk.post(reverse("admin:invoicing_taxrate_change", args=[rate.pk]), sent, follow=True)
 
 
 def add_rate(desk, **changes):
     sent = {"name": "VAT", "country": "DE", "region": "", "category": "", "valid_to_0": "", "valid_to_1": ""}
-    sent |= {"valid_from_0": "2026-05-01", "valid_from_1": "00:00", "change_reason": "x"}
+    sent |= {"valid_from_0": "2026-05-01", "valid_from_1": "00:00", "change_reason": "x", "_confirmed": "yes"}
     return desk.post(reverse("admin:invoicing_taxrate_add"), sent | changes, follow=True)
 
 
