@@ -16,10 +16,16 @@ from core.locks import customer_group, lock_customers
 from core.many_ids import among
 from invoicing.choices import CustomerOutcome, RunStatus
 from invoicing.closing.close_customers import Outcome, close_customers
+from invoicing.closing.park_customer import park_customers
+from invoicing.errors import WorkersLost
 from invoicing.models import BillingRun, RunCustomer, RunShard
 from invoicing.payments.collect import collect_invoices
 
 BATCH_SIZE = 250
+# So many workers may be lost with a shard before its customers are closed one by one, to find out with whom; and so
+# many with one customer alone before that one is parked. A worker may be lost for reasons of its own.
+LOST_TOGETHER = 3
+LOST_ALONE = 2
 
 Progress = Callable[[int, int], None]
 
@@ -28,25 +34,30 @@ def work_shard(shard_id: uuid.UUID, *, progress: Progress | None = None) -> bool
     """Close every customer of the shard that is still waiting. False when another worker holds the shard.
 
     Everything is in the database: a worker that dies loses at most its batch's transaction, its lease runs out within
-    seconds, and whoever takes the shard over goes on with the customers that still wait. `progress(done, total)` is
-    told after each batch.
+    seconds, and whoever takes the shard over goes on with the customers that still wait. Where one of them is what
+    kills it, that one is parked in the end. `progress(done, total)` is told after each batch.
     """
     token = claim(shard_id)
     if token is None:
         return False
     shard = RunShard.objects.select_related("run").get(pk=shard_id)
     total = shard.customers.count()
+    one_by_one = shard.attempts > LOST_TOGETHER
     with kept_alive(partial(_keep, shard_id, token)) as progressed, collected_between_batches() as collect:
         while True:
             waiting = shard.customers.filter(outcome=CustomerOutcome.PENDING).order_by("id")
             ids = sorted(
-                waiting.values_list("customer_id", flat=True)[:BATCH_SIZE], key=lambda pk: (customer_group(pk), pk)
+                waiting.values_list("customer_id", flat=True)[: 1 if one_by_one else BATCH_SIZE],
+                key=lambda pk: (customer_group(pk), pk),
             )
             if not ids:
                 break
-            if not _keep(shard_id, token):
+            if not _keep(shard_id, token) or (one_by_one and not _begin_alone(shard, token, ids[0])):
                 return False
-            _close_batch(shard, ids)
+            if one_by_one and shard.alone_tries > LOST_ALONE:
+                _park_who_kills(shard, ids[0])
+            else:
+                _close_batch(shard, ids)
             progressed()
             collect()
             if progress is not None:
@@ -87,6 +98,27 @@ def _keep(shard_id: uuid.UUID, token: uuid.UUID) -> bool:
     """Renew the lease; False when somebody else has taken the shard over."""
     renewed = RunShard.objects.filter(pk=shard_id, lease_token=token).update(lease_until=lease_end())
     return renewed == 1
+
+
+def _begin_alone(shard: RunShard, token: uuid.UUID, customer_id: uuid.UUID) -> bool:
+    """Say whose turn it is before it is: if this worker is lost now, it was with them. False when somebody else has
+    taken the shard over."""
+    shard.alone_tries = shard.alone_tries + 1 if shard.alone_with == customer_id else 1
+    shard.alone_with = customer_id
+    mine = RunShard.objects.filter(pk=shard.pk, lease_token=token)
+    return mine.update(alone_with=customer_id, alone_tries=shard.alone_tries) == 1
+
+
+def _park_who_kills(shard: RunShard, customer_id: uuid.UUID) -> None:
+    """Park a customer with whom worker after worker was lost, so that the others are billed, and the run ends."""
+    cause = WorkersLost(workers=shard.alone_tries - 1)
+    with transaction.atomic():
+        lock_customers([customer_id])
+        # A worker that only seemed lost may have billed them meanwhile.
+        if shard.customers.filter(customer_id=customer_id, outcome=CustomerOutcome.PENDING).exists():
+            park_customers({customer_id: cause}, run_id=shard.run_id)
+            parked = Outcome(customer_id, CustomerOutcome.PARKED, cause_code=cause.code, cause=cause.message)
+            _write(shard, [parked])
 
 
 def _close_batch(shard: RunShard, customer_ids: list[uuid.UUID]) -> None:
