@@ -193,6 +193,8 @@ STRIPE_API_BASE = os.environ.get("STRIPE_API_BASE", "")
 # Larger request bodies are refused. An event is a few hundred bytes, so this takes a batch of thousands.
 API_MAX_BODY_BYTES = int(os.environ.get("API_MAX_BODY_BYTES", 8 * 1024 * 1024))
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BODY_BYTES
+# A list is read as far as this row: OFFSET walks past all that come before.
+API_LIST_DEPTH = int(os.environ.get("API_LIST_DEPTH", 1_000_000))
 # Requests that one API key may make, for example "6000/min"; None: any number.
 API_RATE_LIMIT: str | None = os.environ.get("API_RATE_LIMIT", "6000/min") or None
 

@@ -2,15 +2,14 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 100, 1000
-# PostgreSQL's OFFSET is a bigint; no list is this long.
-MAX_PAGE = 10**9
 # So far `totalCount` is exact; beyond, a count would take longer the more there is (docs/decisions/at-size.md).
 EXACT_UP_TO = 10_000
 
@@ -18,15 +17,19 @@ EXACT_UP_TO = 10_000
 class PageNumberPagination(BasePagination):
     """`page` counts from 1; a page beyond the end is empty, a bad number is a 400.
 
+    So is a page that ends deeper than `API_LIST_DEPTH` rows: the database walks past all rows before it, and counts
+    them where it is beyond the end.
+
     `totalCount` is exact up to 10,000. Beyond, it is at least one more than has been read up to this page as long as
     there is more, so that whoever reads page by page comes to the end, where it is exact again.
     """
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
-        self.page = whole_number(request, "page", default=1, maximum=MAX_PAGE)
+        self.page = whole_number(request, "page", default=1, maximum=10**12)
         self.page_size = whole_number(request, "pageSize", default=DEFAULT_PAGE_SIZE, maximum=MAX_PAGE_SIZE)
         start = (self.page - 1) * self.page_size
         end = start + self.page_size
+        _refuse_deeper("page", end, view)
         items = list(queryset[start : end + 1])
         self.total_count = self._count(queryset, start, end, len(items))
         return items[: self.page_size]
@@ -60,7 +63,7 @@ class PageNumberPagination(BasePagination):
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         return [
-            _parameter("page", default=1, maximum=MAX_PAGE),
+            _parameter("page", default=1, maximum=settings.API_LIST_DEPTH, said=_deepest()),
             _parameter("pageSize", default=DEFAULT_PAGE_SIZE, maximum=MAX_PAGE_SIZE),
         ]
 
@@ -83,7 +86,8 @@ class PageOrBareArrayPagination(PageNumberPagination):
         if not self.bare:
             return super().paginate_queryset(queryset, request, view)
         limit = whole_number(request, "limit", default=MAX_PAGE_SIZE, maximum=MAX_PAGE_SIZE)
-        offset = whole_number(request, "offset", default=0, minimum=0, maximum=MAX_PAGE)
+        offset = whole_number(request, "offset", default=0, minimum=0, maximum=10**12)
+        _refuse_deeper("offset", offset + limit, view)
         return list(queryset[offset : offset + limit])
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -96,7 +100,7 @@ class PageOrBareArrayPagination(PageNumberPagination):
         return [
             *super().get_schema_operation_parameters(view),
             _parameter("limit", default=MAX_PAGE_SIZE, maximum=MAX_PAGE_SIZE),
-            _parameter("offset", default=0, minimum=0, maximum=MAX_PAGE),
+            _parameter("offset", default=0, minimum=0, maximum=settings.API_LIST_DEPTH, said=_deepest()),
         ]
 
 
@@ -110,6 +114,29 @@ def whole_number(request: Request, name: str, *, default: int, minimum: int = 1,
     return int(text)
 
 
-def _parameter(name: str, *, default: int, minimum: int = 1, maximum: int) -> dict[str, Any]:
+def _refuse_deeper(parameter: str, end: int, view: Any) -> None:
+    """A 400 for what ends deeper in the list than the database should walk; it says how else to come there."""
+    if end <= max(settings.API_LIST_DEPTH, MAX_PAGE_SIZE):
+        return
+    filters = getattr(getattr(view, "filterset_class", None), "base_filters", {})
+    narrow = f" by its filters ({', '.join(filters)})" if filters else ""
+    orders = ", or read it from its other end (order, orderBy)" if getattr(view, "order_by_fields", {}) else ""
+    raise ValidationError(
+        {
+            parameter: ErrorDetail(
+                f"That ends at row {end:,}, and a list is read as far as row {settings.API_LIST_DEPTH:,}. Narrow the "
+                f"list{narrow}{orders}.",
+                code="too_deep",
+            )
+        }
+    )
+
+
+def _deepest() -> str:
+    return f"A list is read as far as row {settings.API_LIST_DEPTH:,}: what ends deeper is a 400; narrow the list then."
+
+
+def _parameter(name: str, *, default: int, minimum: int = 1, maximum: int, said: str = "") -> dict[str, Any]:
     schema = {"type": "integer", "minimum": minimum, "maximum": maximum, "default": default}
-    return {"name": name, "in": "query", "required": False, "schema": schema}
+    parameter = {"name": name, "in": "query", "required": False, "schema": schema}
+    return parameter | {"description": said} if said else parameter

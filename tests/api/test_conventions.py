@@ -6,6 +6,7 @@ import pytest
 import time_machine
 from django.contrib.auth.models import Group
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from billing_site.access.models import ApiKey, IdempotentResponse
 from billing_site.access.services.ensure_api_key import ensure_api_key
@@ -235,6 +236,23 @@ class TestLists:
 
     def test_a_page_beyond_the_end_is_empty(self, api):
         assert data(api.get("/things?page=9")) == {"totalCount": 5, "page": 9, "pageSize": 100, "items": []}
+
+    @pytest.mark.parametrize(
+        ("query", "field"),
+        [("page=3&pageSize=1000", "page"), (f"page={10**9}", "page"), ("offset=1001&limit=1000", "offset")],
+    )
+    def test_a_list_is_read_no_deeper_than_the_setting_says(self, api, settings, query, field):
+        settings.API_LIST_DEPTH = 2000
+        assert self.names(data(api.get("/things?page=2&pageSize=1000"))) == []
+        assert data(api.get("/things?offset=1000&limit=1000")) == []
+        with CaptureQueriesContext(connection) as queries:
+            answer = refused(api.get(f"/things?{query}"), 400)
+        assert not [sent for sent in queries.captured_queries if "auth_group" in sent["sql"]]
+        [problem] = answer["extensions"]["validationErrors"]
+        assert (problem["code"], problem["field"]) == ("too_deep", field)
+        assert problem["message"].endswith(
+            "and a list is read as far as row 2,000. Narrow the list, or read it from its other end (order, orderBy)."
+        )
 
     def test_without_page_some_lists_are_bare_arrays(self, api):
         assert data(api.get("/things?limit=2&offset=1")) == [{"name": "g1"}, {"name": "g2"}]

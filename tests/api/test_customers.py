@@ -4,6 +4,7 @@ from core.audit.models import AuditEntry
 from core.ids import to_text
 from customers.models import Customer
 from tests.support.api import Api, data, fields_at_fault, refused
+from tests.support.clock import at
 from tests.support.customers import make_customer
 
 pytestmark = pytest.mark.django_db
@@ -161,6 +162,26 @@ class TestList:
             make_customer(key=f"c{number}", name=f"C{number}")
         with django_assert_num_queries(4):
             assert len(self.keys(api)) == 30
+
+
+def test_the_list_is_read_on_from_the_time_of_its_last_one(api):
+    for day in (1, 2, 3):
+        make_customer(key=f"c{day}", name=f"C{day}", created_at=at(f"2026-04-0{day}"))
+    read = "/customers?orderBy=createdAt&pageSize=2"
+    first = data(api.get(read))["items"]
+    then = data(api.get(f"{read}&createdAfter={first[-1]['createdAt']}"))["items"]
+    assert [[item["key"] for item in page] for page in (first, then)] == [["c1", "c2"], ["c2", "c3"]]
+    before = data(api.get("/customers?createdBefore=2026-04-02T00:00:00Z"))["items"]
+    assert [item["key"] for item in before] == ["c1", "c2"]
+
+
+def test_a_page_too_deep_names_the_filters_of_the_list(api):
+    [problem] = refused(api.get("/customers?page=1001&pageSize=1000"), 400)["extensions"]["validationErrors"]
+    assert problem["message"] == (
+        "That ends at row 1,001,000, and a list is read as far as row 1,000,000. Narrow the list by its filters (key, "
+        "name, primaryEmail, subject, createdAfter, createdBefore, includeDeleted, planKey), or read it from its "
+        "other end (order, orderBy)."
+    )
 
 
 @pytest.mark.parametrize("address", ["nobody", "01G65Z755AFWAKHE12NY0CQ9FH", "x" * 300, "%F0%9F%98%80", "a%00b", "%FF"])
