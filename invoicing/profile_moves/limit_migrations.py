@@ -4,10 +4,11 @@ import uuid
 from collections.abc import Sequence
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from core.admin.words import counted
 from core.approvals.errors import SecondPersonNeeded
-from core.approvals.limits import count_all_alone, count_if_alone, may_act_alone
+from core.approvals.limits import count_all_alone, count_if_alone, done_alone, may_act_alone
 from customers.effective_settings import profile_values, terms_of, terms_under
 from customers.models import BillingProfile, Customer
 from invoicing.choices import MoveVerdict
@@ -27,23 +28,49 @@ def check_own_migration(migration: ProfileMigration) -> None:
     """
     if may_act_alone():
         return
-    movable = migration.items.exclude(verdict=MoveVerdict.BLOCKED)
-    movers = Customer.objects.filter(pk__in=movable.values("customer_id"))
-    losing = losing_under(movers, profile_values(migration.from_profile), profile_values(migration.to_profile))
+    movers = _movers(migration)
+    losing = _losing(migration, movers)
     # In the order of a pin, which counts a move first: acts of one person wait for each other.
-    moved = count_all_alone(MOVE_RULE, movable.values_list("customer_id", flat=True))
+    moved = count_all_alone(MOVE_RULE, movers.values_list("pk", flat=True))
     above = settings.TAX_OFF_TWO_PERSON_ABOVE
-    if losing and count_all_alone(TAX_OFF_RULE, _first_of(losing, above + 1)) > above:
+    untaxed = count_all_alone(TAX_OFF_RULE, _first_of(losing, above + 1)) if losing else 0
+    why_not = _why_not(losing, untaxed, moved)
+    if why_not:
+        raise SecondPersonNeeded(f"{why_not} Nothing was changed.")
+
+
+def why_not_own_migration(migration: ProfileMigration) -> str:
+    """The same for a page that says so beforehand: why the author can't approve it alone, "" where they can. Nothing is
+    counted."""
+    movers = _movers(migration)
+    losing = _losing(migration, movers)
+    ids = list(movers.values_list("pk", flat=True))
+    reached = _first_of(losing, settings.TAX_OFF_TWO_PERSON_ABOVE + 1)
+    untaxed = len(reached) + done_alone(TAX_OFF_RULE, besides=reached) if losing else 0
+    return _why_not(losing, untaxed, len(ids) + done_alone(MOVE_RULE, besides=ids))
+
+
+def _why_not(losing: Sequence[Losing], untaxed: int, moved: int) -> str:
+    """Why one person can't do it who then took tax off `untaxed` customers within a day, and moved so many."""
+    other = "You drafted this migration: somebody else must approve it."
+    if untaxed > settings.TAX_OFF_TWO_PERSON_ABOVE:
         whose = counted(sum(group.many for group in losing), "customer")
-        raise SecondPersonNeeded(
-            f"{tax_off_effect(whose, worst(group.loss for group in losing))} You drafted this migration: somebody else "
-            "must approve it. Nothing was changed."
+        return f"{tax_off_effect(whose, worst(group.loss for group in losing))} {other}"
+    above = settings.MIGRATION_TWO_PERSON_ABOVE
+    if moved > above:
+        return (
+            f"That makes {moved} customers moved by you within 24 hours, and one person moves {above} at most. {other}"
         )
-    if moved > (above := settings.MIGRATION_TWO_PERSON_ABOVE):
-        raise SecondPersonNeeded(
-            f"That makes {moved} customers moved by you within 24 hours, and one person moves {above} at most. You "
-            "drafted this migration: somebody else must approve it. Nothing was changed."
-        )
+    return ""
+
+
+def _movers(migration: ProfileMigration) -> QuerySet[Customer]:
+    movable = migration.items.exclude(verdict=MoveVerdict.BLOCKED)
+    return Customer.objects.filter(pk__in=movable.values("customer_id"))
+
+
+def _losing(migration: ProfileMigration, movers: QuerySet[Customer]) -> list[Losing]:
+    return losing_under(movers, profile_values(migration.from_profile), profile_values(migration.to_profile))
 
 
 def left_without_tax(

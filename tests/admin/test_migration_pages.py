@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from core import clock
+from core.approvals.models import CountedAct
 from core.audit.models import AuditEntry
 from core.ids import to_text
 from customers.models import BillingProfile, Customer, CustomerOverride
@@ -148,6 +149,28 @@ def test_above_the_threshold_the_author_is_told_that_somebody_else_must_approve(
     second = Desk("Finance approver", "second")
     assert said(do(second, migration, "approve")) == ["Approved for 3 customers. Nobody moves yet: run it."]
     assert "By Second. The list of customers is frozen." in read(approver, page_url(migration))
+
+
+def test_whose_customers_would_lose_tax_the_author_is_told_so_at_the_button(approver, profiles):
+    """Nobody finds out by pressing it: of one who is untaxed, and of all who add up to too many a day."""
+    migration = draft(approver, *profiles)
+    assert f'href="{verb_url(migration, "approve")}"' in read(approver, page_url(migration))
+    BillingProfile.objects.filter(pk=migration.to_profile_id).update(tax_enabled=False)
+    why = (
+        "The next invoices of 3 customers would be without tax. You drafted this migration: somebody else must approve"
+    )
+    assert f'aria-label="Approve: {why} it."' in read(approver, page_url(migration))
+    assert said(do(approver, migration, "approve")) == [f"{why} it."]
+    second = Desk("Finance approver", "second")
+    assert said(do(second, migration, "approve")) == ["Approved for 3 customers. Nobody moves yet: run it."]
+
+
+def test_pins_of_the_day_are_counted_at_the_button(approver, profiles, settings):
+    settings.MIGRATION_TWO_PERSON_ABOVE = 3
+    migration = draft(approver, *profiles)
+    CountedAct.objects.create(rule="move", person=f"user:{approver.user.pk}", subject_id=migration.pk)
+    why = "That makes 4 customers moved by you within 24 hours, and one person moves 3 at most."
+    assert f'aria-label="Approve: {why}' in read(approver, page_url(migration))
 
 
 def test_an_approval_needs_a_reason(clerk, approver, profiles):

@@ -14,6 +14,7 @@ from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict, ShardKi
 from invoicing.models import ProfileMigration
 from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.check_migration import check_migration, checked_at_once
+from invoicing.profile_moves.limit_migrations import why_not_own_migration
 from invoicing.profile_moves.make_default_profile import make_default_profile
 from invoicing.profile_moves.pause_migration import cancel_migration, pause_migration
 from invoicing.profile_moves.pin_unpinned import AT_ONCE, start_pinning
@@ -133,10 +134,12 @@ class Approve(StepVerb):
             return f"It is {migration.get_status_display().lower()} already."
         if not progress(migration).movable:
             return "Every customer is blocked: remove the causes, then check again."
-        if needs_second_person(migration) and migration.author == current_actor().person:
+        if migration.author != current_actor().person:
+            return ""
+        if needs_second_person(migration):
             above = settings.MIGRATION_TWO_PERSON_ABOVE
             return f"You drafted it: of more than {above} customers, somebody else must approve."
-        return ""
+        return why_not_own_migration(migration)
 
     def perform(self, request: HttpRequest, migration: ProfileMigration, answers: Answers) -> str:
         approved = approve_migration(migration=migration, reason=answers["reason"])
