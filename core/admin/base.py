@@ -18,6 +18,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from core import ids
 from core.admin.changes import changes_of, sentence_of
 from core.admin.display import admin_url
+from core.admin.menu import menu_names
 from core.admin.paginator import CappedPaginator
 from core.admin.proposals import propose
 from core.admin.refusals import explain
@@ -243,8 +244,9 @@ class BackOfficeAdmin(VerbAdmin):
         return self._page(request, "admin/propose.html", context)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        title = str(self.opts.verbose_name_plural)
-        return super().changelist_view(request, {"title": title[:1].upper() + title[1:], **(extra_context or {})})
+        plural = str(self.opts.verbose_name_plural)
+        title = menu_names().get(self._list_url(), plural[:1].upper() + plural[1:])
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)

@@ -29,6 +29,7 @@ class OutboxMessage(models.Model):
     lease_token = models.UUIDField(null=True)
 
     class Meta:
+        verbose_name = "notice"
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["due_at"], name="outbox_due", condition=models.Q(due_at__isnull=False)),

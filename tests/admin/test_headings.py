@@ -30,6 +30,15 @@ def test_a_form_says_whether_it_adds_or_changes(billing_admin):
     assert f'href="{reverse("admin:invoicing_taxrate_add")}"' not in add
 
 
+def test_a_list_is_called_what_the_menu_calls_it(billing_admin):
+    sections = billing_admin.get("/admin/").context["sidebar_navigation"]
+    entries = [(item["title"], str(item["link"])) for section in sections for item in section["items"]]
+    lists = {title: url for title, url in entries if re.fullmatch(r"/admin/\w+/\w+/", url)}
+    called = {title: heading(billing_admin.read(url)).rpartition(" > ")[2] for title, url in lists.items()}
+    assert len(called) > 25
+    assert called == {title: title for title in lists}
+
+
 def test_the_name_of_an_object_stays_as_it_is_written(clerk):
     lower = make_customer(name="iron lantern")
     assert heading(clerk.read(page_url(lower))) == "Customers > Customers > iron lantern"

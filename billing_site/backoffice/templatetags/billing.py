@@ -1,5 +1,6 @@
 """How templates show money, times and states: the same helpers that lists use."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import template
@@ -9,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from core.admin import display
 from core.admin.changes import change_rows
+from core.admin.menu import menu_names
 from core.admin.words import amount_text, counted, duration_words, quantity_text, rhythm_words
 from core.ids import to_text
 
@@ -82,9 +84,13 @@ def count_of(value: int, noun: str) -> str:
 
 
 @register.filter
-def headed(title: Any) -> str:
-    """A part of a heading: words begin with a capital letter, the name of an object stays as it is."""
-    return str(title) if isinstance(title, Model) else str(capfirst(title))
+def headed(part: Mapping[str, Any]) -> str:
+    """A part of a heading: a list is called as in the menu, other words begin with a capital letter, and the name of an
+    object stays as it is."""
+    title = part["title"]
+    if isinstance(title, Model):
+        return str(title)
+    return menu_names().get(str(part.get("link") or ""), str(capfirst(title)))
 
 
 @register.filter
