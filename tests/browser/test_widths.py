@@ -11,13 +11,15 @@ from core.approvals.models import ChangeRequest
 from core.outbox.models import OutboxMessage
 from customers.models import Customer
 from entitlements.models import UsageEvent
-from invoicing.models import BillingRun
+from invoicing.models import BillingRun, TaxRate
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from subscriptions.models import Subscription
 from tests.admin.test_lists import grow
 from tests.support.catalog import fee, flat_card, make_excess_plan, make_plan
+from tests.support.clock import at
 from tests.support.customers import make_customer
 from tests.support.desk import page_url
-from tests.support.subscriptions import subscribe
+from tests.support.subscriptions import do, subscribe
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -77,6 +79,30 @@ def test_no_list_scrolls_sideways(page, log_in, width):
         wide[url] = page.evaluate(TOO_WIDE)
     assert {url: boxes for url, boxes in wide.items() if boxes} == {}
     assert {f"/admin/{name}/" for name in LONG} <= set(shown)
+
+
+# Of each column with figures its heading, and how far the heading's and the figures' right edges are apart, in pixels.
+FIGURES = """() => [...document.querySelectorAll('#result_list thead th')].flatMap((heading, index) => {
+    const figure = document.querySelector(`#result_list tbody tr > :nth-child(${index + 1}) .ch-money`)
+    const said = heading.querySelector('.text')
+    if (!figure || !said) return []
+    const [left, right] = [said, figure].map(element => element.getBoundingClientRect().right)
+    return [[said.innerText.trim(), Math.round(Math.abs(left - right))]]
+})"""
+
+
+def test_figures_stand_under_their_headings(page, log_in):
+    log_in("Billing admin")
+    subscription = subscribe(make_plan(cards=(flat_card(),)))
+    do(cancel_subscription, subscription, "2026-04-16")
+    TaxRate.objects.create(country="DE", rate=19, name="VAT", valid_from=at("2020-01-01"))
+    found = {}
+    for name in ("creditnote", "taxrate", "balanceentry", "invoice"):
+        page.goto(f"/admin/invoicing/{name}/")
+        page.locator(".simplebar-content-wrapper #result_list").wait_for()
+        found |= dict(page.evaluate(FIGURES))
+    assert {"Total", "To the balance", "Rate", "Still due"} <= set(found)
+    assert {heading: pixels for heading, pixels in found.items() if pixels > 1} == {}
 
 
 def test_no_card_of_a_subscription_is_cut_off(page, log_in):
