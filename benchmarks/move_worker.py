@@ -23,8 +23,8 @@ from benchmarks.customers import START  # noqa: E402
 from core import clock  # noqa: E402
 from core.audit.actors import Actor, acting_as  # noqa: E402
 from customers.models import BillingApp, BillingProfile, Customer, CustomerAppData, CustomerOverride  # noqa: E402
+from invoicing.gateways import GATEWAYS, Check, PaymentMethodCheck  # noqa: E402
 from invoicing.models import MigrationItem, ProfileMigration  # noqa: E402
-from invoicing.payments.gateways import GATEWAYS, Check, PaymentMethodCheck  # noqa: E402
 from invoicing.profile_moves.approve_migration import approve_migration  # noqa: E402
 from invoicing.profile_moves.check_migration import check_migration  # noqa: E402
 from invoicing.profile_moves.draft_migration import draft_migration  # noqa: E402

@@ -12,8 +12,8 @@ from core.many_ids import among
 from core.money import ZERO
 from customers.models import BillingApp, CustomerAppData
 from invoicing.choices import InvoiceStatus, PaymentStatus
+from invoicing.gateways import LOCAL_GATEWAYS, ChargeOutcome, ChargeRequest
 from invoicing.lifecycle.states import check_moves
-from invoicing.payments.gateways import LOCAL_GATEWAYS, ChargeOutcome, ChargeRequest
 from invoicing.payments.payment_row import payment_row
 
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from invoicing.choices import InvoiceStatus, PaymentStatus
+from invoicing.gateways.base import CANCELED, ChargeOutcome
+from invoicing.gateways.never import NEVER_CHARGED, cause_for_staff
 from invoicing.payments.dunning import FAILURES_OF_OURS, next_try
-from invoicing.payments.gateways.base import CANCELED, ChargeOutcome
-from invoicing.payments.gateways.never import NEVER_CHARGED, cause_for_staff
 
 _AGAIN_AFTER = timedelta(minutes=1)
 _LONGEST_WAIT = timedelta(hours=6)

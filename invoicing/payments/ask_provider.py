@@ -7,8 +7,8 @@ from core.audit.services.record import record
 from customers.choices import AppStatus
 from invoicing.choices import IN_FLIGHT, PaymentStatus, RefundStatus
 from invoicing.errors import WrongInvoiceState
+from invoicing.gateways import REMOTE_GATEWAYS
 from invoicing.models import Invoice, Payment, Refund
-from invoicing.payments.gateways import REMOTE_GATEWAYS
 
 OPEN_CHARGES = (*IN_FLIGHT, PaymentStatus.ACTION_REQUIRED)
 OPEN_REFUNDS = (RefundStatus.PENDING, RefundStatus.UNKNOWN)

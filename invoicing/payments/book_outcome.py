@@ -13,14 +13,14 @@ from core.outbox.services.enqueue import enqueue_emails
 from customers.choices import AppStatus
 from customers.models import BillingApp
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus, PaymentStatus
+from invoicing.gateways import ChargeOutcome
+from invoicing.gateways.base import CANCELED, NOT_AUTHORIZED
 from invoicing.lifecycle.states import move as move_invoice
 from invoicing.models import Invoice, Payment
 from invoicing.payments.after_charge import AfterCharge, Charge, Notice, after_charge, after_part, pause
 from invoicing.payments.book_receipt import book_receipt
 from invoicing.payments.charge_moves import Move, Teller, move
 from invoicing.payments.dunning import FAILURES_OF_OURS, action_notice, failure_notice, first_failures, plan_of
-from invoicing.payments.gateways import ChargeOutcome
-from invoicing.payments.gateways.base import CANCELED, NOT_AUTHORIZED
 
 _UNDER_WAY = (InvoiceStatus.PAYMENT_PENDING, InvoiceStatus.PAYMENT_ACTION_REQUIRED)
 _CHECK_PROCESSING_EVERY = timedelta(hours=1)

@@ -14,12 +14,12 @@ from core.locks import lock_customers
 from core.money import ZERO
 from customers.models import BillingApp
 from invoicing.choices import BalanceKind, InvoiceStatus, PaymentStatus, RefundStatus
+from invoicing.gateways import ChargeOutcome
+from invoicing.gateways.base import RefundNews, RefundOutcome
 from invoicing.lifecycle.states import move
 from invoicing.models import BalanceEntry, Invoice, Payment, Refund
 from invoicing.payments.book_outcome import book_outcome
 from invoicing.payments.book_receipt import settle
-from invoicing.payments.gateways import ChargeOutcome
-from invoicing.payments.gateways.base import RefundNews, RefundOutcome
 
 
 def book_refund_news(*, app: BillingApp, news: RefundNews, as_of: datetime) -> Refund | None:

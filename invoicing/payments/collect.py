@@ -21,13 +21,13 @@ from core.money import ZERO
 from core.outbox.services.enqueue import Email, enqueue_emails
 from customers.models import BillingApp, CustomerAppData
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus, PaymentStatus
+from invoicing.gateways import LOCAL_GATEWAYS, REMOTE_GATEWAYS, ChargeOutcome, ChargeRequest
+from invoicing.gateways.never import CANNOT_CHARGE
 from invoicing.lifecycle.states import check_moves
 from invoicing.models import Invoice, Payment
 from invoicing.payments.after_charge import AfterCharge, Charge, Notice, after_charge
 from invoicing.payments.collect_remotely import collect_remotely
 from invoicing.payments.dunning import action_notice, failure_notice, first_failures, plan_of
-from invoicing.payments.gateways import LOCAL_GATEWAYS, REMOTE_GATEWAYS, ChargeOutcome, ChargeRequest
-from invoicing.payments.gateways.never import CANNOT_CHARGE
 from invoicing.payments.payment_row import payment_row
 
 BATCH_SIZE = 250

@@ -7,8 +7,8 @@ from django.db.models import F, OuterRef, Subquery
 
 from customers.choices import CollectionMethod
 from invoicing.choices import OPEN_STATUSES, PaymentStatus
+from invoicing.gateways.never import BY_AMOUNT
 from invoicing.models import Invoice, Payment
-from invoicing.payments.gateways.never import BY_AMOUNT
 
 BATCH_SIZE = 500
 

@@ -7,10 +7,10 @@ from core.audit.services.record import record
 from customers.choices import CollectionMethod
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, PaymentStatus
 from invoicing.errors import WrongInvoiceState
+from invoicing.gateways import GATEWAYS, REMOTE_GATEWAYS
+from invoicing.gateways.never import CANNOT_CHARGE, WHAT_HELPS
 from invoicing.models import Invoice
 from invoicing.payments.collect import cannot_charge, collect_invoices
-from invoicing.payments.gateways import GATEWAYS, REMOTE_GATEWAYS
-from invoicing.payments.gateways.never import CANNOT_CHARGE, WHAT_HELPS
 
 
 def why_never(invoice: Invoice) -> str:

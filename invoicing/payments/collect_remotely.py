@@ -25,13 +25,13 @@ from core.outbox.services.enqueue import enqueue_emails
 from customers.choices import AppStatus
 from customers.models import BillingApp, CustomerAppData
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, InvoiceStatus, PaymentStatus
+from invoicing.gateways import REMOTE_GATEWAYS, ChargeOutcome, ChargeRequest
+from invoicing.gateways.base import NOT_SENT, Connection
 from invoicing.lifecycle.states import move
 from invoicing.models import Invoice, Payment
 from invoicing.payments.book_outcome import book_outcome
 from invoicing.payments.collect_changed_due import collect_changed_due
 from invoicing.payments.dunning import action_notice, first_failures, next_try, plan_of
-from invoicing.payments.gateways import REMOTE_GATEWAYS, ChargeOutcome, ChargeRequest
-from invoicing.payments.gateways.base import NOT_SENT, Connection
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from core.locks import lock_alone
 from customers.choices import AppStatus, AppType
 from customers.models import BillingApp
 from invoicing.errors import OtherStripeAccount
+from invoicing.gateways.stripe_gateway import StripeConnection, is_live_site
 from invoicing.models import StripeAccount
-from invoicing.payments.gateways.stripe_gateway import StripeConnection, is_live_site
 
 _INSTALL_LOCK = 0x73747269  # "stri": installations queue up, so that each sees the accounts of those before
 

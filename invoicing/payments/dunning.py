@@ -10,9 +10,9 @@ from core.money import to_wire
 from core.outbox.services.enqueue import Email
 from core.outbox.services.mail_text import render_mail
 from invoicing.choices import PaymentStatus
+from invoicing.gateways.base import CANCELED, NOT_AUTHORIZED, NOT_SENT
+from invoicing.gateways.never import NEVER_CHARGED
 from invoicing.models import Invoice, Payment
-from invoicing.payments.gateways.base import CANCELED, NOT_AUTHORIZED, NOT_SENT
-from invoicing.payments.gateways.never import NEVER_CHARGED
 
 FAILURES_OF_OURS = frozenset({NOT_SENT, NOT_AUTHORIZED})
 _NOT_THE_CUSTOMERS = FAILURES_OF_OURS | NEVER_CHARGED | {CANCELED}

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from customers.choices import CollectionMethod
 from invoicing.choices import OPEN_STATUSES, PaymentStatus
+from invoicing.gateways.base import CANCELED
 from invoicing.models import Invoice, Payment
 from invoicing.payments.dunning import is_customers_failure, plan_of
-from invoicing.payments.gateways.base import CANCELED
 
 
 @dataclass(frozen=True, slots=True)

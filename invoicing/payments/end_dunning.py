@@ -11,8 +11,8 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from core.locks import lock_customers
 from customers.choices import CollectionMethod
 from invoicing.choices import InvoiceStatus, PaymentStatus
+from invoicing.gateways.never import NEVER_CHARGED
 from invoicing.models import Invoice, Payment
-from invoicing.payments.gateways.never import NEVER_CHARGED
 from invoicing.payments.write_off import give_up
 
 BATCH_SIZE = 100

@@ -15,14 +15,14 @@ from core.errors import InvalidInput, PreconditionFailed
 from core.ids import from_text, to_text
 from customers.models import BillingApp, CustomerAppData
 from invoicing.choices import IN_FLIGHT, PaymentStatus
+from invoicing.gateways import REMOTE_GATEWAYS, ChargeOutcome
+from invoicing.gateways.base import RefundNews
+from invoicing.gateways.stripe_webhooks import StripeNews, read_event
 from invoicing.models import Payment, StripeAccount, StripeEvent
 from invoicing.payments.book_outcome import book_outcome, move_of
 from invoicing.payments.book_refund import book_refund_news
 from invoicing.payments.charge_moves import Move, Teller
 from invoicing.payments.collect_remotely import request_of
-from invoicing.payments.gateways import REMOTE_GATEWAYS, ChargeOutcome
-from invoicing.payments.gateways.base import RefundNews
-from invoicing.payments.gateways.stripe_webhooks import StripeNews, read_event
 
 
 def handle_stripe_event(*, app: BillingApp, body: bytes, signature: str) -> StripeEvent:

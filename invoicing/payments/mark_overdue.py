@@ -11,10 +11,10 @@ from django.db import transaction
 from core.bulk import update_rows
 from core.outbox.services.enqueue import enqueue_emails
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus
+from invoicing.gateways.never import NEVER_CHARGED
 from invoicing.lifecycle.states import MOVES, check_moves
 from invoicing.models import Invoice, Payment
 from invoicing.payments.dunning import overdue_notice
-from invoicing.payments.gateways.never import NEVER_CHARGED
 
 BATCH_SIZE = 500
 

@@ -8,7 +8,7 @@ from typing import Any
 from core.ids import new_id
 from core.money import ZERO
 from invoicing.choices import PaymentStatus
-from invoicing.payments.gateways import ChargeOutcome
+from invoicing.gateways import ChargeOutcome
 
 
 def payment_row(

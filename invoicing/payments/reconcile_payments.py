@@ -10,10 +10,10 @@ from django.db import connection, transaction
 
 from core import clock
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, PaymentStatus
+from invoicing.gateways import REMOTE_GATEWAYS, ChargeOutcome
+from invoicing.gateways.base import NOT_SENT, Connection
 from invoicing.models import Payment
 from invoicing.payments.collect_remotely import Started, book_each, call, data_at_apps, request_of
-from invoicing.payments.gateways import REMOTE_GATEWAYS, ChargeOutcome
-from invoicing.payments.gateways.base import NOT_SENT, Connection
 
 BATCH_SIZE = 32
 # A request that was about to leave may still be on its way; after this it has arrived or never will.

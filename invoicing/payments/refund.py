@@ -18,10 +18,10 @@ from core.ids import to_text
 from core.locks import lock_customers
 from core.money import round_money
 from invoicing.choices import RefundStatus
+from invoicing.gateways import REMOTE_GATEWAYS
+from invoicing.gateways.base import RefundOutcome, RefundRequest
 from invoicing.models import Invoice, Payment, Refund
 from invoicing.payments.book_refund import book_refund, take_from_balance
-from invoicing.payments.gateways import REMOTE_GATEWAYS
-from invoicing.payments.gateways.base import RefundOutcome, RefundRequest
 from invoicing.payments.refundable import on_balance, payments_to_refund
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from core.locks import lock_customers
 from customers.choices import AppType
 from customers.effective_settings import terms_of
 from customers.models import BillingApp, Customer, CustomerAppData
-from invoicing.payments.gateways import REMOTE_GATEWAYS, CheckProblem, PaymentMethodCheck
+from invoicing.gateways import REMOTE_GATEWAYS, CheckProblem, PaymentMethodCheck
 
 
 def stripe_app_of(customer: Customer) -> BillingApp:

@@ -19,10 +19,10 @@ from invoicing.choices import InvoiceStatus
 from invoicing.closing.close import as_cause, compute, select_due, store
 from invoicing.drafts.advance_invoice import collect_drafts, issue_now, ready_to_issue, set_aside
 from invoicing.errors import CannotBill, CustomerParked
+from invoicing.gateways import GATEWAYS
 from invoicing.lifecycle.draft_steps import COLLECTED_IN_TIME, drafts_due
 from invoicing.lifecycle.states import check_moves
 from invoicing.models import BillingDue, Invoice, InvoiceLine, ParkedCustomer
-from invoicing.payments.gateways import GATEWAYS
 
 Problems = dict[uuid.UUID, BillingError]
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from customers.models import BillingApp, CustomerAppData
-from invoicing.payments.gateways import GATEWAYS, Check, CheckProblem, KnownAs, PaymentMethodCheck
+from invoicing.gateways import GATEWAYS, Check, CheckProblem, KnownAs, PaymentMethodCheck
 
 logger = logging.getLogger(__name__)
 

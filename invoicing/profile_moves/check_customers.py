@@ -18,8 +18,8 @@ from customers.choices import CollectionMethod
 from customers.effective_settings import Terms, profile_values, terms_of
 from customers.models import BillingProfile, Customer, CustomerOverride
 from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES, LineKind, WindowKind
+from invoicing.gateways import CheckProblem, PaymentMethodCheck
 from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceLine
-from invoicing.payments.gateways import CheckProblem, PaymentMethodCheck
 from invoicing.profile_moves.causes import Cause, CauseCode, Link
 from subscriptions.lifecycle.states import still_billed
 from subscriptions.models import Subscription

@@ -18,8 +18,8 @@ from customers.effective_settings import terms_of
 from customers.models import BillingProfile
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict, ShardKind
 from invoicing.errors import WrongMigrationState
+from invoicing.gateways import REMOTE_GATEWAYS
 from invoicing.models import MigrationItem, MigrationShard, ProfileMigration
-from invoicing.payments.gateways import REMOTE_GATEWAYS
 from invoicing.profile_moves.ask_app import ask_app
 from invoicing.profile_moves.causes import Cause, CauseCode, severity_of
 from invoicing.profile_moves.check_customers import check_customers

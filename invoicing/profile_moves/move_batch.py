@@ -17,8 +17,8 @@ from core.locks import lock_customers
 from customers.errors import ProfileArchived
 from customers.models import BillingProfile, CustomerOverride
 from invoicing.choices import MigrationStatus, MoveOutcome
+from invoicing.gateways import PaymentMethodCheck
 from invoicing.models import MigrationItem, ProfileMigration
-from invoicing.payments.gateways import PaymentMethodCheck
 from invoicing.profile_moves.ask_app import ask_app
 from invoicing.profile_moves.causes import Cause, Severity, severity_of
 from invoicing.profile_moves.check_customers import check_customers

@@ -18,7 +18,7 @@ from customers.services.record_pin import record_pin
 from customers.services.record_unpin import record_unpin
 from customers.services.workflow_input import check_workflow
 from invoicing.errors import MoveBlocked
-from invoicing.payments.gateways import GATEWAYS, PaymentMethodCheck
+from invoicing.gateways import GATEWAYS, PaymentMethodCheck
 from invoicing.payments.set_stripe_customer import ask_stripe, keep_stripe_customer, refuse_taken
 from invoicing.profile_moves.ask_app import ask_app
 from invoicing.profile_moves.causes import Cause, Severity

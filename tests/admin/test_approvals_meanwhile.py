@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from core.approvals.models import ChangeRequest
 from customers.models import BillingProfile, CustomerAppData, CustomerOverride
-from invoicing.payments.gateways import GATEWAYS
+from invoicing.gateways import GATEWAYS
 from tests.support.catalog import make_plan
 from tests.support.customers import make_customer, make_default_profile
 from tests.support.desk import Desk, said, verb_url

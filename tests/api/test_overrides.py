@@ -9,7 +9,7 @@ from core.audit.models import AuditEntry
 from core.ids import to_text
 from customers.models import BillingApp, CustomerOverride, Supplier
 from customers.services.archive_profile import archive_profile
-from invoicing.payments.gateways import GATEWAYS, CheckProblem, PaymentMethodCheck
+from invoicing.gateways import GATEWAYS, CheckProblem, PaymentMethodCheck
 from invoicing.profile_moves import pin_customer as override_billing
 from invoicing.profile_moves.make_default_profile import make_default_profile as make_another_default
 from tests.support.api import data, fields_at_fault, refused

@@ -6,8 +6,8 @@ import pytest
 
 from core import clock
 from customers.models import BillingApp, BillingProfile, CustomerAppData, CustomerOverride
+from invoicing.gateways import GATEWAYS
 from invoicing.models import Invoice
-from invoicing.payments.gateways import GATEWAYS
 from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
 from invoicing.profile_moves.pin_unpinned import pin_unpinned
 from invoicing.profile_moves.progress import causes_in, progress_of

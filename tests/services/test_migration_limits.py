@@ -14,8 +14,8 @@ from customers.services.supplier_input import SupplierInput
 from customers.settings_layers import WORKFLOW_FIELDS
 from invoicing.customer_guards.override_fields import override_fields
 from invoicing.errors import TooManyMoves
+from invoicing.gateways import GATEWAYS
 from invoicing.models import TaxRate
-from invoicing.payments.gateways import GATEWAYS
 from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.check_migration import check_migration
 from invoicing.profile_moves.draft_migration import draft_migration

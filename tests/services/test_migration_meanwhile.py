@@ -9,8 +9,8 @@ from customers.errors import ProfileArchived
 from customers.models import Customer, CustomerOverride
 from customers.services.archive_profile import archive_profile, restore_profile
 from invoicing.errors import WrongMigrationState
+from invoicing.gateways import GATEWAYS
 from invoicing.models import MigrationItem
-from invoicing.payments.gateways import GATEWAYS
 from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
 from invoicing.profile_moves.move_batch import move_batch
 from invoicing.profile_moves.pin_customer import pin_customer

@@ -15,8 +15,8 @@ from customers.errors import ProfileArchived
 from customers.models import CustomerAppData, CustomerOverride, Supplier
 from customers.services.archive_profile import archive_profile
 from invoicing.errors import MoveBlocked, WrongMigrationState
+from invoicing.gateways import GATEWAYS
 from invoicing.models import BalanceEntry, Invoice, MigrationItem, MigrationShard
-from invoicing.payments.gateways import GATEWAYS
 from invoicing.profile_moves import work_migration_shard as module
 from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.check_migration import check_migration

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from invoicing.payments.gateways.stripe_answers import from_minor_units, minor_units
+from invoicing.gateways.stripe_answers import from_minor_units, minor_units
 
 
 @pytest.mark.parametrize(

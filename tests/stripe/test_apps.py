@@ -5,7 +5,7 @@ import pytest
 from core.ids import to_text
 from customers.models import BillingApp, CustomerAppData, CustomerOverride
 from customers.services.archive_profile import archive_profile
-from invoicing.payments.gateways import PaymentMethodCheck
+from invoicing.gateways import PaymentMethodCheck
 from invoicing.profile_moves.ask_app import ask_app
 from invoicing.profile_moves.make_default_profile import make_default_profile as make_another_default
 from tests.support.api import Api, data, fields_at_fault, refused

@@ -15,12 +15,12 @@ from core.locks import lock_customers
 from customers.models import CustomerAppData
 from invoicing.choices import PaymentStatus
 from invoicing.errors import WrongInvoiceState
+from invoicing.gateways import ChargeOutcome
 from invoicing.models import BalanceEntry, Invoice, Payment
 from invoicing.payments.book_outcome import book_outcome
 from invoicing.payments.collect_invoice import collect_invoice
 from invoicing.payments.collect_remotely import start_charges
 from invoicing.payments.connect_stripe import install_stripe
-from invoicing.payments.gateways import ChargeOutcome
 from invoicing.payments.mark_overdue import mark_overdue
 from invoicing.payments.reconcile_payments import reconcile_payments
 from invoicing.payments.record_payment import record_payment

@@ -10,11 +10,11 @@ from core.ids import to_text
 from core.outbox.services.deliver import deliver_due
 from customers.models import BillingApp
 from invoicing.errors import WrongInvoiceState
+from invoicing.gateways.stripe_limits import why_never
 from invoicing.models import Payment
 from invoicing.payments.collect import collect_due
 from invoicing.payments.collect_invoice import collect_invoice
 from invoicing.payments.dunning_steps import dunning_steps
-from invoicing.payments.gateways.stripe_limits import why_never
 from invoicing.payments.record_payment import record_payment
 from invoicing.runs.run_due import run_due
 from tests.support.api import Api, data

@@ -9,8 +9,8 @@ from typing import Any
 from core import clock
 from core.audit.actors import Actor, acting_as
 from customers.models import BillingApp, BillingProfile, Customer, CustomerAppData, CustomerOverride, UsageSubject
+from invoicing.gateways import Check, CheckProblem, KnownAs, PaymentMethodCheck
 from invoicing.models import ProfileMigration
-from invoicing.payments.gateways import Check, CheckProblem, KnownAs, PaymentMethodCheck
 from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.check_migration import check_migration
 from invoicing.profile_moves.draft_migration import draft_migration

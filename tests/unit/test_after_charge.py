@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from invoicing.choices import PaymentStatus
+from invoicing.gateways.base import ChargeOutcome
 from invoicing.payments.after_charge import Charge, Notice, after_charge, after_part, pause
-from invoicing.payments.gateways.base import ChargeOutcome
 from tests.support.clock import at
 
 NOW = at("2026-03-18T12:00")

@@ -26,10 +26,10 @@ from customers.admin.app import BillingAppAdmin
 from customers.choices import AppStatus, AppType
 from customers.models import BillingApp, BillingProfile
 from invoicing.choices import OPEN_STATUSES
+from invoicing.gateways.stripe_gateway import is_live_site
+from invoicing.gateways.stripe_webhooks import LISTENS_TO
 from invoicing.models import Invoice, StripeAccount
 from invoicing.payments.connect_stripe import install_stripe, update_stripe_keys
-from invoicing.payments.gateways.stripe_gateway import is_live_site
-from invoicing.payments.gateways.stripe_webhooks import LISTENS_TO
 from invoicing.payments.manage_app import install_app, uninstall_app, update_app
 
 INSTALL_STRIPE = "invoicing.add_stripeaccount"

@@ -16,10 +16,10 @@ from core.money import ZERO, exponent
 from customers.choices import AppStatus, CollectionMethod
 from invoicing.admin.payments.money_effects import Booking, due_in_all, effects_of
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, SETTLEABLE_STATUSES, InvoiceStatus, PaymentStatus, RefundStatus
+from invoicing.gateways import REMOTE_GATEWAYS
 from invoicing.models import Invoice, Payment
 from invoicing.payments.ask_provider import OPEN_CHARGES, OPEN_REFUNDS, ask_provider
 from invoicing.payments.collect_invoice import collect_invoice, why_never
-from invoicing.payments.gateways import REMOTE_GATEWAYS
 from invoicing.payments.receipts import LONGEST_REFERENCE, split_receipt
 from invoicing.payments.record_payment import record_payment
 from invoicing.payments.refund import refund_invoice

@@ -14,10 +14,10 @@ from core.admin.words import counted
 from core.money import ZERO
 from customers.choices import AppType
 from invoicing.choices import IN_FLIGHT, OPEN_STATUSES, PaymentStatus, RefundStatus
+from invoicing.gateways.base import NOT_AUTHORIZED, NOT_SENT
+from invoicing.gateways.never import NEVER_CHARGED, WHAT_HELPS
 from invoicing.models import Invoice, Payment, Refund
 from invoicing.payments.dunning_steps import DunningStep, dunning_steps
-from invoicing.payments.gateways.base import NOT_AUTHORIZED, NOT_SENT
-from invoicing.payments.gateways.never import NEVER_CHARGED, WHAT_HELPS
 
 PAYMENT_TONES = {
     PaymentStatus.PENDING: "blue",

@@ -3,9 +3,9 @@
 from decimal import Decimal
 
 from core.money import to_wire
-from invoicing.payments.gateways.base import ChargeOutcome
-from invoicing.payments.gateways.never import AMOUNT_NOT_COUNTED, AMOUNT_TOO_SMALL
-from invoicing.payments.gateways.stripe_answers import failed, minor_units
+from invoicing.gateways.base import ChargeOutcome
+from invoicing.gateways.never import AMOUNT_NOT_COUNTED, AMOUNT_TOO_SMALL
+from invoicing.gateways.stripe_answers import failed, minor_units
 
 # docs.stripe.com/currencies: the least amount of a charge. What isn't named there Stripe decides when it is asked.
 LEAST = {

@@ -16,8 +16,7 @@ from core.errors import BillingError, PreconditionFailed
 from core.ids import to_text
 from customers.models import BillingApp
 from invoicing.choices import PaymentStatus, RefundStatus
-from invoicing.models import StripeAccount
-from invoicing.payments.gateways.base import (
+from invoicing.gateways.base import (
     NOT_AUTHORIZED,
     NOT_SENT,
     ChargeOutcome,
@@ -30,7 +29,7 @@ from invoicing.payments.gateways.base import (
     RefundOutcome,
     RefundRequest,
 )
-from invoicing.payments.gateways.stripe_answers import (
+from invoicing.gateways.stripe_answers import (
     before_sending,
     failed,
     in_words,
@@ -40,7 +39,8 @@ from invoicing.payments.gateways.stripe_answers import (
     refund_news,
     refund_outcome,
 )
-from invoicing.payments.gateways.stripe_limits import why_never
+from invoicing.gateways.stripe_limits import why_never
+from invoicing.models import StripeAccount
 
 CONNECT_SECONDS, READ_SECONDS = 5, 20
 RETRIES = 2

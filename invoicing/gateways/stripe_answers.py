@@ -9,7 +9,7 @@ import stripe
 from core.ids import from_text
 from core.money import EXACT, exponent
 from invoicing.choices import PaymentStatus, RefundStatus
-from invoicing.payments.gateways.base import (
+from invoicing.gateways.base import (
     CANCELED,
     NOT_AUTHORIZED,
     NOT_SENT,
@@ -18,7 +18,7 @@ from invoicing.payments.gateways.base import (
     RefundNews,
     RefundOutcome,
 )
-from invoicing.payments.gateways.never import CURRENCY_NOT_SUPPORTED, NEVER_CHARGED, REFUSED
+from invoicing.gateways.never import CURRENCY_NOT_SUPPORTED, NEVER_CHARGED, REFUSED
 
 # Where Stripe counts in other units than ISO 4217: hundredths of what has no decimal places, and whole ariary.
 _PLACES_AT_STRIPE = {"ISK": 2, "UGX": 2, "MGA": 0}

@@ -1,7 +1,7 @@
 """Ways to collect money: one gateway per type of billing app, behind one interface."""
 
 from customers.choices import AppType
-from invoicing.payments.gateways.base import (
+from invoicing.gateways.base import (
     ChargeOutcome,
     ChargeRequest,
     Check,
@@ -12,8 +12,8 @@ from invoicing.payments.gateways.base import (
     PaymentMethodCheck,
     RemoteGateway,
 )
-from invoicing.payments.gateways.sandbox import SandboxGateway
-from invoicing.payments.gateways.stripe_gateway import StripeGateway
+from invoicing.gateways.sandbox import SandboxGateway
+from invoicing.gateways.stripe_gateway import StripeGateway
 
 LOCAL_GATEWAYS: dict[str, LocalGateway] = {AppType.SANDBOX: SandboxGateway()}
 REMOTE_GATEWAYS: dict[str, RemoteGateway] = {AppType.STRIPE: StripeGateway()}

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from customers.models import BillingApp
 from invoicing.choices import PaymentStatus
-from invoicing.payments.gateways.base import ChargeOutcome, ChargeRequest, Check, PaymentMethodCheck
+from invoicing.gateways.base import ChargeOutcome, ChargeRequest, Check, PaymentMethodCheck
 
 
 class SandboxGateway:

@@ -8,8 +8,8 @@ import stripe
 
 from core.errors import InvalidInput
 from core.rest.wire_json import JSONProblem, loads
-from invoicing.payments.gateways.base import ChargeOutcome, RefundNews
-from invoicing.payments.gateways.stripe_answers import dispute_news, outcome_of, refund_news
+from invoicing.gateways.base import ChargeOutcome, RefundNews
+from invoicing.gateways.stripe_answers import dispute_news, outcome_of, refund_news
 
 TOLERANCE_SECONDS = 300
 _LONGEST_ID = 255
