@@ -106,6 +106,15 @@ def test_a_minimum_of_an_extended_period_says_that_the_maximum_bounds_it():
     ]
 
 
+def test_where_no_package_was_started_none_is_told():
+    price = {"type": "package", "amount": "3", "quantityPerPackage": "25"}
+    assert readable(read_explanation(rated(price, "0").explain)) == [
+        "Quantity: 0",
+        "Nothing to charge.",
+        "Net: 0.00 USD",
+    ]
+
+
 def test_a_maximum_names_what_earlier_parts_of_the_period_came_to():
     price = {"type": "unit", "amount": "1", "maximumAmount": "60"}
     assert readable(read_explanation(rated(price, "10", earlier="55", billed="55.00").explain)) == [
