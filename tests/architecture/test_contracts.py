@@ -19,6 +19,10 @@ PLAYS_HISTORY = "billing_site.demo"
 SAYS_PURE = re.compile(r"\bPure\b(?! but for)")
 
 
+# A line of rooms in the table of the decision, and the floor where it begins one.
+LINE_OF_ROOMS = re.compile(r"^\| (?:`(?P<floor>\w+)` )?\| (?P<rooms>`.+) \|$", re.MULTILINE)
+
+
 def contract(words: str) -> dict[str, Any]:
     [found] = [each for each in CONTRACTS if words in each["name"]]
     return found
@@ -79,6 +83,26 @@ def test_each_floor_below_the_site_says_how_its_rooms_lie_and_forgets_none():
     for each in layered.values():
         assert each["exhaustive"]
         assert set(each.get("exhaustive_ignores", ())) <= {"apps", "migrations"}
+
+
+def test_the_rooms_lie_as_the_decision_says():
+    """Two layers that know nothing of each other could change places in a contract, and nothing would tell."""
+    page = (ROOT / "docs/decisions/layering.md").read_text()
+    said: dict[str, list[set[str]]] = {}
+    floor = ""
+    for line in LINE_OF_ROOMS.finditer(page):
+        floor = line["floor"] or floor
+        said.setdefault(floor, []).append(set(re.findall(r"`(\w+)`", line["rooms"])))
+
+    assert list(said) == ["invoicing", "subscriptions", "entitlements"]
+    for floor, rooms in said.items():
+        assert [set(layer.split(" | ")) for layer in contract(f"rooms of {floor}")["layers"]] == rooms
+
+
+def test_the_runtime_is_kept_from_django():
+    runtime = contract("runtime starts")
+
+    assert (runtime["source_modules"], runtime["forbidden_modules"]) == (["billing_site.runtime"], ["django"])
 
 
 def test_the_floors_lie_as_said_and_circles_are_looked_for_on_each():
