@@ -1,6 +1,7 @@
 """Owns what every check of the books shares: the examination under way, its findings, and how documents, lines and
 customers are named."""
 
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,8 @@ from core.batches import together_or_alone
 from core.ids import to_text
 from customers.models import Customer
 from invoicing.models import Invoice
+
+logger = logging.getLogger(__name__)
 
 CUSTOMERS_AT_ONCE = 100
 INVOICES_AT_ONCE = 200
@@ -79,6 +82,7 @@ def piece_by_piece(exam: Examination, rows: models.QuerySet[Any], size: int, che
 
     def fail(pk: uuid.UUID, error: Exception) -> list[Finding]:
         exam.count(1)
+        logger.error("a check of the books failed over %s %s", rows.model._meta.label, pk, exc_info=error)
         return [Finding(_name_row(rows.model, pk), f"it can't be checked ({said(error)}).", UNREADABLE)]
 
     for ids in batches(rows, size):

@@ -1,5 +1,6 @@
 """Owns invariant 3: an issued invoice is unchanged, and can be computed again from what it stores."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
@@ -13,6 +14,8 @@ from invoicing.lifecycle.fingerprint import fingerprint
 from invoicing.rating import RatedLine, read_explanation, recompute, replay
 from invoicing.rating.explanation import CreditExplanation
 from subscriptions.pricing import parse_price
+
+logger = logging.getLogger(__name__)
 
 RESTORE = "An issued invoice was changed past the database's guards. Restore its rows from a backup."
 _LINE_MONEY = {"amount": "amount", "charges_total": "charges_total", "discounts_total": "discounts_total"}
@@ -50,7 +53,8 @@ def _differs(line: Row, details: Sequence[Row]) -> str | None:
     """What computing the line again shows to be wrong with it."""
     try:
         explanation = read_explanation(line["explain"])
-    except Exception as error:  # noqa: BLE001 - an explanation that can't be read is the finding
+    except Exception as error:  # an explanation that can't be read is the finding
+        logger.warning("the explanation of line %s can't be read", line["id"], exc_info=error)
         return f"its explanation can't be read ({type(error).__name__}: {error})."
     if line["kind"] == LineKind.CREDIT:
         net = recompute(explanation)
@@ -63,7 +67,8 @@ def _differs(line: Row, details: Sequence[Row]) -> str | None:
         return "its price is not the one that its explanation was rated by."
     try:
         again = replay(explanation)
-    except Exception as error:  # noqa: BLE001 - an explanation that can't be computed again is the finding
+    except Exception as error:  # an explanation that can't be computed again is the finding
+        logger.warning("the explanation of line %s can't be computed again", line["id"], exc_info=error)
         return f"its explanation can't be computed again ({type(error).__name__}: {error})."
     expected = {**{column: getattr(again, name) for column, name in _LINE_MONEY.items()}, "total": _total(line, again)}
     expected["quantity"] = again.quantity

@@ -1,5 +1,6 @@
 """Stripe: off-session PaymentIntents with the `stripe` library (billing rules 11)."""
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -41,6 +42,8 @@ from invoicing.gateways.stripe_answers import (
 )
 from invoicing.gateways.stripe_limits import why_never
 from invoicing.models import StripeAccount
+
+logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS, READ_SECONDS = 5, 20
 RETRIES = 2
@@ -254,6 +257,7 @@ class StripeConnection:
             found = self._client.v1.refunds.list({"payment_intent": external_id, "limit": _PAGE})
             return [refund_news(given.to_dict()) for given in found.auto_paging_iter()]
         except (stripe.StripeError, *UNREADABLE):
+            logger.warning("Stripe told no refunds of %s", external_id, exc_info=True)
             return None
 
     def check_customer(self, external_id: str, payment_method: str | None) -> PaymentMethodCheck:
@@ -323,6 +327,8 @@ def _of(request: ChargeRequest, intent: dict[str, Any]) -> ChargeOutcome:
 
 
 def _unreadable(error: Exception) -> str:
+    """What is said of an answer of another shape than Stripe's documents; the log has where it could not be read."""
+    logger.warning("an answer of Stripe could not be read", exc_info=error)
     return f"Stripe's answer could not be read ({type(error).__name__})."
 
 

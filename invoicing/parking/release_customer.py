@@ -51,6 +51,6 @@ def _look_again(parked: ParkedCustomer) -> None:
             transaction.set_rollback(True)
     except DATABASE_AWAY:
         raise
-    except Exception as error:
+    except Exception as error:  # whatever a close would park them for; `as_cause` logs what nobody foresaw
         cause = as_cause(error, parked.customer_id)
         raise StillParked(customer=str(parked.customer), cause=cause.message) from error

@@ -53,8 +53,7 @@ def work_migration_shard(shard_id: uuid.UUID, *, progress: Progress | None = Non
                     progress(left)
 
             return work(shard, token, tell)
-    except Exception:
-        # The database was away, say: whoever is free takes it over, without waiting for the lease to end.
+    except Exception:  # the database was away, say: whoever is free takes it over, without waiting for the lease to end
         _release(shard_id, token)
         raise
 

@@ -365,6 +365,32 @@ def test_a_check_that_raises_over_one_row_is_a_finding_and_the_others_go_on(comp
     assert "The books are broken" in said
 
 
+@pytest.mark.parametrize(
+    ("how", "found"),
+    [
+        ("explain = '{}'", "its explanation can't be read (ValueError: "),
+        (
+            "explain = jsonb_set(explain, '{currency}', '\"XXX\"')",
+            "its explanation can't be computed again (InvalidInput: ",
+        ),
+    ],
+)
+def test_an_explanation_that_says_nothing_is_a_finding_and_the_log_has_where_it_failed(company, caplog, how, found):
+    line = issued_invoice_of("acme").lines.filter(deleted_at=None).first()
+    break_by(f"UPDATE invoicing_invoiceline SET {how} WHERE id = %s", line.id)
+    said = run_check("--only", "3", now=LAST_CLOSE)[1]
+    assert found in said
+    [told] = [record for record in caplog.records if str(line.id) in record.message]
+    assert told.exc_info is not None
+
+
+def test_the_log_has_where_a_check_failed_over_one_row(company, caplog):
+    invoice = issued_invoice_of("acme")
+    break_by("UPDATE invoicing_invoice SET issued_at = '-infinity' WHERE id = %s", invoice.id)
+    run_check(now=LAST_CLOSE)
+    assert [record for record in caplog.records if record.name == "invoicing.books.examination"]
+
+
 def test_a_check_that_stops_is_a_finding_and_the_other_checks_go_on(company):
     """A time at the end of all times, which Python has no word for."""
     break_by("UPDATE invoicing_invoice SET issued_at = 'infinity' WHERE id = %s", issued_invoice_of("acme").id)

@@ -356,6 +356,15 @@ def test_of_two_installations_of_one_account_at_once_one_is_refused(fake):
     assert sorted(at_once(install, install, install)) == ["OtherStripeAccount", "OtherStripeAccount", "Stripe EU"]
 
 
+def test_where_an_answer_could_not_be_read_is_in_the_log(app, fake, caplog):
+    issued(app, fake, "drop")
+    collect()
+    fake.intents["pi_1"]["amount_received"] = "50.00"
+    reconcile()
+    [said] = [record for record in caplog.records if record.message == "an answer of Stripe could not be read"]
+    assert said.exc_info[2].tb_next is not None
+
+
 @pytest.mark.parametrize(
     "strange",
     [

@@ -179,7 +179,7 @@ def _mail() -> Iterator[Send]:
         try:
             connection.open()
             connection.send_messages([mail])
-        except Exception:
+        except Exception:  # whatever it was, the next message gets a connection that nothing is left of
             connection.close()
             raise
 
