@@ -86,6 +86,7 @@ class GiveScope(Verb[ApiKey]):
 class LetSetUp(GiveScope):
     slug = "set-up"
     label = "Let it set customers up"
+    tone = "plain"
     scope = Scope.SETUP
     done = "{} sets customers up from now on."
 

@@ -1,5 +1,6 @@
 """The model admins that all of ours build on: lists that stay fast, read pages, and changes that leave a trace."""
 
+from copy import copy
 from typing import Any
 
 from django import forms
@@ -20,7 +21,7 @@ from core.admin.changes import changes_of, sentence_of
 from core.admin.display import admin_url
 from core.admin.menu import menu_names
 from core.admin.paginator import CappedPaginator
-from core.admin.proposals import propose
+from core.admin.proposals import form_shown, propose
 from core.admin.refusals import explain
 from core.admin.search import MAX_FOUND, matching
 from core.admin.timeline import TimelineEntry, merge_timeline
@@ -227,10 +228,11 @@ class BackOfficeAdmin(VerbAdmin):
 
     def _ask_to_propose(self, request: HttpRequest, needed: ApprovalNeeded, obj: Any) -> HttpResponse:
         """Nobody proposes anything without being asked: what was typed is sent once more from here."""
-        done = f"{'Change' if obj else 'Add'} {self.opts.verbose_name}"
+        form = self.get_form(request, obj, change=obj is not None)(request.POST, instance=copy(obj))
         context = {
-            "title": f"{done}: {obj}" if obj else done,
+            "title": f"{'Change' if obj else 'Add'} {self.opts.verbose_name}",
             "object": obj,
+            "changes": form_shown(form),
             "needs": [needed],
             "posted": [
                 (name, value)

@@ -1,6 +1,7 @@
 """Keeps what was typed on a page of the admin for a second person, and sends it through the same page once more."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -9,7 +10,7 @@ from django.db import models
 from django.http import HttpRequest, QueryDict
 
 from core.admin.verbs import Answers, Verb
-from core.admin.words import joined
+from core.admin.words import joined, moment_text
 from core.approvals.errors import ApprovalNeeded, WrongRequestState
 from core.approvals.models import ChangeRequest
 from core.approvals.services.propose_change import propose_change
@@ -20,6 +21,9 @@ from core.ids import to_text
 _NO_ANSWERS = frozenset(
     ["csrfmiddlewaretoken", "action", "_selected_action", "select_across", "index", "confirmed", "answered"]
 ).union(["again", "seen", "as_of", "_save", "_confirmed", "_again"])
+
+# Shown beside the answers.
+_REASONS = frozenset(["reason", "change_reason"])
 
 EMPTY_WORD = "–"
 
@@ -117,11 +121,28 @@ def answers_shown(request: HttpRequest, change: ChangeRequest) -> list[tuple[str
     shown = []
     for field in form:
         label = str(field.label or field.name)
-        if field.is_hidden or field.name in _NO_ANSWERS | {"reason", "change_reason"}:
+        if field.is_hidden or field.name in _NO_ANSWERS | _REASONS:
             continue
         if _plain(field.value()) != _plain(None if stood.get(label) == "None" else stood.get(label)):
             shown.append((label, _words(form, field)))
     return shown
+
+
+def form_shown(form: Any) -> list[tuple[str, str, str]]:
+    """What was typed into a form and differs from what stood there: label, before, after."""
+    form.is_valid()
+    typed = [field for field in form if field.name in form.changed_data and field.name not in _NO_ANSWERS | _REASONS]
+    return [(str(field.label or field.name), _before(field), _words(form, field)) for field in typed]
+
+
+def _before(field: Any) -> str:
+    choices = getattr(field.field, "choices", None)
+    named = dict(choices).get(field.initial) if choices and isinstance(field.initial, str) else None
+    if isinstance(field.initial, bool):
+        return "yes" if field.initial else "no"
+    if isinstance(field.initial, datetime):
+        return f"{moment_text(field.initial)} UTC"
+    return str(named or _plain(field.initial) or EMPTY_WORD)
 
 
 def _plain(value: Any) -> str:
@@ -138,6 +159,8 @@ def _words(form: Any, field: Any) -> str:
         return "yes" if kept else "no"
     if isinstance(kept, models.Model):
         return str(kept)
+    if isinstance(kept, datetime):
+        return f"{moment_text(kept)} UTC"
     choices = getattr(field.field, "choices", None)
     named = dict(choices).get(kept) if choices and isinstance(kept, str) else None
     return str(named or _plain(field.value()) or EMPTY_WORD)

@@ -74,19 +74,21 @@ def foresee_tax_off(
     customers: Sequence[Customer],
     before: Mapping[uuid.UUID, Mapping[str, Any]],
     after: Mapping[uuid.UUID, Mapping[str, Any]],
-) -> None:
+) -> list[Customer]:
     """The same for pages that show a change of settings before anybody confirms it: effective settings `before` and
-    `after`, by customer. Nothing is counted. A constant number of queries."""
+    `after`, by customer. Nothing is counted. Who waits for a second person then. A constant number of queries."""
     if may_act_alone() or not customers:
-        return
+        return []
     losing = who_loses_tax(customers, before, after)
     if not losing:
-        return
+        return []
     done = done_alone(TAX_OFF_RULE, besides=[customer.pk for customer in losing])
     if done + len(losing) > settings.TAX_OFF_TWO_PERSON_ABOVE:
         whose = str(next(iter(losing))) if len(losing) == 1 else counted(len(losing), "customer")
         effect = tax_off_effect(whose, worst(losing.values()))
         need_second_person(rule=tax_off_rule(), effect=effect, many=len(losing))
+        return list(losing)
+    return []
 
 
 def who_loses_tax(

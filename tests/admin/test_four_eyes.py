@@ -16,6 +16,7 @@ from core.audit.models import AuditEntry
 from customers.models import BillingProfile, Customer, CustomerOverride, Supplier
 from invoicing.models import BalanceEntry, TaxRate
 from subscriptions.models import Coupon
+from tests.admin.test_headings import heading
 from tests.support.catalog import make_excess_plan
 from tests.support.clock import at
 from tests.support.closing import START, make_issued, make_subscriber
@@ -341,14 +342,20 @@ class TestAsking:
         url = reverse("admin:customers_customer_edit", args=[customer.pk])
         form = clerk.get(url).context["adminform"].form
         sent = {bound.html_name: bound.value() or "" for bound in form} | {"country": "US"}
-        assert self.asked(clerk.post(page_url(customer), sent)) == "Propose"
+        response = clerk.post(page_url(customer), sent)
+        assert self.asked(response) == "Propose"
+        assert response.context["changes"] == [("Country", "Germany (DE)", "United States (US)")]
+        assert heading(response.content.decode()) == "Customers > Customers > Acme > Change customer"
 
     def test_a_tax_rate(self, billing_admin):
         make_customer(country="DE")
         TaxRate.objects.create(country="DE", rate=19, name="VAT", valid_from=at("2020-01-01"))
         sent = {"name": "VAT", "country": "DE", "region": "", "category": "", "rate": "1", "valid_from_0": "2126-01-01"}
         sent |= {"valid_from_1": "00:00", "valid_to_0": "", "valid_to_1": "", "change_reason": "x"}
-        assert self.asked(billing_admin.post(reverse("admin:invoicing_taxrate_add"), sent)) == "Propose"
+        response = billing_admin.post(reverse("admin:invoicing_taxrate_add"), sent)
+        assert self.asked(response) == "Propose"
+        typed = {label: after for label, _, after in response.context["changes"]}
+        assert typed["Rate in percent"] == "1" and typed["Valid from"] == "1 Jan 2126 00:00 UTC"
 
     def test_own_settings_and_pins_one_by_one_and_in_bulk(self, clerk):
         make_default_profile()
@@ -365,7 +372,9 @@ class TestAsking:
         CustomerOverride.objects.create(customer=other, tax_enabled=False)
         response = clerk.post(list_url(Customer), chosen | to_it)
         assert self.asked(response) == "Pin to profile, propose where needed"
-        assert "the others are done at once" in response.content.decode()
+        page = response.content.decode()
+        assert "the others are done at once" in page
+        assert "1 of 2 customers will be billed by “Enterprise”" in page and page.count("Needs approval") == 1
 
     def test_a_profile_and_another_default(self, billing_admin, limit_of_three):
         people(4)
@@ -374,6 +383,7 @@ class TestAsking:
         url = reverse("admin:customers_billingprofile_edit", args=[profile.pk])
         response = billing_admin.post(url, {name: value for name, value in sent.items() if value is not None})
         assert self.asked(response) == "Propose"
+        assert heading(response.content.decode()) == "Customers > Billing profiles > Default > Propose changes"
         assert self.asked(billing_admin.post(verb_url(enterprise(), "make-default"), {"reason": "x"})) == "Propose"
 
     def test_a_price_of_a_customers_own(self, clerk):

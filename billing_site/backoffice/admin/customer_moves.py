@@ -70,6 +70,11 @@ class PinForm(ReasonForm):
     )
     field_order: tuple[str, ...] = ("profile", "reason")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The profile is to be chosen first.
+        self.fields["reason"].widget.attrs.pop("autofocus", None)
+
 
 class MoveForm(PinForm):
     stripe_customer_id = forms.CharField(
@@ -137,7 +142,9 @@ def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Revie
     free = [customer for customer in customers if customer.pk in found and not _is_blocked(found[customer.pk])]
     too_many = why_not_move_all(free, target)
     after = terms_under([customer.pk for customer in free], target)
-    foresee_tax_off(free, _values(terms), _values(after))
+    waiting = {customer.pk for customer in foresee_tax_off(free, _values(terms), _values(after))}
+    for row in rows:
+        row["waits"] = row["customer"].pk in waiting
     sources = {terms[customer.pk].profile for customer in free}
     movable = len(rows) - blocked
     context = {
@@ -145,7 +152,8 @@ def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Revie
         "target": target,
         "blocked": blocked,
         "staying": len(rows) - len(moving),
-        "moving": len(moving) - blocked,
+        "moving": len(moving) - blocked - len(waiting),
+        "waiting": len(waiting),
         "possible": movable,
         "migrate_url": _migration_url(free, sources, target) if too_many else "",
     }

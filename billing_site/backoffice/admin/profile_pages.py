@@ -130,7 +130,8 @@ class ProfilePages(BillingProfileAdmin):
             foresee_profile_change(profile.pk, form.cleaned_data, form.cleaned_data["supplier"])
         drafts = open_drafts(profile)
         context = {
-            "title": f"Save changes of {profile}",
+            "title": "Propose changes" if needs else "Save changes",
+            "object": profile,
             "profile": profile,
             "rows": [
                 (row, reach.following(row.field), reach.overriding.get(row.field, 0)) for row in rows if row.differs

@@ -23,10 +23,11 @@ class TaxRateForm(ChangeReasonForm):
     class Meta:
         model = TaxRate
         fields = ("name", "country", "region", "category", "rate", "valid_from", "valid_to")
+        labels = {"rate": "Rate in percent"}
         help_texts = {
             "region": "Empty: the whole country.",
             "category": "Empty: every kind of supply.",
-            "rate": "In percent: 19 means 19 %. Much lower than before, or none, a second person approves it.",
+            "rate": "19 means 19 %. Much lower than before, or none, a second person approves it.",
             "valid_from": "A lower rate for time that has begun is approved by a second person.",
             "valid_to": "Empty: until another rate begins. Where none follows, a second person approves the end.",
         }
