@@ -52,6 +52,13 @@ def lock_alone(key: int) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
 
 
+def lock_if_free(key: int) -> bool:
+    """As `lock_alone`, where nobody holds it; False at once where somebody does."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [key])
+        return bool(cursor.fetchone()[0])
+
+
 @contextmanager
 def only_one(key: int) -> Iterator[bool]:
     """Hold what `key` names for as long as the block runs, over many transactions; yields whether it was free. Nobody

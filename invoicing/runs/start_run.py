@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from core import clock
 from core.audit.actors import SYSTEM, current_actor
@@ -12,7 +12,7 @@ from core.audit.services.record import record
 from core.bulk import copy_rows
 from core.errors import FieldProblem, InvalidInput
 from core.ids import new_id
-from core.locks import customer_group
+from core.locks import customer_group, lock_alone, lock_if_free
 from invoicing.choices import CustomerOutcome, RunStatus, RunTrigger
 from invoicing.models import BillingRun, RunCustomer, RunShard
 from invoicing.runs.due_customers import due_customers
@@ -38,14 +38,18 @@ def start_run(
     trigger: str,
     started_by: str = "",
     customer_ids: Collection[uuid.UUID] | None = None,
+    if_free: bool = False,
 ) -> BillingRun | None:
-    """Make a run of everyone with something due by `as_of` (of `customer_ids`, if given); None when there is nobody.
+    """Make a run of everyone with something due by `as_of` (of `customer_ids`, if given); None when there is nobody,
+    and, with `if_free`, at once where another run is being listed. Else it waits for that.
 
     Who is parked or already in a run under way is left out, so starting twice bills nobody twice. The run is worked
     off shard by shard by `work_shard`; beat hands the shards out. Who starts it by hand approves none of its drafts.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_START_LOCK])
+    if not if_free:
+        lock_alone(_START_LOCK)
+    elif not lock_if_free(_START_LOCK):
+        return None
     due = due_customers(as_of)
     if customer_ids is not None:
         due = due.filter(pk__in=customer_ids)

@@ -34,11 +34,15 @@ def close_due_periods() -> None:
 
 @shared_task
 def close_customers(customer_ids: Sequence[str]) -> None:
-    """Close these customers (ids as text) soon, without waiting for the schedule."""
+    """Close these customers (ids as text) soon, without waiting for the schedule.
+
+    Where another run is being listed, which may take long, they are the schedule's all the same: many who subscribe
+    meanwhile must not take the places of the ticks.
+    """
     if clock_advances():
         return
     ids = [known for text in customer_ids if (known := from_text(text)) is not None]
-    start_run(as_of=clock.now(), trigger=RunTrigger.SCHEDULE, customer_ids=ids)
+    start_run(as_of=clock.now(), trigger=RunTrigger.SCHEDULE, customer_ids=ids, if_free=True)
     hand_out_shards()
 
 

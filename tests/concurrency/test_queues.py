@@ -17,6 +17,7 @@ from billing_site.celery import app
 from billing_site.queues import WORKERS
 from billing_site.runtime.supervisor import worker_command
 from core import clock
+from core.ids import to_text
 from core.locks import lock_alone
 from core.outbox.models import OutboxMessage
 from customers.models import BillingApp
@@ -24,7 +25,7 @@ from invoicing.models import BillingRun, Invoice, NumberSeries, Payment, RunShar
 from invoicing.runs import start_run as module
 from invoicing.runs.run_due import work_off
 from invoicing.runs.start_run import start_run
-from invoicing.runs.tasks import close_due_periods, hand_out_shards
+from invoicing.runs.tasks import close_customers, close_due_periods, hand_out_shards
 from tests.support.crowd import CLOSE, make_crowd
 from tests.support.workers import environment_of_tests, wait_until_blocked
 
@@ -118,6 +119,22 @@ def test_where_every_charge_and_mail_is_held_up_the_heart_beats_and_periods_are_
         wait_until(heartbeat.last, 30)
         wait_until(BillingRun.objects.exists, 30)
         assert held_up() == 8
+
+
+def test_while_a_run_is_listed_those_who_subscribe_hold_up_no_tick_and_are_billed_by_the_next():
+    customers = make_crowd(6)
+    cache.delete("heartbeat")
+    with running_workers("ticker"):
+        with transaction.atomic():
+            lock_alone(module._START_LOCK)
+            for customer in customers:
+                close_customers.delay([to_text(customer.pk)])
+            send_as_beat_does("heartbeat")
+            wait_until(heartbeat.last, 30)
+            assert held_up() == 0
+        assert not BillingRun.objects.exists()
+        send_as_beat_does("close due periods")
+        wait_until(lambda: BillingRun.objects.filter(customer_count=6).exists(), 30)
 
 
 def test_while_one_tick_lists_the_customers_of_a_run_the_next_ones_are_over_at_once():
