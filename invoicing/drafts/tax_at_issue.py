@@ -5,7 +5,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from django.db.models import TextField
+from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 
 from core.bulk import update_rows
@@ -26,9 +26,15 @@ def tax_at_issue(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
     In the transaction that issues them. CannotBill where tax is enforced and no rate is known any more. Two queries,
     and a fixed number more where a rate has changed.
     """
+    # A price that doesn't say when is in advance, and SQL compares what is missing with nothing.
+    due_first = Q(price__paymentTerm__isnull=True) | ~Q(price__paymentTerm=IN_ARREARS)
     in_advance = InvoiceLine.objects.filter(
-        invoice_id__in=invoice_ids, invoice__issued_at__isnull=True, deleted_at__isnull=True, kind=LineKind.FLAT
-    ).exclude(price__paymentTerm=IN_ARREARS)
+        due_first,
+        invoice_id__in=invoice_ids,
+        invoice__issued_at__isnull=True,
+        deleted_at__isnull=True,
+        kind=LineKind.FLAT,
+    )
     lines = in_advance.order_by("invoice_id", "position", "id").values_list(
         "id",
         "invoice_id",

@@ -65,7 +65,7 @@ def _cadence(item: SubscriptionItem, at: datetime) -> str | None:
 
 def _in_arrears(item: SubscriptionItem, at: datetime) -> bool:
     price = _terms(item, at).price
-    return price is not None and (price["type"] != "flat" or price["paymentTerm"] == IN_ARREARS)
+    return price is not None and (price["type"] != "flat" or price.get("paymentTerm") == IN_ARREARS)
 
 
 def _terms(item: SubscriptionItem, at: datetime) -> ItemRevision:

@@ -59,6 +59,17 @@ def test_half_off_for_two_periods_runs_on_over_an_upgrade_on_the_16th():
     assert_books_are_clean("2026-06-01T00:30")
 
 
+def test_a_fee_that_does_not_say_when_it_is_charged_keeps_its_coupon_as_one_in_advance():
+    """After April its one period is over: the change on the 1st finds nothing that runs on."""
+    price = {"type": "flat", "amount": "30.00"}
+    subscription = subscribe_with(
+        flat_plan("basic", None, cards=(flat_card(price=price),)), percentage=Decimal(50), periods=1
+    )
+    change(subscription, flat_plan("pro", "90.00"), on="2026-05-01")
+    assert totals() == ["15.00", "90.00"]
+    assert CouponRedemption.objects.count() == 1
+
+
 def test_a_redemption_that_is_carried_over_keeps_its_bounds_and_counts_once():
     subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50), redemption_limit=2)
     successor = change(subscription, flat_plan("pro", "90.00")).successor

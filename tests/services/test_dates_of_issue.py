@@ -81,10 +81,12 @@ def vat_rises():
     return customer
 
 
-def test_a_fee_in_advance_is_taxed_at_the_date_of_its_issue(vat_rises):
-    """Drafted on 30 December at 19 %, issued on 2 January under 20 %: 10.00 and 2.00."""
+@pytest.mark.parametrize("price", [fee("10.00"), {"type": "flat", "amount": "10.00"}], ids=["said", "not said"])
+def test_a_fee_in_advance_is_taxed_at_the_date_of_its_issue(vat_rises, price):
+    """Drafted on 30 December at 19 %, issued on 2 January under 20 %: 10.00 and 2.00. A price that doesn't say when it
+    is charged is in advance."""
     make_default_profile(draft_period="P3D", tax_enabled=True)
-    subscribe(vat_rises, flat_plan("basic", "10.00"), "2026-12-30")
+    subscribe(vat_rises, flat_plan("basic", None, cards=(flat_card(price=price),)), "2026-12-30")
     close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
     assert tax_of(invoice__status__startswith="draft") == ("19", "VAT", "1.90", "11.90")
     with clock.frozen_at(at("2027-01-02")):
