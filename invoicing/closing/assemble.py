@@ -67,14 +67,14 @@ def close_customer(
         if quantity is not None and quantity.quantity is None and _can_still_be_reported(loaded, line, made_at):
             quantity = quantity._replace(quantity=ZERO)
         if quantity is not None and quantity.quantity is None:
-            coupons.rated_untouched(line)
+            coupons.rated(line, is_reduced=False)
             close.unreported.append(line)
             close.notes.append(f"{_what(line)}: nothing was reported for {_span(line)}, so there is nothing to bill.")
             continue
         rated = rate_line(line, None if quantity is None else quantity.after(nets))
         nets[line.obligation.key] = rated.net
-        if line.amends is None and not rated.rated.coupon_used:
-            coupons.rated_untouched(line)
+        if line.amends is None:
+            coupons.rated(line, is_reduced=bool(rated.rated.coupon_used))
         if rated.net < 0 and line.amends is not None:
             close.dropped.append(line)
             close.notes.append(

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
 from core.periods import Cadence
 from invoicing.closing.plan import PlannedLine
@@ -18,7 +19,7 @@ from subscriptions.schedule.coupon_reach import (
     without,
 )
 from subscriptions.schedule.facts import LoadedSubscription, Span
-from subscriptions.schedule.obligations import coupon_at, is_untouched
+from subscriptions.schedule.obligations import Obligation, coupons_over, is_untouched
 
 
 class CouponMoves:
@@ -46,13 +47,21 @@ class CouponMoves:
         if item is not None and item.coupons is not line.obligation.item.coupons:
             line.obligation = line.obligation._replace(item=replace(line.obligation.item, coupons=item.coupons))
 
-    def rated_untouched(self, line: PlannedLine) -> None:
-        """The coupon on `line` found nothing to take off. With the last window of its period, and all of that
-        untouched, its end moves by a period."""
+    def rated(self, line: PlannedLine, *, is_reduced: bool) -> None:
+        """The first of the coupons over the window of `line` took something off where that `is_reduced`. The others
+        found nothing to take off: with the last window of its period, and all of that untouched, the end of such a
+        coupon moves by a period."""
         window = line.obligation
-        coupon, cadence = coupon_at(window.item, window.start), window.revision.cadence
-        if coupon is None or coupon.id not in self._places or cadence is None or not costs(window.revision):
+        cadence = window.revision.cadence
+        if cadence is None or not costs(window.revision):
             return
+        for place, coupon in enumerate(coupons_over(window.item, window.start)):
+            reduces = is_reduced and place == 0
+            if not reduces and coupon.id in self._places and not is_untouched(coupon, window.start):
+                self._leave_out(window, coupon, cadence)
+
+    def _leave_out(self, window: Obligation, coupon: CouponFacts, cadence: Cadence) -> None:
+        """Note that `coupon` took nothing off in `window`."""
         sub, item = window.subscription, window.item
         period = service_period_at(sub, cadence, window.start)
         begin = max(period.start, coupon.start)
@@ -77,7 +86,7 @@ class CouponMoves:
     def as_if_counted(self, line: PlannedLine) -> PlannedLine | None:
         """`line` with the coupon that had nothing to take off when it was rated before; None where there is none."""
         window = line.obligation
-        for coupon in window.item.coupons:
+        for coupon in islice(coupons_over(window.item, window.start), 1):
             if coupon.id in self._places and is_untouched(coupon, window.start):
                 again = replace(coupon, untouched=without(coupon.untouched, Span(window.start, window.end)))
                 coupons = tuple(again if each is coupon else each for each in window.item.coupons)

@@ -168,7 +168,7 @@ def read_quantities(
     for (line, found), quantity in in_time:
         coupons.bring_up_to_date(found)
         if quantity.quantity is None:
-            coupons.rated_untouched(found)
+            coupons.rated(found, is_reduced=False)
             unreported.append(line)
             continue
         try:
@@ -178,8 +178,7 @@ def read_quantities(
             continue
         document_line.id = line.id
         nets[found.obligation.key] = document_line.net
-        if not document_line.rated.coupon_used:
-            coupons.rated_untouched(found)
+        coupons.rated(found, is_reduced=bool(document_line.rated.coupon_used))
         rated.append((line.invoice_id, document_line))
     record_untouched(list(coupons.changed.values()))
     redraft([entry for entry in rated if entry[0] not in failures], now=clock.now(), billed_by=issuers)

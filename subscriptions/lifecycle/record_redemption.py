@@ -29,7 +29,7 @@ def record_redemption(*, item: SubscriptionItem, code: str, at: datetime, billed
     there it stays so.
 
     InvalidInput where there is no such coupon or the item is not active; `CouponNotRedeemable` where it is archived,
-    expired, used up, of another currency or not for this item or plan.
+    expired, used up, of another currency or not for this item or plan, or stands behind one without an end.
     """
     lock_customers([item.subscription.customer_id])
     # The row's lock makes redemptions of one coupon queue up, so that the limit holds.
@@ -50,6 +50,8 @@ def record_redemption(*, item: SubscriptionItem, code: str, at: datetime, billed
         return earlier
     _check_redeemable(coupon, item, again=earlier is not None)
     begins, ends = _effective_span(coupon, revision, at, billed)
+    if earlier is None:
+        _refuse_behind_endless(coupon, item, begins)
     if earlier is not None:
         redemption = _continued(earlier, item, at, begins)
     else:
@@ -111,6 +113,16 @@ def _check_redeemable(coupon: Coupon, item: SubscriptionItem, *, again: bool) ->
     limit = coupon.redemption_limit
     if not again and limit is not None and coupon.redemptions.filter(continues=None).count() >= limit:
         raise CouponNotRedeemable(coupon.code, f"was redeemed {limit} times, which is its limit")
+
+
+def _refuse_behind_endless(coupon: Coupon, item: SubscriptionItem, begins: datetime) -> None:
+    """One coupon at a time reduces an item, the oldest one first: behind one without an end, another never would."""
+    endless = item.coupon_redemptions.filter(effective_to=None, effective_from__lte=begins, continued_by=None)
+    first = endless.select_related("coupon").first()
+    if first is not None:
+        raise CouponNotRedeemable(
+            coupon.code, f"would take nothing off: {first.coupon.code} reduces this item, and has no end"
+        )
 
 
 def _effective_span(

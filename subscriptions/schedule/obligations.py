@@ -73,10 +73,14 @@ class Obligation(NamedTuple):
 
 def coupon_at(item: ItemFacts, moment: datetime) -> CouponFacts | None:
     """The coupon that reduces what the item costs at `moment` (UTC): from its start on, up to its end and not at it."""
-    for coupon in item.coupons:
-        if coupon.start <= moment and (coupon.end is None or moment < coupon.end):
-            return None if is_untouched(coupon, moment) else coupon
+    for coupon in coupons_over(item, moment):
+        return None if is_untouched(coupon, moment) else coupon
     return None
+
+
+def coupons_over(item: ItemFacts, moment: datetime) -> Iterator[CouponFacts]:
+    """The coupons that last at `moment` (UTC), the oldest redeemed first: that one alone reduces what is charged."""
+    return (coupon for coupon in item.coupons if coupon.start <= moment and (coupon.end is None or moment < coupon.end))
 
 
 def is_untouched(coupon: CouponFacts, moment: datetime) -> bool:

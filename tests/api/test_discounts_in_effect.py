@@ -214,11 +214,17 @@ class TestCoupons:
         assert not CouponRedemption.objects.exists()
 
     def test_of_two_coupons_one_counts_at_a_time(self, api, subscription):
-        assert self.redeem(api, subscription, "TEN").status_code == 201
+        Coupon.objects.create(code="ONCE", percentage=20, periods=1)
+        assert self.redeem(api, subscription, "ONCE").status_code == 201
         assert self.redeem(api, subscription, "FIVE").status_code == 201
-        run("2026-06-01")
-        # 50.00 less 10 %, and not another 5.00 less.
-        assert InvoiceLine.objects.get(invoice__issued_at__gte=at("2026-06-01")).total == Decimal("45.00")
+        refusal = refused(self.redeem(api, subscription, "TEN"), 409)["detail"]
+        assert refusal == (
+            "Coupon TEN would take nothing off: FIVE reduces this item, and has no end; nothing was changed."
+        )
+        # 50.00 less 20 %, and not another 5.00 less; then 5.00 less.
+        for day, total in (("2026-06-01", "40.00"), ("2026-07-01", "45.00")):
+            run(day)
+            assert InvoiceLine.objects.get(invoice__issued_at=at(day)).total == Decimal(total)
 
     def test_so_is_a_price_of_ones_own_beside_a_coupon(self, api, subscription):
         assert self.redeem(api, subscription, "TEN", on="2026-05-16").status_code == 201
