@@ -30,18 +30,32 @@ class Invoice(Record):
     """
 
     # No index of its own: others begin with it. So it is with the run and the series.
-    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, db_index=False, related_name="invoices")
+    customer = models.ForeignKey(
+        Customer, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="invoices"
+    )
     currency = models.CharField(max_length=3)
     status = models.CharField(max_length=40, choices=InvoiceStatus.choices)
     status_note = models.TextField(blank=True)  # why a step failed, in plain words
     description = models.CharField(max_length=1024, null=True, blank=True)
     metadata = models.JSONField(default=dict, blank=True, validators=[validate_metadata])
     run = models.ForeignKey(
-        BillingRun, on_delete=models.SET_NULL, db_index=False, null=True, blank=True, related_name="invoices"
+        BillingRun,
+        on_delete=models.SET_NULL,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        blank=True,
+        related_name="invoices",
     )
 
     series = models.ForeignKey(
-        NumberSeries, on_delete=models.PROTECT, db_index=False, null=True, blank=True, related_name="invoices"
+        NumberSeries,
+        on_delete=models.PROTECT,
+        db_constraint=False,
+        db_index=False,
+        null=True,
+        blank=True,
+        related_name="invoices",
     )
     sequence = models.PositiveBigIntegerField(null=True, blank=True)
     number = models.CharField(max_length=64, null=True, blank=True, unique=True)
@@ -57,10 +71,14 @@ class Invoice(Record):
     voided_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
 
-    supplier = models.ForeignKey(Supplier, on_delete=models.PROTECT, null=True, blank=True, related_name="invoices")
-    app = models.ForeignKey(BillingApp, on_delete=models.PROTECT, null=True, blank=True, related_name="invoices")
+    supplier = models.ForeignKey(
+        Supplier, on_delete=models.PROTECT, db_constraint=False, null=True, blank=True, related_name="invoices"
+    )
+    app = models.ForeignKey(
+        BillingApp, on_delete=models.PROTECT, db_constraint=False, null=True, blank=True, related_name="invoices"
+    )
     profile = models.ForeignKey(
-        BillingProfile, on_delete=models.PROTECT, null=True, blank=True, related_name="invoices"
+        BillingProfile, on_delete=models.PROTECT, db_constraint=False, null=True, blank=True, related_name="invoices"
     )
     supplier_snapshot = models.JSONField(default=dict, blank=True)
     customer_snapshot = models.JSONField(default=dict, blank=True)

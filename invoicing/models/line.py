@@ -51,12 +51,19 @@ class InvoiceLine(Record):
     currency = models.CharField(max_length=3)
 
     subscription = models.ForeignKey(
-        Subscription, on_delete=models.PROTECT, null=True, blank=True, related_name="invoice_lines"
+        Subscription, on_delete=models.PROTECT, db_constraint=False, null=True, blank=True, related_name="invoice_lines"
     )
     item = models.ForeignKey(
-        SubscriptionItem, on_delete=models.PROTECT, null=True, blank=True, related_name="invoice_lines"
+        SubscriptionItem,
+        on_delete=models.PROTECT,
+        db_constraint=False,
+        null=True,
+        blank=True,
+        related_name="invoice_lines",
     )
-    revision = models.ForeignKey(ItemRevision, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    revision = models.ForeignKey(
+        ItemRevision, on_delete=models.PROTECT, db_constraint=False, null=True, blank=True, related_name="+"
+    )
     feature_key = models.CharField(max_length=64, null=True, blank=True)
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()
@@ -113,7 +120,7 @@ class InvoiceDetailedLine(models.Model):
     """One part of a line's amount: a tier, a flat part, packages, a minimum. Rounded once (billing rules 1)."""
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
-    line = models.ForeignKey(InvoiceLine, on_delete=models.PROTECT, related_name="detailed_lines")
+    line = models.ForeignKey(InvoiceLine, on_delete=models.PROTECT, db_constraint=False, related_name="detailed_lines")
     position = models.PositiveIntegerField(default=0)
     category = models.CharField(max_length=32)
     name = models.CharField(max_length=256)
@@ -146,7 +153,9 @@ class BilledWindow(models.Model):
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
     # The constraint below begins with it.
-    item = models.ForeignKey(SubscriptionItem, on_delete=models.PROTECT, db_index=False, related_name="billed_windows")
+    item = models.ForeignKey(
+        SubscriptionItem, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="billed_windows"
+    )
     span = DateTimeRangeField()
     kind = models.CharField(max_length=16, choices=WindowKind.choices, default=WindowKind.CHARGE)
     invoice = models.ForeignKey(

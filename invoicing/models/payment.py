@@ -19,8 +19,10 @@ class Payment(Record):
     """
 
     # The index of its attempts begins with the invoice.
-    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, db_index=False, related_name="payments")
-    app = models.ForeignKey(BillingApp, on_delete=models.PROTECT, related_name="payments")
+    invoice = models.ForeignKey(
+        Invoice, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="payments"
+    )
+    app = models.ForeignKey(BillingApp, on_delete=models.PROTECT, db_constraint=False, related_name="payments")
     amount = AmountField()
     currency = models.CharField(max_length=3)
     status = models.CharField(max_length=16, choices=PaymentStatus.choices)

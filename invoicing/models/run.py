@@ -74,9 +74,11 @@ class RunCustomer(models.Model):
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
     # Two indexes begin with the run.
-    run = models.ForeignKey(BillingRun, on_delete=models.CASCADE, db_index=False, related_name="customers")
-    shard = models.ForeignKey(RunShard, on_delete=models.CASCADE, related_name="customers")
-    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="run_rows")
+    run = models.ForeignKey(
+        BillingRun, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="customers"
+    )
+    shard = models.ForeignKey(RunShard, on_delete=models.CASCADE, db_constraint=False, related_name="customers")
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, db_constraint=False, related_name="run_rows")
     outcome = models.CharField(max_length=16, choices=CustomerOutcome.choices, default=CustomerOutcome.PENDING)
     cause_code = models.CharField(max_length=64, blank=True)
     cause = models.TextField(blank=True)

@@ -7,10 +7,11 @@ from django.db import connection
 
 from core.audit import triggers as audit
 from customers.models import triggers as customers
+from invoicing.models import references
 from invoicing.models import triggers as invoicing
 from subscriptions.models import triggers as subscriptions
 
-LISTS = (audit, customers, subscriptions, invoicing)
+LISTS = (audit, customers, subscriptions, references, invoicing)
 
 TRIGGERS = (
     "SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid), tgenabled FROM pg_trigger WHERE NOT tgisinternal"
