@@ -10,7 +10,7 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.views import ChangeList
@@ -150,6 +150,15 @@ class BackOfficeAdmin(VerbAdmin):
     def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The form of an object whose address shows its page."""
         return super().change_view(request, object_id)
+
+    def readable(self, request: HttpRequest, object_id: str) -> Any:
+        """The object of an address, for whoever may see it. Http404 where there is none, else PermissionDenied."""
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None:
+            raise Http404
+        if not self.has_view_permission(request, obj):
+            raise PermissionDenied
+        return obj
 
     def edit_url(self, request: HttpRequest, obj: models.Model) -> str | None:
         """Where the object can be edited, or None when it can't."""

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
@@ -110,7 +108,7 @@ class CustomerPage(CustomerSettings):
 
     def gathering_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What the customer owes so far and has used, worked out after the page is there: as much work as a close."""
-        customer = self._shown(request, object_id)
+        customer = self.readable(request, object_id)
         gathering: list[Any] = list(customer.invoices.filter(status=InvoiceStatus.GATHERING).order_by("currency"))
         lines = usage_so_far(gathering, clock.now())
         show_live(gathering)
@@ -121,17 +119,9 @@ class CustomerPage(CustomerSettings):
 
     def next_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The next invoice as it would be by what is known now, worked out after the page is there."""
-        customer = self._shown(request, object_id)
+        customer = self.readable(request, object_id)
         context = {"customer": customer, "next": next_invoice(customer), "runs": _latest_runs(customer)}
         return TemplateResponse(request, "backoffice/customer_next.html", context)
-
-    def _shown(self, request: HttpRequest, object_id: str) -> Customer:
-        customer = self.get_object(request, unquote(object_id))
-        if customer is None:
-            raise Http404
-        if not self.has_view_permission(request, customer):
-            raise PermissionDenied
-        return customer
 
     def trail_of(self, obj: Any) -> QuerySet[AuditEntry]:
         return AuditEntry.objects.filter(customer_id=obj.pk)

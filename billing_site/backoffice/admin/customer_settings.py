@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
@@ -26,11 +24,7 @@ class CustomerSettings(CustomerAdmin):
         return [path("<path:object_id>/settings/", view, name="customers_customer_settings"), *super().get_urls()]
 
     def settings_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        customer = self.get_object(request, unquote(object_id))
-        if customer is None:
-            raise Http404
-        if not self.has_view_permission(request, customer):
-            raise PermissionDenied
+        customer: Customer = self.readable(request, object_id)
         terms, override = terms_of([customer.pk])[customer.pk], override_of(customer)
         pinned = bool(override and override.billing_profile_id)
         known = CustomerAppData.objects.filter(customer=customer, external_id__isnull=False).select_related("app")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.text import slugify
@@ -90,14 +90,6 @@ class ProfilePages(BillingProfileAdmin):
         without_pin = "unpinned" in request.GET and profile.is_default
         filename = f"{'following' if without_pin else 'pinned-to'}-{slugify(profile.name) or profile.pk}.csv"
         return csv_response(filename, _COLUMNS, _cells(profile, without_pin))
-
-    def readable(self, request: HttpRequest, object_id: str) -> BillingProfile:
-        profile = self.get_object(request, unquote(object_id))
-        if profile is None:
-            raise Http404
-        if not self.has_view_permission(request, profile):
-            raise PermissionDenied
-        return profile
 
     def changeform_view(
         self,

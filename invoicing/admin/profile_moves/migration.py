@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from django.contrib.admin.utils import unquote
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -249,14 +248,6 @@ class ProfileMigrationAdmin(DraftsMigrations):
                 row.tries,
                 row.moved_at.isoformat() if row.moved_at else "",
             )
-
-    def readable(self, request: HttpRequest, object_id: str) -> ProfileMigration:
-        migration = self.get_object(request, unquote(object_id))
-        if migration is None:
-            raise Http404
-        if not self.has_view_permission(request, migration):
-            raise PermissionDenied
-        return migration
 
 
 def _unpinned_lately(migration: ProfileMigration) -> int | None:

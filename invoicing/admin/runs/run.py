@@ -3,10 +3,8 @@
 import uuid
 from typing import Any
 
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
@@ -118,11 +116,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
 
     def progress_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The part of the run page that refreshes itself until the run is done."""
-        run = self.get_object(request, unquote(object_id))
-        if run is None:
-            raise Http404
-        if not self.has_view_permission(request, run):
-            raise PermissionDenied
+        run: BillingRun = self.readable(request, object_id)
         context = {"run": run, "progress": progress_of([run])[run.pk]}
         return TemplateResponse(request, "backoffice/run_progress.html", context)
 
