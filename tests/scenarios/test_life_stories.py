@@ -7,12 +7,12 @@ import os
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
 from tests.scenarios.life import World
+from tests.scenarios.rolled_back import RolledBackStory
 from tests.support.clock import at
 
 DAY = 86_400
@@ -30,17 +30,8 @@ STARTS = st.sampled_from(
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"])
 
 
-class Life(RuleBasedStateMachine):
+class Life(RolledBackStory):
     """Steps that make no sense are refused by the services; then nothing may have changed. See `World`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.transaction = transaction.atomic()
-        self.transaction.__enter__()
-
-    def teardown(self) -> None:
-        transaction.set_rollback(True)
-        self.transaction.__exit__(None, None, None)
 
     @initialize(
         start=STARTS,

@@ -7,12 +7,12 @@ invoices it was billed on, each event is billed, waived, open or late (billing r
 import os
 
 import pytest
-from django.db import transaction
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
 from tests.scenarios.life_of_usage import UsageWorld
+from tests.scenarios.rolled_back import RolledBackStory
 from tests.support.clock import at
 
 DAY = 86_400
@@ -25,17 +25,8 @@ AMOUNT = st.sampled_from(["1", "7.5", "25", "0.333", "100"])
 AGO = st.sampled_from([0, 1, 3600, 3 * DAY, 20 * DAY])
 
 
-class UsageLife(RuleBasedStateMachine):
+class UsageLife(RolledBackStory):
     """See `UsageWorld`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.transaction = transaction.atomic()
-        self.transaction.__enter__()
-
-    def teardown(self) -> None:
-        transaction.set_rollback(True)
-        self.transaction.__exit__(None, None, None)
 
     @initialize(
         start=st.sampled_from(["2026-01-01", "2026-01-31", "2026-03-28T01:30", "2026-10-24T00:30"]),

@@ -7,7 +7,7 @@ import pytest
 
 from core import clock
 from invoicing.drafts.snapshot_quantities import snapshot_quantities
-from invoicing.models import Invoice, InvoiceLine
+from invoicing.models import Invoice
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.redeem_coupon import redeem_coupon
@@ -17,38 +17,21 @@ from subscriptions.lifecycle.edits import AddItem
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.models import Coupon, ItemRevision, Subscription, SubscriptionItem
 from tests.support.books import assert_books_are_clean, run_check
-from tests.support.catalog import flat_plan, make_feature, make_meter, usage_card
+from tests.support.catalog import flat_plan, make_feature, make_meter
 from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.conservation import UsageLedger
 from tests.support.customers import make_customer, make_default_profile
 from tests.support.invoices import money, totals
 from tests.support.subscriptions import change, edit, subscribe
-from tests.support.usage import use
+from tests.support.usage import UNIT, billed, metered, use
 
 pytestmark = pytest.mark.django_db
-
-UNIT = {"type": "unit", "amount": "1.00"}
 
 
 @pytest.fixture
 def calls():
     return make_feature(key="calls", name="Calls", meter=make_meter())
-
-
-def metered(feature, key="basic", **card):
-    return flat_plan(
-        key, None, cards=(usage_card(key="calls", name="Calls", feature=feature, **{"price": UNIT, **card}),)
-    )
-
-
-def billed():
-    """Each issued usage line's window, quantity and net, in order of time."""
-    rows = InvoiceLine.objects.filter(kind="usage", invoice__issued_at__isnull=False, deleted_at=None)
-    return [
-        (f"{line.period_start:%m-%d}", f"{line.period_end:%m-%d}", f"{line.metered_quantity:.0f}", money(line.total))
-        for line in rows.order_by("period_start")
-    ]
 
 
 def end_on(subscription, day):

@@ -21,31 +21,14 @@ from tests.support.conservation import UsageLedger
 from tests.support.customers import make_default_profile
 from tests.support.invoices import money
 from tests.support.subscriptions import change, edit, subscribe
-from tests.support.usage import use
+from tests.support.usage import UNIT, billed, metered, use
 
 pytestmark = pytest.mark.django_db
-
-PRICE = {"type": "unit", "amount": "1.00"}
 
 
 @pytest.fixture
 def calls():
     return make_feature(key="calls", name="Calls", meter=make_meter())
-
-
-def metered(feature, key="basic", **card):
-    return flat_plan(
-        key, None, cards=(usage_card(key="calls", name="Calls", feature=feature, **{"price": PRICE, **card}),)
-    )
-
-
-def billed():
-    """What each issued usage line is for: its window, its quantity and its net, in order of time."""
-    rows = InvoiceLine.objects.filter(kind="usage", invoice__issued_at__isnull=False, deleted_at=None)
-    return [
-        (f"{line.period_start:%m-%d}", f"{line.period_end:%m-%d}", f"{line.metered_quantity:.0f}", money(line.total))
-        for line in rows.order_by("period_start")
-    ]
 
 
 def take_back_the_end(subscription, on):
@@ -172,7 +155,7 @@ def test_the_snapshot_is_of_the_moment_at_which_usage_was_read(calls, monkeypatc
 
 def test_late_usage_that_lowers_an_average_is_late_and_no_loss(calls):
     average = make_feature(key="load", name="Load", meter=make_meter(key="load", aggregation="AVG"))
-    subscribe(flat_plan("avg", None, cards=(usage_card(key="load", name="Load", feature=average, price=PRICE),)))
+    subscribe(flat_plan("avg", None, cards=(usage_card(key="load", name="Load", feature=average, price=UNIT),)))
     use("2026-04-20", "10")
     run("2026-05-01")
     use("2026-04-21", "4")

@@ -1,7 +1,12 @@
-"""What customers use, in tests."""
+"""What customers use, in tests, by which plan, and what is billed of it."""
 
 from entitlements.models import UsageEvent
+from invoicing.models import InvoiceLine
+from tests.support.catalog import flat_plan, usage_card
 from tests.support.clock import at
+from tests.support.invoices import money
+
+UNIT = {"type": "unit", "amount": "1.00"}
 
 
 def use(on, amount, subject="acme"):
@@ -15,3 +20,19 @@ def use(on, amount, subject="acme"):
         data={"amount": amount},
         ingested_at=at(on),
     )
+
+
+def metered(feature, key="basic", **card):
+    """A plan that charges for calls alone, at 1.00 each unless `card` says otherwise."""
+    return flat_plan(
+        key, None, cards=(usage_card(key="calls", name="Calls", feature=feature, **{"price": UNIT, **card}),)
+    )
+
+
+def billed():
+    """Each issued usage line's window, quantity and net, in order of time."""
+    rows = InvoiceLine.objects.filter(kind="usage", invoice__issued_at__isnull=False, deleted_at=None)
+    return [
+        (f"{line.period_start:%m-%d}", f"{line.period_end:%m-%d}", f"{line.metered_quantity:.0f}", money(line.total))
+        for line in rows.order_by("period_start")
+    ]
