@@ -180,7 +180,7 @@ class VerbAdmin(ModelAdmin):
             **(review.context if review else {}),
         }
         waiting = max((need.many for need in review.needs), default=0) if review else 0
-        context["some_wait"] = 0 < waiting < context["possible"]
+        context["some_wait"] = 0 < waiting < len(chosen) - len(refused)
         return self._page(request, "admin/confirm_bulk.html", context)
 
     def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> TemplateResponse:

@@ -1,45 +1,32 @@
 """Changing how customers are billed: pins, their own settings, their id at Stripe. Each is shown before it acts."""
 
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from core import clock
-from core.admin.display import badge
+from billing_site.backoffice.admin.review_moves import loaded, review_moves, too_many
 from core.admin.verbs import Answers, ReasonForm, Review, Verb, Warned
 from core.admin.words import counted
 from core.errors import Forbidden
-from core.ids import to_text
 from customers.admin.own_settings import OwnSettingsForm, initial_of, workflow_of
 from customers.choices import AppType
 from customers.effective_settings import (
-    Terms,
     default_profile,
     override_values,
     profile_values,
     terms_if,
     terms_of,
-    terms_under,
 )
 from customers.models import BillingApp, BillingProfile, Customer, CustomerOverride
-from invoicing.admin.profile_moves.causes import VERDICT_TONES, causes_shown
 from invoicing.admin.profile_moves.terms_review import known_at_stripe, terms_review
-from invoicing.choices import MoveVerdict
 from invoicing.customer_guards.override_fields import override_fields
 from invoicing.payments.set_stripe_customer import ask_stripe, keep_stripe_customer
-from invoicing.profile_moves.ask_app import ask_app
-from invoicing.profile_moves.causes import Cause, CauseCode, severity_of
-from invoicing.profile_moves.check_customers import check_customers
-from invoicing.profile_moves.limit_moves import why_not_move_all
+from invoicing.profile_moves.causes import CauseCode
 from invoicing.profile_moves.pin_customer import (
     ask_for_move,
     causes_of_move,
@@ -47,14 +34,9 @@ from invoicing.profile_moves.pin_customer import (
     remove_override,
     unpin_customer,
 )
-from invoicing.tax_guards.tax_switch import foresee_tax_off
-from subscriptions.lifecycle.states import still_billed
-from subscriptions.models import Subscription
 
 STRIPE_RIGHT = "customers.change_customerappdata"
 _KEPT = "Open drafts keep their terms."
-# What an address has room for.
-_MOST_NAMED = 100
 
 
 def stripe_apps() -> QuerySet[BillingApp]:
@@ -115,87 +97,6 @@ def override_of(customer: Customer) -> CustomerOverride | None:
     return override
 
 
-def _loaded(profile: BillingProfile) -> BillingProfile:
-    return BillingProfile.objects.select_related("supplier", "app").get(pk=profile.pk)
-
-
-def _review_many(customers: Sequence[Customer], target: BillingProfile) -> Review:
-    """How each of many customers stands before they are moved to `target`."""
-    ids, now = [customer.pk for customer in customers], clock.now()
-    terms = terms_of(ids)
-    moving = [pk for pk in ids if terms[pk].profile != target]
-    found = _causes(moving, target, now)
-    rows, blocked = [], 0
-    for customer in customers:
-        causes = found.get(customer.pk, ())
-        verdict = MoveVerdict(severity_of(causes).value)
-        blocked += verdict == MoveVerdict.BLOCKED
-        rows.append(
-            {
-                "customer": customer,
-                "before": terms[customer.pk].profile,
-                "badge": badge(str(verdict.label), VERDICT_TONES[verdict]),
-                "causes": causes_shown([cause.as_json() for cause in causes]),
-                "stays": customer.pk not in found,
-            }
-        )
-    free = [customer for customer in customers if customer.pk in found and not _is_blocked(found[customer.pk])]
-    too_many = why_not_move_all(free, target)
-    after = terms_under([customer.pk for customer in free], target)
-    waiting = {customer.pk for customer in foresee_tax_off(free, _values(terms), _values(after))}
-    for row in rows:
-        row["waits"] = row["customer"].pk in waiting
-    sources = {terms[customer.pk].profile for customer in free}
-    movable = len(rows) - blocked
-    context = {
-        "rows": rows,
-        "target": target,
-        "blocked": blocked,
-        "staying": len(rows) - len(moving),
-        "moving": len(moving) - blocked - len(waiting),
-        "waiting": len(waiting),
-        "possible": movable,
-        "migrate_url": _migration_url(free, sources, target) if too_many else "",
-    }
-    why_not = "All of them are blocked." if rows and blocked == len(rows) else too_many
-    return Review("backoffice/review_moves.html", context, why_not)
-
-
-def _values(terms: Mapping[uuid.UUID, Terms]) -> dict[uuid.UUID, Mapping[str, Any]]:
-    return {pk: theirs.settings.values for pk, theirs in terms.items()}
-
-
-def _causes(moving: Sequence[uuid.UUID], target: BillingProfile, now: datetime) -> Mapping[uuid.UUID, Sequence[Cause]]:
-    live = Subscription.objects.filter(still_billed(now), customer_id__in=moving)
-    answers = ask_app(sorted(set(live.order_by().values_list("customer_id", flat=True))), app=target.app)
-    return check_customers(moving, target=target, answers=answers, now=now)
-
-
-def _is_blocked(causes: Sequence[Cause]) -> bool:
-    return MoveVerdict(severity_of(causes).value) == MoveVerdict.BLOCKED
-
-
-def _migration_url(customers: Sequence[Customer], sources: set[BillingProfile], target: BillingProfile) -> str:
-    """The draft of a migration that does instead what one person may not: filled in as far as one migration can, which
-    moves from one profile."""
-    query = {"to_profile": str(target.pk)}
-    if len(sources) == 1:
-        query["from_profile"] = str(next(iter(sources)).pk)
-        if len(customers) <= _MOST_NAMED:
-            query["named"] = " ".join(to_text(customer.pk) for customer in customers)
-    return f"{reverse('admin:invoicing_profilemigration_add')}?{urlencode(query)}"
-
-
-def _too_many(customers: Sequence[Customer], target: BillingProfile) -> str:
-    """Why one person can't move all of these; "" where they can. Who is blocked moves nowhere and does not count."""
-    terms = terms_of([customer.pk for customer in customers])
-    moving = [customer for customer in customers if terms[customer.pk].profile != target]
-    if not why_not_move_all(moving, target):
-        return ""
-    found = _causes([customer.pk for customer in moving], _loaded(target), clock.now())
-    return why_not_move_all([customer for customer in moving if not _is_blocked(found[customer.pk])], target)
-
-
 def _deleted(customer: Customer) -> str:
     return "The customer was deleted." if customer.deleted_at else ""
 
@@ -243,7 +144,7 @@ class Pin(Verb[Customer]):
         return _deleted(customer)
 
     def review(self, request: HttpRequest, customer: Customer, answers: Answers) -> Review:
-        profile, known_as = _loaded(answers["profile"]), answers.get("stripe_customer_id") or None
+        profile, known_as = loaded(answers["profile"]), answers.get("stripe_customer_id") or None
         causes = causes_of_move(customer=customer, profile=profile, known_as=known_as)
         before = terms_of([customer.pk])[customer.pk]
         review = terms_review(customer, before, terms_if(override_of(customer), profile), causes, known_as=known_as)
@@ -252,14 +153,14 @@ class Pin(Verb[Customer]):
         return review
 
     def review_many(self, request: HttpRequest, customers: list[Customer], answers: Answers) -> Review:
-        return _review_many(customers, _loaded(answers["profile"]))
+        return review_moves(customers, loaded(answers["profile"]))
 
     def why_not_many(self, request: HttpRequest, customers: Sequence[Customer], answers: Answers) -> str:
-        return _too_many(customers, answers["profile"])
+        return too_many(customers, answers["profile"])
 
     def ask_outside(self, customer: Customer, answers: Answers) -> Answers:
         known_as = answers.get("stripe_customer_id") or None
-        return {"asked": ask_for_move(customer=customer, profile=_loaded(answers["profile"]), known_as=known_as)}
+        return {"asked": ask_for_move(customer=customer, profile=loaded(answers["profile"]), known_as=known_as)}
 
     def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
         known_as = answers.get("stripe_customer_id") or None
@@ -297,10 +198,10 @@ class Unpin(Verb[Customer]):
         return terms_review(customer, before, terms_if(override_of(customer), None), causes)
 
     def review_many(self, request: HttpRequest, customers: list[Customer], answers: Answers) -> Review:
-        return _review_many(customers, default_profile())
+        return review_moves(customers, default_profile())
 
     def why_not_many(self, request: HttpRequest, customers: Sequence[Customer], answers: Answers) -> str:
-        return _too_many(customers, default_profile())
+        return too_many(customers, default_profile())
 
     def ask_outside(self, customer: Customer, answers: Answers) -> Answers:
         return {"asked": ask_for_move(customer=customer, profile=None)}
@@ -333,7 +234,7 @@ class OwnSettings(Verb[Customer]):
 
     def review(self, request: HttpRequest, customer: Customer, answers: Answers) -> Review:
         pinned = _pinned_to(customer)
-        after = terms_if(override_of(customer), _loaded(pinned) if pinned else None, own=workflow_of(answers))
+        after = terms_if(override_of(customer), loaded(pinned) if pinned else None, own=workflow_of(answers))
         return terms_review(customer, terms_of([customer.pk])[customer.pk], after, with_money=False)
 
     def perform(self, request: HttpRequest, customer: Customer, answers: Answers) -> str:
