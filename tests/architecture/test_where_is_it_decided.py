@@ -11,15 +11,16 @@ PAGE = ROOT / "docs/where-is-it-decided.md"
 ROW = re.compile(r"^\| (?P<question>[^|]+\?) \| `(?P<file>[^`]+)` \| `(?P<name>[^`]+)` \|$", re.MULTILINE)
 # A file, and behind it what decides there: `states.py`, `MOVES` and `NOT_WRITTEN`.
 NAMED_FILE = re.compile(r"`([a-z_/]+\.py)`((?:(?:, | and )`[A-Za-z_]+`)*)")
-NO_ROOMS = ("admin", "api", "management", "migrations")
+# The rooms of these folders say it themselves, or all of them hold one kind of thing.
+NO_ROOMS = ("api", "formats", "management", "migrations", "settings")
 FLOORS = [ROOT / name for name in ("core", "customers", "billing_site")]
+# Customers is one room by itself; the admin of core is a room, that of the floors above has a folder for each room.
 ROOMS = sorted(
     folder
-    for package in ("invoicing", "subscriptions", "entitlements")
+    for package in ("billing_site", "core", "invoicing", "subscriptions", "entitlements")
     for folder in (ROOT / package).iterdir()
-    if folder.is_dir()
-    and (folder / "__init__.py").exists()
-    and folder.name not in ("admin", "api", "migrations", "management")
+    if (folder / "__init__.py").exists() and folder.name not in NO_ROOMS
+    if folder.name != "admin" or package == "core"
 )
 
 
