@@ -18,6 +18,7 @@ from billing_site.backoffice.admin.customer_standing import (
     usage_lines,
     usage_so_far,
 )
+from billing_site.backoffice.admin.next_billing import set_next_billing
 from core import clock
 from core.admin.display import EMPTY, badge
 from core.admin.registry import page_of
@@ -129,7 +130,7 @@ class CustomerPage(CustomerSettings):
     def page_context(self, request: HttpRequest, obj: Customer) -> dict[str, Any]:
         now = clock.now()
         standing = standing_of(obj, now)
-        latest = obj.subscriptions.select_related("plan").order_by("-active_from")
+        latest = obj.subscriptions.select_related("plan", "customer").order_by("-active_from")
         subscriptions: list[Any] = list(latest[:LATEST_SUBSCRIPTIONS])
         for subscription in subscriptions:
             status = status_at(subscription, now)
@@ -143,6 +144,7 @@ class CustomerPage(CustomerSettings):
         for invoice in invoices:
             invoice.badge = state_badge(invoice)
         terms = terms_of_loaded(obj)
+        set_next_billing(subscriptions, {obj.pk: terms})
         settings = [
             (label, setting_words(field, terms.settings.values[field]), terms.settings.origins[field])
             for field, label in SETTING_LABELS.items()

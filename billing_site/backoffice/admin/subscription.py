@@ -6,12 +6,17 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.safestring import SafeString
+from unfold.decorators import display
 
+from billing_site.backoffice.admin.next_billing import set_next_billing
 from core import clock
 from core.admin.display import badge
 from core.admin.registry import page_of
+from customers.effective_settings import terms_of_loaded
 from customers.models import Customer
 from invoicing.admin.subscription_changes.edit_verbs import EDIT_VERBS
 from invoicing.admin.subscription_changes.start_verb import StartSubscription
@@ -21,7 +26,8 @@ from invoicing.admin.subscription_changes.subscription_verbs import (
     open_pause,
     successor_of,
 )
-from subscriptions.admin.lifecycle.subscription import SubscriptionAdmin
+from invoicing.models import BillingDue
+from subscriptions.admin.lifecycle.subscription import ClosesWhen, SubscriptionAdmin
 from subscriptions.models import Subscription, SubscriptionAddOn
 
 
@@ -34,8 +40,20 @@ class WhoseForm(forms.Form):
     )
 
 
+class BilledWhen(ClosesWhen):
+    """What has fallen due and only waits for its collection is not due now."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        found = super().queryset(request, queryset)
+        if self.value() != "due":
+            return found
+        now = BillingDue.objects.filter(customer=OuterRef("customer"), currency=OuterRef("currency"))
+        return found.filter(Exists(now.filter(due_at__lte=clock.now())))
+
+
 @page_of(Subscription)
 class SubscriptionPage(SubscriptionAdmin):
+    list_filter = tuple(BilledWhen if each is ClosesWhen else each for each in SubscriptionAdmin.list_filter)
     verbs = (*SUBSCRIPTION_VERBS[:1], *EDIT_VERBS, *SUBSCRIPTION_VERBS[1:])
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
@@ -62,8 +80,26 @@ class SubscriptionPage(SubscriptionAdmin):
         }
         return self._page(request, "admin/confirm_verb.html", context)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
+        pinned = "customer__billing_override__billing_profile"
+        return super().get_queryset(request).select_related(f"{pinned}__supplier", f"{pinned}__app")
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list, each row with its next billing."""
+        changes = super().get_changelist_instance(request)
+        rows = list(changes.result_list)
+        set_next_billing(rows)
+        changes.result_list = rows
+        return changes
+
+    @display(description="Next billing", ordering="next_billing_at")
+    def next_billing(self, subscription: Any) -> SafeString:
+        shown: SafeString = subscription.next_shown
+        return shown
+
     def page_context(self, request: HttpRequest, obj: Subscription) -> dict[str, Any]:
         now = clock.now()
+        set_next_billing([obj], {obj.customer_id: terms_of_loaded(obj.customer)})
         pause = open_pause(obj)
         bought: list[Any] = list(
             SubscriptionAddOn.objects.filter(subscription=obj).select_related("addon").prefetch_related("quantities")

@@ -49,6 +49,8 @@ class SubscriptionState(ChoiceFilter):
 
 
 class ClosesWhen(ChoiceFilter):
+    """The page of the floor above knows what only waits for its collection."""
+
     title = "Next billing"
     parameter_name = "closes"
     choices_of = (("due", "Due now"), ("never", "Never again"))
