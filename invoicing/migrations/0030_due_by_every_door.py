@@ -1,4 +1,4 @@
-"""Every door by which a subscription is written makes its customer due; who has subscriptions already is due by them.
+"""Every way in which a subscription is written makes its customer due; who has subscriptions already is due by them.
 
 The triggers come first, so that nothing that is written meanwhile is missed; then the rows, thousands a transaction.
 Running it again fills in what is left.

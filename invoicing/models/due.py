@@ -10,7 +10,7 @@ class BillingDue(models.Model):
 
     Nothing else makes anybody due: no row, nothing that waits. A close sets it exactly: to when the next line falls
     due, or what has fallen due is collected (billing rules 5). Whatever changes a
-    subscription's facts, by whichever door, only makes it earlier, and so do other terms of billing: triggers of the
+    subscription's facts, a service or SQL, only makes it earlier, and so do other terms of billing: triggers of the
     database see to that (`triggers.py`). A time too early costs a look that writes nothing; there is none too late.
     """
 

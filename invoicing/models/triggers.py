@@ -115,7 +115,7 @@ BEGIN
     RETURN NULL;
 END""",
     ),
-    # Whoever writes a subscription, by whichever door, makes its customer due by its next billing, and never later than
+    # Whoever writes a subscription, a service or SQL, makes its customer due by its next billing, and never later than
     # they were. A close, which moves that on, sets its customers' times itself.
     Function(
         "invoicing_wake_new",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-# How many characters of a reference are kept, by whichever door it comes: as wide as the column of payments.
+# How many characters of a reference are kept, typed, imported or sent over REST: as wide as the column of payments.
 LONGEST_REFERENCE: Final = 500
 
 

@@ -1,4 +1,4 @@
-"""What one person may not do alone at the finance desk, by whatever door, and how a second person stands behind it."""
+"""What one person may not do alone at the finance desk, in whatever way, and how a second person stands behind it."""
 
 import re
 from datetime import timedelta

@@ -80,7 +80,7 @@ class UsageWorld(World):
         self._act(f"void {invoice.number}", act)
 
     def take_back_end(self, which: int) -> None:
-        """As whatever door lets a subscription last on whose end has been billed up to."""
+        """As whatever lets a subscription last on whose end has been billed up to."""
         sub = self.pick(which)
         if sub is None or sub.active_to is None or Subscription.objects.filter(previous=sub).exists():
             return

@@ -198,11 +198,11 @@ def by_default(customer):
     switch_default(profile=enterprise())
 
 
-@pytest.mark.parametrize("door", [by_profile, by_sql, by_override, by_pin, by_bulk_pin, by_default])
-def test_who_is_no_more_collected_on_a_rhythm_is_billed_at_once_by_the_next_run(door):
+@pytest.mark.parametrize("end_rhythm", [by_profile, by_sql, by_override, by_pin, by_bulk_pin, by_default])
+def test_who_is_no_more_collected_on_a_rhythm_is_billed_at_once_by_the_next_run(end_rhythm):
     customer = two_subscriptions()
     with clock.frozen_at(at("2026-04-20")):
-        door(customer)
+        end_rhythm(customer)
     assert due_at() == at("2026-04-03")
     run("2026-04-20")
     assert invoiced() == [("2026-04-20", "50.00")]

@@ -1,4 +1,4 @@
-"""Who is due is a matter of the customer: one row for each currency, which every door keeps right (billing rules 6)."""
+"""Who is due is a matter of the customer: one row for each currency, right however it is written (billing rules 6)."""
 
 from importlib import import_module
 

@@ -32,7 +32,7 @@ def calls():
 
 
 def take_back_the_end(subscription, on):
-    """As whatever door lets a subscription last on whose end has been billed up to."""
+    """As whatever lets a subscription last on whose end has been billed up to."""
     with clock.frozen_at(at(on)):
         Subscription.objects.filter(pk=subscription.pk).update(active_to=None)
         subscription.items.get().revisions.update(active_to=None)
