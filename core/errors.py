@@ -18,8 +18,8 @@ class BillingError(Exception):
     """Something that can't be done, said so that the reader knows what to do next.
 
     `code` is a stable snake_case word for programs; `message` says what is wrong, what was left untouched and what
-    to do; `context` holds plain values for logs; `problems` names the fields at fault. `status` is the HTTP status
-    that REST answers with.
+    to do; `context` holds plain values for logs; `problems` names the fields at fault; `extensions` is what REST says
+    besides, as it goes over the wire. `status` is the HTTP status that REST answers with.
     """
 
     status = 400
@@ -38,6 +38,7 @@ class BillingError(Exception):
         self.code = code or self.default_code
         self.context = dict(context or {})
         self.problems = tuple(problems)
+        self.extensions: dict[str, Any] = {}
 
 
 class InvalidInput(BillingError):

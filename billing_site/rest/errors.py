@@ -54,6 +54,8 @@ def exception_handler(exception: Exception, context: dict[str, Any]) -> Response
         body = problem(
             status=exception.status, code=exception.code, detail=exception.message, problems=exception.problems
         )
+        if exception.extensions:
+            body["extensions"] = {**body.get("extensions", {}), **exception.extensions}
         return _answer(body)
     if isinstance(exception, Http404):
         exception = exceptions.NotFound("There is nothing at this address.")

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from django.urls import reverse
 
 from core import clock
 from core.ids import to_text
@@ -12,7 +13,9 @@ from invoicing.subscription_changes.start_subscription import start_subscription
 from tests.support.api import data
 from tests.support.catalog import fee, flat_card, flat_plan
 from tests.support.clock import at
+from tests.support.closing import START, make_draft
 from tests.support.customers import make_default_profile, vat_customer
+from tests.support.desk import Desk
 from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
@@ -137,11 +140,31 @@ def test_where_billing_stops_the_cause_is_said_and_how_to_see_what_comes_before(
         assert refused.status_code == 412
         assert refused.json()["detail"].startswith("Billing stops at 2026-05-01T00:00:00Z: ")
         assert "beyond the safety limit" in refused.json()["detail"]
+        [before] = refused.json()["extensions"]["documents"]
+        assert (before["at"], before["totals"]["total"]) == ("2026-04-01T00:00:00Z", "107.10")
         assert len(data(api.get("/customers/acme/preview-invoices?until=2026-04-30T00:00:00Z"))) == 1
         ParkedCustomer.objects.create(customer=Customer.objects.get(), cause_code="x", cause="No price.")
         refused = api.get("/customers/acme/preview-invoices")
         assert refused.status_code == 412
         assert refused.json()["detail"] == "Billing is parked until the customer is released: No price."
+        assert "extensions" not in refused.json()
+
+
+def test_of_a_parked_customer_the_drafts_are_shown_with_the_cause_as_at_the_desk(api, db):
+    """50.00 as a draft until 20 March; then the customer is parked. It is issued on the 20th all the same."""
+    with clock.frozen_at(START):
+        draft = make_draft(auto_advance=True, draft_period="P3D")
+    customer = draft.customer
+    ParkedCustomer.objects.create(customer=customer, cause_code="x", cause="No price.")
+    parked = "Billing is parked until the customer is released: No price."
+    with clock.frozen_at(START):
+        answer = api.get(f"/customers/{customer.key}/preview-invoices?until=2026-03-25T00:00:00Z")
+        assert answer.status_code == 412
+        assert answer.json()["detail"] == parked
+        [shown] = answer.json()["extensions"]["documents"]
+        assert (shown["at"], shown["totals"]["total"]) == ("2026-03-20T00:00:00Z", "50.00")
+        page = Desk("Finance clerk").read(reverse("admin:customers_customer_next", args=[customer.pk]))
+    assert "50.00" in page and parked in page
 
 
 def test_a_start_to_come_is_previewed_with_its_first_two_invoices(api, db):

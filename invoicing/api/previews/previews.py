@@ -1,5 +1,7 @@
 """`/customers/{idOrKey}/preview-invoices`: what will be billed, without billing it."""
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -55,7 +57,8 @@ class PreviewViewSet(WireViewSet):
     step of a draft at its time, with the usage known so far; automatic charges are taken to succeed.
 
     Where `until` is not to come: what a close up to then, and the steps of drafts, would make now. 412 where billing
-    stops by then, and for a parked customer, with the cause.
+    stops by then, and for a parked customer, with the cause; `extensions.documents` are then what follows all the same:
+    what is billed before that, and drafts, which go on.
     """
 
     required_scopes = {"GET": "billing:read"}
@@ -76,16 +79,22 @@ class PreviewViewSet(WireViewSet):
         until = self.read_query(PreviewQuerySerializer).get("until", now)
         outlook = preview_customer(customer_id=customer.id, until=until)
         if outlook.problem is not None:
-            raise _stopped(outlook, outlook.problem)
-        return Response(PreviewInvoiceSerializer(outlook.documents, many=True).data)
+            error = _stopped(outlook, outlook.problem)
+            if outlook.documents:
+                error.extensions["documents"] = self._shown(outlook)
+            raise error
+        return Response(self._shown(outlook))
+
+    def _shown(self, outlook: Outlook) -> Any:
+        return PreviewInvoiceSerializer(outlook.documents, many=True).data
 
 
 def _stopped(outlook: Outlook, problem: BillingError) -> BillingError:
-    """Why billing stops; where something is billed before that, how to see it."""
-    if outlook.stopped_at is None or not outlook.documents:
+    """Why billing stops, and when, where something is billed before that; not of who is stopped already, by a park."""
+    if outlook.stopped_at is None or outlook.stopped_at <= clock.now() or not outlook.documents:
         return problem
     return CannotBill(
-        f"Billing stops at {outlook.stopped_at:%Y-%m-%dT%H:%M:%SZ}: {problem.message} For what is billed before that, "
-        "ask with an earlier `until`.",
+        f"Billing stops at {outlook.stopped_at:%Y-%m-%dT%H:%M:%SZ}: {problem.message} What is billed before that is "
+        "among the `extensions`; an earlier `until` shows it alone.",
         code=problem.code,
     )
