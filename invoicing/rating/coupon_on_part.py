@@ -41,16 +41,18 @@ def fixed_part(
 
     The windows into which a change of plan or of price, or a pause, divides a period share the amount by time. A
     window that is all of the period in which the coupon counts takes the whole. Time by which a period was moved out
-    shares nothing where the coupon counts before it: the amount is for the period as it was.
+    shares nothing where the coupon counts before it: the amount is for the period as it was. Where a change of plan
+    brought other boundaries, the coupon ends within a period, which takes its share by time, too.
     """
     if revision.cadence is None or not sub.prorate:
         return amount
     period = service_period_at(sub, revision.cadence, start)
     ends = period.nominal_end if sub.end is None or coupon.carried_on else min(period.nominal_end, sub.end)
     counts = Period(max(period.start, coupon.start), ends)
-    if counts.is_empty or (start <= counts.start and end >= counts.end):
+    lasts = counts.end if coupon.end is None else min(counts.end, coupon.end)
+    if counts.is_empty or (start <= counts.start and end >= counts.end and lasts == counts.end):
         return amount
-    part = Period(start, min(end, counts.end))
+    part = Period(start, min(end, lasts))
     return ZERO if part.is_empty else round_share(amount, *fraction(part, counts), sub.currency)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from core.periods import Period, fraction, in_seconds
+from core.periods import Cadence, Period, fraction, in_seconds
 from subscriptions.pricing import IN_ADVANCE, FlatPrice
 from subscriptions.schedule.facts import CouponFacts, EarlierUse, ItemFacts, RevisionFacts, Span, SubscriptionFacts
 from subscriptions.schedule.grid import ServicePeriod, service_period_at, service_periods
@@ -79,8 +79,22 @@ def coupon_at(item: ItemFacts, moment: datetime) -> CouponFacts | None:
 
 
 def coupons_over(item: ItemFacts, moment: datetime) -> Iterator[CouponFacts]:
-    """The coupons that last at `moment` (UTC), the oldest redeemed first: that one alone reduces what is charged."""
-    return (coupon for coupon in item.coupons if coupon.start <= moment and (coupon.end is None or moment < coupon.end))
+    """The coupons that last at `moment` (UTC), the oldest redeemed first: that one alone reduces what is charged.
+
+    One that ends lasts only while the item is billed in the rhythm in which it began: a month's coupon does not reduce
+    a year.
+    """
+    for coupon in item.coupons:
+        if coupon.start > moment:
+            continue
+        if coupon.end is None or (moment < coupon.end and _cadence_at(item, moment) == _cadence_at(item, coupon.start)):
+            yield coupon
+
+
+def _cadence_at(item: ItemFacts, moment: datetime) -> Cadence | None:
+    """That of the terms that hold at `moment`; before the first terms of the item theirs, after its last ones those."""
+    begun = [revision for revision in item.revisions if revision.start <= moment]
+    return (begun[-1] if begun else item.revisions[0]).cadence
 
 
 def is_untouched(coupon: CouponFacts, moment: datetime) -> bool:

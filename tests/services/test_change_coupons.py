@@ -8,6 +8,7 @@ from core import clock
 from core.errors import Conflict
 from core.periods import parse_duration
 from entitlements.models import UsageEvent
+from invoicing.models import Invoice
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.edit_subscription import edit_subscription
 from invoicing.subscription_changes.pause_subscription import pause_subscription
@@ -291,6 +292,58 @@ def test_an_edit_gives_back_and_charges_with_the_coupon():
     run("2026-05-01")
     run("2026-06-01")
     assert totals() == ["15.00", "15.00", "45.00", "90.00"]
+
+
+@pytest.mark.parametrize(
+    ("terms", "paid", "back"),
+    [
+        # 15.00 of 30.00 were paid for April; of 360.00 a year, 15 of 365 days are over.
+        ({"percentage": Decimal(50)}, "15.00", "-7.50"),
+        ({"amount": Decimal(10), "currency": "EUR"}, "20.00", "-10.00"),
+    ],
+)
+def test_an_edit_to_another_rhythm_is_charged_without_a_coupon_of_months(terms, paid, back):
+    """360.00 x 350 / 365 = 345.21 for the year that began on 1 April, from the 16th on."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), **terms)
+    card = RateCardTerms(key="base", name="Base", type="flat_fee", billing_cadence="P1Y", price=fee("360.00"))
+    with clock.frozen_at(at("2026-04-16")):
+        edit_subscription(subscription=subscription, timing="immediate", edits=[AddItem("phase_1", card)])
+    issued = Invoice.objects.filter(issued_at__isnull=False).latest("issued_at", "sequence")
+    assert lines(issued.pk) == [("Base", "345.21"), ("Unused part: Basic fee", back)]
+    assert totals()[0] == paid
+    assert_books_are_clean("2026-04-16T00:30")
+
+
+def test_a_fixed_amount_takes_its_share_of_a_period_in_which_it_ends_by_other_boundaries():
+    """10.00 for two months from 1 April; from 16 April on billed on the 16th. Of April's 20.00 one half comes back.
+    Until 1 June it lasts 16 of the 31 days from 16 May: 5.16."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), amount=Decimal(10), currency="EUR")
+    change(subscription, flat_plan("pro", "90.00"), billing_anchor=at("2026-04-16"))
+    for day in ("2026-05-16", "2026-06-16"):
+        run(day)
+    # 80.00 - 10.00, 90.00 - 5.16, and the whole.
+    assert totals() == ["20.00", "70.00", "84.84", "90.00"]
+    assert_books_are_clean("2026-06-16T00:30")
+
+
+def test_what_comes_back_of_such_a_period_was_charged_with_that_share():
+    """Ended on 1 June, 15 of 31 days of 90.00 come back, 43.55, of which the coupon took nothing off."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), amount=Decimal(10), currency="EUR")
+    pro = change(subscription, flat_plan("pro", "90.00"), billing_anchor=at("2026-04-16")).successor
+    run("2026-05-16")
+    with clock.frozen_at(at("2026-06-01")):
+        cancel_subscription(subscription=Subscription.objects.get(pk=pro.pk), timing="immediate")
+    assert [note[1] for note in notes()] == ["43.55"]
+    assert_books_are_clean("2026-06-01T00:30")
+
+
+def test_a_percentage_reduces_each_period_that_begins_within_its_bounds_whatever_the_boundaries():
+    """Half of April's fee for 15 days; then 16 April and 16 May begin before 1 June."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50))
+    change(subscription, flat_plan("pro", "90.00"), billing_anchor=at("2026-04-16"))
+    for day in ("2026-05-16", "2026-06-16"):
+        run(day)
+    assert totals() == ["15.00", "37.50", "45.00", "90.00"]
 
 
 def test_a_coupon_that_is_used_up_is_not_redeemed_again_after_a_change():
