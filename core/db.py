@@ -63,6 +63,6 @@ class Record(models.Model):
 
 
 def validate_metadata(value: Any) -> None:
-    """Metadata is a flat object of texts."""
+    """Metadata is a flat object of texts; Django's ValidationError for another value."""
     if not isinstance(value, dict) or not all(isinstance(k, str) and isinstance(v, str) for k, v in value.items()):
         raise ValidationError("Metadata must be an object whose values are texts.", code="invalid_metadata")

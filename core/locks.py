@@ -26,7 +26,8 @@ def customer_group(customer_id: uuid.UUID) -> int:
 
 
 def lock_customers(customer_ids: Iterable[uuid.UUID]) -> None:
-    """Wait for, then hold until the end of the transaction, the locks of these customers' groups."""
+    """Wait for, then hold until the end of the transaction, the locks of these customers' groups. ValueError, and no
+    lock is held, where they fall into more groups than one transaction may lock."""
     groups = sorted({customer_group(customer_id) for customer_id in customer_ids})
     if len(groups) > MAX_LOCKS_PER_TRANSACTION:
         raise ValueError(f"{len(groups)} advisory locks in one transaction; at most {MAX_LOCKS_PER_TRANSACTION}.")

@@ -15,4 +15,5 @@ def deliver_outbox() -> None:
 
 @shared_task
 def help_deliver() -> None:
+    """Deliver what is due, beside whoever called for help."""
     deliver_due()

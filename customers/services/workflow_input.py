@@ -36,7 +36,8 @@ _MOST_RETRIES = 20
 
 
 def check_workflow(values: Mapping[str, Any]) -> None:
-    """Raise `InvalidInput` naming every field at fault. Fields that are left out, or None, say nothing."""
+    """Raise `InvalidInput` naming every field at fault. Fields that are left out, or None, say nothing;
+    ValueError for one that is none of the workflow, which no caller lets through."""
     unknown = set(values) - set(WORKFLOW_FIELDS)
     if unknown:
         raise ValueError(f"Not fields of the workflow: {sorted(unknown)}")

@@ -129,7 +129,8 @@ def _can_still_be_reported(loaded: LoadedCustomer, line: PlannedLine, made_at: d
 
 
 def rate_line(line: PlannedLine, quantity: Quantity | None) -> RatedDocumentLine:
-    """One line with its money; `quantity` is that of a usage line, None for a flat fee."""
+    """One line with its money, in the currency of its subscription; `quantity` is that of a usage line, None for a flat
+    fee (billing rules 3). CannotBill where it has no price, or its usage can't be read."""
     revision = line.obligation.revision
     if revision.price is None:
         raise CannotBill(f"{revision.name} has no price.", code="no_price")

@@ -109,7 +109,7 @@ def load_batch(
 
 
 def tax_rates(countries: set[str]) -> dict[str, tuple[RateFacts, ...]]:
-    """The tax rates of these countries."""
+    """The tax rates of these countries (ISO codes), past and future, by country. One query."""
     found: dict[str, list[RateFacts]] = defaultdict(list)
     rows = TaxRate.objects.filter(country__in=countries - {""}).values_list(
         "country", "region", "category", "rate", "name", "valid_from", "valid_to"

@@ -28,7 +28,8 @@ def book_credit_notes(
     rules 10, 11).
 
     Gross, at the original lines' tax: first off what is still due on the original invoice, the rest to the balance.
-    `billed_by` are the suppliers that the same transaction may issue invoices of later on.
+    `billed_by` are the suppliers that the same transaction may issue invoices of later on. CannotBill, and nothing is
+    booked, for a note over a draft.
     """
     if not notes:
         return

@@ -266,7 +266,8 @@ def _charge_for_the_rest(
 
 
 def unused_share(components: Sequence[Component], at: datetime, end: datetime) -> Fraction:
-    """How much of what these components charged up to `end` falls behind `at`: nothing to everything."""
+    """How much of what these components charged up to `end` falls behind `at` (all UTC): from 0 to 1 (billing
+    rules 10)."""
     whole = unused = Fraction(0)
     for part in components:
         until = min(part.end, end)

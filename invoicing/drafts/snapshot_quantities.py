@@ -12,7 +12,8 @@ from invoicing.models import Invoice
 
 
 def snapshot_quantities(*, invoice: Invoice) -> Invoice:
-    """Collect a draft's quantities now, whether or not its collection time has come. WrongInvoiceState otherwise."""
+    """Collect a draft's quantities now, whether or not its collection time has come (billing rules 6).
+    WrongInvoiceState, and nothing is changed, for a draft that has them already and for whatever is no draft."""
     with transaction.atomic():
         lock_customers([invoice.customer_id])
         locked = Invoice.objects.select_for_update().get(pk=invoice.pk)

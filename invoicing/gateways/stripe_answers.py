@@ -34,7 +34,7 @@ def minor_units(amount: Decimal, currency: str) -> int:
 
 
 def from_minor_units(units: int, currency: str) -> Decimal:
-    """The amount that Stripe counts as `units`."""
+    """The amount in `currency` that Stripe counts as `units`, which for some currencies are not the smallest coin."""
     return EXACT.scaleb(Decimal(units), -_PLACES_AT_STRIPE.get(currency, exponent(currency)))
 
 

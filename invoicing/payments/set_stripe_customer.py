@@ -41,8 +41,8 @@ def set_stripe_customer(
 
 
 def ask_stripe(*, app: BillingApp, stripe_customer_id: str, payment_method: str | None) -> PaymentMethodCheck:
-    """What Stripe says of this customer of theirs. A missing default payment method is told, not raised; raises as
-    `set_stripe_customer`. Call it outside of a transaction."""
+    """What Stripe says of this customer of theirs. A missing default payment method is told, not raised; otherwise it
+    raises as `set_stripe_customer`. Call it outside of a transaction."""
     if app.type != AppType.STRIPE:
         raise _refused("stripeCustomerId", f"“{app}” is no Stripe app and knows no customer ids.")
     with closing(REMOTE_GATEWAYS[AppType.STRIPE].connect(app)) as link:

@@ -16,22 +16,26 @@ _SECONDS = 8.0
 
 @shared_task
 def collect_invoices() -> None:
+    """Charge what is due, unless the test clock is on its way: it charges at each of its stops."""
     if not clock_advances():
         collect_due(as_of=clock.now(), seconds=_SECONDS)
 
 
 @shared_task
 def reconcile_payments() -> None:
+    """Ask the providers what became of charges whose outcome is not known."""
     reconcile_payments_service(as_of=clock.now(), seconds=_SECONDS)
 
 
 @shared_task
 def send_refunds() -> None:
+    """Send the refunds that wait, and ask about those whose outcome is not known."""
     send_refunds_service(as_of=clock.now(), seconds=_SECONDS)
 
 
 @shared_task
 def mark_invoices_overdue() -> None:
+    """Mark what is past its due date, and give up what dunning has ended for, unless the test clock is on its way."""
     if not clock_advances():
         mark_overdue(as_of=clock.now(), seconds=_SECONDS)
         end_dunning(as_of=clock.now(), seconds=_SECONDS)

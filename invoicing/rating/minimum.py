@@ -8,7 +8,8 @@ from invoicing.rating.working import Part, net_of
 
 
 def due_minimum(line: RatingInput, minimum: Decimal) -> Decimal:
-    """The minimum spend of the line's period: prorated with it, rounded once, and never above the maximum."""
+    """The minimum spend of the line's period: in its currency, prorated with it, rounded once, and never
+    above the maximum (billing rules 3)."""
     due = round_share(minimum, *line.fraction, line.currency)
     maximum = line.price.maximum
     return due if maximum is None else min(due, round_share(maximum, 1, 1, line.currency))

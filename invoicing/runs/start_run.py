@@ -23,7 +23,7 @@ _START_LOCK = 0x73746172  # "star": one run is listed at a time, so that no cust
 
 
 def refuse_future(as_of: datetime) -> None:
-    """InvalidInput for a run that people ask for and whose time is still to come: it would bill what is not due."""
+    """InvalidInput for a run that people ask for and whose time (UTC) is to come: it would bill what is not due."""
     now = clock.now()
     if as_of > now:
         message = f"It is {now:%Y-%m-%d %H:%M:%S} UTC: the future can't be closed. Nothing was started."

@@ -58,6 +58,7 @@ def work_next_shard() -> None:
 
 @shared_task
 def advance_invoices() -> None:
+    """Move drafts on, unless the test clock is on its way: it moves them at each of its stops."""
     if not clock_advances():
         advance_in_turn(as_of=clock.now())
 

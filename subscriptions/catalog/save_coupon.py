@@ -48,7 +48,8 @@ def create_coupon(*, facts: CouponFacts) -> Coupon:
 
 @transaction.atomic
 def replace_coupon(*, coupon: Coupon, facts: CouponFacts) -> Coupon:
-    """Make `coupon` say what `facts` say. Its code never changes, nor, once it was redeemed, what it takes off."""
+    """Make `coupon` say what `facts` say. InvalidInput for what no coupon can say and for another code; Conflict, once
+    it was redeemed, for anything else to take off (billing rules 3). Neither changes anything."""
     coupon = Coupon.objects.select_for_update().get(pk=coupon.pk)
     _check(facts)
     if facts.code != coupon.code:

@@ -79,8 +79,9 @@ def refuse_taken(customer: Customer, taken: Sequence[tuple[str, UUID]], *, remed
 
 @contextmanager
 def kept_by_database() -> Iterator[None]:
-    """What the database itself refuses, where a check has missed it, is refused in the same words. Around the
-    transaction or savepoint that the refusal rolls back: the customer's name is read after that."""
+    """What the database itself refuses, where a check has missed it, is refused in the same words:
+    FeatureAlreadySubscribed. Around the transaction or savepoint that the refusal rolls back: the customer's name is
+    read after that."""
     try:
         yield
     except IntegrityError as error:

@@ -43,7 +43,8 @@ def place_subscription(
     """Store a subscription with its phases and items; in the caller's transaction, which holds the customer's lock.
 
     A successor keeps the anchor of `previous`, with what moved it, unless a `billing_anchor` is given. `carried` are
-    quantities that hold for flat items where `quantities` says nothing. The rules are those of `record_subscription`.
+    quantities that hold for flat items where `quantities` says nothing. The rules, and the
+    InvalidInput for what breaks one, are those of `record_subscription`.
     """
     plan, custom_plan = purchase.get("plan"), purchase.get("custom_plan")
     billing_anchor, quantities = purchase.get("billing_anchor"), purchase.get("quantities") or {}

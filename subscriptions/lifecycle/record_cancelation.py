@@ -22,7 +22,8 @@ def record_cancelation(*, subscription: Subscription, at: datetime) -> Subscript
 
     One that is canceled already ends at `at` instead. Repeating it changes nothing. NotChangeable
     (PreconditionFailed) once it has ended; SuccessorScheduled (Conflict) while a change of plan waits;
-    FeatureAlreadySubscribed (Conflict) where it would end later than another subscription begins with its feature.
+    FeatureAlreadySubscribed (Conflict) where it would end later than another subscription begins with its feature;
+    InvalidInput at the start of one that has not begun, which is deleted instead.
     """
     subscription = lock_subscription(subscription, at=at, verb=Verb.CANCEL)
     before = subscription.active_to

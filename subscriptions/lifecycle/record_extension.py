@@ -22,8 +22,8 @@ def record_extension(*, item: SubscriptionItem, at: datetime) -> Period:
     """Let the period that holds `at` (UTC) last a full cadence from `at` on, for all items of that cadence.
 
     Later boundaries are counted from the new end, and so are the periods of coupons. Answers the extended period; where
-    it would not become longer, nothing changes. InvalidInput where the item has no period at that time, Conflict where
-    it was extended before.
+    it would not become longer, nothing changes. InvalidInput where the item has no period at that time,
+    PeriodExtendedBefore (Conflict) where it was extended before.
     """
     lock_customers([item.subscription.customer_id])
     # The shifts may have changed since the caller read them; the lock keeps them still from here on.

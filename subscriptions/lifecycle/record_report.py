@@ -58,6 +58,8 @@ def record_report(
 
     The last report before the period's snapshot wins. The caller, who can see invoices, says whether that snapshot was
     taken: a `late` report is kept, and bills nothing by itself (billing rules 6). Repeating the last report adds none.
+    InvalidInput for a quantity below zero, a period that is none or has not begun, and an item whose usage nobody
+    reports.
     """
     lock_customers([item.subscription.customer_id])
     if quantity < 0:

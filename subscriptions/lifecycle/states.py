@@ -1,4 +1,4 @@
-"""Owns the status of a subscription at a time, and in which status each verb is allowed (billing rules 9, 10).
+"""Owns the status of a subscription at a time, and in which status each verb is allowed (billing rules 10).
 
 The status is nowhere stored: it follows from when a subscription begins and ends.
 """
