@@ -99,6 +99,15 @@ def test_the_rooms_lie_as_the_decision_says():
         assert [set(layer.split(" | ")) for layer in contract(f"rooms of {floor}")["layers"]] == rooms
 
 
+def test_the_folders_of_pages_and_endpoints_are_named_as_the_rooms():
+    for floor in ("invoicing", "subscriptions", "entitlements"):
+        for shown in ("admin", "api"):
+            folders = {path.parent.name for path in (ROOT / floor / shown).glob("*/__init__.py")}
+
+            assert folders
+            assert {folder for folder in folders if not (ROOT / floor / folder / "README.md").exists()} == set()
+
+
 def test_the_runtime_is_kept_from_django():
     runtime = contract("runtime starts")
 

@@ -9,8 +9,8 @@ from rest_framework.response import Response
 from core.rest.lookups import find
 from core.rest.pagination import PageOrBareArrayPagination
 from core.rest.views import WireViewSet
-from entitlements.api.filters import FeatureFilterSet
-from entitlements.api.serializers import FeatureCreateSerializer, FeatureSerializer
+from entitlements.api.features.filters import FeatureFilterSet
+from entitlements.api.features.serializers import FeatureCreateSerializer, FeatureSerializer
 from entitlements.features.archive_feature import archive_feature
 from entitlements.features.create_feature import create_feature
 from entitlements.features.selectors import features_for_display

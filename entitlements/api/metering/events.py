@@ -10,9 +10,9 @@ from core.rest.pagination import whole_number
 from core.rest.parsers import DecimalJSONParser
 from core.rest.views import WireViewSet
 from customers.selectors import owners_of
-from entitlements.api.filters import EventFilterSet
+from entitlements.api.metering.filters import EventFilterSet
 from entitlements.api.metering.parsers import CloudEventBatchParser, CloudEventParser
-from entitlements.api.serializers import EventSerializer, IngestedEventSerializer
+from entitlements.api.metering.serializers import EventSerializer, IngestedEventSerializer
 from entitlements.metering.ingest_events import ingest_events
 from entitlements.metering.selectors import events_for_display
 from entitlements.models import UsageEvent

@@ -18,7 +18,7 @@ from core.rest.fields import (
 )
 from core.rest.serializers import WireSerializer
 from core.rest.wire_json import number_text, utc_text
-from entitlements.api.serializers import FeatureSerializer
+from entitlements.api.features.serializers import FeatureSerializer
 from subscriptions.api.catalog.plan_serializers import DiscountsField, PriceField, TaxConfigField
 from subscriptions.choices import SubscriptionStatus
 from subscriptions.lifecycle.facts import pauses_of

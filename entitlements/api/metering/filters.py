@@ -1,4 +1,4 @@
-"""What the lists of meters, features and events can be narrowed by."""
+"""What the lists of meters and events can be narrowed by."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,7 +7,7 @@ import django_filters
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from core import clock
-from core.rest.filters import AnyIdFilter, AnyOfFilter, BooleanFilter, TimeFilter, WireFilterSet
+from core.rest.filters import AnyIdFilter, BooleanFilter, TimeFilter, WireFilterSet
 from customers.models import UsageSubject
 from entitlements.models import UsageEvent
 
@@ -23,20 +23,6 @@ class MeterFilterSet(WireFilterSet):
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         queryset = super().filter_queryset(queryset)
         return queryset if self.form.cleaned_data.get("includeDeleted") else queryset.filter(deleted_at=None)
-
-
-class FeatureFilterSet(WireFilterSet):
-    """Archived features show only where `includeArchived=true`."""
-
-    meterSlug = AnyOfFilter(field_name="meter__key")
-    includeArchived = BooleanFilter(method="by_archived")
-
-    def by_archived(self, queryset: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
-        return queryset
-
-    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        queryset = super().filter_queryset(queryset)
-        return queryset if self.form.cleaned_data.get("includeArchived") else queryset.filter(archived_at=None)
 
 
 DEFAULT_RANGE = timedelta(hours=72)
