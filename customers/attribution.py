@@ -21,6 +21,6 @@ class Attribution(NamedTuple):
         return (start, end) if start < end else None
 
 
-def living_keys(attributions: tuple[Attribution, ...]) -> tuple[str, ...]:
+def current_keys(attributions: tuple[Attribution, ...]) -> tuple[str, ...]:
     """The subjects that a customer has now."""
     return tuple(attribution.key for attribution in attributions if attribution.end is None)

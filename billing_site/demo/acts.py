@@ -86,7 +86,7 @@ def subscribe(company: Company, active_from: datetime, anchor: datetime | None) 
     )
 
 
-def use_coupon(company: Company) -> None:
+def redeem_welcome_coupon(company: Company) -> None:
     """The welcome coupon on the first item, from now on."""
     subscription = Subscription.objects.get(customer__key=company.key)
     redeem(subscription=subscription, running_number=1, code=WELCOME)

@@ -48,7 +48,7 @@ def _life(company: Company, calendar: Calendar, cast: Cast, profiles: Profiles) 
     if Trait.COUPON in company.traits:
         # Where the seats are free at first, the coupon counts from when they cost something.
         from_then = _TRIAL.after(started, company.place.zone) if company.plan == TEAM else started
-        yield Step(from_then, cast.product, partial(acts.use_coupon, company))
+        yield Step(from_then, cast.product, partial(acts.redeem_welcome_coupon, company))
     if company.month is not None:
         yield from _seats(company, company.month, calendar, cast)
         yield from _cards(company, company.month, calendar, cast)

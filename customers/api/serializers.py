@@ -62,7 +62,7 @@ def customer_input(body: dict[str, Any]) -> CustomerInput:
 
 
 class CustomerSerializer(WireSerializer):
-    """Expects `living_subjects` on the customer: see `customers_for_display`."""
+    """Expects `current_subjects` on the customer: see `customers_for_display`."""
 
     id = ULIDField()
     name = TextField()
@@ -81,7 +81,7 @@ class CustomerSerializer(WireSerializer):
 
     @extend_schema_field(UsageAttributionSerializer)
     def get_usage_attribution(self, customer: Customer) -> dict[str, list[str]]:
-        return {"subjectKeys": [subject.key for subject in customer.living_subjects]}  # type: ignore[attr-defined]
+        return {"subjectKeys": [subject.key for subject in customer.current_subjects]}  # type: ignore[attr-defined]
 
     @extend_schema_field(AddressSerializer(required=False))
     def get_billing_address(self, customer: Customer) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from core.rest.views import WireViewSet
 from customers.api.filters import CustomerFilterSet
 from customers.api.serializers import CustomerInputSerializer, CustomerSerializer, customer_input
 from customers.models import Customer
-from customers.selectors import customers_for_display, living_customer
+from customers.selectors import customers_for_display, find_customer
 from customers.services.create_customer import create_customer
 from customers.services.customer_input import CustomerInput
 
@@ -50,13 +50,13 @@ class CustomerViewSet(WireViewSet):
 
     @extend_schema(operation_id="updateCustomer", request=CustomerInputSerializer)
     def update(self, request: Request, **kwargs: str) -> Response:
-        customer = living_customer(self.addressed)
+        customer = find_customer(self.addressed)
         replacement = customer_input(self.read_body(CustomerInputSerializer))
         return self.present(self.replace(customer, replacement))
 
     @extend_schema(operation_id="deleteCustomer", responses={204: None})
     def destroy(self, request: Request, **kwargs: str) -> Response:
-        self.remove(living_customer(self.addressed))
+        self.remove(find_customer(self.addressed))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def replace(self, customer: Customer, replacement: CustomerInput) -> Customer:

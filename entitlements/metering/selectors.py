@@ -7,7 +7,7 @@ from core.rest.lookups import find
 from entitlements.models import Meter, UsageEvent
 
 
-def living_meter(id_or_slug: str) -> Meter:
+def find_meter(id_or_slug: str) -> Meter:
     """The meter with this id or slug; `NotFound` where there is none or it was deleted."""
     return find(Meter.objects.filter(deleted_at=None), id_or_slug, what="meter", key="key")
 

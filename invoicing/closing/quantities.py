@@ -71,8 +71,8 @@ def feature_of(line: PlannedLine, features: Mapping[uuid.UUID, Feature]) -> Feat
     if feature.meter is not None and feature.meter.deleted_at is not None:
         raise CannotBill(
             f"{what} is measured by the meter {feature.meter.key}, which was deleted. "
-            f"Edit the subscription with effect from {line.start:%Y-%m-%d %H:%M} UTC, to a feature with a living "
-            "meter, then release the customer.",
+            f"Edit the subscription with effect from {line.start:%Y-%m-%d %H:%M} UTC, to a feature whose meter "
+            "was not deleted, then release the customer.",
             code="meter_deleted",
         )
     return feature

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.ids import to_text
-from customers.attribution import Attribution, living_keys
+from customers.attribution import Attribution, current_keys
 from customers.effective_settings import Terms
 from customers.models import Customer, Supplier
 
@@ -32,7 +32,7 @@ def customer_snapshot(customer: Customer, subjects: tuple[Attribution, ...]) -> 
         "taxId": customer.tax_id,
         "timeZone": customer.time_zone,
         "address": customer.address_on_the_wire(),
-        "subjectKeys": list(living_keys(subjects)),
+        "subjectKeys": list(current_keys(subjects)),
     }
 
 

@@ -35,7 +35,7 @@ def text(html):
 def explanations(desk, invoice):
     """Of each line on the page: what opens it, its facts, and its steps, each as the cells that are not empty."""
     found = []
-    for html in re.findall(r'<details class="ch-account">(.*?)</details>', desk.read(page_url(invoice)), re.DOTALL):
+    for html in re.findall(r'<details class="ch-explanation">(.*?)</details>', desk.read(page_url(invoice)), re.DOTALL):
         facts = {
             text(label): text(fact) for label, fact in re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", html, re.DOTALL)
         }

@@ -46,8 +46,8 @@ def test_a_deleted_meter_parks_its_customer_and_says_how_to_mend_it():
     assert_the_others_are_billed(outcomes, "c5")
     assert outcomes["c5"][1] == (
         "Item 2 (Calls) is measured by the meter other, which was deleted. "
-        "Edit the subscription with effect from 2026-03-01 00:00 UTC, to a feature with a living meter, then release "
-        "the customer."
+        "Edit the subscription with effect from 2026-03-01 00:00 UTC, to a feature whose meter was not deleted, then "
+        "release the customer."
     )
 
 

@@ -20,8 +20,8 @@ from core.rest.lookups import find
 from core.rest.pagination import BareArrayPagination
 from core.rest.renderers import CSVRenderer, WireJSONRenderer
 from core.rest.views import WireViewSet
-from entitlements.api.filters import MeterFilterSet
-from entitlements.api.serializers import (
+from entitlements.api.metering.filters import MeterFilterSet
+from entitlements.api.metering.serializers import (
     MeterCreateSerializer,
     MeterQueryResultSerializer,
     MeterQuerySerializer,
@@ -30,7 +30,7 @@ from entitlements.api.serializers import (
 )
 from entitlements.metering.create_meter import create_meter
 from entitlements.metering.delete_meter import delete_meter
-from entitlements.metering.selectors import living_meter
+from entitlements.metering.selectors import find_meter
 from entitlements.metering.update_meter import update_meter
 from entitlements.metering.usage_query import (
     CUSTOMER,
@@ -102,12 +102,12 @@ class MeterViewSet(WireViewSet):
 
     @extend_schema(operation_id="updateMeter", request=MeterUpdateSerializer)
     def update(self, request: Request, **kwargs: str) -> Response:
-        meter = living_meter(self.addressed)
+        meter = find_meter(self.addressed)
         return self.show(update_meter(meter=meter, **self.read_body(MeterUpdateSerializer)))
 
     @extend_schema(operation_id="deleteMeter", responses={204: None})
     def destroy(self, request: Request, **kwargs: str) -> Response:
-        delete_meter(meter=living_meter(self.addressed))
+        delete_meter(meter=find_meter(self.addressed))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -145,12 +145,12 @@ class MeterUsageViewSet(WireViewSet):
 
     def values(self, dimension: str) -> Response:
         times = self.valid({name: self.request.query_params.get(name) for name in ("from", "to")})
-        meter = living_meter(self.addressed)
+        meter = find_meter(self.addressed)
         return Response(group_values(meter, dimension, start=times.get("from"), end=times.get("to")))
 
     def answer(self, asked: Any) -> Response:
         wire = self.valid(asked)
-        meter = living_meter(self.addressed)
+        meter = find_meter(self.addressed)
         zone_info(wire["window_time_zone"])
         query = UsageQuery(
             start=wire.get("from"),

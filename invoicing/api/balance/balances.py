@@ -15,7 +15,7 @@ from core.rest.filters import AnyIdFilter, WireFilterSet
 from core.rest.lookups import find
 from core.rest.serializers import WireSerializer
 from core.rest.views import WireViewSet
-from customers.selectors import living_customer
+from customers.selectors import find_customer
 from invoicing.api.period_field import BilledPeriodField
 from invoicing.choices import BalanceKind, CreditReason
 from invoicing.models import BalanceEntry, CreditNote
@@ -59,7 +59,7 @@ class BalanceViewSet(WireViewSet):
     def get_queryset(self) -> QuerySet[BalanceEntry]:
         if getattr(self, "swagger_fake_view", False):
             return BalanceEntry.objects.none()
-        customer = living_customer(self.addressed)
+        customer = find_customer(self.addressed)
         currency: str | None = self.read_query(BalanceQuerySerializer).get("currency", customer.currency)
         if currency is None:
             raise field_error("currency", "required", f"{customer.name} has no currency yet: name one.")

@@ -14,7 +14,7 @@ from core.ids import to_text
 from core.rest.lookups import find, missing
 from core.rest.views import WireViewSet
 from customers.models import Customer
-from customers.selectors import living_customer
+from customers.selectors import find_customer
 from invoicing.api.lifecycle.invoice_filters import InvoiceFilterSet
 from invoicing.api.lifecycle.invoice_inputs import (
     DeleteDraftQuerySerializer,
@@ -169,7 +169,7 @@ class SimulationViewSet(WireViewSet):
 
     @extend_schema(operation_id="simulateInvoice", request=SimulationSerializer)
     def simulate(self, request: Request, **kwargs: str) -> Response:
-        customer = living_customer(self.addressed)
+        customer = find_customer(self.addressed)
         body = self.read_body(SimulationSerializer)
         invoice = simulate_invoice(
             customer=customer,

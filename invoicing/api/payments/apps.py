@@ -22,7 +22,7 @@ from core.rest.views import WireViewSet
 from customers.api.app_serializers import AppSerializer
 from customers.choices import AppType
 from customers.models import BillingApp, Customer, CustomerAppData
-from customers.selectors import living_customer
+from customers.selectors import find_customer
 from invoicing.payments.connect_stripe import install_stripe, update_stripe_keys
 from invoicing.payments.handle_stripe_event import handle_stripe_event
 from invoicing.payments.manage_app import install_app, uninstall_app, update_app
@@ -217,7 +217,7 @@ class CustomerAppViewSet(WireViewSet):
 
     @property
     def rows(self) -> QuerySet[CustomerAppData]:
-        return self.get_queryset().filter(customer=living_customer(self.addressed))
+        return self.get_queryset().filter(customer=find_customer(self.addressed))
 
     @extend_schema(operation_id="listCustomerAppData")
     def list(self, request: Request, **kwargs: str) -> Response:
@@ -231,7 +231,7 @@ class CustomerAppViewSet(WireViewSet):
     )
     def upsert(self, request: Request, **kwargs: str) -> Response:
         """All of the items are kept, or none; Stripe is asked about each of its own."""
-        customer = living_customer(self.addressed)
+        customer = find_customer(self.addressed)
         serializer: serializers.ListSerializer[Any] = serializers.ListSerializer(
             child=CustomerAppItemSerializer(),
             data=request.data,
@@ -246,14 +246,14 @@ class CustomerAppViewSet(WireViewSet):
 
     @extend_schema(operation_id="deleteCustomerAppData", responses={204: None})
     def destroy(self, request: Request, **kwargs: str) -> Response:
-        customer = living_customer(self.addressed)
+        customer = find_customer(self.addressed)
         app = find(BillingApp.objects.filter(deleted_at=None), self.kwargs["appId"], what="app")
         remove_app_data(customer=customer, app=app)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(operation_id="getCustomerStripeAppData")
     def stripe(self, request: Request, **kwargs: str) -> Response:
-        app = stripe_app_of(living_customer(self.addressed))
+        app = stripe_app_of(find_customer(self.addressed))
         row = self.rows.filter(app=app).exclude(external_id=None).first()
         if row is None:
             raise missing("Stripe customer", self.addressed)
@@ -261,7 +261,7 @@ class CustomerAppViewSet(WireViewSet):
 
     @extend_schema(operation_id="upsertCustomerStripeAppData", request=StripeCustomerInputSerializer)
     def set_stripe(self, request: Request, **kwargs: str) -> Response:
-        customer, body = living_customer(self.addressed), self.read_body(StripeCustomerInputSerializer)
+        customer, body = find_customer(self.addressed), self.read_body(StripeCustomerInputSerializer)
         row = set_stripe_customer(
             customer=customer,
             app=stripe_app_of(customer),

@@ -12,7 +12,7 @@ from core.rest.fields import DecimalStringField, TimeField, ULIDField
 from core.rest.serializers import WireSerializer
 from core.rest.views import WireViewSet
 from customers.models import Customer
-from customers.selectors import living_customer
+from customers.selectors import find_customer
 from invoicing.api.lifecycle.line_serializers import TotalsSerializer
 from invoicing.api.previews.outlook_serializers import (
     BalanceMovementSerializer,
@@ -74,7 +74,7 @@ class PreviewViewSet(WireViewSet):
         filters=False,
     )
     def list(self, request: Request, **kwargs: str) -> Response:
-        customer = living_customer(self.addressed)
+        customer = find_customer(self.addressed)
         now = clock.now()
         until = self.read_query(PreviewQuerySerializer).get("until", now)
         outlook = preview_customer(customer_id=customer.id, until=until)

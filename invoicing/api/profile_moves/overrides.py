@@ -18,7 +18,7 @@ from customers.api.override_serializers import BilledBySerializer, OverrideInput
 from customers.api.workflow_serializers import read_workflow
 from customers.effective_settings import terms_of
 from customers.models import BillingProfile, Customer
-from customers.selectors import customers_for_display, living_customer
+from customers.selectors import customers_for_display, find_customer
 from invoicing.profile_moves.pin_customer import override_billing, remove_override
 
 EXPANDS = ("apps", "customer")
@@ -98,7 +98,7 @@ class OverrideViewSet(WireViewSet):
         responses=BilledBySerializer,
     )
     def update(self, request: Request, **kwargs: str) -> Response:
-        customer = living_customer(self.addressed)
+        customer = find_customer(self.addressed)
         body = self.read_body(OverrideInputSerializer)
         workflow = read_workflow(body["workflow"]) if "workflow" in body else None
         override_billing(customer=customer, profile=_profile(body), workflow=workflow)
@@ -106,7 +106,7 @@ class OverrideViewSet(WireViewSet):
 
     @extend_schema(operation_id="deleteBillingProfileCustomerOverride", responses={204: None})
     def destroy(self, request: Request, **kwargs: str) -> Response:
-        remove_override(customer=living_customer(self.addressed))
+        remove_override(customer=find_customer(self.addressed))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def present(self, customer: Customer) -> Response:

@@ -91,31 +91,31 @@ class ProfileViewSet(WireViewSet):
     @extend_schema(operation_id="updateBillingProfile", request=ProfileReplaceSerializer)
     def update(self, request: Request, **kwargs: str) -> Response:
         replacement = profile_input(self.read_body(ProfileReplaceSerializer))
-        return self.present(update_profile(profile=self.living(), replacement=replacement))
+        return self.present(update_profile(profile=self.undeleted(), replacement=replacement))
 
     @extend_schema(operation_id="deleteBillingProfile", responses={204: None})
     def destroy(self, request: Request, **kwargs: str) -> Response:
-        delete_profile(profile=self.living())
+        delete_profile(profile=self.undeleted())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(operation_id="archiveBillingProfile", request=ReasonSerializer, responses=ProfileSerializer)
     @action(detail=True, methods=["post"])
     def archive(self, request: Request, **kwargs: str) -> Response:
-        profile = self.living()
+        profile = self.undeleted()
         archive_profile(profile=profile, reason=self.read_body(ReasonSerializer).get("reason", ""))
         return self.present(profile)
 
     @extend_schema(operation_id="restoreBillingProfile", request=ReasonSerializer, responses=ProfileSerializer)
     @action(detail=True, methods=["post"])
     def restore(self, request: Request, **kwargs: str) -> Response:
-        profile = self.living()
+        profile = self.undeleted()
         restore_profile(profile=profile, reason=self.read_body(ReasonSerializer).get("reason", ""))
         return self.present(profile)
 
     def found(self, profiles: QuerySet[BillingProfile]) -> BillingProfile:
         return find(profiles, self.addressed, what="billing profile")
 
-    def living(self) -> BillingProfile:
+    def undeleted(self) -> BillingProfile:
         return self.found(self.get_queryset().filter(deleted_at=None))
 
     def present(self, profile: BillingProfile, status: int = status.HTTP_200_OK) -> Response:

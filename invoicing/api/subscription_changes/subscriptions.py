@@ -17,7 +17,7 @@ from core.rest.filters import AnyIdFilter, WireFilterSet
 from core.rest.lookups import find
 from core.rest.views import WireViewSet
 from customers.models import Customer
-from customers.selectors import living_customer
+from customers.selectors import find_customer
 from invoicing.api.subscription_changes.subscription_inputs import (
     CouponRedemptionInputSerializer,
     CouponRedemptionSerializer,
@@ -112,7 +112,7 @@ class CustomerSubscriptionViewSet(WireViewSet):
     def get_queryset(self) -> QuerySet[Subscription]:
         if getattr(self, "swagger_fake_view", False):
             return subscriptions_shown().none()
-        return subscriptions_shown().filter(customer=living_customer(self.addressed))
+        return subscriptions_shown().filter(customer=find_customer(self.addressed))
 
     @extend_schema(operation_id="listCustomerSubscriptions")
     def list(self, request: Request, **kwargs: str) -> Response:

@@ -17,7 +17,7 @@ from core.errors import BillingError
 from core.locks import customer_group
 from core.testclock.selectors import on_the_clock
 from customers.models import Customer
-from customers.selectors import living_customer
+from customers.selectors import find_customer
 from invoicing.choices import CustomerOutcome, RunTrigger
 from invoicing.models import BillingRun, RunCustomer
 from invoicing.previews.preview_customers import preview_customers, refuse_far
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         try:
             with on_the_clock():
                 as_of = _moment(options["as_of"]) or clock.now()
-                customer_ids = [living_customer(key).id for key in options["customer"] or ()] or None
+                customer_ids = [find_customer(key).id for key in options["customer"] or ()] or None
                 if not options["preview"]:
                     refuse_future(as_of)
                 parked = self._preview(as_of, customer_ids) if options["preview"] else self._close(as_of, customer_ids)
