@@ -9,11 +9,13 @@ whatever the test clock says.
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
-from django.db import connection
+from django.db import connection, models
 from django.db.models import Q
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
@@ -25,6 +27,10 @@ LEASE = timedelta(seconds=9)
 _RENEWED_EVERY = 3.0
 # A worker that writes nothing for so long hangs, alive as it is: its lease ends, and another one tries.
 _LONGEST_SILENCE = 600.0
+# So many workers may be lost with a shard before its customers are done one by one, to find out with whom; and so many
+# with one customer alone before that one is set aside. A worker may be lost for reasons of its own.
+LOST_TOGETHER = 3
+LOST_ALONE = 2
 
 
 def lease_end(lasts: timedelta = LEASE) -> CombinedExpression:
@@ -35,6 +41,16 @@ def lease_end(lasts: timedelta = LEASE) -> CombinedExpression:
 def unleased() -> Q:
     """Whether nobody holds the row: it was not taken, or its `lease_until` has passed."""
     return Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
+
+
+def begin_alone(shard: models.Model, token: uuid.UUID, customer_id: uuid.UUID) -> bool:
+    """Say whose turn it is before it is (`alone_with`), and for the how manieth time (`alone_tries`): if this worker is
+    lost now, it was with them. False when somebody else has taken the shard over."""
+    before: Any = shard
+    tries = before.alone_tries + 1 if before.alone_with == customer_id else 1
+    before.alone_with, before.alone_tries = customer_id, tries
+    mine = type(shard)._default_manager.filter(pk=shard.pk, lease_token=token)
+    return mine.update(alone_with=customer_id, alone_tries=tries) == 1
 
 
 @contextmanager

@@ -12,15 +12,15 @@ class CannotBill(PreconditionFailed):
 
 
 class WorkersLost(CannotBill):
-    """Worker after worker was lost while it billed this one customer: out of memory, say."""
+    """Worker after worker was lost with this one customer alone: out of memory, say."""
 
     default_code = "workers_lost"
 
     def __init__(self, *, workers: int) -> None:
         super().__init__(
-            f"{workers} workers in a row ended without a word while they billed this customer and nobody else, as they "
-            "do when memory runs out. Nothing was billed. See what is extraordinary here, very many usage events or "
-            "items perhaps, and what the workers' host says of their end; then release the customer."
+            f"{workers} workers in a row ended without a word while they were at this customer and nobody else, as "
+            "they do when memory runs out. Nothing was changed. See what is extraordinary here, very many usage events "
+            "or items perhaps, and what the workers' host says of their end; then try them again."
         )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.db import transaction
 
@@ -10,7 +10,7 @@ from core import clock
 from core.audit.services.record import record
 from core.batches import together_or_alone
 from core.bulk import copy_rows, update_rows
-from core.errors import InvalidInput
+from core.errors import BillingError, InvalidInput
 from core.ids import new_id
 from core.jsontext import canonical_json
 from core.locks import customer_group
@@ -84,9 +84,17 @@ def check_batch(*, migration: ProfileMigration, customer_ids: Sequence[uuid.UUID
     Should the look itself fail, each is looked at alone, so that only the one at fault is blocked.
     """
     found = together_or_alone(customer_ids, act=lambda ids: look_at(migration, ids), fail=_not_checked)
-    causes = {customer_id: why for each in found for customer_id, why in each.items()}
+    _keep(migration, {customer_id: why for each in found for customer_id, why in each.items()})
+
+
+def keep_unchecked(migration: ProfileMigration, customer_id: uuid.UUID, error: BillingError) -> None:
+    """Block a customer who can't be looked at, for this reason."""
+    _keep(migration, {customer_id: (Cause(CauseCode.CHECK_FAILED, error.message),)})
+
+
+def _keep(migration: ProfileMigration, causes: Mapping[uuid.UUID, tuple[Cause, ...]]) -> None:
     with transaction.atomic():
-        rows = migration.items.select_for_update().filter(customer_id__in=customer_ids, outcome=MoveOutcome.PENDING)
+        rows = migration.items.select_for_update().filter(customer_id__in=list(causes), outcome=MoveOutcome.PENDING)
         now = clock.now()
         update_rows(
             MigrationItem,

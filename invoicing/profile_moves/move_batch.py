@@ -47,7 +47,7 @@ def move_batch(
         together_or_alone(
             customer_ids,
             act=lambda ids: _move_together(migration.pk, ids, answers, only_while_running),
-            fail=partial(_fail, migration),
+            fail=partial(fail_move, migration),
         )
     )
 
@@ -131,7 +131,7 @@ def _row(
 
 
 @transaction.atomic
-def _fail(migration: ProfileMigration, customer_id: uuid.UUID, error: Exception) -> bool:
+def fail_move(migration: ProfileMigration, customer_id: uuid.UUID, error: Exception) -> bool:
     """Keep what went wrong with one customer; the migration runs on."""
     logger.warning("customer %s could not be moved", customer_id, exc_info=True)
     known = error if isinstance(error, BillingError) else None

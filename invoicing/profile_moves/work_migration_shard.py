@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 
 from core import clock
 from core.audit.actors import Actor, acting_as
@@ -14,13 +14,14 @@ from core.audit.services.record import record
 from core.batches import DATABASE_AWAY
 from core.errors import Conflict
 from core.ids import new_id, to_text
-from core.leases import kept_alive, lease_end, unleased
+from core.leases import LOST_ALONE, LOST_TOGETHER, begin_alone, kept_alive, lease_end, unleased
 from core.locks import customer_group
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict, RunStatus, ShardKind
+from invoicing.errors import WorkersLost
 from invoicing.models import MigrationShard, ProfileMigration
-from invoicing.profile_moves.check_migration import check_batch
+from invoicing.profile_moves.check_migration import check_batch, keep_unchecked
 from invoicing.profile_moves.hold_migration import hold_migration
-from invoicing.profile_moves.move_batch import move_batch
+from invoicing.profile_moves.move_batch import fail_move, move_batch
 from invoicing.profile_moves.pin_unpinned import pin_unpinned
 from invoicing.profile_moves.run_migration import settle
 from invoicing.profile_moves.states import move
@@ -37,7 +38,8 @@ def work_migration_shard(shard_id: uuid.UUID, *, progress: Progress | None = Non
     """Check, move or pin every customer of the shard that is still waiting. False when another worker holds the shard.
 
     A worker that dies loses at most its batch's transaction; its lease runs out, and whoever takes the shard over goes
-    on with who still waits. It stops between batches when the migration is paused. `progress(left)` is told after each.
+    on with who still waits. Where one of them is what kills it, that one is set aside in the end. It stops between
+    batches when the migration is paused. `progress(left)` is told after each.
     """
     token = _claim(shard_id)
     if token is None:
@@ -61,14 +63,19 @@ def work_migration_shard(shard_id: uuid.UUID, *, progress: Progress | None = Non
 def _work(shard: MigrationShard, token: uuid.UUID, progress: Progress) -> bool:
     checks = shard.kind == ShardKind.CHECK
     left = Q(verdict=MoveVerdict.UNCHECKED) if checks else Q(outcome=MoveOutcome.WAITING)
+    one_by_one = shard.lost >= LOST_TOGETHER
     while True:
-        waiting = shard.items.filter(left).order_by("id").values_list("customer_id", flat=True)[:BATCH_SIZE]
+        waiting = shard.items.filter(left).order_by("id").values_list("customer_id", flat=True)
+        waiting = waiting[: 1 if one_by_one else BATCH_SIZE]
         ids = sorted(waiting, key=lambda pk: (customer_group(pk), pk))
         if not ids:
             break
-        if not _keep(shard.pk, token):
+        if not _keep(shard.pk, token) or (one_by_one and not begin_alone(shard, token, ids[0])):
             return False
-        if checks:
+        if one_by_one and shard.alone_tries > LOST_ALONE:
+            cause = WorkersLost(workers=LOST_ALONE)
+            (keep_unchecked if checks else fail_move)(shard.migration, ids[0], cause)
+        elif checks:
             check_batch(migration=shard.migration, customer_ids=ids)
         elif not move_batch(migration=shard.migration, customer_ids=ids):
             _release(shard.pk, token)
@@ -155,7 +162,14 @@ def _claim(shard_id: uuid.UUID) -> uuid.UUID | None:
     taken = (
         MigrationShard.objects.filter(unleased(), pk=shard_id)
         .exclude(status=RunStatus.DONE)
-        .update(status=RunStatus.RUNNING, lease_until=lease_end(), lease_token=token, attempts=F("attempts") + 1)
+        .update(
+            status=RunStatus.RUNNING,
+            lease_until=lease_end(),
+            lease_token=token,
+            attempts=F("attempts") + 1,
+            # Who gave it back took the lease away.
+            lost=F("lost") + Case(When(lease_until__isnull=False, then=1), default=0),
+        )
     )
     return token if taken else None
 
@@ -167,9 +181,10 @@ def _keep(shard_id: uuid.UUID, token: uuid.UUID, *, pinned: int = 0) -> bool:
 
 
 def _release(shard_id: uuid.UUID, token: uuid.UUID) -> None:
-    """Give the shard back with customers left in it: the migration was paused."""
+    """Give the shard back with customers left in it: the migration was paused, or something failed, and this worker
+    lives."""
     MigrationShard.objects.filter(pk=shard_id, lease_token=token).update(
-        status=RunStatus.PENDING, lease_until=None, lease_token=None
+        status=RunStatus.PENDING, lease_until=None, lease_token=None, alone_with=None, alone_tries=0
     )
 
 

@@ -11,7 +11,7 @@ from core import clock
 from core.bulk import update_rows
 from core.garbage import collected_between_batches
 from core.ids import new_id
-from core.leases import kept_alive, lease_end, unleased
+from core.leases import LOST_ALONE, LOST_TOGETHER, begin_alone, kept_alive, lease_end, unleased
 from core.locks import customer_group, lock_customers
 from core.many_ids import among
 from invoicing.choices import CustomerOutcome, RunStatus
@@ -22,10 +22,6 @@ from invoicing.models import BillingRun, RunCustomer, RunShard
 from invoicing.payments.collect import collect_invoices
 
 BATCH_SIZE = 250
-# So many workers may be lost with a shard before its customers are closed one by one, to find out with whom; and so
-# many with one customer alone before that one is parked. A worker may be lost for reasons of its own.
-LOST_TOGETHER = 3
-LOST_ALONE = 2
 
 Progress = Callable[[int, int], None]
 
@@ -52,7 +48,7 @@ def work_shard(shard_id: uuid.UUID, *, progress: Progress | None = None) -> bool
             )
             if not ids:
                 break
-            if not _keep(shard_id, token) or (one_by_one and not _begin_alone(shard, token, ids[0])):
+            if not _keep(shard_id, token) or (one_by_one and not begin_alone(shard, token, ids[0])):
                 return False
             if one_by_one and shard.alone_tries > LOST_ALONE:
                 _park_who_kills(shard, ids[0])
@@ -98,15 +94,6 @@ def _keep(shard_id: uuid.UUID, token: uuid.UUID) -> bool:
     """Renew the lease; False when somebody else has taken the shard over."""
     renewed = RunShard.objects.filter(pk=shard_id, lease_token=token).update(lease_until=lease_end())
     return renewed == 1
-
-
-def _begin_alone(shard: RunShard, token: uuid.UUID, customer_id: uuid.UUID) -> bool:
-    """Say whose turn it is before it is: if this worker is lost now, it was with them. False when somebody else has
-    taken the shard over."""
-    shard.alone_tries = shard.alone_tries + 1 if shard.alone_with == customer_id else 1
-    shard.alone_with = customer_id
-    mine = RunShard.objects.filter(pk=shard.pk, lease_token=token)
-    return mine.update(alone_with=customer_id, alone_tries=shard.alone_tries) == 1
 
 
 def _park_who_kills(shard: RunShard, customer_id: uuid.UUID) -> None:

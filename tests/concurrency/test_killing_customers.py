@@ -1,4 +1,4 @@
-"""A customer who takes the worker itself down is found and parked, and everybody else is billed."""
+"""A customer who takes the worker itself down is found and set aside, and everybody else is billed, or moved."""
 
 import subprocess
 import sys
@@ -7,14 +7,32 @@ import pytest
 
 from core import clock
 from core.ids import to_text
-from invoicing.models import BillingRun, Invoice, ParkedCustomer, RunCustomer, RunShard
+from core.leases import LOST_TOGETHER
+from customers.models import BillingApp
+from invoicing.models import (
+    BillingRun,
+    Invoice,
+    MigrationItem,
+    MigrationShard,
+    ParkedCustomer,
+    ProfileMigration,
+    RunCustomer,
+    RunShard,
+)
 from invoicing.parking.release_customer import release_customer
+from invoicing.profile_moves.check_migration import check_migration
+from invoicing.profile_moves.draft_migration import draft_migration
+from invoicing.profile_moves.run_migration import run_migration
+from invoicing.profile_moves.work_migration_shard import work_migration_shard, work_off_migration
 from invoicing.runs import work_shard as module
 from invoicing.runs.run_due import close_now
 from invoicing.runs.start_run import start_run
-from invoicing.runs.work_shard import LOST_TOGETHER, claim, work_next_shard, work_shard
+from invoicing.runs.work_shard import claim, work_next_shard, work_shard
 from tests.support.books import run_check
+from tests.support.catalog import make_plan
 from tests.support.crowd import CLOSE, assert_each_billed_once, assert_gapless, make_crowd
+from tests.support.customers import make_default_profile
+from tests.support.moves import MOVE, approved, make_card_profile, make_customers
 from tests.support.workers import environment_of_tests, expire_lease
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,24 +43,31 @@ KILLED, ENDED = -9, 0
 PROGRAM = """
 import django; django.setup()
 import os, signal, sys
+from datetime import datetime
+from importlib import import_module
 from core import clock
 from core.ids import from_text
-from invoicing.runs import work_shard
-from tests.support.crowd import CLOSE
-close, fatal = work_shard.close_customers, from_text(sys.argv[1])
-def close_customers(customer_ids, **options):
-    if fatal in customer_ids: os.kill(os.getpid(), signal.SIGKILL)
-    return close(customer_ids, **options)
-work_shard.close_customers = close_customers
-with clock.frozen_at(CLOSE): work_shard.work_next_shard()
+fatal, place, act, work, now = from_text(sys.argv[1]), import_module(sys.argv[2]), *sys.argv[3:]
+acts = getattr(place, act)
+def die_or_act(*given, **options):
+    if fatal in (given[0] if given else options["customer_ids"]): os.kill(os.getpid(), signal.SIGKILL)
+    return acts(*given, **options)
+setattr(place, act, die_or_act)
+with clock.frozen_at(datetime.fromisoformat(now)): getattr(place, work)()
 """
+BILLING = ("invoicing.runs.work_shard", "close_customers", "work_next_shard", CLOSE.isoformat())
+MOVING = (
+    "invoicing.profile_moves.work_migration_shard",
+    "move_batch",
+    "work_next_migration_shard",
+    MOVE.isoformat(),
+)
 
 
-def worker_that_dies_of(customer):
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, to_text(customer.pk)], env=environment_of_tests(), check=False, timeout=60
-    )
-    expire_lease(RunShard.objects.get())
+def worker_that_dies_of(customer, shard=None, doing=BILLING):
+    command = [sys.executable, "-c", PROGRAM, to_text(customer.pk), *doing]
+    done = subprocess.run(command, env=environment_of_tests(), check=False, timeout=60)
+    expire_lease(shard or RunShard.objects.get())
     return done.returncode
 
 
@@ -65,7 +90,7 @@ def test_who_kills_worker_after_worker_is_parked_and_everybody_else_is_billed():
     parked = ParkedCustomer.objects.get()
     assert (parked.customer, parked.cause_code) == (third, "workers_lost")
     assert parked.cause.startswith(
-        "2 workers in a row ended without a word while they billed this customer and nobody else"
+        "2 workers in a row ended without a word while they were at this customer and nobody else"
     )
     row = RunCustomer.objects.get(customer=third)
     assert (row.outcome, row.cause_code, row.cause) == ("parked", "workers_lost", parked.cause)
@@ -78,6 +103,60 @@ def test_who_kills_worker_after_worker_is_parked_and_everybody_else_is_billed():
     assert issued() == 6
     ParkedCustomer.objects.all().delete()
     assert_each_billed_once(customers)
+
+
+def test_who_kills_the_workers_of_a_profile_migration_fails_and_everybody_else_is_moved():
+    old = make_default_profile()
+    new = make_card_profile(app=BillingApp.objects.create(type="sandbox", name="Other sandbox"))
+    make_customers(4, make_plan())
+    migration = run_migration(migration=approved(old, new))
+    shard = MigrationShard.objects.get(kind="move")
+    second = shard.items.order_by("id")[1].customer
+
+    def moved():
+        return MigrationItem.objects.filter(outcome="moved").count()
+
+    for kills in range(5):
+        assert worker_that_dies_of(second, shard, MOVING) == KILLED
+        assert moved() == (0 if kills < 3 else 1)
+    assert (worker_that_dies_of(second, shard, MOVING), moved()) == (ENDED, 3)
+    migration.refresh_from_db()
+    failed = MigrationItem.objects.get(customer=second)
+    assert (migration.status, failed.outcome, failed.causes[0]["code"]) == ("done", "failed", "workers_lost")
+    assert failed.causes[0]["message"].startswith("2 workers in a row ended without a word")
+
+
+def test_who_kills_the_workers_of_a_check_is_blocked():
+    old = make_default_profile()
+    new = make_card_profile(app=BillingApp.objects.create(type="sandbox", name="Other sandbox"))
+    make_customers(2, make_plan())
+    with clock.frozen_at(MOVE):
+        migration = check_migration(migration=draft_migration(from_profile=old, to_profile=new, criteria={}))
+        shard = MigrationShard.objects.get(kind="check")
+        first = shard.items.order_by("id")[0].customer
+        # Three were lost with everybody, two with the first alone, who is not begun a third time.
+        MigrationShard.objects.filter(pk=shard.pk).update(lost=3, alone_with=first.pk, alone_tries=2)
+        assert work_off_migration(migration).status == "checked"
+    verdicts = dict(MigrationItem.objects.values_list("customer__key", "verdict"))
+    assert verdicts == {first.key: "blocked", ({"c0", "c1"} - {first.key}).pop(): "ready"}
+
+
+def test_a_worker_that_lives_to_give_its_shard_back_is_not_lost():
+    old = make_default_profile()
+    new = make_card_profile(app=BillingApp.objects.create(type="sandbox", name="Other sandbox"))
+    make_customers(1, make_plan())
+    migration = run_migration(migration=approved(old, new))
+    MigrationShard.objects.update(lost=3)
+    with clock.frozen_at(MOVE):
+        # It asks, finds that the migration is paused meanwhile, and gives the shard back; as often as you like.
+        for _ in range(4):
+            ProfileMigration.objects.filter(pk=migration.pk).update(status="paused")
+            work_migration_shard(MigrationShard.objects.get(kind="move").pk)
+        shard = MigrationShard.objects.get(kind="move")
+        assert (shard.attempts, shard.lost, shard.alone_with, shard.alone_tries) == (4, 3, None, 0)
+        ProfileMigration.objects.filter(pk=migration.pk).update(status="running")
+        assert work_off_migration(migration).status == "done"
+    assert MigrationItem.objects.get().outcome == "moved"
 
 
 def test_who_was_there_when_a_worker_was_lost_for_reasons_of_its_own_is_billed(monkeypatch):
