@@ -20,6 +20,7 @@ from tests.support.catalog import FLAT_50, flat_card, make_excess_plan, make_fea
 from tests.support.clock import at
 from tests.support.closing import close
 from tests.support.customers import make_customer, make_default_profile
+from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
 
@@ -28,13 +29,6 @@ pytestmark = pytest.mark.django_db
 def customer(db):
     make_default_profile()
     return make_customer()
-
-
-def subscribe(customer, plan, on="2026-03-17"):
-    with clock.frozen_at(at(on)):
-        subscription = record_subscription(customer=customer, plan=plan, active_from=at(on))
-        close_customers([customer.id], as_of=at(on))
-    return subscription
 
 
 def metered(customer):
@@ -47,7 +41,7 @@ def metered(customer):
         price={"type": "unit", "amount": "0.25"},
         discounts={"usage": {"quantity": "2"}},
     )
-    subscription = subscribe(customer, make_plan(key="ai", version=3, cards=(card,)))
+    subscription = subscribe(make_plan(key="ai", version=3, cards=(card,)), "2026-03-17", customer=customer)
     with clock.frozen_at(at("2026-04-01")):
         ingest_events(
             events=[
@@ -130,7 +124,7 @@ def test_a_gathering_line_is_explained_as_it_would_be_billed_now(api, customer):
 
 
 def test_a_reported_line_says_when_it_was_reported_and_a_flat_one_is_the_items(api, customer):
-    subscription = subscribe(customer, make_excess_plan())
+    subscription = subscribe(make_excess_plan(), "2026-03-17", customer=customer)
     with clock.frozen_at(at("2026-04-16T09:30")):
         record_report(item=subscription.items.get(running_number=2), quantity=Decimal(200))
     close(customer, "2026-04-17")
@@ -255,7 +249,7 @@ def test_a_credit_says_which_share_came_back():
 
 
 def test_a_line_that_is_not_there_is_404(api, customer):
-    subscribe(customer, make_plan(cards=(flat_card(),)))
+    subscribe(make_plan(cards=(flat_card(),)), "2026-03-17", customer=customer)
     line = InvoiceLine.objects.get(invoice__number="INV-000001")
     path = f"/billing/invoices/{to_text(line.invoice_id)}/lines"
     refused(api.get(f"{path}/01ARZ3NDEKTSV4RRFFQ69G5FAV/explain"), 404)
@@ -265,7 +259,7 @@ def test_a_line_that_is_not_there_is_404(api, customer):
 
 
 def test_an_item_that_an_edit_brought_in_is_priced_by_the_customers_own_terms(customer):
-    subscription = subscribe(customer, make_plan(cards=(flat_card(),)))
+    subscription = subscribe(make_plan(cards=(flat_card(),)), "2026-03-17", customer=customer)
     extra = RateCardTerms(type="flat_fee", key="extra", name="Extra", billing_cadence="P1M", price=FLAT_50)
     with clock.frozen_at(at("2026-03-20")):
         record_edit(subscription=subscription, at=at("2026-03-20"), edits=[AddItem(phase_key="phase_1", card=extra)])

@@ -26,15 +26,10 @@ from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_
 from tests.support.clock import at
 from tests.support.customers import enterprise, make_customer, make_default_profile, vat_customer
 from tests.support.invoices import money
-from tests.support.subscriptions import change
+from tests.support.subscriptions import change, subscribe
 from tests.support.usage import use
 
 pytestmark = pytest.mark.django_db
-
-
-def subscribe(customer, plan, on):
-    with clock.frozen_at(at(on)):
-        return record_subscription(customer=customer, plan=plan, active_from=at(on))
 
 
 def close_late(customer, *, as_of, worked_at):
@@ -46,7 +41,7 @@ def test_a_run_that_is_worked_late_issues_today():
     """Listed on the 1st, worked on the 6th, due after three days: on the 9th, and not before it exists."""
     make_default_profile(due_after="P3D", collection_method=CollectionMethod.SEND_INVOICE)
     customer = make_customer()
-    subscribe(customer, flat_plan("basic", "10.00"), "2026-04-01")
+    subscribe(flat_plan("basic", "10.00"), "2026-04-01", customer=customer, bill=False)
     BalanceEntry.objects.create(
         customer=customer, currency="EUR", kind="adjustment", amount=Decimal(4), at=at("2026-03-01"), reason="Start"
     )
@@ -61,7 +56,7 @@ def test_a_run_that_is_worked_late_issues_today():
 def test_a_draft_of_a_late_run_can_be_reviewed_for_its_whole_time():
     make_default_profile(draft_period="P2D")
     customer = make_customer()
-    subscribe(customer, flat_plan("basic", "10.00"), "2026-04-01")
+    subscribe(flat_plan("basic", "10.00"), "2026-04-01", customer=customer, bill=False)
     close_late(customer, as_of="2026-04-01", worked_at="2026-04-06")
     invoice = Invoice.objects.get(status__startswith="draft")
     assert (invoice.collection_at, invoice.draft_until) == (at("2026-04-06"), at("2026-04-08"))
@@ -86,7 +81,7 @@ def test_a_fee_in_advance_is_taxed_at_the_date_of_its_issue(vat_rises, price):
     """Drafted on 30 December at 19 %, issued on 2 January under 20 %: 10.00 and 2.00. A price that doesn't say when it
     is charged is in advance."""
     make_default_profile(draft_period="P3D", tax_enabled=True)
-    subscribe(vat_rises, flat_plan("basic", None, cards=(flat_card(price=price),)), "2026-12-30")
+    subscribe(flat_plan("basic", None, cards=(flat_card(price=price),)), "2026-12-30", customer=vat_rises, bill=False)
     close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
     assert tax_of(invoice__status__startswith="draft") == ("19", "VAT", "1.90", "11.90")
     with clock.frozen_at(at("2027-01-02")):
@@ -101,7 +96,7 @@ def test_usage_is_taxed_at_the_end_of_its_period_whenever_it_is_issued(vat_rises
     make_default_profile(draft_period="P3D", tax_enabled=True)
     feature = make_feature(key="calls", name="Calls", meter=make_meter())
     card = usage_card(key="calls", name="Calls", feature=feature, price={"type": "unit", "amount": "1.00"})
-    subscribe(vat_rises, flat_plan("basic", None, cards=(card,)), "2026-11-30")
+    subscribe(flat_plan("basic", None, cards=(card,)), "2026-11-30", customer=vat_rises, bill=False)
     use("2026-12-10", "10")
     close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
     with clock.frozen_at(at("2027-01-02")):
@@ -111,14 +106,14 @@ def test_usage_is_taxed_at_the_end_of_its_period_whenever_it_is_issued(vat_rises
 
 def test_a_fee_in_advance_of_a_late_run_is_taxed_at_the_date_of_its_issue(vat_rises):
     make_default_profile(tax_enabled=True)
-    subscribe(vat_rises, flat_plan("basic", "10.00"), "2026-12-30")
+    subscribe(flat_plan("basic", "10.00"), "2026-12-30", customer=vat_rises, bill=False)
     close_late(vat_rises, as_of="2026-12-30", worked_at="2027-01-02")
     assert tax_of(invoice__number="INV-000001") == ("20", "VAT 2027", "2.00", "12.00")
 
 
 def test_a_draft_whose_rate_is_gone_is_put_aside_where_tax_is_enforced(vat_rises):
     make_default_profile(draft_period="P3D", tax_enabled=True, tax_enforced=True)
-    subscribe(vat_rises, flat_plan("basic", "10.00"), "2026-12-30")
+    subscribe(flat_plan("basic", "10.00"), "2026-12-30", customer=vat_rises, bill=False)
     close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
     TaxRate.objects.filter(rate=20).delete()
     with clock.frozen_at(at("2027-01-02")):
@@ -138,7 +133,7 @@ def test_drafts_in_any_number_are_issued_with_as_many_queries(vat_rises, django_
     for crowd in (1, 2, 8):
         for number in range(crowd):
             customer = make_customer(key=f"c{crowd}-{number}", country="DE")
-            subscribe(customer, plan, "2026-12-01")
+            subscribe(plan, "2026-12-01", customer=customer, bill=False)
             close_late(customer, as_of="2026-12-01", worked_at="2026-12-01")
         with clock.frozen_at(at("2026-12-05")), django_assert_max_num_queries(60) as queries:
             advance_due(as_of=at("2026-12-05"))
@@ -179,7 +174,7 @@ def test_what_is_added_to_a_fee_in_arrears_is_taxed_at_the_end_of_its_period(vat
 
 def test_a_listed_shard_that_is_worked_later_is_dated_by_its_work():
     make_default_profile(due_after="P3D", collection_method=CollectionMethod.SEND_INVOICE)
-    subscribe(make_customer(), flat_plan("basic", "10.00"), "2026-04-01")
+    subscribe(flat_plan("basic", "10.00"), "2026-04-01", customer=make_customer(), bill=False)
     with clock.frozen_at(at("2026-04-01")):
         listed = start_run(as_of=at("2026-04-01"), trigger=RunTrigger.SCHEDULE)
     with clock.frozen_at(at("2026-04-06")):
@@ -194,7 +189,7 @@ def test_a_clock_that_is_behind_its_series_dates_by_the_series():
     make_default_profile(due_after="P3D", collection_method=CollectionMethod.SEND_INVOICE)
     first, second = make_customer(key="first"), make_customer(key="second")
     for customer, on in ((first, "2026-04-10"), (second, "2026-04-05")):
-        subscribe(customer, Plan.objects.first() or flat_plan("basic", "10.00"), on)
+        subscribe(Plan.objects.first() or flat_plan("basic", "10.00"), on, customer=customer, bill=False)
         close_late(customer, as_of=on, worked_at=on)
     later = Invoice.objects.get(number="INV-000002")
     assert (later.customer, later.issued_at, later.due_at) == (second, at("2026-04-10"), at("2026-04-13"))
@@ -204,7 +199,7 @@ def test_a_clock_that_is_behind_its_series_dates_by_the_series():
 def test_an_inclusive_price_stays_what_it_is_and_holds_the_tax_of_its_issue(vat_rises):
     """11.90 with 19 % holds 1.90; with 20 %, 1.98."""
     make_default_profile(draft_period="P3D", tax_enabled=True, tax_behavior="inclusive")
-    subscribe(vat_rises, flat_plan("basic", "11.90"), "2026-12-30")
+    subscribe(flat_plan("basic", "11.90"), "2026-12-30", customer=vat_rises, bill=False)
     close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
     assert tax_of(invoice__status__startswith="draft") == ("19", "VAT", "1.90", "11.90")
     with clock.frozen_at(at("2027-01-02")):
@@ -215,7 +210,7 @@ def test_an_inclusive_price_stays_what_it_is_and_holds_the_tax_of_its_issue(vat_
 
 def test_a_draft_is_taxed_by_nothing_where_no_rate_is_left_and_tax_is_not_enforced(vat_rises):
     make_default_profile(draft_period="P3D", tax_enabled=True)
-    subscribe(vat_rises, flat_plan("basic", "10.00"), "2026-12-30")
+    subscribe(flat_plan("basic", "10.00"), "2026-12-30", customer=vat_rises, bill=False)
     close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
     TaxRate.objects.filter(rate=20).delete()
     with clock.frozen_at(at("2027-01-02")):
@@ -228,7 +223,7 @@ def test_a_draft_is_taxed_by_nothing_where_no_rate_is_left_and_tax_is_not_enforc
 
 def test_a_draft_that_staff_approve_is_taxed_at_its_approval(vat_rises):
     make_default_profile(auto_advance=False, tax_enabled=True)
-    subscribe(vat_rises, flat_plan("basic", "10.00"), "2026-12-30")
+    subscribe(flat_plan("basic", "10.00"), "2026-12-30", customer=vat_rises, bill=False)
     close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
     with clock.frozen_at(at("2027-01-02")):
         approve_invoice(invoice=Invoice.objects.get(status__startswith="draft"))
@@ -242,7 +237,7 @@ def test_what_a_draft_gives_back_keeps_the_tax_that_it_was_charged_with(vat_rise
     TaxRate.objects.filter(rate=20).update(valid_to=at("2027-01-20"))
     TaxRate.objects.create(country="DE", rate=Decimal(25), name="VAT late", valid_from=at("2027-01-20"))
     basic, pro = flat_plan("basic", "31.00"), flat_plan("pro", "62.00")
-    subscription = subscribe(vat_rises, basic, "2027-01-01")
+    subscription = subscribe(basic, "2027-01-01", customer=vat_rises, bill=False)
     close_late(vat_rises, as_of="2027-01-01", worked_at="2027-01-01")
     make_default_profile(draft_period="P10D")
     change(subscription, pro, "2027-01-16")
@@ -269,13 +264,13 @@ def test_a_credit_note_made_at_issue_locks_the_series_of_the_whole_batch_with_it
     make_default_profile(tax_enabled=True)
     TaxRate.objects.filter(rate=20).update(valid_to=at("2027-01-20"))
     TaxRate.objects.create(country="DE", rate=Decimal(5), name="VAT late", valid_from=at("2027-01-20"))
-    subscription = subscribe(vat_rises, flat_plan("basic", "31.00"), "2027-01-01")
+    subscription = subscribe(flat_plan("basic", "31.00"), "2027-01-01", customer=vat_rises, bill=False)
     close_late(vat_rises, as_of="2027-01-01", worked_at="2027-01-01")
     pinned_to_its_own_series(vat_rises, "ALT")
     change(subscription, flat_plan("pro", "34.10"), "2027-01-16")
     other = make_customer(key="other", name="Other")
     pinned_to_its_own_series(other, "TRI")
-    subscribe(other, Plan.objects.get(key="basic"), "2027-01-16")
+    subscribe(Plan.objects.get(key="basic"), "2027-01-16", customer=other, bill=False)
     close_late(other, as_of="2027-01-16", worked_at="2027-01-16")
     with clock.frozen_at(at("2027-01-26")), CaptureQueriesContext(connection) as queries:
         advance_due(as_of=at("2027-01-26"))
@@ -290,7 +285,7 @@ def test_a_credit_note_made_at_issue_locks_the_series_of_the_whole_batch_with_it
 
 def test_a_preview_over_a_change_of_tax_is_what_follows(vat_rises):
     make_default_profile(draft_period="P3D", tax_enabled=True)
-    subscribe(vat_rises, flat_plan("basic", "10.00"), "2026-12-30")
+    subscribe(flat_plan("basic", "10.00"), "2026-12-30", customer=vat_rises, bill=False)
     close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
     until = at("2027-01-02")
     with clock.frozen_at(at("2026-12-31")):

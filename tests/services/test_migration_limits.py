@@ -14,7 +14,6 @@ from customers.services.supplier_input import SupplierInput
 from customers.settings_layers import WORKFLOW_FIELDS
 from invoicing.customer_guards.override_fields import override_fields
 from invoicing.errors import TooManyMoves
-from invoicing.gateways import GATEWAYS
 from invoicing.models import TaxRate
 from invoicing.profile_moves.approve_migration import approve_migration
 from invoicing.profile_moves.check_migration import check_migration
@@ -24,39 +23,18 @@ from invoicing.profile_moves.pin_customer import pin_customer
 from invoicing.profile_moves.save_profile import update_profile
 from invoicing.profile_moves.take_back import take_back
 from invoicing.profile_moves.work_migration_shard import work_off_migration
-from tests.support.catalog import make_plan
 from tests.support.clock import at
-from tests.support.customers import make_default_profile
 from tests.support.moves import (
     ADA,
     BOB,
     MOVE,
-    CardApp,
     approved,
     billed_by,
-    make_card_profile,
-    make_customers,
     outcomes,
     work_off,
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def old(db):
-    return make_default_profile()
-
-
-@pytest.fixture
-def new(old, monkeypatch):
-    monkeypatch.setitem(GATEWAYS, "stripe", CardApp())
-    return make_card_profile()
-
-
-@pytest.fixture
-def customers(old, new):
-    return make_customers(6, make_plan(), app=new.app)
 
 
 def checked(old, new, customers):

@@ -9,7 +9,6 @@ from customers.errors import ProfileArchived
 from customers.models import Customer, CustomerOverride
 from customers.services.archive_profile import archive_profile, restore_profile
 from invoicing.errors import WrongMigrationState
-from invoicing.gateways import GATEWAYS
 from invoicing.models import MigrationItem
 from invoicing.profile_moves.make_default_profile import make_default_profile as switch_default
 from invoicing.profile_moves.move_batch import move_batch
@@ -20,12 +19,9 @@ from invoicing.profile_moves.take_back import take_back
 from invoicing.profile_moves.work_migration_shard import work_off_migration
 from invoicing.runs.run_due import run_due
 from subscriptions.models import Plan, Subscription
-from tests.support.catalog import make_plan
 from tests.support.clock import at
-from tests.support.customers import make_default_profile
 from tests.support.moves import (
     MOVE,
-    CardApp,
     approved,
     billed_by,
     make_card_profile,
@@ -35,22 +31,6 @@ from tests.support.moves import (
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def old(db):
-    return make_default_profile()
-
-
-@pytest.fixture
-def new(old, monkeypatch):
-    monkeypatch.setitem(GATEWAYS, "stripe", CardApp())
-    return make_card_profile()
-
-
-@pytest.fixture
-def customers(old, new):
-    return make_customers(6, make_plan(), app=new.app)
 
 
 def causes_of(migration):

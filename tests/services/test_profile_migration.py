@@ -15,7 +15,6 @@ from customers.errors import ProfileArchived
 from customers.models import CustomerAppData, CustomerOverride, Supplier
 from customers.services.archive_profile import archive_profile
 from invoicing.errors import MoveBlocked, WrongMigrationState
-from invoicing.gateways import GATEWAYS
 from invoicing.models import BalanceEntry, Invoice, MigrationItem, MigrationShard
 from invoicing.profile_moves import work_migration_shard as module
 from invoicing.profile_moves.approve_migration import approve_migration
@@ -36,13 +35,12 @@ from invoicing.subscription_changes.pause_subscription import pause_subscription
 from subscriptions.lifecycle.record_subscription import record_subscription
 from tests.support.catalog import fee, flat_card, make_plan
 from tests.support.clock import at
-from tests.support.customers import make_customer, make_default_profile
+from tests.support.customers import make_customer
 from tests.support.moves import (
     ADA,
     BOB,
     MOVE,
     START,
-    CardApp,
     approved,
     billed_by,
     make_card_profile,
@@ -52,28 +50,6 @@ from tests.support.moves import (
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def old(db):
-    return make_default_profile()
-
-
-@pytest.fixture
-def cards(monkeypatch):
-    app = CardApp()
-    monkeypatch.setitem(GATEWAYS, "stripe", app)
-    return app
-
-
-@pytest.fixture
-def new(old, cards):
-    return make_card_profile()
-
-
-@pytest.fixture
-def customers(old, new):
-    return make_customers(6, make_plan(), app=new.app)
 
 
 def causes(migration, customer):
