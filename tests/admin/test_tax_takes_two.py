@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -243,7 +244,7 @@ class TestLowerRates:
         assert "The next invoices of 2 customers would be without tax." in page
 
     def test_an_item_of_ones_own(self, acme, lower):
-        card = {"type": "flat_fee", "key": "base", "name": "Base", "billingCadence": "P1M"}
+        card: dict[str, Any] = {"type": "flat_fee", "key": "base", "name": "Base", "billingCadence": "P1M"}
         card |= {"price": {"type": "flat", "amount": "50.00", "paymentTerm": "in_advance"}}
         TaxRate.objects.filter(category="food").update(category="txcd_40000000")
         card |= {"taxConfig": {"stripe": {"code": "txcd_40000000"}}}

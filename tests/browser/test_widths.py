@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -96,7 +97,7 @@ def test_figures_stand_under_their_headings(page, log_in):
     subscription = subscribe(make_plan(cards=(flat_card(),)))
     do(cancel_subscription, subscription, "2026-04-16")
     TaxRate.objects.create(country="DE", rate=19, name="VAT", valid_from=at("2020-01-01"))
-    found = {}
+    found: dict[str, Any] = {}
     for name in ("creditnote", "taxrate", "balanceentry", "invoice"):
         page.goto(f"/admin/invoicing/{name}/")
         page.locator(".simplebar-content-wrapper #result_list").wait_for()

@@ -64,7 +64,7 @@ class ClosesWhen(ChoiceFilter):
 @page_of(Subscription)
 class SubscriptionAdmin(ReadOnlyAdmin):
     list_display = ("name", "customer_link", "plan_link", "state", "rhythm", "start", "end", "next_billing")
-    list_filter = (SubscriptionState, ClosesWhen, "currency")
+    list_filter: tuple[Any, ...] = (SubscriptionState, ClosesWhen, "currency")
     list_select_related = ("customer", "plan")
     ordering = ("-id",)
     sortable_by = ()
