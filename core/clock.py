@@ -17,7 +17,7 @@ def now() -> datetime:
 
 
 def real_now() -> datetime:
-    """The wall clock, in UTC, whatever the test clock says: for signatures, sessions, leases and key expiry."""
+    """The wall clock, in UTC, whatever the test clock says: for signatures, sessions and key expiry."""
     return datetime.now(UTC)
 
 
