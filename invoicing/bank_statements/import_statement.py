@@ -8,6 +8,7 @@ from datetime import timedelta
 from django.db import transaction
 
 from core import clock
+from core.admin.words import counted
 from core.audit.services.record import record
 from core.errors import FieldProblem, InvalidInput
 from customers.choices import AppType
@@ -67,7 +68,9 @@ def import_statement(*, app: BillingApp, file_name: str, content: bytes, importe
             )
         )
     BankStatementRow.objects.bulk_create(rows)
-    record(verb="import_statement", target=statement, did=f"imported {len(rows)} rows of {statement} for {app}")
+    record(
+        verb="import_statement", target=statement, did=f"imported {counted(len(rows), 'row')} of {statement} for {app}"
+    )
     return statement
 
 

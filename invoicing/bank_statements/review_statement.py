@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time
 from django.db import transaction
 
 from core import clock
+from core.admin.words import counted
 from core.audit.reasons import current_reason
 from core.audit.services.record import record
 from core.errors import BillingError, FieldProblem, InvalidInput, PreconditionFailed
@@ -92,7 +93,7 @@ def confirm_statement(*, statement: BankStatement, only: Collection[uuid.UUID] |
             locked.status, locked.closed_at = StatementStatus.CONFIRMED, clock.now()
             locked.save()
         booked = locked.rows.filter(payment__isnull=False).count()
-        record(verb="confirm_statement", target=locked, did=f"booked {booked} rows of {locked}")
+        record(verb="confirm_statement", target=locked, did=f"booked {counted(booked, 'row')} of {locked}")
     statement.refresh_from_db()
     return statement
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from django.db import transaction
 
 from core import clock
+from core.admin.words import counted
 from core.audit.services.record import record
 from customers.models import BillingApp, BillingProfile
 from invoicing.choices import OPEN_STATUSES
@@ -42,7 +43,8 @@ def uninstall_app(*, app: BillingApp) -> None:
     drafts = Invoice.objects.filter(app=app, status__startswith="draft.").count()
     if profiles or unpaid or drafts:
         raise AppNotUsable(
-            f"{app} is needed by {profiles} profiles, {drafts} drafts and {unpaid} unpaid invoices. "
+            f"{app} is needed by {counted(profiles, 'profile')}, {counted(drafts, 'draft')} and "
+            f"{counted(unpaid, 'unpaid invoice')}. "
             "Nothing was changed."
         )
     app.deleted_at = clock.now()

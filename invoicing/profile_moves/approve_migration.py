@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import transaction
 
 from core import clock
+from core.admin.words import counted
 from core.approvals.errors import SecondPersonNeeded
 from core.approvals.limits import may_act_alone
 from core.audit.actors import current_actor
@@ -37,8 +38,8 @@ def approve_migration(*, migration: ProfileMigration, reason: str = "") -> Profi
     approver, above = actor.person, settings.MIGRATION_TWO_PERSON_ABOVE
     if migration.customer_count > above and approver == migration.author:
         raise SecondPersonNeeded(
-            f"{migration.author_name} drafted this migration of {migration.customer_count} customers. Above {above}, "
-            "somebody else must approve it. Nothing was changed."
+            f"{migration.author_name} drafted this migration of {counted(migration.customer_count, 'customer')}. Above "
+            f"{above}, somebody else must approve it. Nothing was changed."
         )
     blocked = migration.items.filter(verdict=MoveVerdict.BLOCKED)
     movable = migration.customer_count - blocked.count()
@@ -57,7 +58,7 @@ def approve_migration(*, migration: ProfileMigration, reason: str = "") -> Profi
     record(
         verb="profilemigration.approved",
         target=migration,
-        did=f"approved {migration.in_words} for {movable} of {migration.customer_count} customers",
+        did=f"approved {migration.in_words} for {movable} of {counted(migration.customer_count, 'customer')}",
         reason=reason,
     )
     return migration

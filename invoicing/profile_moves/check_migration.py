@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from django.db import transaction
 
 from core import clock
+from core.admin.words import counted
 from core.audit.services.record import record
 from core.batches import together_or_alone
 from core.bulk import copy_rows, update_rows
@@ -67,7 +68,7 @@ def check_migration(*, migration: ProfileMigration) -> ProfileMigration:
     record(
         verb="profilemigration.check_started",
         target=migration,
-        did=f"had {len(ids)} customers checked for {migration.in_words}",
+        did=f"had {counted(len(ids), 'customer')} checked for {migration.in_words}",
     )
     return migration
 

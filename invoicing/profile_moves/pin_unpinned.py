@@ -7,6 +7,7 @@ from dataclasses import asdict
 from django.db import transaction
 
 from core import clock
+from core.admin.words import counted
 from core.audit.actors import current_actor
 from core.audit.reasons import current_reason
 from core.audit.services.record import record
@@ -47,7 +48,7 @@ def start_pinning(*, migration: ProfileMigration, reason: str = "") -> Migration
     record(
         verb="profilemigration.pinning",
         target=migration,
-        did=f"had {count} customers pinned to “{migration.from_profile}” for {migration.in_words}",
+        did=f"had {counted(count, 'customer')} pinned to “{migration.from_profile}” for {migration.in_words}",
         reason=reason,
     )
     return MigrationShard.objects.create(migration=migration, kind=ShardKind.PIN, total=count, asked=asked)

@@ -2,6 +2,7 @@
 
 from django.db import transaction
 
+from core.admin.words import counted
 from core.audit.services.record import record
 from customers.models import Customer
 from invoicing.choices import MigrationStatus, MoveOutcome, RunStatus
@@ -69,7 +70,7 @@ def retry_failed(*, migration: ProfileMigration) -> int:
     record(
         verb="profilemigration.retried",
         target=migration,
-        did=f"tried the {count} customers again that failed in {migration.in_words}",
+        did=f"tried {counted(count, 'customer')} again, failed in {migration.in_words}",
     )
     return count
 

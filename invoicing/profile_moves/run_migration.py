@@ -3,6 +3,7 @@
 from django.db import transaction
 
 from core import clock
+from core.admin.words import counted
 from core.audit.services.record import record
 from core.errors import field_error
 from core.locks import customer_group
@@ -62,7 +63,7 @@ def run_migration(*, migration: ProfileMigration, limit: int | None = None) -> P
     record(
         verb="profilemigration.run",
         target=migration,
-        did=f"ran {migration.in_words} for {waiting + up} customers",
+        did=f"ran {migration.in_words} for {counted(waiting + up, 'customer')}",
     )
     return migration
 

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Case, F, Q, When
 
 from core import clock
+from core.admin.words import counted
 from core.audit.actors import Actor, acting_as
 from core.audit.services.record import record
 from core.batches import DATABASE_AWAY
@@ -208,5 +209,5 @@ def _finish(shard: MigrationShard, token: uuid.UUID) -> None:
         record(
             verb="profilemigration.checked",
             target=migration,
-            did=f"checked {migration.customer_count} customers for {migration.in_words}; blocked: {blocked}",
+            did=f"checked {counted(migration.customer_count, 'customer')} for {migration.in_words}; blocked: {blocked}",
         )

@@ -7,6 +7,7 @@ from core.approvals.errors import ApprovalNeeded, SecondPersonNeeded
 from core.approvals.limits import approved as second_person
 from core.approvals.models import CountedAct
 from core.audit.actors import Actor, acting_as
+from core.audit.models import AuditEntry
 from core.ids import to_text
 from customers.models import BillingProfile, Customer, CustomerOverride
 from customers.services.profile_input import ProfileInput
@@ -120,6 +121,12 @@ def test_even_one_customer_is_left_without_tax_only_by_two(old, new, customers):
     other = checked(old, new, customers[1:2])
     with acting_as(ADA):
         assert approve_migration(migration=other).status == "approved"
+
+
+def test_the_trail_counts_one_customer_as_one(old, new, customers):
+    checked(old, new, customers[:1])
+    said = AuditEntry.objects.filter(verb__startswith="profilemigration.check").values_list("sentence", flat=True)
+    assert ["1 customer " in sentence for sentence in said] == [True, True]
 
 
 def test_so_is_one_who_would_be_taxed_much_lower(old, new, customers):
