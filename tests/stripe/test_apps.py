@@ -44,7 +44,7 @@ def test_a_bank_transfer_app_is_installed_and_uninstalled(api):
 
 def test_an_app_that_a_profile_needs_stays(api):
     app = make_default_profile().app
-    assert "1 profiles" in refused(api.delete(f"/apps/{to_text(app.pk)}"), 409)["detail"]
+    assert "1 profile," in refused(api.delete(f"/apps/{to_text(app.pk)}"), 409)["detail"]
     assert BillingApp.objects.get(pk=app.pk).deleted_at is None
 
 
@@ -184,4 +184,4 @@ def test_an_app_stays_while_an_unpaid_invoice_is_collected_through_it(api):
     make_another_default(profile=other, reason="New ones")
     archive_profile(profile=invoice.profile, reason="Old")
     problem = refused(api.delete(f"/apps/{to_text(invoice.app_id)}"), 409)
-    assert "needed by 0 profiles, 0 drafts and 1 unpaid invoices" in problem["detail"]
+    assert "needed by 0 profiles, 0 drafts and 1 unpaid invoice." in problem["detail"]
