@@ -4,7 +4,8 @@ PostgreSQL's own foreign keys look up each row of the child by itself when the t
 fifth of what it asked of the server. These promise the same, with triggers: a child's parents exist and are locked
 against deletion (`FOR KEY SHARE`, as PostgreSQL does), looked up once for all rows of the statement; a parent that has
 children can't be deleted, nor change its key. They hold at the end of each statement, not of the transaction: parents
-go in first. The fields of the models say `db_constraint=False`.
+go in first. The fields of the models say `db_constraint=False`. A parent is deleted in READ COMMITTED only, where the
+look for its children shows those that came meanwhile.
 
 Not for a child that must be written before its parent.
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
-from core.triggers import Function, Trigger
+from core.triggers import SEES_NEW_ROWS, Function, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def _look_back(parent: str, ours: Sequence[Reference]) -> str:
 """
         for reference in ours
     ]
-    return _body("", checks)
+    return _body("", [SEES_NEW_ROWS, *checks])
 
 
 def _held(reference: Reference, ids: str) -> str:

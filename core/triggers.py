@@ -39,3 +39,14 @@ class Trigger:
         """The statement that makes it."""
         kind = "CONSTRAINT TRIGGER" if self.constraint else "TRIGGER"
         return f"CREATE {kind} {self.name} {self.on} ON {self.table} {self.how} EXECUTE FUNCTION {self.function}()"
+
+
+# Begins a function that looks for rows which other transactions may have stored a moment ago. In REPEATABLE READ and
+# SERIALIZABLE each statement sees what there was when the transaction began: a lock that was waited for shows nothing
+# new, and the look would find nothing. PostgreSQL's own constraints look past that; functions can't.
+SEES_NEW_ROWS = """\
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'Written in READ COMMITTED only: in % it does not show what others have stored meanwhile.',
+            upper(current_setting('transaction_isolation')) USING ERRCODE = 'feature_not_supported';
+    END IF;
+"""

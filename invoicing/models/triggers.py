@@ -1,7 +1,7 @@
 """What keeps issued documents and ledgers unchanged in the database, windows apart, and who is due right, as it stands
 now (billing rules 6 and 13)."""
 
-from core.triggers import Function, Trigger
+from core.triggers import SEES_NEW_ROWS, Function, Trigger
 
 FUNCTIONS = (
     Function(
@@ -27,11 +27,11 @@ END""",
         "invoicing_refuse_if_issued",
         arguments="touched uuid[]",
         returns="void",
-        body="""\
+        body=f"""\
 DECLARE
     frozen text;
 BEGIN
-    WITH locked AS MATERIALIZED (
+{SEES_NEW_ROWS}    WITH locked AS MATERIALIZED (
         SELECT number, issued_at FROM invoicing_invoice WHERE id = ANY(touched) ORDER BY id FOR SHARE
     )
     SELECT number INTO frozen FROM locked WHERE issued_at IS NOT NULL LIMIT 1;
@@ -90,11 +90,11 @@ END""",
     # two that begin at one moment are refused by the unique index.
     Function(
         "invoicing_refuse_overlaps",
-        body="""\
+        body=f"""\
 DECLARE
     twice record;
 BEGIN
-    PERFORM FROM subscriptions_subscriptionitem
+{SEES_NEW_ROWS}    PERFORM FROM subscriptions_subscriptionitem
     WHERE id = ANY(ARRAY(SELECT DISTINCT item_id FROM touched))
     ORDER BY id FOR NO KEY UPDATE;
     SELECT touched.item_id, touched.span, other.span AS taken INTO twice

@@ -1,18 +1,18 @@
 """What keeps each feature of a customer in one subscription at a time in the database, as it stands now."""
 
-from core.triggers import Function, Trigger
+from core.triggers import SEES_NEW_ROWS, Function, Trigger
 
 FUNCTIONS = (
     Function(
         "subscriptions_refuse_feature_twice",
         arguments="subscription uuid, revision uuid",
         returns="void",
-        body="""\
+        body=f"""\
 DECLARE
     customer uuid;
     taken record;
 BEGIN
-    SELECT customer_id INTO customer FROM subscriptions_subscription WHERE id = subscription;
+{SEES_NEW_ROWS}    SELECT customer_id INTO customer FROM subscriptions_subscription WHERE id = subscription;
     IF NOT FOUND THEN
         RETURN;
     END IF;

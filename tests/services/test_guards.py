@@ -78,6 +78,21 @@ def test_a_window_never_grows_or_moves_into_another(issued, start, end):
     refused(lambda: windows.update(span=span(start, end)), OVERLAPS)
 
 
+@pytest.mark.parametrize(("start", "end"), [("2026-04-16", "2026-05-17"), ("2026-05-16", "2026-06-17")])
+def test_a_window_that_reaches_into_one_is_found_also_where_it_touches_the_next(issued, start, end):
+    item = issued.lines.get().item
+    for settled in (span("2026-05-17", "2026-05-27"), span("2026-06-17", "2026-07-17")):
+        BilledWindow.objects.create(item=item, span=settled, kind="waiver")
+    BilledWindow.objects.create(item=item, span=span("2026-04-17", "2026-05-17"), kind="waiver")
+    refused(lambda: BilledWindow.objects.create(item=item, span=span(start, end), kind="waiver"), OVERLAPS)
+
+
+def test_a_window_without_an_end_reaches_into_all_that_is_to_come(issued):
+    item = issued.lines.get().item
+    BilledWindow.objects.create(item=item, span=span("2199-01-01", "2199-02-01"), kind="waiver")
+    refused(lambda: BilledWindow.objects.create(item=item, span=span("2198-01-01", None), kind="waiver"), OVERLAPS)
+
+
 def test_windows_that_come_together_never_overlap_each_other(issued):
     item = issued.lines.get().item
     spans = [span("2026-06-17", "2026-07-17"), span("2026-04-17", "2026-05-17"), span("2026-05-16", "2026-06-17")]

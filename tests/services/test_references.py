@@ -147,6 +147,13 @@ def test_what_is_referred_to_keeps_its_id(company, reference):
     refused("never changes: others refer to it", change, row_of(reference))
 
 
+def test_of_many_that_are_deleted_together_none_may_be_referred_to(company):
+    execute("UPDATE customers_customer SET name = name WHERE key = 'acme'")  # stored behind the other one
+    together = "DELETE FROM customers_customer WHERE key IN ('late', 'acme')"
+    refused("A row of customers_customer can't be deleted", together)
+    refused("A row of customers_customer can't be deleted", together.replace("'late'", "'bank'"))
+
+
 def test_many_rows_that_share_a_parent_are_taken(company):
     copied = "INSERT INTO invoicing_invoiceline SELECT (jsonb_populate_record(child, jsonb_build_object('id', "
     copied += "gen_random_uuid()))).* FROM invoicing_invoiceline child, generate_series(1, 3) WHERE child.id = %s"

@@ -1,4 +1,4 @@
-"""Two transactions of which the second begins once the first has written, and must wait for its end."""
+"""Two transactions at once: the second begins once the first has written, and waits for its end, or need not."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +29,23 @@ def in_turn(first: Callable[[], object], second: Callable[[], object]) -> tuple[
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(later)
         return _answer(first, before_the_end), answer.result(20)
+
+
+def elsewhere(act: Callable[[], object], *, at_once: bool = False) -> None:
+    """Do it on a connection of its own, and commit. `at_once`: it fails where it has to wait for somebody."""
+
+    def there() -> None:
+        try:
+            with transaction.atomic():
+                if at_once:
+                    with connection.cursor() as cursor:
+                        cursor.execute("SET LOCAL lock_timeout = '500ms'")
+                act()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(there).result(20)
 
 
 def _answer(act: Callable[[], object], then: Callable[[], None] = lambda: None) -> str:
