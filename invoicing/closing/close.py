@@ -69,12 +69,12 @@ def compute(
 
 
 def _computed(batch: Batch, *, as_of: datetime, select: LineSelector, give_back: UnusedSelector) -> Computed:
-    computed = Computed()
+    computed, now = Computed(), clock.now()
     plans: list[tuple[LoadedCustomer, Plan, list[PlannedLine]]] = []
     usage_lines: list[tuple[PlannedLine, Sequence[Attribution]]] = []
     for loaded in batch.customers:
         try:
-            plan = plan_customer(loaded.subscriptions, loaded.pending, loaded.billed, as_of, loaded.collects)
+            plan = plan_customer(loaded.subscriptions, loaded.pending, loaded.billed, as_of, loaded.collects, now)
             due = [line for line in plan.lines if select(line) or line.on_draft is not None]
             usage = [(line, loaded.subjects) for line in due if not line.obligation.is_flat]
             for line, _ in usage:

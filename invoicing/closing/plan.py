@@ -82,9 +82,10 @@ def plan_customer(
     billed: Mapping[tuple[uuid.UUID, datetime], Billed],
     as_of: datetime,
     collects: Callable[[uuid.UUID, datetime], datetime] = lambda subscription_id, due_at: due_at,
+    now: datetime | None = None,
 ) -> Plan:
     """Everything that ought to stand for one customer as of `as_of`, due or waiting. `collects` says when what a
-    subscription lets fall due at a time is collected."""
+    subscription lets fall due at a time is collected. Where `now` is later, what waits since `as_of` waits on."""
     plan = Plan()
     waiting: dict[tuple[uuid.UUID, datetime], PendingLine] = {}
     waiting_amendments: dict[uuid.UUID, PendingLine] = {}
@@ -95,6 +96,11 @@ def plan_customer(
             waiting[(line.item_id, line.start)] = line
     for subscription in subscriptions:
         _plan_subscription(subscription, billed, waiting, waiting_amendments, as_of, plan)
+    if now is not None and now > as_of and (waiting or waiting_amendments):
+        begun = _begun_between(subscriptions, billed, as_of, now)
+        later = {window.id for key, window in billed.items() if key in begun}
+        waiting = {key: line for key, line in waiting.items() if key not in begun}
+        waiting_amendments = {key: line for key, line in waiting_amendments.items() if key not in later}
     plan.obsolete = [*waiting.values(), *waiting_amendments.values()]
     for planned in plan.lines:
         planned.collect_at = collects(planned.obligation.subscription.id, planned.invoice_at)
@@ -102,6 +108,24 @@ def plan_customer(
         replace(each, collect_at=collects(each.subscription.id, each.due_at)) for each in plan.unused_times
     ]
     return plan
+
+
+def _begun_between(
+    subscriptions: Sequence[LoadedSubscription],
+    billed: Mapping[tuple[uuid.UUID, datetime], Billed],
+    as_of: datetime,
+    now: datetime,
+) -> set[tuple[uuid.UUID, datetime]]:
+    """The windows that are owed at `now`, of which a close as of `as_of` says nothing: what waits for them stays."""
+    owed, known = (
+        {
+            obligation.key
+            for subscription in subscriptions
+            for obligation in _obligations(subscription, billed, (), moment, Plan())
+        }
+        for moment in (now, as_of)
+    )
+    return owed - known
 
 
 def _plan_subscription(

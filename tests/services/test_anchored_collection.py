@@ -27,6 +27,7 @@ from invoicing.profile_moves.make_default_profile import make_default_profile as
 from invoicing.profile_moves.pin_customer import pin_customer
 from invoicing.profile_moves.preview_move import preview_move
 from invoicing.runs.advance_clock import next_moment
+from invoicing.runs.run_due import run_due
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.preview_start import preview_start
 from invoicing.subscription_changes.update_item import update_item
@@ -386,3 +387,32 @@ def test_a_move_to_a_rhythm_shows_when_the_next_invoice_is_made_on_either_side()
         (at("2026-05-03"), "30.00"),
         (at("2026-06-01"), "30.00"),
     ]
+
+
+def waiting_lines():
+    """What waits on gathering invoices: each line's id and start, in order of time."""
+    lines = InvoiceLine.objects.filter(invoice__status="gathering", deleted_at=None).order_by("period_start")
+    return [(line.id, f"{line.period_start:%m-%d}") for line in lines]
+
+
+@pytest.mark.parametrize("by", ["on demand", "run"])
+def test_billing_up_to_a_time_in_the_past_leaves_what_waits_since_then(by):
+    """Collected by the quarter, April, May and June of a monthly fee have fallen due, and July's waits. April alone is
+    billed, as of a day in April; the others keep their lines, and wait on."""
+    make_default_profile(**(MONTHLY | {"collection_cadence": "P3M"}))
+    customer = subscribe(flat_plan("basic", "30.00"), "2026-04-03").customer
+    for day in ("2026-05-03", "2026-06-03"):
+        run(day)
+    assert [start for _, start in waiting_lines()] == ["04-03", "05-03", "06-03", "07-03"]
+    before = waiting_lines()
+    with clock.frozen_at(at("2026-06-10")):
+        if by == "on demand":
+            invoice_pending_lines(customer=customer, as_of=at("2026-04-05"))
+        else:
+            BillingProfile.objects.update(**AS_DUE)
+            run_due(as_of=at("2026-04-05"))
+    assert invoiced() == [("2026-06-10", "30.00")]
+    assert waiting_lines() == before[1:]
+    if by == "on demand":
+        run("2026-06-11")
+        assert (waiting_lines(), due_at()) == (before[1:], at("2026-07-01"))
