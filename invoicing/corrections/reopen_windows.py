@@ -1,14 +1,16 @@
 """Lets the time that an invoice had settled be billed again: by the next close, in full (billing rules 6)."""
 
+import uuid
 from datetime import datetime
 
-from django.db.models import Min, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, Min, OuterRef, QuerySet, Subquery
 
 from invoicing.choices import InvoiceStatus, LineKind
 from invoicing.corrections.count_again import count_again
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
-from subscriptions.models import Subscription
+from subscriptions.lifecycle.record_reports_in_time import record_reports_in_time
+from subscriptions.models import QuantityReport, Subscription
 
 _GONE = [InvoiceStatus.GATHERING, InvoiceStatus.VOIDED, InvoiceStatus.DELETED]
 
@@ -23,8 +25,8 @@ def reopen_windows(invoice: Invoice, *, now: datetime) -> None:
     customer's lock and takes the lines off the books.
 
     A window that later invoices have added to stays settled by what those charge, so that the close bills the rest,
-    and it is theirs from now on. What coupons found untouched in the others is decided anew. Amendments that `invoice`
-    itself holds open nothing: the close finds them missing.
+    and it is theirs from now on. What coupons found untouched in the others is decided anew, and what was reported too
+    late for them counts. Amendments that `invoice` itself holds open nothing: the close finds them missing.
     """
     mine = windows_of(invoice)
     elsewhere = (
@@ -40,9 +42,18 @@ def reopen_windows(invoice: Invoice, *, now: datetime) -> None:
         BilledWindow.objects.filter(pk=window_id).update(invoice_id=other)
     opened = mine.exclude(pk__in=others)
     times = list(opened.values_list("item_id", "span"))
+    record_reports_in_time(_late_reports(opened))
     opened.delete()
     count_again((item_id, span.lower, span.upper) for item_id, span in times if span.upper is not None)
     starts = invoice.lines.filter(subscription__isnull=False).order_by().values_list("subscription_id")
     first = dict(starts.annotate(start=Min("period_start")))
     for subscription in Subscription.objects.filter(pk__in=first).order_by("pk"):
         mark_for_billing(subscription=subscription, changed_from=first[subscription.pk], due_at=now)
+
+
+def _late_reports(windows: QuerySet[BilledWindow]) -> list[uuid.UUID]:
+    """What was reported for these windows after the snapshots of their quantities."""
+    theirs = windows.filter(item_id=OuterRef("item_id"), span__contains=OuterRef("period_start"))
+    items = windows.order_by().values("item_id")
+    reports = QuantityReport.objects.filter(Exists(theirs), item_id__in=items, late=True)
+    return list(reports.order_by().values_list("pk", flat=True))

@@ -1,5 +1,7 @@
 """Two transactions that settle one time of an item, neither of which sees the other's window: the second is refused."""
 
+from functools import partial
+
 import pytest
 from django.db import transaction
 from psycopg.types.range import TimestamptzRange
@@ -43,9 +45,7 @@ def test_all_items_that_one_statement_settles_are_kept_from_others(db):
     span = TimestamptzRange(at("2026-03-01"), at("2026-04-01"), "[)")
     for item in items:
         both = [BilledWindow(item=each, span=span, kind="waiver") for each in items]
-        answers = in_turn(
-            lambda new=both: BilledWindow.objects.bulk_create(new), settle(item, "2026-03-16", "2026-04-16")
-        )
+        answers = in_turn(partial(BilledWindow.objects.bulk_create, both), settle(item, "2026-03-16", "2026-04-16"))
         assert (answers[0], answers[1].startswith("The time")) == ("stored", True)
         BilledWindow.objects.all().delete()
 

@@ -8,6 +8,7 @@ from core import clock
 from core.errors import InvalidInput
 from core.outbox.models import OutboxMessage
 from invoicing.closing.close_customers import close_customers
+from invoicing.drafts.delete_draft import delete_draft
 from invoicing.errors import NegativeAmount
 from invoicing.models import BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine, NumberSeries
 from invoicing.runs.run_due import run_due
@@ -20,7 +21,7 @@ from tests.support.catalog import flat_card, make_excess_plan, make_feature, mak
 from tests.support.clock import at
 from tests.support.closing import close
 from tests.support.customers import make_customer, make_default_profile
-from tests.support.invoices import totals
+from tests.support.invoices import money, totals
 
 pytestmark = pytest.mark.django_db
 
@@ -220,6 +221,24 @@ def test_a_report_after_the_snapshot_is_late_usage_and_bills_nothing():
     close(subscription.customer, "2026-04-18")
     assert totals() == before
     assert QuantityReport.objects.get().late
+
+
+def test_a_report_that_was_late_for_a_draft_counts_where_its_time_is_billed_again():
+    """Package of 25 at 1.00. The draft has 25 GB; 200 come after its snapshot. It is deleted: 50.00 + 8.00 follow."""
+    make_default_profile(auto_advance=False)
+    subscription = excess()
+    update(subscription, "2026-04-02", number=2, key="storage", quantity=25)
+    close(subscription.customer, "2026-04-17")
+    draft = Invoice.objects.get(status__startswith="draft", lines__kind="usage")
+    assert money(draft.total) == "51.00"
+    assert update(
+        subscription, "2026-04-18", number=2, key="storage", quantity=200, usage_period_start=at("2026-03-17")
+    ).late
+    with clock.frozen_at(at("2026-04-19")):
+        delete_draft(invoice=draft, rebill=True, reason="the usage was wrong")
+    close(subscription.customer, "2026-04-19")
+    again = Invoice.objects.get(status__startswith="draft", lines__kind="usage")
+    assert money(again.total) == "58.00"
 
 
 def test_the_last_report_before_the_snapshot_wins():
