@@ -1,8 +1,9 @@
 """Owns invariant 8, the conservation of usage: the quantity of every attributed event in an item's active time is
 billed, waived, open, or late.
 
-Two things prove it. The windows of an item, settled and open, hold each of its events once. And what the events of a
-settled window come to now is what it was billed for; the rest came late, and is to be decided (billing rules 6).
+Three things prove it. The windows of an item, settled and open, hold each of its events once. And what the events of a
+settled window come to now is what it was billed for; the rest came late, and is to be decided (billing rules 6). What
+was reported after a period's snapshot is late in the same way.
 """
 
 import uuid
@@ -14,6 +15,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from django.db import connection
+from django.db.models import Exists, OuterRef, Q, Subquery
 
 from core.ids import to_text
 from core.money import WIDE, ZERO, trimmed
@@ -34,11 +36,12 @@ from invoicing.books.histories import History, histories, name_item, subscribers
 from invoicing.choices import InvoiceStatus, LineKind
 from invoicing.closing.plan import PlannedLine
 from invoicing.closing.quantities import Quantity, quantities_of
-from invoicing.models import InvoiceLine
+from invoicing.models import BilledWindow, InvoiceLine
 from invoicing.rating.basis import FromMeter, Metering
 from invoicing.rating.explanation import ChargeExplanation
 from invoicing.rating.explanation_json import read_explanation
 from invoicing.windows.billed_and_waiting import Billed
+from subscriptions.models import QuantityReport
 from subscriptions.schedule import Obligation, RevisionFacts, obligations
 from subscriptions.schedule.obligations import active_spans
 
@@ -91,6 +94,7 @@ def _of_customers(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Findi
         exam.count(1)
     yield from _events_in_no_window(items.values())
     yield from _compare(exam, settled, features)
+    yield from _reported_late(ids)
 
 
 def _features(known: Sequence[History]) -> dict[uuid.UUID, Feature]:
@@ -217,6 +221,36 @@ def _compare(
             f"late usage of {trimmed(difference)} from {obligation.start:%Y-%m-%d %H:%M} to "
             f"{obligation.end:%Y-%m-%d %H:%M} UTC: billed for {trimmed(then.quantity)} on {then.name}, it comes to "
             f"{trimmed(now.quantity)} now, by {now.events - then.events} more events.",
+            LATE,
+            to_decide=True,
+        )
+
+
+def _reported_late(ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
+    """What was reported last for a settled period, after its snapshot, where that is not what was billed: the last
+    report before it. Two queries."""
+    same = QuantityReport.objects.filter(item=OuterRef("item"), period_start=OuterRef("period_start"))
+    newer = same.filter(
+        Q(reported_at__gt=OuterRef("reported_at")) | Q(reported_at=OuterRef("reported_at"), id__gt=OuterRef("id"))
+    )
+    in_time = same.filter(late=False).order_by("-reported_at", "-id").values("quantity")
+    late = QuantityReport.objects.filter(~Exists(newer), late=True, item__subscription__customer_id__in=ids)
+    reports = list(late.annotate(billed=Subquery(in_time[:1])).select_related("item__subscription__customer"))
+    windows: dict[uuid.UUID, list[BilledWindow]] = defaultdict(list)
+    for window in BilledWindow.objects.filter(item_id__in={report.item_id for report in reports}):
+        windows[window.item_id].append(window)
+    for report in reports:
+        spans = [window.span for window in windows[report.item_id]]
+        span = next((each for each in spans if each.lower <= report.period_start < (each.upper or each.lower)), None)
+        difference = WIDE.subtract(report.quantity, report.billed or ZERO)
+        if span is None or not difference:
+            continue
+        item, customer = report.item, report.item.subscription.customer
+        yield Finding(
+            f"Item {item.running_number} ({item.key}) of {name_customer(customer.name, customer.key, customer.id)}",
+            f"late usage of {trimmed(difference)} from {span.lower:%Y-%m-%d %H:%M} to {span.upper:%Y-%m-%d %H:%M} UTC: "
+            f"billed for {trimmed(report.billed or ZERO)}, {trimmed(report.quantity)} was reported on "
+            f"{report.reported_at:%Y-%m-%d %H:%M} UTC.",
             LATE,
             to_decide=True,
         )

@@ -221,6 +221,24 @@ def test_a_report_after_the_snapshot_is_late_usage_and_bills_nothing():
     close(subscription.customer, "2026-04-18")
     assert totals() == before
     assert QuantityReport.objects.get().late
+    code, said = run_check(now="2026-04-18")
+    assert (code, "late usage of 200 from 2026-03-17 00:00 to 2026-04-17 00:00 UTC: billed for 0, 200 was" in said) == (
+        2,
+        True,
+    ), said
+
+
+def test_a_late_report_is_told_until_what_was_reported_is_what_was_billed():
+    subscription = excess()
+    update(subscription, "2026-04-02", number=2, key="storage", quantity=50)
+    close(subscription.customer, "2026-04-17")
+    late = {"number": 2, "key": "storage", "usage_period_start": at("2026-03-17")}
+    update(subscription, "2026-04-18", quantity=200, **late)
+    update(subscription, "2026-04-19", quantity=30, **late)
+    code, said = run_check(now="2026-04-19")
+    assert (code, said.count("late usage of"), "late usage of -20 from 2026-03-17" in said) == (2, 1, True), said
+    update(subscription, "2026-04-20", quantity=50, **late)
+    assert run_check(now="2026-04-20")[0] == 0
 
 
 def test_a_report_that_was_late_for_a_draft_counts_where_its_time_is_billed_again():

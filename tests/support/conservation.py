@@ -63,6 +63,19 @@ WAITING = """
     FROM invoicing_invoiceline l JOIN invoicing_invoice v ON v.id = l.invoice_id AND v.status = 'gathering'
     WHERE l.kind = 'usage' AND l.deleted_at IS NULL AND l.item_id IS NOT NULL
 """
+# What was reported last for a settled period, after its snapshot, less what had been reported last before that.
+REPORTED_LATE = """
+    SELECT lower(w.span), upper(w.span), r.quantity - COALESCE((
+        SELECT o.quantity FROM subscriptions_quantityreport o
+        WHERE o.item_id = r.item_id AND o.period_start = r.period_start AND NOT o.late
+        ORDER BY o.reported_at DESC, o.id DESC LIMIT 1
+    ), 0)
+    FROM (
+        SELECT DISTINCT ON (item_id, period_start) * FROM subscriptions_quantityreport
+        ORDER BY item_id, period_start, reported_at DESC, id DESC
+    ) r JOIN invoicing_billedwindow w ON w.item_id = r.item_id AND w.span @> r.period_start
+    WHERE r.late
+"""
 LATE = re.compile(r"late usage of (?P<quantity>\S+) from (?P<start>.+?) to (?P<end>.+?) UTC: billed for")
 
 
@@ -155,6 +168,9 @@ class UsageLedger:
             account.late.add(quantity, len(late))
             if quantity:
                 self.late[_told(window.start), _told(window.end), quantity.normalize()] += 1
+        for start, end, quantity in _rows(REPORTED_LATE):
+            if quantity:
+                self.late[_told(start), _told(end), quantity.normalize()] += 1
         for item, account in accounts.items():
             for event in events[item]:
                 account.total.add(event.quantity, 1)
