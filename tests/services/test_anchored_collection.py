@@ -18,6 +18,7 @@ from invoicing.customer_guards.open_business import with_open_business
 from invoicing.customer_guards.update_customer import update_customer
 from invoicing.errors import CannotBill, OpenBusiness
 from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
+from invoicing.gathering.sync import sync_customers
 from invoicing.models import BillingDue, CreditNote, Invoice, InvoiceLine, ParkedCustomer
 from invoicing.parking.release_customer import release_customer
 from invoicing.previews.preview_customers import preview_customer, preview_next_bill
@@ -32,6 +33,7 @@ from invoicing.subscription_changes.cancel_subscription import cancel_subscripti
 from invoicing.subscription_changes.preview_start import preview_start
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.lifecycle.item_update import ItemUpdate
+from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.models import Subscription
 from tests.services.outlooks import Books, foreseen, live
 from tests.support.catalog import fee, flat_card, flat_plan, make_plan
@@ -416,3 +418,15 @@ def test_billing_up_to_a_time_in_the_past_leaves_what_waits_since_then(by):
     if by == "on demand":
         run("2026-06-11")
         assert (waiting_lines(), due_at()) == (before[1:], at("2026-07-01"))
+
+
+def test_facts_that_change_twice_in_one_moment_are_looked_at_twice():
+    """A test clock stands still between two acts: nothing of the subscription tells the second from the first."""
+    customer = two_subscriptions()
+    subscription = Subscription.objects.earliest("active_from")
+    with clock.frozen_at(at("2026-04-20")):
+        for _ in range(2):
+            mark_for_billing(subscription=subscription, changed_from=at("2026-04-03"))
+            assert due_at() == at("2026-04-03")
+            sync_customers([customer.pk], as_of=at("2026-04-20"))
+            assert due_at() == at("2026-05-01")
