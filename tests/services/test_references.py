@@ -148,10 +148,11 @@ def test_what_is_referred_to_keeps_its_id(company, reference):
 
 
 def test_of_many_that_are_deleted_together_none_may_be_referred_to(company):
-    # The one to whom nothing refers comes first, by its key and by where it is stored.
+    # Those to whom nothing refers come first and last, by their keys and by where they are stored.
     execute("UPDATE customers_customer SET key = 'aaa' WHERE key = 'late'")
     execute("UPDATE customers_customer SET name = name WHERE key = 'acme'")
-    together = "DELETE FROM customers_customer WHERE key IN ('aaa', 'acme')"
+    make_customer(key="zzz")
+    together = "DELETE FROM customers_customer WHERE key IN ('aaa', 'acme', 'zzz')"
     refused("A row of customers_customer can't be deleted", together)
 
 
