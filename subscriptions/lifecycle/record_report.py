@@ -7,19 +7,22 @@ from django.db import transaction
 
 from core import clock
 from core.audit.services.record import record
-from core.errors import field_error
+from core.errors import InvalidInput, field_error
 from core.locks import lock_customers
 from core.money import trimmed
 from core.periods import Period
 from subscriptions.choices import UpdateAction
+from subscriptions.lifecycle.facts import load_subscriptions
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.selectors import item_period, revision_at
-from subscriptions.models import ItemRevision, QuantityReport, SubscriptionItem
+from subscriptions.models import ItemRevision, QuantityReport, Subscription, SubscriptionItem
 from subscriptions.pricing import parse_price
+from subscriptions.schedule import obligations
 
 
 def reported_period(*, item: SubscriptionItem, usage_period_start: datetime | None = None) -> Period:
-    """The period that a report would be for: the one that holds `usage_period_start`, by default now (UTC).
+    """The period that a report would be for: the one that holds `usage_period_start`, by default now (UTC). Where a
+    pause or a cut divides a period, the part that is billed as one.
 
     InvalidInput where the item takes no reports, is not active then, or that period has not begun yet.
     """
@@ -27,12 +30,7 @@ def reported_period(*, item: SubscriptionItem, usage_period_start: datetime | No
     moment = usage_period_start or now
     revision = revision_at(item, moment)
     if revision is None:
-        raise field_error(
-            "usagePeriodStart",
-            "item_not_active",
-            f"Item {item.running_number} ({item.key}) is not active at {moment:%Y-%m-%d %H:%M} UTC; "
-            "nothing was recorded. Name a period of the item with usagePeriodStart.",
-        )
+        raise _not_active(item, moment)
     _check_takes_reports(item, revision)
     period = item_period(revision, moment)
     assert period is not None  # usage-priced items always have a cadence
@@ -42,7 +40,28 @@ def reported_period(*, item: SubscriptionItem, usage_period_start: datetime | No
             "period_not_begun",
             f"The period from {period.start:%Y-%m-%d %H:%M} UTC has not begun; nothing was recorded.",
         )
-    return period
+    window = _window_at(item, moment)
+    if window is None:
+        raise _not_active(item, moment)
+    return window
+
+
+def _window_at(item: SubscriptionItem, moment: datetime) -> Period | None:
+    """The time that is billed as one and holds `moment`: pauses and cuts divide a period. None while it is paused."""
+    [loaded] = load_subscriptions(Subscription.objects.filter(pk=item.subscription_id))
+    for owed in obligations(loaded.facts, since=moment, as_of=moment):
+        if owed.item.id == item.id and owed.start <= moment < owed.end:
+            return Period(owed.start, owed.end)
+    return None
+
+
+def _not_active(item: SubscriptionItem, moment: datetime) -> InvalidInput:
+    return field_error(
+        "usagePeriodStart",
+        "item_not_active",
+        f"Item {item.running_number} ({item.key}) is not active at {moment:%Y-%m-%d %H:%M} UTC; "
+        "nothing was recorded. Name a period of the item with usagePeriodStart.",
+    )
 
 
 @transaction.atomic
