@@ -81,7 +81,7 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
         invoice_ids: list[uuid.UUID] = []
         due_now = ZERO
         late = False
-        if _is_flat(item, update.effective_at or update.as_of or now):
+        if _is_flat(item, update.effective_at or update.usage_period_start or update.as_of or now):
             if update.align:
                 _refuse_moved(item, update.as_of, now)
                 # What was due before the update is billed apart, so that what the update costs stands alone.

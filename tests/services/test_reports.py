@@ -7,6 +7,7 @@ import pytest
 from core import clock
 from core.errors import InvalidInput
 from invoicing.models import InvoiceLine
+from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.resume_subscription import resume_subscription
 from invoicing.subscription_changes.update_item import update_item
@@ -16,6 +17,7 @@ from tests.support.books import assert_books_are_clean
 from tests.support.catalog import flat_plan, make_feature, usage_card
 from tests.support.clock import at
 from tests.support.closing import run
+from tests.support.customers import make_default_profile
 from tests.support.invoices import money
 from tests.support.subscriptions import do, subscribe
 from tests.support.usage import UNIT
@@ -66,3 +68,15 @@ def test_nothing_is_reported_for_a_pause(subscription):
     with pytest.raises(InvalidInput, match="not active at 2026-04-15 00:00 UTC"):
         report(subscription, "2026-04-15", 7)
     assert not QuantityReport.objects.exists()
+
+
+def test_the_last_period_of_what_has_ended_can_still_be_reported(subscription):
+    """It ended on 1 May, and its quantities are fixed on the 6th."""
+    make_default_profile(collection_interval="P5D")
+    with clock.frozen_at(at("2026-04-11")):
+        cancel_subscription(subscription=subscription, timing=at("2026-05-01"))
+    run("2026-05-01")
+    assert not report(subscription, "2026-05-03", 7, of="2026-04-01").late
+    run("2026-05-06")
+    assert billed() == [("04-01", "05-01", "7.00")]
+    assert_books_are_clean("2026-05-06T00:30")
