@@ -69,8 +69,10 @@ def _in_arrears(item: SubscriptionItem, at: datetime) -> bool:
 
 
 def _terms(item: SubscriptionItem, at: datetime) -> ItemRevision:
-    """Those that hold at `at`: before its first price that one, after its last that."""
-    revisions = list(ItemRevision.objects.filter(item=item).order_by("active_from"))
+    """Those that hold at `at`: before its first price that one, after its last that. What an edit took away has no
+    time, and holds never."""
+    known = list(ItemRevision.objects.filter(item=item).order_by("active_from"))
+    revisions = [revision for revision in known if revision.active_to != revision.active_from] or known
     begun = [revision for revision in revisions if revision.active_from <= at]
     return begun[-1] if begun else revisions[0]
 

@@ -92,9 +92,11 @@ def coupons_over(item: ItemFacts, moment: datetime) -> Iterator[CouponFacts]:
 
 
 def _cadence_at(item: ItemFacts, moment: datetime) -> Cadence | None:
-    """That of the terms that hold at `moment`; before the first terms of the item theirs, after its last ones those."""
-    begun = [revision for revision in item.revisions if revision.start <= moment]
-    return (begun[-1] if begun else item.revisions[0]).cadence
+    """That of the terms that hold at `moment`; before the first terms of the item theirs, after its last ones those.
+    What an edit took away has no time, and holds never."""
+    terms = [revision for revision in item.revisions if revision.end != revision.start] or item.revisions
+    begun = [revision for revision in terms if revision.start <= moment]
+    return (begun or terms)[-1 if begun else 0].cadence
 
 
 def is_untouched(coupon: CouponFacts, moment: datetime) -> bool:

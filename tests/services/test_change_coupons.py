@@ -16,7 +16,7 @@ from invoicing.subscription_changes.resume_subscription import resume_subscripti
 from invoicing.subscription_changes.unschedule_cancelation import unschedule_cancelation
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.catalog.plan_terms import RateCardTerms
-from subscriptions.lifecycle.edits import AddItem, StretchPhase
+from subscriptions.lifecycle.edits import AddItem, StretchPhase, UnscheduleEdit
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.lifecycle.record_redemption import record_redemption
 from subscriptions.models import Coupon, CouponRedemption, Subscription
@@ -25,7 +25,7 @@ from tests.support.catalog import fee, flat_card, flat_plan, make_feature, make_
 from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.invoices import invoices, lines, money, notes, totals
-from tests.support.subscriptions import change, subscribe
+from tests.support.subscriptions import change, edit, subscribe
 
 pytestmark = pytest.mark.django_db
 
@@ -312,6 +312,20 @@ def test_an_edit_to_another_rhythm_is_charged_without_a_coupon_of_months(terms, 
     assert lines(issued.pk) == [("Base", "345.21"), ("Unused part: Basic fee", back)]
     assert totals()[0] == paid
     assert_books_are_clean("2026-04-16T00:30")
+
+
+def test_another_rhythm_that_was_planned_and_taken_back_leaves_the_coupon_as_it_was():
+    """Half of 30.00 for three months; on 16 June 7.50 come back and half of 45.00 is charged; July is 90.00."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50), periods=3)
+    card = RateCardTerms(key="base", name="Base", type="flat_fee", billing_cadence="P1Y", price=fee("360.00"))
+    edit(subscription, "2026-04-10", AddItem("phase_1", card), timing="next_billing_cycle")
+    edit(subscription, "2026-04-12", UnscheduleEdit())
+    run("2026-05-01")
+    run("2026-06-01")
+    change(subscription, flat_plan("pro", "90.00"), "2026-06-16")
+    run("2026-07-01")
+    assert totals() == ["15.00", "15.00", "15.00", "15.00", "90.00"]
+    assert_books_are_clean("2026-07-01T00:30")
 
 
 def test_a_fixed_amount_takes_its_share_of_a_period_in_which_it_ends_by_other_boundaries():

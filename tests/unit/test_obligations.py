@@ -331,6 +331,14 @@ def test_a_coupon_reduces_what_starts_in_its_time_and_the_oldest_one_wins():
     assert [window.coupon and window.coupon.code for window in found] == [None, "MAY", "MAY"]
 
 
+def test_terms_that_were_taken_away_are_no_other_rhythm_for_a_coupon():
+    """A year was planned from 1 May on, and taken back."""
+    half = CouponFacts("HALF", Decimal(50), None, at("2026-04-01"), at("2026-06-01"))
+    monthly = item(revision(), revision(start="2026-05-01", end="2026-05-01", cadence="P1Y"), coupons=(half,))
+    found = obligations(subscription(monthly), since=at("2026-04-01"), as_of=at("2026-05-01"))
+    assert [window.coupon and window.coupon.code for window in found] == ["HALF", "HALF", None]
+
+
 def seats(*changes, **facts):
     quantities = tuple(QuantityAt(at(moment), Decimal(quantity)) for moment, quantity in changes)
     return subscription(item(quantities=quantities), **facts)
