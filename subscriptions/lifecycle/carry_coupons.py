@@ -45,8 +45,9 @@ def carry_coupons(*, old: Subscription, new: Subscription, at: datetime) -> None
 def carry_coupon(
     redemption: CouponRedemption, target: SubscriptionItem, at: datetime, *, begins: datetime
 ) -> CouponRedemption | None:
-    """Let one redemption run on from `begins`, on `target`; None where it ends but the cadence is another."""
-    if redemption.effective_to is not None and _cadence(target, at) != _cadence(redemption.item, at):
+    """Let one redemption run on from `begins`, on `target`; None where it ends but the cadence is another than that in
+    which it began, whatever the item was edited to since."""
+    if redemption.effective_to is not None and _cadence(target, at) != _cadence_at_first(redemption):
         return None
     return CouponRedemption.objects.create(
         coupon=redemption.coupon,
@@ -61,6 +62,14 @@ def carry_coupon(
 
 def _cadence(item: SubscriptionItem, at: datetime) -> str | None:
     return _terms(item, at).billing_cadence
+
+
+def _cadence_at_first(redemption: CouponRedemption) -> str | None:
+    """That of the item on which it was redeemed, when it began."""
+    first = redemption
+    while first.continues_id is not None:
+        first = CouponRedemption.objects.select_related("item").get(pk=first.continues_id)
+    return _cadence(first.item, first.effective_from)
 
 
 def _in_arrears(item: SubscriptionItem, at: datetime) -> bool:
@@ -79,6 +88,6 @@ def _terms(item: SubscriptionItem, at: datetime) -> ItemRevision:
 
 def _same_boundaries(item: SubscriptionItem, target: SubscriptionItem, at: datetime) -> bool:
     """Whether the period that holds `at` is the same for both items, which have one cadence."""
-    cadence = CADENCES[str(_cadence(item, at))]
+    cadence = CADENCES[str(_cadence(target, at))]
     before, after = calendar_of(item.subscription), calendar_of(target.subscription)
     return period_at(before, cadence, at) == period_at(after, cadence, at)

@@ -328,6 +328,31 @@ def test_another_rhythm_that_was_planned_and_taken_back_leaves_the_coupon_as_it_
     assert_books_are_clean("2026-07-01T00:30")
 
 
+def test_a_change_of_plan_after_such_an_edit_takes_no_coupon_of_months_along_to_a_year():
+    """From 20 April on 346 of 365 days: 720.00 for a year come to 682.52 whole, and 341.26 of 360.00 come back."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50))
+    card = RateCardTerms(key="base", name="Base", type="flat_fee", billing_cadence="P1Y", price=fee("360.00"))
+    edit(subscription, "2026-04-16", AddItem("phase_1", card))
+    yearly = flat_plan("yearly", None, cards=(flat_card(name="Year", price=fee("720.00"), billing_cadence="P1Y"),))
+    change(subscription, yearly, "2026-04-20")
+    assert totals() == ["15.00", "337.71", "341.26"]
+    assert_books_are_clean("2026-04-20T00:30")
+
+
+def test_back_among_months_the_coupon_of_months_goes_on():
+    """The same edit; from 20 April on 11 of 30 days of 90.00, half off, less 341.26: a credit. May is half of 90.00."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50))
+    card = RateCardTerms(key="base", name="Base", type="flat_fee", billing_cadence="P1Y", price=fee("360.00"))
+    edit(subscription, "2026-04-16", AddItem("phase_1", card))
+    successor = change(subscription, flat_plan("pro", "90.00"), "2026-04-20").successor
+    carried = CouponRedemption.objects.get(item=base_of(successor))
+    assert (carried.effective_from, carried.effective_to) == (at("2026-04-01"), at("2026-06-01"))
+    for on in ("2026-05-01", "2026-06-01"):
+        run(on)
+    assert totals()[-2:] == ["45.00", "90.00"]
+    assert_books_are_clean("2026-06-01T00:30")
+
+
 def test_a_fixed_amount_takes_its_share_of_a_period_in_which_it_ends_by_other_boundaries():
     """10.00 for two months from 1 April; from 16 April on billed on the 16th. Of April's 20.00 one half comes back.
     Until 1 June it lasts 16 of the 31 days from 16 May: 5.16."""
