@@ -78,10 +78,10 @@ class CouponMoves:
             for part in parts_within(charged_spans(later_sub, later), window.end, period.end)
         ]
         moves = whole and not to_come and not parts_within(charged_spans(sub, item), window.end, period.end)
-        ends = [self._end_moved_on(links[: index + 1], cadence) for index in range(len(links))] if moves else None
-        for index, link in enumerate(links):
-            end = link.end if ends is None else ends[index]
-            self._keep(replace(link, end=end, untouched=joined([*link.untouched, span])))
+        left = [replace(link, untouched=joined([*link.untouched, span])) for link in links]
+        ends = [self._end_moved_on(left[: index + 1], cadence) for index in range(len(left))] if moves else None
+        for index, link in enumerate(left):
+            self._keep(link if ends is None else replace(link, end=ends[index]))
 
     def as_if_counted(self, line: PlannedLine) -> PlannedLine | None:
         """`line` with the coupon that had nothing to take off when it was rated before; None where there is none."""
@@ -126,8 +126,8 @@ class CouponMoves:
                 yield sub, item
 
     def _end_moved_on(self, links: Sequence[CouponFacts], cadence: Cadence) -> datetime:
-        """The end of the last of `links`, a counted period later. An end that is planned for its subscription may be
-        taken back."""
+        """The end of the last of `links`, a counted period later: past what was left out before, where a period in
+        front of it is billed anew. An end that is planned for its subscription may be taken back."""
         *earlier, last = links
         sub, item = self._place(last)
         calendar = replace(sub, end=None)
@@ -135,7 +135,9 @@ class CouponMoves:
         for link in earlier:
             charged += charged_spans(*self._place(link))
         assert last.end is not None
-        return end_after(1, calendar=calendar, cadence=cadence, charged=charged, untouched=(), start=last.end)
+        return end_after(
+            1, calendar=calendar, cadence=cadence, charged=charged, untouched=last.untouched, start=last.end
+        )
 
     def _place(self, coupon: CouponFacts) -> tuple[SubscriptionFacts, ItemFacts]:
         assert coupon.id is not None

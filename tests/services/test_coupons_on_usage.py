@@ -311,6 +311,25 @@ def test_a_period_that_the_coupon_has_moved_on_from_for_good_is_billed_without_i
     assert ends() == ["2026-06-01"]
 
 
+def test_a_period_that_comes_to_nothing_once_more_moves_the_coupon_past_those_left_out_meanwhile():
+    """April and May were 0.00, on drafts; April's is deleted, and is 0.00 again. June is half of 10.00."""
+    make_default_profile(auto_advance=False)
+    subscribe_with(calls())
+    run("2026-05-01")
+    run("2026-06-01")
+    first = Invoice.objects.filter(status__startswith="draft").order_by("period_start").first()
+    with clock.frozen_at(at("2026-06-02")):
+        delete_draft(invoice=first, rebill=True, reason="Usage was missing")
+    run("2026-06-03")
+    assert ends() == ["2026-07-01"]
+    use("2026-06-10", "10")
+    use("2026-07-10", "10")
+    run("2026-07-01")
+    run("2026-08-01")
+    assert billed_by_month() == [("04-01", "0.00"), ("05-01", "0.00"), ("06-01", "5.00"), ("07-01", "10.00")]
+    assert_books_are_clean("2026-08-01T00:30")
+
+
 def test_a_trial_of_the_plan_that_is_changed_to_uses_up_no_period():
     """Half off two periods. April was 15.00; Pro, from 1 May, begins with a month for nothing: June is the second."""
     trial = {"key": "trial", "duration": "P1M", "cards": (flat_card(price=fee("0.00")),)}

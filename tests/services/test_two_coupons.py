@@ -98,6 +98,18 @@ def test_a_change_of_plan_takes_both_along_in_their_order():
     assert_books_are_clean("2026-06-01T00:30")
 
 
+def test_other_boundaries_leave_the_second_coupon_its_whole_period():
+    """From 16 April on billed on the 16th: -7.50 + 45.00, 45.00 with the first coupon, which lasts until 1 June, then
+    90.00 less a quarter, and the whole."""
+    subscription = with_two(HALF | {"periods": 2}, QUARTER | {"periods": 1}, fee="30.00")
+    run("2026-04-01")
+    change(subscription, flat_plan("pro", "90.00"), billing_anchor=at("2026-04-16"))
+    for day in ("2026-05-16", "2026-06-16", "2026-07-16"):
+        run(day)
+    assert totals() == ["15.00", "37.50", "45.00", "67.50", "90.00"]
+    assert_books_are_clean("2026-07-16T00:30")
+
+
 def test_a_draft_whose_period_is_billed_again_is_decided_again():
     with_two(HALF, QUARTER)
     make_default_profile(draft_period="P1D")
