@@ -48,12 +48,15 @@ def fixed_part(
         return amount
     period = service_period_at(sub, revision.cadence, start)
     ends = period.nominal_end if sub.end is None or coupon.carried_on else min(period.nominal_end, sub.end)
-    counts = Period(max(period.start, coupon.start), ends)
-    lasts = counts.end if coupon.end is None else min(counts.end, coupon.end)
-    if counts.is_empty or (start <= counts.start and end >= counts.end and lasts == counts.end):
+    begins = max(period.start, coupon.start)
+    lasts = ends if coupon.end is None else min(ends, coupon.end)
+    if begins >= ends or (start <= begins and end >= ends and lasts == ends):
         return amount
-    part = Period(start, min(end, lasts))
-    return ZERO if part.is_empty else round_share(amount, *fraction(part, counts), sub.currency)
+    # The rest of a window may begin behind the time that the coupon counts.
+    until = min(end, lasts)
+    if start >= until:
+        return ZERO
+    return round_share(amount, *fraction(Period(start, until), Period(begins, ends)), sub.currency)
 
 
 def left_of(

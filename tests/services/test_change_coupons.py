@@ -365,15 +365,16 @@ def test_a_fixed_amount_takes_its_share_of_a_period_in_which_it_ends_by_other_bo
     assert_books_are_clean("2026-06-16T00:30")
 
 
-def test_what_comes_back_of_such_a_period_was_charged_with_that_share():
-    """Ended on 1 June, 15 of 31 days of 90.00 come back, 43.55, of which the coupon took nothing off."""
+@pytest.mark.parametrize(("on", "back"), [("2026-06-01", "43.55"), ("2026-06-05", "31.94")])
+def test_what_comes_back_of_such_a_period_was_charged_with_that_share(on, back):
+    """Ended on 1 June, 15 of 31 days of 90.00 come back, 43.55, of which the coupon took nothing off; on the 5th 11."""
     subscription = subscribe_with(flat_plan("basic", "30.00"), amount=Decimal(10), currency="EUR")
     pro = change(subscription, flat_plan("pro", "90.00"), billing_anchor=at("2026-04-16")).successor
     run("2026-05-16")
-    with clock.frozen_at(at("2026-06-01")):
+    with clock.frozen_at(at(on)):
         cancel_subscription(subscription=Subscription.objects.get(pk=pro.pk), timing="immediate")
-    assert [note[1] for note in notes()] == ["43.55"]
-    assert_books_are_clean("2026-06-01T00:30")
+    assert [note[1] for note in notes()] == [back]
+    assert_books_are_clean(f"{on}T00:30")
 
 
 def test_a_percentage_reduces_each_period_that_begins_within_its_bounds_whatever_the_boundaries():
