@@ -6,9 +6,11 @@ import pytest
 import time_machine
 from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
+from django.db.models import ProtectedError
 from django.urls import reverse
 
 from billing_site.access.models import ApiKey
+from billing_site.access.services.create_api_key import create_api_key
 from core.audit.models import AuditEntry
 from core.clock import real_now
 from tests.support.desk import PASSWORD, Desk, list_url, make_staff, page_url, said
@@ -99,6 +101,14 @@ def test_a_billing_admin_does_not_take_over_a_superuser(billing_admin):
 @pytest.mark.parametrize("role", ["Finance clerk", "Finance approver", "Auditor"])
 def test_only_a_billing_admin_makes_staff(role):
     assert Desk(role).post(reverse("admin:auth_user_add"), {"username": "ada"}).status_code == 403
+
+
+def test_who_made_a_key_is_never_deleted_since_it_would_be_nobodys_then(billing_admin):
+    key, _ = create_api_key(name="Sync", scopes=["*"], created_by=billing_admin.user)
+    with pytest.raises(ProtectedError):
+        billing_admin.user.delete()
+    key.refresh_from_db()
+    assert (key.created_by, key.allows("approvals:write")) == (billing_admin.user, False)
 
 
 def test_a_new_key_is_shown_once_and_stored_nowhere(billing_admin):
