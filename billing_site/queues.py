@@ -9,7 +9,8 @@ TICKS = "ticks"  # beat's looks at what is due: each is over in a second
 MONEY = "money"  # charges, refunds, dunning: waits for payment providers
 NOTICES = "notices"  # mails: waits for the mail server
 DRAFTS = "drafts"  # collects, issues; the test clock's way, which does everything
-RUNS = "runs"  # shards of runs and of profile migrations: as much as there is
+RUNS = "runs"  # shards of runs: as much as there is
+MOVES = "moves"  # shards of profile migrations: wait for payment providers, and compute
 
 _TASKS = {
     TICKS: (
@@ -27,8 +28,8 @@ _TASKS = {
     ),
     NOTICES: ("core.outbox.tasks.deliver_outbox", "core.outbox.tasks.help_deliver"),
     DRAFTS: ("invoicing.runs.tasks.advance_invoices", "invoicing.runs.tasks.advance_clock"),
-    RUNS: (
-        "invoicing.runs.tasks.work_next_shard",
+    RUNS: ("invoicing.runs.tasks.work_next_shard",),
+    MOVES: (
         "invoicing.profile_moves.tasks.work_next_migration_shard",
         "invoicing.profile_moves.tasks.work_out_impact",
     ),
@@ -38,10 +39,12 @@ ROUTES = {task: {"queue": queue} for queue, tasks in _TASKS.items() for task in 
 QUEUES = tuple(_TASKS)
 
 # What waits for others (payment providers, mail servers) shares a process, many at a time; what looks at what is due
-# has threads that nothing else takes; what computes has processes of its own. The arguments of `celery worker`, by the
-# name of the worker.
+# has threads that nothing else takes; what computes has processes of its own. Who moves is asked about at a provider,
+# hundreds in a row, and computed with: that has processes of its own too, and keeps neither charges nor closes waiting.
+# The arguments of `celery worker`, by the name of the worker.
 WORKERS = {
     "ticker": ("--queues", TICKS, "--pool", "threads", "--concurrency", "4"),
     "worker": ("--queues", f"{MONEY},{NOTICES}", "--pool", "threads", "--concurrency", "8"),
     "runner": ("--queues", f"{RUNS},{DRAFTS}", "--concurrency", "2"),
+    "mover": ("--queues", MOVES, "--concurrency", "2"),
 }

@@ -22,6 +22,7 @@ from core.locks import lock_alone
 from core.outbox.models import OutboxMessage
 from customers.models import BillingApp
 from invoicing.models import BillingRun, Invoice, NumberSeries, Payment, RunShard
+from invoicing.profile_moves.tasks import work_next_migration_shard
 from invoicing.runs import start_run as module
 from invoicing.runs.run_due import work_off
 from invoicing.runs.start_run import start_run
@@ -119,6 +120,18 @@ def test_where_every_charge_and_mail_is_held_up_the_heart_beats_and_periods_are_
         wait_until(heartbeat.last, 30)
         wait_until(BillingRun.objects.exists, 30)
         assert held_up() == 8
+
+
+def test_where_every_move_is_held_up_periods_are_closed():
+    make_crowd(1)
+    with running_workers("ticker", "runner", "mover"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE invoicing_migrationshard")
+        for _ in range(8):
+            work_next_migration_shard.delay()
+        wait_until(lambda: held_up() == 2, 30)
+        send_as_beat_does("close due periods")
+        wait_until(lambda: BillingRun.objects.filter(status="done").exists(), 60)
+        assert held_up() == 2
 
 
 def test_while_a_run_is_listed_those_who_subscribe_hold_up_no_tick_and_are_billed_by_the_next():
