@@ -11,7 +11,7 @@ from billing_site.runtime.layout import ROOT, Layout, running_state
 from tests.quick import migrations_fingerprint, quick_folder
 from tests.runtime.conftest import House, wait_until
 
-ONE_TEST = ("tests/services/test_guards.py", "-q", "-k", "touch")
+ONE_TEST = ("tests/services/test_guards.py", "-q", "-k", "windows_may_touch")
 
 
 def test_kept_services_stop_once_nobody_has_used_them_for_a_while(house: House) -> None:
