@@ -125,6 +125,26 @@ def test_a_cancelation_to_come_shows_what_comes_back_then(clerk):
     assert messages == ["Basic ends on 31 Jan 2026 00:00 UTC."]
 
 
+def test_an_end_three_minutes_ahead_shows_the_credit_note_that_follows(clerk):
+    """1,200.00 for the year 2026, 31,536,000 s. The end, on 12 January at 00:06, comes after 950,760 s: 30,585,240 s
+    come back, 1,200.00 x 30,585,240 / 31,536,000 = 1,163.8219..., so 1,163.82; VAT 19 % of it 221.1258, so 221.13.
+    It is confirmed two minutes before it comes."""
+    cards = (flat_card(name="Basic fee", price=fee("1200.00"), billing_cadence="P1Y"),)
+    year = subscribe(flat_plan("basic", None, cards=cards), "2026-01-01", customer=vat_customer())
+    answers = {"timing": "at", "moment_0": "2026-01-12", "moment_1": "00:06"}
+    messages, page = confirmed(clerk, year, "cancel", "2026-01-12T00:03", later=timedelta(minutes=1), **answers)
+    for text in (
+        "Comes back, net -1,163.82 EUR",
+        "Credit note of 12 Jan 2026 00:06 UTC 1,163.82 EUR 221.13 EUR 1,384.95 EUR",
+        "To the balance 1,384.95 EUR",
+    ):
+        assert text in page, text
+    assert messages == ["Basic ends on 12 Jan 2026 00:06 UTC."]
+    assert notes() == []
+    run("2026-01-12T00:06")
+    assert notes() == [("CN-000001", "1163.82", "1384.95", "0.00", "1384.95")]
+
+
 def test_a_cancelation_is_for_the_end_of_the_period_unless_said_otherwise(clerk, basic):
     with clock.frozen_at(at(ON)):
         page = clerk.read(verb_url(basic, "cancel"))

@@ -10,12 +10,14 @@ from core.ids import to_text
 from customers.models import Customer
 from invoicing.models import InvoiceLine, ParkedCustomer
 from invoicing.subscription_changes.start_subscription import start_subscription
+from tests.services.outlooks import live
 from tests.support.api import data
 from tests.support.catalog import fee, flat_card, flat_plan
 from tests.support.clock import at
 from tests.support.closing import START, make_draft
 from tests.support.customers import make_default_profile, vat_customer
 from tests.support.desk import Desk
+from tests.support.invoices import notes
 from tests.support.subscriptions import subscribe
 
 pytestmark = pytest.mark.django_db
@@ -62,6 +64,25 @@ def test_an_end_to_come_is_previewed_with_its_credit_note(api, address):
     ]
     assert shown["shownUntil"] == "2026-01-31T00:00:00Z"
     assert "stopsBecause" not in shown
+
+
+def test_an_end_three_minutes_ahead_is_previewed_with_the_credit_note_that_follows(api, db):
+    """1,200.00 for the year 2026, 31,536,000 s. The end, on 12 January at 00:06, comes after 950,760 s: 30,585,240 s
+    come back, 1,200.00 x 30,585,240 / 31,536,000 = 1,163.8219..., so 1,163.82; VAT 19 % of it 221.1258, so 221.13."""
+    year = flat_card(name="Basic fee", price=fee("1200.00"), billing_cadence="P1Y")
+    subscription = subscribe(flat_plan("basic", None, cards=(year,)), "2026-01-01", customer=vat_customer())
+    address, end = f"/subscriptions/{to_text(subscription.pk)}", {"timing": "2026-01-12T00:06:00Z"}
+    with clock.frozen_at(at("2026-01-12T00:03")):
+        shown = data(api.post(f"{address}/preview-change", end))
+        data(api.post(f"{address}/cancel", end))
+        [to_come] = data(api.get("/customers/acme/preview-invoices?until=2026-01-12T00:06:00Z"))
+    totals = {"amount": "1163.82", "taxesTotal": "221.13", "total": "1384.95"}
+    [note] = shown["documents"]
+    assert (shown["creditNoteTotal"], shown["dueNow"], note["type"]) == ("1384.95", "0.00", "credit_note")
+    assert (note["at"], note["totals"], note["movedToBalance"]) == ("2026-01-12T00:06:00Z", totals, "1384.95")
+    assert (to_come["type"], to_come["at"], to_come["totals"]["total"]) == (note["type"], note["at"], "1384.95")
+    live(at("2026-01-12T00:03"), at("2026-01-12T00:06"))
+    assert notes() == [("CN-000001", "1163.82", "1384.95", "0.00", "1384.95")]
 
 
 def test_a_quantity_is_previewed_with_the_invoice_on_which_it_counts(api, address):

@@ -119,6 +119,23 @@ def test_an_end_in_three_minutes_shows_what_comes_back_then(paid_quarter):
     assert shown(result.outlook) == [("credit_note", at("2026-01-15T12:03"), "89.85")]
 
 
+def test_the_end_of_a_year_confirmed_three_minutes_ahead_shows_the_credit_note_that_follows(db):
+    """1,200.00 for the year 2026, 31,536,000 s. The end, on 12 January at 00:06, comes after 950,760 s: 30,585,240 s
+    come back, 1,200.00 x 30,585,240 / 31,536,000 = 1,163.8219..., so 1,163.82; VAT 19 % of it 221.1258, so 221.13."""
+    year = flat_card(name="Basic fee", price=fee("1200.00"), billing_cadence="P1Y")
+    subscription = subscribe(flat_plan("basic", None, cards=(year,)), "2026-01-01", customer=vat_customer())
+    asked = {"subscription": subscription, "timing": at("2026-01-12T00:06")}
+    result = previewed(cancel_subscription, "2026-01-12T00:03", **asked)
+    assert (money(result.credit_amount), money(result.credit_note_total)) == ("1163.82", "1384.95")
+    assert shown(result.outlook) == [("credit_note", at("2026-01-12T00:06"), "1384.95")]
+    assert moved(result.outlook) == [("credit_note", at("2026-01-12T00:06"), "1384.95", "1384.95")]
+    with clock.frozen_at(at("2026-01-12T00:03")):
+        cancel_subscription(**asked)
+    assert notes() == []
+    live(at("2026-01-12T00:03"), at("2026-01-12T00:06"))
+    assert notes() == [("CN-000001", "1163.82", "1384.95", "0.00", "1384.95")]
+
+
 def test_an_end_now_shows_the_balance_also_while_time_goes_on(db):
     """No clock stands still here: the change happens at a moment that is over before the look ahead begins."""
     start = clock.now() - timedelta(days=30)
