@@ -1,5 +1,7 @@
 """What a page says went well went well: tones of messages, of results row by row, and of long work that is over."""
 
+from decimal import Decimal
+
 import pytest
 from django.contrib.messages import get_messages
 
@@ -8,14 +10,15 @@ from customers.models import BillingApp, CustomerAppData
 from invoicing.admin.runs.run import run_badge
 from invoicing.choices import CustomerOutcome, RunStatus
 from invoicing.models import BillingRun, Invoice, ParkedCustomer, RunCustomer
+from invoicing.payments.record_payment import record_payment
 from invoicing.payments.write_off import mark_uncollectible
 from invoicing.runs.progress import RunProgress
 from subscriptions.models import ItemRevision
 from tests.admin.pages import answered, hidden
 from tests.support.catalog import flat_plan
 from tests.support.clock import at
-from tests.support.closing import START, make_draft, make_issued, run
-from tests.support.customers import make_customer
+from tests.support.closing import START, make_draft, make_issued, make_subscriber, run
+from tests.support.customers import make_customer, make_default_profile
 from tests.support.desk import list_url, page_url, said, verb_url
 from tests.support.subscriptions import subscribe
 
@@ -121,6 +124,20 @@ def test_an_uncollectible_invoice_does_not_say_that_nothing_is_due(clerk):
     page = clerk.read(page_url(invoice))
     assert "Nothing is due on it." not in page
     assert "It is uncollectible: 50.00 EUR stays due, and is charged no more." in page
+
+
+def test_nor_does_one_of_which_a_part_was_paid(clerk):
+    """178.20 less 50.00 that arrived: 128.20 stay due."""
+    app = make_default_profile().app
+    make_subscriber(flat_plan("basic", "178.20")).app_data.create(app=app, data={"outcome": "decline"})
+    run("2026-03-17")
+    invoice = Invoice.objects.get(issued_at__isnull=False)
+    with clock.frozen_at(START):
+        record_payment(invoice=invoice, amount=Decimal("50.00"), received_at=START, reference="TRN-1")
+        mark_uncollectible(invoice=invoice, reason="Insolvent")
+    page = clerk.read(page_url(invoice))
+    assert "nothing is due on it" not in page.lower()
+    assert "It is uncollectible: 128.20 EUR stays due, and is charged no more." in page
 
 
 def test_a_run_that_left_somebody_parked_is_not_simply_done(clerk):
