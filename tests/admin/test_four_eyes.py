@@ -65,6 +65,24 @@ def add_coupon(desk, **changes):
     return desk.post(reverse("admin:subscriptions_coupon_add"), COUPON | changes, follow=True)
 
 
+def test_59_customers_are_not_pinned_in_bulk_by_one_clerk_who_may_pin_50(clerk):
+    make_default_profile()
+    customers, target = people(59), enterprise()
+    chosen = {"action": "pin", ACTION_CHECKBOX_NAME: [str(c.pk) for c in customers], "profile": str(target.pk)}
+    asked = clerk.post(list_url(Customer), chosen | {"answered": "yes", "reason": "x"})
+    assert "Use a profile migration" in asked.content.decode()
+    [refused] = said(in_bulk(clerk, "pin", customers, profile=str(target.pk)))
+    assert "59 customers moved by you within 24 hours" in refused and "Use a profile migration" in refused
+    assert (pinned(), CountedAct.objects.count()) == (0, 0)
+    # What the page leads to: a migration of all 59, which another person approves.
+    form = clerk.get(asked.context["migrate_url"]).context["form"]
+    filled = {"reason": "All", **{name: form[name].value() for name in ("from_profile", "to_profile", "named")}}
+    assert clerk.post(reverse("admin:invoicing_profilemigration_add"), filled).context["count"] == 59
+    in_bulk(clerk, "pin", customers[:50], profile=str(target.pk))
+    assert pinned() == 50
+    assert "makes 51 customers" in said(clerk.do(customers[50], "pin", profile=str(target.pk), reason="x"))[0]
+
+
 @pytest.mark.usefixtures("limit_of_three")
 class TestMoves:
     def test_more_than_one_person_may_move_are_not_pinned_in_bulk_and_none_of_them_is(self, clerk):
