@@ -67,6 +67,8 @@ ASKED: dict[str, Callable[[Any], bool]] = {
     "When is an item active?": takes("sub", "item"),
     "What ought to be billed, and when?": takes("sub", "since", "as_of", "settled"),
     "Where is a running period of usage cut?": takes("item", "spans", "counted", "period"),
+    "What is left of grants once usage is taken from them?": takes("timeline", "state", "parts", "usages"),
+    "When does a usage period begin and end?": takes("timeline", "moment"),
     "Which setting wins: contract, own, pin or default?": lambda place: (
         [layer.__name__ for layer in place] == ["_own", "_profile"]
     ),

@@ -1,0 +1,1 @@
+"""Who may use what: entitlements, their grants, and what is left of them."""
