@@ -8,8 +8,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from billing_site.access.known_keys import find_key
 from billing_site.access.models import ApiKey
-from billing_site.access.secrets import digest_of
 from core.clock import real_now
 
 _USE_NOTED_EVERY = timedelta(minutes=1)
@@ -43,7 +43,7 @@ def key_of(request: HttpRequest) -> ApiKey | None:
     if _MEMO not in request.META:
         words = request.headers.get("Authorization", "").split()
         token = words[1] if len(words) == 2 else ""
-        request.META[_MEMO] = ApiKey.objects.filter(digest=digest_of(token)).first() if token else None
+        request.META[_MEMO] = find_key(token) if token else None
     return request.META[_MEMO]
 
 
@@ -53,3 +53,4 @@ def _note_use(key: ApiKey) -> None:
         # Conditional, so that of many requests at once only one writes.
         stale = Q(last_used_at=None) | Q(last_used_at__lte=now - _USE_NOTED_EVERY)
         ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
+        key.last_used_at = now  # where the key is remembered, the next request doesn't write again

@@ -195,6 +195,8 @@ API_MAX_BODY_BYTES = int(os.environ.get("API_MAX_BODY_BYTES", 8 * 1024 * 1024))
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BODY_BYTES
 # A list is read as far as this row: OFFSET walks past all that come before.
 API_LIST_DEPTH = int(os.environ.get("API_LIST_DEPTH", 1_000_000))
+# How long a web process goes on believing what it read of an API key: a revoked one lives so long at most.
+API_KEY_MEMORY_SECONDS = 0.5
 # Requests that one API key may make, for example "6000/min"; None: any number.
 API_RATE_LIMIT: str | None = os.environ.get("API_RATE_LIMIT", "6000/min") or None
 

@@ -18,6 +18,7 @@ if os.environ.get("BILLING_TEST_DATABASE"):
     DATABASES["default"]["TEST"] = {"NAME": os.environ["BILLING_TEST_DATABASE"]}
 
 SECRET_KEY = "only-for-tests"
+API_KEY_MEMORY_SECONDS = 0  # each test has keys of its own, and counts its queries
 ALLOWED_HOSTS = ["*"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
