@@ -1,4 +1,4 @@
-"""What all tests share: the tools that some of them need, and the order in which they run (`serial_last`)."""
+"""What all tests share: the tools that some of them need, and how a parallel run goes (`serial_last`)."""
 
 import os
 import shutil
@@ -10,10 +10,20 @@ import pytest
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
-from tests.serial_last import pytest_collection_modifyitems, pytest_configure_node, pytest_xdist_make_scheduler
+from tests.serial_last import (
+    pytest_collection_modifyitems,
+    pytest_configure_node,
+    pytest_xdist_auto_num_workers,
+    pytest_xdist_make_scheduler,
+)
 from tests.support.fake_stripe import FakeStripe, running
 
-__all__ = ["pytest_collection_modifyitems", "pytest_configure_node", "pytest_xdist_make_scheduler"]
+__all__ = [
+    "pytest_collection_modifyitems",
+    "pytest_configure_node",
+    "pytest_xdist_auto_num_workers",
+    "pytest_xdist_make_scheduler",
+]
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None

@@ -1,9 +1,11 @@
-"""The order of a parallel run: tests marked `serial` start when all others have ended, one at a time.
+"""A parallel run: how many workers there are, and that tests marked `serial` start when all others have ended, one at a
+time.
 
 One run for both kinds, so that pytest's closing line counts every test.
 """
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,14 @@ from xdist.workermanage import WorkerController
 # The workers know the markers, the controller hands out the tests: the first worker tells it by this file.
 _LIST = pytest.StashKey[Any]()
 _INPUT = "serial_list"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many workers again as processors, for `--numprocesses auto`: a third of the time, a worker waits for
+    PostgreSQL, a browser, another process or a lease's end."""
+    processors = os.cpu_count() or 1
+    return processors + (processors + 1) // 2
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import psycopg
-import pytest
 
 from benchmarks.database import address, created
 from billing_site.runtime.wiring import database_url
@@ -46,7 +45,6 @@ def migrate(url: str, *words: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.serial
 def test_all_the_way_back_and_forth():
     server, name = database_url(), f"back_and_forth_{os.getpid()}"
     with created(server, name):

@@ -1,4 +1,4 @@
-"""The parallel run of `make test` itself: serial tests alone and last, every test counted, missing tools told."""
+"""The parallel run of `make test` itself: workers, serial tests alone and last, all counted, missing tools told."""
 
 import os
 import shutil
@@ -56,6 +56,13 @@ def test_serial_tests_run_alone_after_all_others(tmp_path: Path, parallel: int):
     # Without parameters pytest makes one skipped test of the parallel ones.
     assert f"{parallel + 3} passed" in done.stdout.splitlines()[-1], done.stdout
     assert words[-6:] == [f"{word} test_serial[{number}]" for number in range(3) for word in ("begin", "end")]
+
+
+def test_there_are_half_as_many_workers_again_as_processors(tmp_path: Path):
+    done = run_suite(tmp_path, "def test_it(): pass\n", "--numprocesses", "auto", "-v")
+
+    processors = os.cpu_count()
+    assert f"created: {processors + (processors + 1) // 2}/" in done.stdout, done.stdout
 
 
 def test_a_failing_serial_test_fails_the_run(tmp_path: Path):

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import psycopg
-import pytest
 
 from benchmarks.database import address, created
 from billing_site.runtime.wiring import database_url
@@ -69,7 +68,6 @@ def tell(url: str, code: str) -> None:
     assert done.returncode == 0, done.stderr + done.stdout
 
 
-@pytest.mark.serial
 def test_windows_of_every_kind_go_back_and_forth():
     server, name = database_url(), f"windows_back_{os.getpid()}"
     with created(server, name):

@@ -16,8 +16,6 @@ import pytest
 from billing_site.runtime.layout import ROOT
 from tests.runtime.conftest import House, alive, processes_that_mention, wait_until
 
-pytestmark = pytest.mark.serial
-
 
 def free_port() -> int:
     with socket.socket() as probe:

@@ -10,8 +10,6 @@ import redis
 
 from tests.runtime.conftest import House, alive, processes_that_mention, wait_until
 
-pytestmark = pytest.mark.serial
-
 SHOW = ["sh", "-c", "echo $DATABASE_URL; echo $REDIS_URL"]
 
 

@@ -19,8 +19,6 @@ from tests.runtime.conftest import House, alive, processes_that_mention, wait_un
 from tests.runtime.test_serve import Server, answers, waits_for_a_lock
 from tests.support.fake_stripe import FakeStripe, running
 
-pytestmark = pytest.mark.serial
-
 STOPS_WITHIN = 30.0
 # A customer with an invoice that is to be charged at Stripe, and a test clock on its way to a minute later. What the
 # clock does waits for the lock of an advance, which the script holds until it ends.
@@ -60,6 +58,7 @@ def call(server: Server, path: str) -> Any:
         return json.load(answer)
 
 
+@pytest.mark.serial
 def test_a_stop_ends_what_waits_for_stripe_and_the_next_start_takes_it_up(house: House) -> None:
     fake = FakeStripe()
     fake.add_customer("cus_1", behaviour="stall")
@@ -122,6 +121,7 @@ def ask_in_vain(server: Server) -> None:
         call(server, "/customers")
 
 
+@pytest.mark.serial
 def test_a_second_request_ends_it_at_once(house: House) -> None:
     server = Server(house)
     connection = house.connect()

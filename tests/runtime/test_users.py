@@ -13,10 +13,7 @@ from billing_site.runtime.account import Account, can_enter
 from billing_site.runtime.layout import ROOT
 from tests.runtime.conftest import House, processes_that_mention
 
-pytestmark = [
-    pytest.mark.serial,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user"),
-]
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 SHOW = ["sh", "-c", "echo $DATABASE_URL"]
 

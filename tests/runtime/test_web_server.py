@@ -11,8 +11,6 @@ import pytest
 from tests.runtime.conftest import houses
 from tests.runtime.test_serve import Server
 
-pytestmark = pytest.mark.serial
-
 KEY = {"Authorization": "Bearer dev-key-0123456789"}
 
 

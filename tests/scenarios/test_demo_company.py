@@ -24,7 +24,7 @@ from tests.support.books import run_check
 from tests.support.clock import at
 from tests.support.customers import make_customer, make_default_profile
 
-pytestmark = [pytest.mark.django_db, pytest.mark.serial]
+pytestmark = pytest.mark.django_db
 
 PRESENT = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
 TABLES = (AuditEntry, ApiKey, BillingRun, Customer, Invoice, InvoiceLine, OutboxMessage, Payment, Plan, UsageEvent)
@@ -32,7 +32,7 @@ TABLES = (AuditEntry, ApiKey, BillingRun, Customer, Invoice, InvoiceLine, Outbox
 
 def seed() -> str:
     output = StringIO()
-    # As in a new installation: the transactional tests before this one have emptied every table.
+    # As in a new installation: transactional tests before this one may have emptied every table.
     make_default_profile()
     with clock.frozen_at(PRESENT):
         call_command("seed_demo", stdout=output)
