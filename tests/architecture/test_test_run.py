@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.quick import SLOW_PLUGINS
+
 ROOT = Path(__file__).resolve().parent.parent.parent
+WITHOUT = [
+    word for name in ("django", "cacheprovider", *SLOW_PLUGINS) if "xdist" not in name for word in ("-p", f"no:{name}")
+]
 
 SUITE = """
 import os, time
@@ -38,7 +43,7 @@ def run_suite(folder: Path, suite: str, *words: str, **environment: str) -> subp
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n  serial: alone\n  browser: needs Chromium\n")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:django", "-p", "no:cacheprovider", *words, str(folder)],
+        [sys.executable, "-m", "pytest", *WITHOUT, *words, str(folder)],
         cwd=folder,
         env={**kept, "PYTHONPATH": str(ROOT), "JOURNAL": str(folder / "journal"), **environment},
         capture_output=True,
