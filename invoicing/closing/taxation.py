@@ -74,6 +74,11 @@ def terms_at(
     return TaxTerms(found.rate, inclusive, found.name)
 
 
+def code_of(tax_config: str | None) -> str | None:
+    """The tax code of a rate card's tax settings (JSON text), None where they name none."""
+    return _config(tax_config)[0]
+
+
 @lru_cache(maxsize=1024)
 def _config(text: str | None) -> tuple[str | None, str | None]:
     """The tax code and behaviour of a rate card's tax settings."""

@@ -11,6 +11,7 @@ from invoicing.models.payment import Payment, Refund
 from invoicing.models.run import BillingRun, ParkedCustomer, RunCustomer, RunShard
 from invoicing.models.series import NumberSeries
 from invoicing.models.stripe import StripeAccount, StripeEvent
+from invoicing.models.tax_cut import TaxCut
 from invoicing.models.tax_rate import TaxRate
 from invoicing.models.write_off import WriteOff
 
@@ -37,6 +38,7 @@ __all__ = [
     "RunShard",
     "StripeAccount",
     "StripeEvent",
+    "TaxCut",
     "TaxRate",
     "WriteOff",
 ]

@@ -15,9 +15,10 @@ from invoicing.choices import MoveVerdict
 from invoicing.models import ProfileMigration
 from invoicing.profile_moves.causes import Cause, CauseCode
 from invoicing.profile_moves.limit_moves import MOVE_RULE
+from invoicing.tax_guards.cuts import any_cuts, forget_cuts, judge_changes, remember_cuts
 from invoicing.tax_guards.losses import worst
 from invoicing.tax_guards.profile_losses import Losing, losing_under
-from invoicing.tax_guards.tax_switch import TAX_OFF_RULE, tax_off_effect, who_loses_tax
+from invoicing.tax_guards.tax_switch import TAX_OFF_RULE, changes_of, tax_off_effect
 
 
 def check_own_migration(migration: ProfileMigration) -> None:
@@ -80,17 +81,28 @@ def left_without_tax(
     approved it. What was changed since may have needed nobody: own settings, an address or a rate by which they
     keep their tax where they are.
 
-    As many as that person may take tax off within a day go through, and are counted. Call it in the transaction of
+    As many as that person may take tax off within a day go through, and are counted. What the move takes off the others
+    adds up from then on, and where two approved it, it begins anew. Call it in the transaction of
     the move, behind the customers' locks. A constant number of queries.
     """
-    if not migration.approved_alone or not customers:
+    if not customers:
         return {}
     ids = [customer.pk for customer in customers]
+    if not migration.approved_alone and not any_cuts(ids):
+        return {}
     before = {pk: terms.settings.values for pk, terms in terms_of(ids).items()}
     after = {pk: terms.settings.values for pk, terms in terms_under(ids, target).items()}
-    losses = {customer.pk: loss for customer, loss in who_loses_tax(customers, before, after).items()}
+    changes = changes_of(customers, before, after)
+    judged = judge_changes(changes)
+    losses = {pk: loss for pk, loss in judged.items() if loss is not None}
+    if not migration.approved_alone:
+        forget_cuts(list(losses))
+        return {}
     most = settings.TAX_OFF_TWO_PERSON_ABOVE
     if not losses or count_if_alone(TAX_OFF_RULE, losses, person=migration.approver, most=most):
+        losses = {}
+    remember_cuts((pk, changes[pk]) for pk in judged if pk not in losses)
+    if not losses:
         return {}
     said = (
         f"by “{target}” as it is now. {migration.approver_name} drafted and approved this migration alone, so they "

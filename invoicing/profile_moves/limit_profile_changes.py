@@ -18,7 +18,7 @@ from customers.settings_words import SETTING_LABELS
 from invoicing.choices import MigrationStatus, MoveOutcome
 from invoicing.models import MigrationItem
 from invoicing.tax_guards.losses import worst
-from invoicing.tax_guards.profile_losses import Losing, losing_under
+from invoicing.tax_guards.profile_losses import Losing, losing_under, note_cuts
 from invoicing.tax_guards.tax_switch import tax_off_effect, tax_off_rule
 
 _MOVING = (MigrationStatus.APPROVED, MigrationStatus.RUNNING, MigrationStatus.PAUSED)
@@ -26,10 +26,12 @@ _MOVING = (MigrationStatus.APPROVED, MigrationStatus.RUNNING, MigrationStatus.PA
 
 def check_profile_change(profile: BillingProfile, replacement: ProfileInput, supplier: Supplier) -> None:
     """`ApprovalNeeded` where the replacement changes the terms of more customers than one person may, or takes tax
-    off any that may not lose it so. Customers with a value of their own are not reached."""
-    if may_act_alone():
-        return
-    _check(profile, whole_workflow(replacement.workflow, before=profile), supplier)
+    off any that may not lose it so. Customers with a value of their own are not reached. What it takes off is kept, so
+    that it adds up: call it before the change."""
+    wanted = whole_workflow(replacement.workflow, before=profile)
+    if not may_act_alone():
+        _check(profile, wanted, supplier)
+    note_cuts(customers_on(profile), profile_values(profile), _said(wanted))
 
 
 def foresee_profile_change(profile_id: uuid.UUID, wanted: Mapping[str, Any], supplier: Supplier) -> None:
@@ -57,12 +59,22 @@ def check_default_switch(old: BillingProfile, new: BillingProfile, kept: QuerySe
     """The same for customers who follow the default and would follow another one; `kept` of them are pinned first."""
     if may_act_alone():
         return
-    following = customers_on(old).filter(billing_override__billing_profile__isnull=True)
-    moving = following.exclude(pk__in=kept.values("pk"))
+    moving = _moving(old, kept)
     _check_tax(new, losing_under(moving, profile_values(old), profile_values(new)))
     moved = moving.count()
     if moved > settings.PROFILE_TWO_PERSON_ABOVE:
         _need(f"{counted(moved, 'customer')} without a pin would be billed by “{new}” instead of “{old}”.")
+
+
+def note_default_switch(old: BillingProfile, new: BillingProfile, kept: QuerySet[Customer]) -> None:
+    """Keep what the switch takes off them, so that it adds up. Before the switch, and behind the lock of all
+    customers."""
+    note_cuts(_moving(old, kept), profile_values(old), profile_values(new))
+
+
+def _moving(old: BillingProfile, kept: QuerySet[Customer]) -> QuerySet[Customer]:
+    following = customers_on(old).filter(billing_override__billing_profile__isnull=True)
+    return following.exclude(pk__in=kept.values("pk"))
 
 
 def _check_tax(profile: BillingProfile, losing: Sequence[Losing]) -> None:

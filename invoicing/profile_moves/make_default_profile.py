@@ -4,13 +4,12 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from core import clock
-from core.approvals.limits import may_act_alone
 from core.audit.services.record import record
 from core.errors import PreconditionFailed
 from core.locks import lock_every_customer
 from customers.effective_settings import default_profile
 from customers.models import BillingProfile, Customer, CustomerOverride
-from invoicing.profile_moves.limit_profile_changes import check_default_switch
+from invoicing.profile_moves.limit_profile_changes import check_default_switch, note_default_switch
 from subscriptions.lifecycle.states import still_billed
 from subscriptions.models import Subscription
 
@@ -51,8 +50,10 @@ def make_default_profile(*, profile: BillingProfile, reason: str = "") -> int:
             f"“{new}” is archived, so it can't be the default. Nothing was changed: take it into use again first.",
             code="profile_archived",
         )
-    if old is not None and not may_act_alone():
-        check_default_switch(old, new, _would_change_parties(old, new))
+    if old is not None:
+        staying = _would_change_parties(old, new)
+        check_default_switch(old, new, staying)
+        note_default_switch(old, new, staying)
     kept = _pin_to(old, _would_change_parties(old, new)) if old is not None else 0
     now = clock.now()
     BillingProfile.objects.filter(is_default=True).update(is_default=False, updated_at=now)

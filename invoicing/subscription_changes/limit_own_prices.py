@@ -15,6 +15,7 @@ from core.periods import parse_cadence
 from invoicing.choices import LineKind
 from invoicing.models import InvoiceLine
 from invoicing.subscription_changes.limit_free_time import check_free_phases
+from invoicing.tax_guards.cuts import any_cuts
 from invoicing.tax_guards.tax_switch import check_item_tax
 from subscriptions.catalog.discount_limits import Charged, check_card_discounts, check_combined, check_own_price
 from subscriptions.catalog.plan_terms import PlanTerms, RateCardTerms
@@ -45,7 +46,7 @@ def check_edits(subscription: Subscription, edits: Sequence[Edit]) -> None:
     """`ApprovalNeeded` where an edit takes more off what a plan listed than one person may give, or takes the tax off
     an item."""
     added = [edit for edit in edits if isinstance(edit, AddItem)]
-    if may_act_alone() or not added:
+    if not added or _needs_nobody(subscription.customer_id):
         return
     known = _known(subscription.customer_id, subscription.currency)
     taxed = []
@@ -56,7 +57,8 @@ def check_edits(subscription: Subscription, edits: Sequence[Edit]) -> None:
             if row.item.subscription_id == subscription.pk
             and (row.phase.key, row.item.key) == (edit.phase_key, edit.card.key)
         ]
-        _check(edit.card, theirs, known)
+        if not may_act_alone():
+            _check(edit.card, theirs, known)
         taxed.append((edit.card.name, _tax_before(edit.card, theirs, known), edit.card.tax_config))
     check_item_tax(subscription.customer_id, taxed)
 
@@ -64,18 +66,25 @@ def check_edits(subscription: Subscription, edits: Sequence[Edit]) -> None:
 def check_custom_plan(customer_id: uuid.UUID, plan: PlanTerms) -> None:
     """The same for a plan that is made for the customer, measured against what they were listed before; where they had
     nothing like it, only its percentages and the time that it is free."""
-    if may_act_alone():
+    if _needs_nobody(customer_id):
         return
     cards = [card for phase in plan.phases for card in phase.rate_cards]
-    check_card_discounts(cards)
-    check_free_phases(plan)
+    if not may_act_alone():
+        check_card_discounts(cards)
+        check_free_phases(plan)
     known = _known(customer_id, plan.currency)
     taxed = []
     for card in cards:
         theirs = [row for row in known.rows if row.item.key == card.key]
-        _check(card, theirs, known)
+        if not may_act_alone():
+            _check(card, theirs, known)
         taxed.append((card.name, _tax_before(card, theirs, known), card.tax_config))
     check_item_tax(customer_id, taxed)
+
+
+def _needs_nobody(customer_id: uuid.UUID) -> bool:
+    """Whether nobody needs to be asked, and nothing was taken off the customer's tax that begins anew then."""
+    return may_act_alone() and not any_cuts([customer_id])
 
 
 def check_redemption(item: SubscriptionItem) -> None:

@@ -1,6 +1,6 @@
 """Owns what it means that a change takes tax off: it is asked of the close's own choice of a rate, at all times."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,10 +17,13 @@ from invoicing.closing.taxation import terms_at
 from invoicing.errors import CannotBill
 from invoicing.tax import RateFacts
 
+# The settings that decide whether there is a tax.
+TAX_FIELDS = ("tax_enabled", "tax_enforced", "tax_code")
 # Below this, in percent, a rate counts as none: no law has one, and 0.01 % would be a way around.
 _LEAST = Decimal(1)
-# How far back a place's own rates are remembered where they are changed: steps within it add up.
-_REMEMBERED = timedelta(days=366)
+# How far back is remembered what single persons took off a customer's rate, and a place's own rates where they are
+# changed: steps within it add up.
+REMEMBERED = timedelta(days=366)
 
 # A category that no rate has, as the wire says it: what is sold under a code of its own, wherever only general rates
 # are known.
@@ -36,8 +39,10 @@ class TaxLoss(IntEnum):
     # Nothing leaves the house untaxed, but another rate could follow that nobody would compare with the first.
     HELD = 2
     LESS = 3
+    # No more than one person may by itself, but with what was taken off within a year before.
+    STEPS = 4
     # A lower rate for time that is over.
-    LATE = 4
+    LATE = 5
 
     @property
     def of_invoices(self) -> str:
@@ -46,6 +51,7 @@ class TaxLoss(IntEnum):
             TaxLoss.OFF: "without tax",
             TaxLoss.HELD: "held for want of a tax rate",
             TaxLoss.LESS: f"taxed more than {_points()} percentage points lower",
+            TaxLoss.STEPS: f"taxed more than {_points()} percentage points lower than within the year before, in steps",
             TaxLoss.LATE: "taxed lower for time that has begun",
         }[self]
 
@@ -67,23 +73,48 @@ class TaxedBy:
     place: Customer
     rates: Sequence[RateFacts]
 
+    def alike(self, other: "TaxedBy") -> bool:
+        """Whether anything is taxed alike by the other terms: the same settings and place."""
+        places = [(terms.place.country, terms.place.state) for terms in (self, other)]
+        return places[0] == places[1] and all(self.settings[name] == other.settings[name] for name in TAX_FIELDS)
 
-def loses_tax(before: TaxedBy, after: TaxedBy, supplies: Iterable[str | None], *, now: datetime) -> TaxLoss | None:
-    """The worst that happens to the `supplies` (tax settings of rate cards, as JSON text), at `now` or at any later
-    change of the rates; None where no tax is lost.
+
+# How something is taxed: by whose terms, and by which tax settings of its own (JSON text).
+Taxed = tuple[TaxedBy, str | None]
+
+
+def loses_tax(
+    before: TaxedBy,
+    after: TaxedBy,
+    supplies: Iterable[tuple[str | None, str | None]],
+    *,
+    now: datetime,
+    terms_before: Callable[[str | None], Sequence[Taxed]] = lambda supply: (),
+) -> TaxLoss | None:
+    """The worst that happens to the `supplies` (tax settings of rate cards, as JSON text, before and after), at `now`
+    or at any later change of the rates; None where no tax is lost.
 
     Lost is tax that is switched off; that was charged, or held, and would not be; that was charged and would be held;
     and a rate that falls by more than `TAX_CUT_TWO_PERSON_ABOVE_POINTS`. A rate below 1 % counts as none. Held counts
-    as taxed before, and as nothing afterwards: otherwise two steps would do what one may not.
+    as taxed before, and as nothing afterwards: otherwise two steps would do what one may not. A rate that falls is also
+    compared with what it was by `terms_before`, by which a supply was taxed before others lowered it.
     """
     if before.settings["tax_enabled"] and not after.settings["tax_enabled"]:
         return TaxLoss.OFF
-    return worst(_falls((before, supply), (after, supply), now) for supply in set(supplies))
+    return worst(_falls((before, was), (after, will), terms_before(was), now) for was, will in set(supplies))
 
 
-def item_loses_tax(taxed: TaxedBy, before: str | None, after: str | None, *, now: datetime) -> TaxLoss | None:
-    """The same of an item whose own tax settings (JSON text) change."""
-    return _falls((taxed, before), (taxed, after), now)
+def lowers_tax(
+    before: TaxedBy, after: TaxedBy, supplies: Iterable[tuple[str | None, str | None]], *, now: datetime
+) -> bool:
+    """Whether tax is lost, or a rate falls, by however little."""
+    if before.settings["tax_enabled"] and not after.settings["tax_enabled"]:
+        return True
+    return any(
+        _loss(was, will, ZERO) is not None or (was is not None and will is not None and will < was)
+        for supply, later in set(supplies)
+        for was, will in _rates_over_time((before, supply), (after, later), now=now)
+    )
 
 
 def place_loses_tax(
@@ -101,7 +132,7 @@ def place_loses_tax(
                 losses.append(_loss(was, will, ZERO))
                 continue
             # Each was in force until the next moment.
-            first = next(at for at in range(index + 1) if at == index or moments[at + 1] > moment - _REMEMBERED)
+            first = next(at for at in range(index + 1) if at == index or moments[at + 1] > moment - REMEMBERED)
             highest = max(rate for rate in old[first : index + 1] if rate is not None)
             losses.append(_loss(was, will, highest) or (TaxLoss.LATE if moment <= now else None))
     return worst(losses)
@@ -112,10 +143,20 @@ def worst(losses: Iterable[TaxLoss | None]) -> TaxLoss | None:
     return min((loss for loss in losses if loss is not None), default=None)
 
 
-def _falls(before: tuple[TaxedBy, str | None], after: tuple[TaxedBy, str | None], now: datetime) -> TaxLoss | None:
-    rates = [*before[0].rates, *after[0].rates]
-    moments = {now} | {moment for moment in boundaries(rates) if moment > now}
-    return worst(_loss(was := _rate(*before, moment), _rate(*after, moment), was or ZERO) for moment in moments)
+def _falls(before: Taxed, after: Taxed, earlier: Sequence[Taxed], now: datetime) -> TaxLoss | None:
+    losses = []
+    for was, will, *others in _rates_over_time(before, after, *earlier, now=now):
+        highest = max((rate for rate in others if rate is not None), default=ZERO)
+        in_steps = _loss(was, will, highest) and TaxLoss.STEPS
+        losses.append(_loss(was, will, was or ZERO) or in_steps)
+    return worst(losses)
+
+
+def _rates_over_time(*terms: Taxed, now: datetime) -> Iterator[list[Decimal | None]]:
+    """The rate by each of the `terms`, at `now` and at each later change of any."""
+    every = {rate for taxed, _ in terms for rate in taxed.rates}
+    for moment in {now} | {moment for moment in boundaries(every) if moment > now}:
+        yield [_rate(taxed, supply, moment) for taxed, supply in terms]
 
 
 def _loss(was: Decimal | None, will: Decimal | None, highest: Decimal) -> TaxLoss | None:

@@ -1,8 +1,9 @@
 """Taking tax off a customer, in whatever way: of more customers than one person may, a second person decides."""
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -13,11 +14,13 @@ from core.admin.words import counted
 from core.approvals.limits import count_alone, done_alone, may_act_alone, need_second_person
 from core.audit.actors import current_actor
 from core.jsontext import canonical_json
+from core.locks import lock_customers
 from core.many_ids import among
 from customers.effective_settings import terms_of
 from customers.models import Customer
 from invoicing.closing.load import tax_rates
-from invoicing.tax_guards.losses import TaxedBy, TaxLoss, item_loses_tax, loses_tax, worst
+from invoicing.tax_guards.cuts import Change, any_cuts, forget_cuts, judge_changes, remember_cuts
+from invoicing.tax_guards.losses import TaxedBy, TaxLoss, worst
 from subscriptions.lifecycle.states import still_billed
 from subscriptions.models import ItemRevision, Subscription
 
@@ -38,26 +41,46 @@ def tax_off_rule() -> str:
 @contextmanager
 def noticing_tax_off(customer: Customer) -> Iterator[None]:
     """`ApprovalNeeded` where what is done inside takes tax off a customer who had it, and one person may not do that
-    alone. Use it within a transaction, behind the customer's lock.
+    alone; what one person may take off, adds up over a year. Use it within a transaction, behind the customer's lock.
 
     A program that says how a customer is billed who never subscribed to anything sets them up: that takes no tax off.
     A key that one person made is that person.
     """
-    if may_act_alone() or (current_actor().is_program and never_subscribed(customer)):
+    # Where nobody needs to be asked, there may be something that two let begin anew.
+    nobody = may_act_alone() and not any_cuts([customer.pk])
+    if nobody or (current_actor().is_program and never_subscribed(customer)):
         yield
         return
     before = _taxed_by(customer)
     yield
     after = _taxed_by(customer)
-    loss = loses_tax(before, after, _supplies([customer.pk])[customer.pk], now=clock.now())
-    if loss is None:
+    if before.alike(after):
         return
-    if count_alone(TAX_OFF_RULE, customer.pk) > settings.TAX_OFF_TWO_PERSON_ABOVE:
-        by_key = (
-            " A program's key, with the scope setup:write, does it for whom it sets up, or passes on an address of."
-        )
+    change = Change(before, after, _kept(_supplies([customer.pk])[customer.pk]))
+    by_key = " A program's key, with the scope setup:write, does it for whom it sets up, or passes on an address of."
+    _decide(customer.pk, change, lambda loss: tax_off_effect(str(customer), loss), by_key)
+
+
+def _decide(customer_id: uuid.UUID, change: Change, effect: Callable[[TaxLoss], str], by_key: str = "") -> None:
+    """Ask for a second person where the change takes tax off; begin anew where one stands behind it; and remember what
+    one person alone took off."""
+    judged = judge_changes({customer_id: change})
+    if not judged:
+        return
+    loss = judged[customer_id]
+    if may_act_alone():
+        if loss is not None:
+            forget_cuts([customer_id])
+        return
+    if loss is not None and count_alone(TAX_OFF_RULE, customer_id) > settings.TAX_OFF_TWO_PERSON_ABOVE:
         rule = tax_off_rule() + (by_key if current_actor().kind == "api_key" else "")
-        need_second_person(rule=rule, effect=tax_off_effect(str(customer), loss))
+        need_second_person(rule=rule, effect=effect(loss))
+    remember_cuts([(customer_id, change)])
+
+
+def _kept(supplies: Iterable[str | None]) -> set[tuple[str | None, str | None]]:
+    """Supplies whose own tax settings stay."""
+    return {(supply, supply) for supply in supplies}
 
 
 def tax_off_effect(whose: str, loss: TaxLoss | None) -> str:
@@ -97,34 +120,42 @@ def who_loses_tax(
     after: Mapping[uuid.UUID, Mapping[str, Any]],
 ) -> dict[Customer, TaxLoss]:
     """Those of `customers` who lose tax, and how, where `after` takes the place of their effective settings `before`,
-    whoever does that. Two queries."""
+    whoever does that. At most four queries."""
+    judged = judge_changes(changes_of(customers, before, after))
+    return {customer: loss for customer in customers if (loss := judged.get(customer.pk)) is not None}
+
+
+def changes_of(
+    customers: Sequence[Customer],
+    before: Mapping[uuid.UUID, Mapping[str, Any]],
+    after: Mapping[uuid.UUID, Mapping[str, Any]],
+) -> dict[uuid.UUID, Change]:
+    """What that is to each of them, of those alone whose tax settings differ. Two queries."""
     rates = tax_rates({customer.country for customer in customers})
-    supplies, now = _supplies([customer.pk for customer in customers]), clock.now()
-    losses = {
-        customer: loses_tax(
-            TaxedBy(before[customer.pk], customer, rates.get(customer.country, ())),
-            TaxedBy(after[customer.pk], customer, rates.get(customer.country, ())),
-            supplies[customer.pk],
-            now=now,
-        )
-        for customer in customers
-    }
-    return {customer: loss for customer, loss in losses.items() if loss is not None}
+    supplies = _supplies([customer.pk for customer in customers])
+    found = {}
+    for customer in customers:
+        known = rates.get(customer.country, ())
+        was, will = TaxedBy(before[customer.pk], customer, known), TaxedBy(after[customer.pk], customer, known)
+        if not was.alike(will):
+            found[customer.pk] = Change(was, will, _kept(supplies[customer.pk]))
+    return found
 
 
 def check_item_tax(customer_id: uuid.UUID, changes: Sequence[tuple[str, Any, Any]]) -> None:
     """`ApprovalNeeded` where items (name, tax settings before and after as on the wire) lose their tax by settings of
     their own, as `noticing_tax_off` for the whole customer."""
-    differing = [change for change in changes if change[1] != change[2]]
-    if may_act_alone() or not differing:
+    differing = [(name, _as_text(was), _as_text(will)) for name, was, will in changes if was != will]
+    if not differing:
         return
-    taxed, now = _taxed_by(Customer(pk=customer_id)), clock.now()
+    lock_customers([customer_id])
+    taxed = _taxed_by(Customer(pk=customer_id))
     for name, before, after in differing:
-        loss = item_loses_tax(taxed, _as_text(before), _as_text(after), now=now)
-        if loss is None:
-            continue
-        if count_alone(TAX_OFF_RULE, customer_id) > settings.TAX_OFF_TWO_PERSON_ABOVE:
-            need_second_person(rule=tax_off_rule(), effect=f"{name} would be {loss.of_supplies}.")
+        _decide(customer_id, Change(taxed, taxed, {(before, after)}), partial(_item_effect, name))
+
+
+def _item_effect(name: str, loss: TaxLoss) -> str:
+    return f"{name} would be {loss.of_supplies}."
 
 
 def _as_text(config: Any) -> str | None:

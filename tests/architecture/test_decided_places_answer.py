@@ -56,7 +56,10 @@ ASKED: dict[str, Callable[[Any], bool]] = {
     "How is the coupon applied to a part of a period?": takes("sub", "item", "revision", "start", "end"),
     "How is a line's explanation stored and read?": takes("stored"),
     "Which tax rate applies?": takes("rates", "country", "region", "category", "tax_point"),
-    "Does a change take so much tax off somebody that two decide?": takes("before", "after", "supplies", "now"),
+    "Does a change take so much tax off somebody that two decide?": takes(
+        "before", "after", "supplies", "now", "terms_before"
+    ),
+    "What did single persons take off a customer's tax within a year?": takes("changes"),
     "Where does the n-th period begin?": lambda place: (
         place(at("2026-01-31"), "UTC", CADENCES["P1M"], 1) == at("2026-02-28")
     ),

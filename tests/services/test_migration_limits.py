@@ -48,7 +48,7 @@ def checked(old, new, customers):
 def changed(profile, **changes):
     workflow = {name: getattr(profile, name) for name in WORKFLOW_FIELDS} | changes
     supplier = SupplierInput(id=profile.supplier_id)
-    replacement = ProfileInput(name=profile.name, supplier=supplier, default=False, workflow=workflow)
+    replacement = ProfileInput(name=profile.name, supplier=supplier, default=profile.is_default, workflow=workflow)
     return update_profile(profile=profile, replacement=replacement)
 
 
