@@ -1,4 +1,4 @@
-"""The closed lists of words that meters use."""
+"""The closed lists of words that meters and entitlements use."""
 
 from django.db import models
 
@@ -11,3 +11,9 @@ class Aggregation(models.TextChoices):
     MIN = "MIN", "Minimum"
     MAX = "MAX", "Maximum"
     LATEST = "LATEST", "Latest"
+
+
+class EntitlementType(models.TextChoices):
+    METERED = "metered", "Metered"
+    STATIC = "static", "Static"
+    BOOLEAN = "boolean", "Boolean"

@@ -1,6 +1,6 @@
-"""What can go wrong with meters, features and events."""
+"""What can go wrong with meters, features, events and entitlements."""
 
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, Forbidden, InvalidInput, PreconditionFailed
 
 
 class MeterTaken(Conflict):
@@ -43,3 +43,51 @@ class BadQuery(InvalidInput):
     """The usage can't be asked for in this way."""
 
     default_code = "invalid_query"
+
+
+class BadEntitlement(InvalidInput):
+    """The entitlement can't be stored."""
+
+    default_code = "invalid_entitlement"
+
+
+class BadGrant(InvalidInput):
+    """The grant can't be stored, or not be voided then."""
+
+    default_code = "invalid_grant"
+
+
+class BadReset(InvalidInput):
+    """Usage can't be reset at that time."""
+
+    default_code = "invalid_reset"
+
+
+class EntitlementTaken(Conflict):
+    """The customer is entitled to the feature already (billing rules 9)."""
+
+    default_code = "entitlement_exists"
+
+
+class ResetTaken(Conflict):
+    """Usage was reset at that very moment already."""
+
+    default_code = "reset_exists"
+
+
+class NotMetered(Conflict):
+    """Only a metered entitlement has grants, resets and a history."""
+
+    default_code = "entitlement_not_metered"
+
+
+class EntitlementEnded(PreconditionFailed):
+    """An entitlement that has ended takes nothing more."""
+
+    default_code = "entitlement_ended"
+
+
+class EntitlementManaged(Forbidden):
+    """A subscription manages the entitlement (billing rules 9)."""
+
+    default_code = "entitlement_managed"

@@ -1,7 +1,10 @@
 """The models of the entitlements package."""
 
+from entitlements.models.entitlement import Entitlement, EntitlementReset
 from entitlements.models.event import UsageEvent
 from entitlements.models.feature import Feature
+from entitlements.models.grant import Grant
 from entitlements.models.meter import Meter
+from entitlements.models.snapshot import BalanceSnapshot
 
-__all__ = ["Feature", "Meter", "UsageEvent"]
+__all__ = ["BalanceSnapshot", "Entitlement", "EntitlementReset", "Feature", "Grant", "Meter", "UsageEvent"]

@@ -7,11 +7,12 @@ from django.db import connection
 
 from core.audit import triggers as audit
 from customers.models import triggers as customers
+from entitlements.models import triggers as entitlements
 from invoicing.models import references
 from invoicing.models import triggers as invoicing
 from subscriptions.models import triggers as subscriptions
 
-LISTS = (audit, customers, subscriptions, references, invoicing)
+LISTS = (audit, customers, entitlements, subscriptions, references, invoicing)
 
 TRIGGERS = (
     "SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid), tgenabled FROM pg_trigger WHERE NOT tgisinternal"
@@ -53,7 +54,7 @@ def test_the_lists_make_what_the_migrations_have_made():
 
 def test_each_list_holds_what_its_own_floor_does_to_its_tables_and_those_of_lower_ones():
     """The floor of invoices watches the subscriptions, which know nothing of it."""
-    prefixes = ("audit_", "customers_", "subscriptions_", "invoicing_")
+    prefixes = ("audit_", "customers_", "entitlements_", "subscriptions_", "invoicing_")
     strangers = [
         trigger
         for position, of in enumerate(LISTS)

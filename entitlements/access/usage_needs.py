@@ -1,0 +1,83 @@
+"""Asks metering for the usage of the segments of many burn-downs at once.
+
+What sums or counts adds up over segments. Of a unique count, a maximum or a latest value, a segment's usage is what the
+figure of its usage period grew by: the figure from where the period began up to the segment's end, less the one up to
+its start, so that the usage of a period is always the period's figure. It shrinks where a latest value falls.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal, localcontext
+
+from core.money import WIDE
+from customers.attribution import Attribution
+from entitlements.access.burndown import Segment
+from entitlements.choices import Aggregation
+from entitlements.metering.usage import MeterReading, UsageRequest, usage_of
+
+ADDS_UP = frozenset({Aggregation.SUM, Aggregation.COUNT})
+MEASURABLE = ADDS_UP | {Aggregation.UNIQUE_COUNT, Aggregation.MAX, Aggregation.LATEST}
+"""An average or a minimum uses nothing up."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageNeed:
+    """The segments of one burn-down, and whose usage they are of; `counted` are spans whose events are to be counted,
+    for whoever wants to know whether there are more than there were."""
+
+    reading: MeterReading
+    subjects: Sequence[Attribution]
+    segments: Sequence[Segment]
+    counted: Sequence[tuple[datetime, datetime]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UsageFound:
+    """The usage of each segment, and how many events each counted span has, in order."""
+
+    usages: list[Decimal]
+    events: list[int]
+
+
+def find_usage(needs: Mapping[uuid.UUID, UsageNeed]) -> dict[uuid.UUID, UsageFound]:
+    """The usage that each of `needs` asks for. One query."""
+    requests: list[UsageRequest] = []
+    for need in needs.values():
+        adds_up = Aggregation(need.reading.aggregation) in ADDS_UP
+        for segment in need.segments:
+            start = segment.start if adds_up else segment.counted_from
+            requests.append(UsageRequest(len(requests), need.reading, need.subjects, [(start, segment.end)]))
+        requests += [
+            UsageRequest(len(requests) + number, _counting(need.reading), need.subjects, [span])
+            for number, span in enumerate(need.counted)
+        ]
+    found = usage_of(requests)
+    answers = (found[request.key] for request in requests)
+    answer: dict[uuid.UUID, UsageFound] = {}
+    with localcontext(WIDE):
+        for name, need in needs.items():
+            figures = [next(answers).quantity for _ in need.segments]
+            answer[name] = UsageFound(_usages(need, figures), [next(answers).events for _ in need.counted])
+    return answer
+
+
+def _counting(reading: MeterReading) -> MeterReading:
+    """How the events of `reading` are counted, without looking at different values one by one."""
+    if reading.aggregation == Aggregation.UNIQUE_COUNT:
+        return replace(reading, aggregation=Aggregation.COUNT, value_property=None)
+    return reading
+
+
+def _usages(need: UsageNeed, figures: list[Decimal]) -> list[Decimal]:
+    if Aggregation(need.reading.aggregation) in ADDS_UP:
+        return figures
+    usages, before, counted_from = [], Decimal(0), None
+    for segment, figure in zip(need.segments, figures, strict=True):
+        if segment.counted_from != counted_from:
+            before, counted_from = Decimal(0), segment.counted_from
+        figure = max(figure, Decimal(0))
+        usages.append(figure - before)
+        before = figure
+    return usages

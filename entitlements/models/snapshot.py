@@ -1,0 +1,27 @@
+"""The balance snapshot: a cache of where a burn-down had come to."""
+
+from django.db import models
+
+from core import clock
+from entitlements.models.entitlement import Entitlement
+
+
+class BalanceSnapshot(models.Model):
+    """The `state` of an entitlement's burn-down at `at`, a reset. It costs time to do without, and never meaning:
+    `facts` is a hash of all that it came from but usage, and `events` how many usage events. Whoever reads it compares
+    both with what there is now, and does without it where they differ."""
+
+    id = models.BigAutoField(primary_key=True)
+    entitlement = models.ForeignKey(Entitlement, on_delete=models.CASCADE, db_index=False, related_name="snapshots")
+    at = models.DateTimeField()
+    facts = models.CharField(max_length=64)
+    events = models.BigIntegerField()
+    state = models.JSONField()
+    taken_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        ordering = ["at"]
+        constraints = [models.UniqueConstraint(fields=["entitlement", "at"], name="one_snapshot_at_a_time")]
+
+    def __str__(self) -> str:
+        return f"{self.entitlement} at {self.at:%Y-%m-%d %H:%M} UTC"
