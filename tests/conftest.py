@@ -16,6 +16,7 @@ from tests.serial_last import (
     pytest_xdist_auto_num_workers,
     pytest_xdist_make_scheduler,
 )
+from tests.support.empty_tables import fast_flush
 from tests.support.fake_stripe import FakeStripe, running
 
 __all__ = [
@@ -53,7 +54,8 @@ def chromium() -> Path:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """The test database, free of strangers when it is dropped: threads of a test server may still hold connections."""
-    yield
+    with fast_flush():
+        yield
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
