@@ -25,6 +25,7 @@ from invoicing.corrections.unused_time import UnusedPart, UnusedTime
 from invoicing.errors import CannotBill
 from invoicing.lifecycle.bounds import beyond_limit, refuse_beyond
 from invoicing.lifecycle.draft_steps import collected_at, collection_at, draft_until, status_after_collection
+from invoicing.lifecycle.issue_dates import IssueDates, tax_point
 from invoicing.rating import RatedLine, RatingInput, rate
 from invoicing.rating.coupon_on_part import coupon_on, left_of
 from invoicing.rating.prorated_fee import rate_fee
@@ -42,12 +43,14 @@ def close_customer(
     *,
     as_of: datetime,
     made_at: datetime,
+    issue_dates: IssueDates,
     give_back: UnusedSelector,
 ) -> CustomerClose:
     """The documents for the `due` lines of `plan`, as of `as_of`; whatever else is planned waits.
 
     They are made at `made_at`, which counts for all that follows from their making: when they are collected, reviewed
-    and issued, and the tax of what is billed in advance. A run that is worked late backdates nothing.
+    and issued, and the tax of what is billed in advance, unless `issue_dates` has a later date for the supplier. A run
+    that is worked late backdates nothing.
 
     Those unused parts of fees billed in advance that `give_back` chooses come back, on the same invoice as far as its
     charges go, the rest by credit note (billing rules 10). BillingError, of whatever kind, means that this customer
@@ -94,7 +97,7 @@ def close_customer(
         documents[key] = _standard_invoice(loaded, key[0], lines, terms[key], made_at)
     close.invoices = list(documents.values())
     for document in close.invoices:
-        find_tax_terms(document, made_at)
+        find_tax_terms(document, tax_point(issue_dates, document.terms.profile.supplier_id, made_at))
     close.unused_times = [unused_time for unused_time in plan.unused_times if give_back(unused_time)]
     if close.unused_times:
         _give_back(close, documents)

@@ -27,6 +27,7 @@ from invoicing.closing.redraft import redraft
 from invoicing.closing.store import Writer
 from invoicing.corrections.unused_time import UnusedTime
 from invoicing.errors import CannotBill
+from invoicing.lifecycle.issue_dates import IssueDates
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +40,9 @@ class Computed:
 
     closes: list[CustomerClose] = field(default_factory=list)
     failures: dict[uuid.UUID, BillingError] = field(default_factory=dict)
-    # By this moment it is taxed, and so it is dated.
+    # By this moment it is taxed, and so it is dated: or by the later date of issue of a supplier.
     made_at: datetime | None = None
+    issue_dates: IssueDates = field(default_factory=dict)
 
     def or_refuse(self) -> "Computed":
         """The same, where everybody can be billed; raises why one can't."""
@@ -56,20 +58,30 @@ def compute(
     select: LineSelector,
     give_back: UnusedSelector | None = None,
     terms: Mapping[uuid.UUID, Terms] | None = None,
+    issue_dates: IssueDates | None = None,
 ) -> Computed:
     """Work out a batch without writing: the lines that `select` chooses go on standard invoices, the others wait.
 
     Of the parts of fees billed in advance that were not used, those come back that `give_back` chooses; unless it is
     given, those that are collected by `as_of`. A customer whose facts can't be billed is a
     failure; the others are not affected. `terms` are those of the customers to reckon with instead of their own.
+    `issue_dates` are those of `at_its_date`.
     """
     batch = load_batch(customer_ids, terms=terms)
     with exact_arithmetic():
-        return _computed(batch, as_of=as_of, select=select, give_back=give_back or returns_collected(as_of))
+        return _computed(
+            batch,
+            as_of=as_of,
+            select=select,
+            give_back=give_back or returns_collected(as_of),
+            issue_dates=issue_dates or {},
+        )
 
 
-def _computed(batch: Batch, *, as_of: datetime, select: LineSelector, give_back: UnusedSelector) -> Computed:
-    computed, now = Computed(), clock.now()
+def _computed(
+    batch: Batch, *, as_of: datetime, select: LineSelector, give_back: UnusedSelector, issue_dates: IssueDates
+) -> Computed:
+    computed, now = Computed(issue_dates=issue_dates), clock.now()
     plans: list[tuple[LoadedCustomer, Plan, list[PlannedLine]]] = []
     usage_lines: list[tuple[PlannedLine, Sequence[Attribution]]] = []
     for loaded in batch.customers:
@@ -91,7 +103,9 @@ def _computed(batch: Batch, *, as_of: datetime, select: LineSelector, give_back:
         try:
             lines = [(line, quantities.get(id(line))) for line in due]
             computed.closes.append(
-                close_customer(loaded, plan, lines, as_of=as_of, made_at=made_at, give_back=give_back)
+                close_customer(
+                    loaded, plan, lines, as_of=as_of, made_at=made_at, issue_dates=issue_dates, give_back=give_back
+                )
             )
         except Exception as error:  # noqa: BLE001 - as above
             computed.failures[loaded.id] = as_cause(error, loaded.id)
@@ -101,9 +115,17 @@ def _computed(batch: Batch, *, as_of: datetime, select: LineSelector, give_back:
 def store(computed: Computed, *, as_of: datetime, run_id: uuid.UUID | None, charge: bool = False) -> None:
     """Write a computed batch, in the caller's transaction, which holds the locks of its customers.
 
-    With `charge`, what is issued and can be charged at once is paid in the same breath (`charge_at_issue`).
+    IssueDateMoved where what is issued is dated later than it was taxed, and another rate holds then: `at_its_date`
+    does both again. With `charge`, what is issued and can be charged at once is paid in the same breath
+    (`charge_at_issue`).
     """
-    writer = Writer(run_id=run_id, as_of=as_of, now=computed.made_at or clock.now(), charge=charge)
+    writer = Writer(
+        run_id=run_id,
+        as_of=as_of,
+        now=computed.made_at or clock.now(),
+        issue_dates=computed.issue_dates,
+        charge=charge,
+    )
     for close in computed.closes:
         writer.add(close)
     writer.write()

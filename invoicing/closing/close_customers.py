@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 
@@ -17,6 +18,7 @@ from invoicing.closing.documents import CustomerClose
 from invoicing.closing.notify import notify_issued
 from invoicing.closing.park_customer import park_customers, parked_customer
 from invoicing.errors import CustomerParked
+from invoicing.lifecycle.issue_dates import IssueDates, at_its_date
 from invoicing.models import ParkedCustomer
 
 
@@ -43,7 +45,7 @@ def close_customers(
     """
     groups = together_or_alone(
         customer_ids,
-        act=lambda ids: _close_together(ids, as_of=as_of, run_id=run_id, charge=charge),
+        act=lambda ids: at_its_date(partial(_close_together, ids, as_of=as_of, run_id=run_id, charge=charge)),
         fail=lambda customer_id, error: [_park(customer_id, error, run_id)],
     )
     return [outcome for group in groups for outcome in group]
@@ -68,19 +70,24 @@ def bill_unparked(
     customer_id: uuid.UUID, *, as_of: datetime, select: LineSelector, give_back: UnusedSelector | None = None
 ) -> CustomerClose:
     """As `bill_customer`, for a caller who has seen, behind the customer's lock, that they are not parked."""
-    computed = compute([customer_id], as_of=as_of, select=select, give_back=give_back).or_refuse()
-    _store(computed, as_of=as_of, run_id=None)
-    return computed.closes[0]
+
+    def bill(dates: IssueDates) -> CustomerClose:
+        computed = compute([customer_id], as_of=as_of, select=select, give_back=give_back, issue_dates=dates)
+        _store(computed.or_refuse(), as_of=as_of, run_id=None)
+        return computed.closes[0]
+
+    return at_its_date(bill)
 
 
-@transaction.atomic
 def _close_together(
-    customer_ids: Sequence[uuid.UUID], *, as_of: datetime, run_id: uuid.UUID | None, charge: bool
+    customer_ids: Sequence[uuid.UUID], dates: IssueDates, *, as_of: datetime, run_id: uuid.UUID | None, charge: bool
 ) -> list[Outcome]:
     lock_customers(customer_ids)
     parked = _parked(customer_ids)
     open_ids = [customer_id for customer_id in customer_ids if customer_id not in parked]
-    computed = compute(open_ids, as_of=as_of, select=select_due(as_of)) if open_ids else Computed()
+    computed = Computed()
+    if open_ids:
+        computed = compute(open_ids, as_of=as_of, select=select_due(as_of), issue_dates=dates)
     _store(computed, as_of=as_of, run_id=run_id, charge=charge)
     if computed.failures:
         park_customers(computed.failures, run_id=run_id)

@@ -35,6 +35,7 @@ from invoicing.corrections.retax_drafts import drop_lines
 from invoicing.corrections.unused_time import UnusedTime
 from invoicing.lifecycle.fingerprint import contents, fingerprint_with
 from invoicing.lifecycle.issue import freeze
+from invoicing.lifecycle.issue_dates import IssueDates, refuse_other_rates
 from invoicing.lifecycle.numbering import take_blocks
 from invoicing.lifecycle.selectors import issuers_of
 from invoicing.lifecycle.states import check_beginnings, check_moves
@@ -52,7 +53,10 @@ _WAITING = ("updated_at", *TERMS_COLUMNS)
 class Writer:
     """Gathers the rows of a batch, then writes them with one statement a table and kind."""
 
-    def __init__(self, *, run_id: uuid.UUID | None, as_of: datetime, now: datetime, charge: bool) -> None:
+    def __init__(
+        self, *, run_id: uuid.UUID | None, as_of: datetime, now: datetime, issue_dates: IssueDates, charge: bool
+    ) -> None:
+        self.issue_dates = issue_dates
         self.run_id, self.as_of, self.now, self.charge = run_id, as_of, now, charge
         self.texts: dict[Any, str] = {}
         self.gathering: list[Row] = []
@@ -217,6 +221,7 @@ class Writer:
             issue_at=self.now,
             also=self._later_issuers(),
         )
+        refuse_other_rates(blocks, now=self.now, dates=self.issue_dates)
         moves: set[tuple[str, str]] = set()
         for (document, row, _, _), written in zip(issued, rest, strict=True):
             terms = document.terms

@@ -15,10 +15,10 @@ from invoicing.tax import RateFacts, TaxTerms, rate_for, tax_lines
 from subscriptions.schedule.obligations import in_advance
 
 
-def find_tax_terms(document: InvoiceDocument, made_at: datetime) -> None:
+def find_tax_terms(document: InvoiceDocument, issued_at: datetime) -> None:
     """Say of each charge of `document` how it is taxed. CannotBill where tax is enforced and no rate is known."""
     for line in document.lines:
-        line.tax_terms = terms_of_line(document.loaded, line, made_at)
+        line.tax_terms = terms_of_line(document.loaded, line, issued_at)
 
 
 def tax_document(document: InvoiceDocument) -> None:
@@ -28,9 +28,9 @@ def tax_document(document: InvoiceDocument) -> None:
         entry.tax = tax
 
 
-def terms_of_line(loaded: LoadedCustomer, line: RatedDocumentLine, made_at: datetime) -> TaxTerms | None:
+def terms_of_line(loaded: LoadedCustomer, line: RatedDocumentLine, issued_at: datetime) -> TaxTerms | None:
     """How a line is taxed: at the tax point, the service period's end, or, for what is billed in advance, the date of
-    issue. A document that is not issued when it is made, at `made_at`, is taxed again when it is."""
+    issue, `issued_at`. A document that is not issued when it is made is taxed again when it is."""
     # By its price, and not by when it falls due: what is added to a fee in arrears later is for the same supply.
     due_first = in_advance(line.planned.obligation.revision)
     return terms_at(
@@ -38,7 +38,7 @@ def terms_of_line(loaded: LoadedCustomer, line: RatedDocumentLine, made_at: date
         loaded.tax_rates,
         loaded.customer,
         line.planned.terms.tax_config,
-        made_at if due_first else line.planned.end,
+        issued_at if due_first else line.planned.end,
     )
 
 

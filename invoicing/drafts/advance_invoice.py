@@ -23,6 +23,7 @@ from invoicing.drafts.tax_at_issue import tax_at_issue
 from invoicing.errors import WrongInvoiceState
 from invoicing.lifecycle.draft_steps import TO_COLLECT, can_advance, drafts_due, step_of_failure
 from invoicing.lifecycle.issue import issue_drafts
+from invoicing.lifecycle.issue_dates import IssueDates, at_its_date
 from invoicing.lifecycle.states import may_follow, move
 from invoicing.models import Invoice
 from invoicing.payments.collect import collect_invoices
@@ -123,10 +124,15 @@ def issue_and_notify(invoice_ids: Sequence[uuid.UUID]) -> None:
 
 
 def issue_now(invoice_ids: Sequence[uuid.UUID]) -> list[dict[str, Any]]:
-    """Issue drafts, taxed and dated now, in the transaction that holds the locks; returns their columns."""
+    """Issue drafts, taxed and dated now, or as their series is, if that is later; returns their columns. In the
+    transaction that holds the locks."""
     now = clock.now()
-    tax_at_issue(invoice_ids, now=now)
-    return issue_drafts(invoice_ids, now=now)
+
+    def issue(dates: IssueDates) -> list[dict[str, Any]]:
+        tax_at_issue(invoice_ids, now=now, dates=dates)
+        return issue_drafts(invoice_ids, now=now, taxed_at=dates)
+
+    return at_its_date(issue)
 
 
 def _why_not(invoice: Invoice) -> str:

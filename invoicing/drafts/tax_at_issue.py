@@ -15,12 +15,14 @@ from invoicing.closing.load import tax_rates
 from invoicing.closing.taxation import terms_at
 from invoicing.corrections.credit_rows import tax_columns
 from invoicing.corrections.retax_drafts import retax
+from invoicing.lifecycle.issue_dates import IssueDates, tax_point
 from invoicing.models import Invoice, InvoiceLine
 from subscriptions.pricing import IN_ARREARS
 
 
-def tax_at_issue(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
-    """Give the lines in advance of these drafts the rates of `now`, their tax point, and add the drafts up again where
+def tax_at_issue(invoice_ids: Collection[uuid.UUID], *, now: datetime, dates: IssueDates) -> None:
+    """Give the lines in advance of these drafts the rates of `now`, their tax point (or of the later
+    date of issue that `dates` has for their supplier), and add the drafts up again where
     that changes anything. Supplies, place and settings are those that the drafts have frozen.
 
     In the transaction that issues them. CannotBill where tax is enforced and no rate is known any more. Two queries,
@@ -42,6 +44,7 @@ def tax_at_issue(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
         "tax_rate",
         "tax_name",
         "tax_behavior",
+        "invoice__supplier_id",
         "invoice__workflow_snapshot",
         "invoice__customer_snapshot",
     )
@@ -49,8 +52,9 @@ def tax_at_issue(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> None:
     rates = tax_rates({place.country for *_, place in found}) if found else {}
     changed: list[tuple[Any, ...]] = []
     drafts: set[uuid.UUID] = set()
-    for line_id, invoice_id, config, rate, name, behavior, settings, place in found:
-        terms = terms_at(settings, rates.get(place.country, ()), place, None if config == "null" else config, now)
+    for line_id, invoice_id, config, rate, name, behavior, supplier_id, settings, place in found:
+        issued_at = tax_point(dates, supplier_id, now)
+        terms = terms_at(settings, rates.get(place.country, ()), place, None if config == "null" else config, issued_at)
         taxed = tax_columns(terms)
         if taxed != {"tax_rate": rate, "tax_name": name, "tax_behavior": behavior}:
             changed.append((line_id, *taxed.values(), now))

@@ -13,6 +13,7 @@ from invoicing.choices import InvoiceStatus, SeriesKind
 from invoicing.lifecycle.bounds import MEND_DRAFT, refuse_beyond
 from invoicing.lifecycle.due_date import due_at
 from invoicing.lifecycle.fingerprint import fingerprint
+from invoicing.lifecycle.issue_dates import IssueDates, refuse_other_rates
 from invoicing.lifecycle.numbering import take_blocks
 from invoicing.lifecycle.states import check_moves
 from invoicing.models import BalanceEntry, Invoice, InvoiceDetailedLine, InvoiceLine
@@ -33,12 +34,12 @@ _ISSUED_COLUMNS = (
 )
 
 
-def issue_drafts(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> list[dict[str, Any]]:
+def issue_drafts(invoice_ids: Collection[uuid.UUID], *, now: datetime, taxed_at: IssueDates) -> list[dict[str, Any]]:
     """Issue these drafts, dated `now`, in the caller's transaction, which holds their customers' locks; returns their
-    columns. Their tax is that of `now` already.
+    columns. Their tax is that of `now` already, or of the later date that `taxed_at` has for their supplier.
 
     A draft without lines is deleted, not issued. CannotBill for one beyond the safety bound, ForbiddenMove for one that
-    is at another step. Six queries, whatever the number.
+    is at another step, IssueDateMoved where another rate holds at their date. Six queries, whatever the number.
     """
     rows = Invoice.objects.filter(pk__in=invoice_ids, issued_at__isnull=True).order_by("id").values()
     drafts: list[dict[str, Any]] = [dict(row) for row in rows]
@@ -51,6 +52,7 @@ def issue_drafts(invoice_ids: Collection[uuid.UUID], *, now: datetime) -> list[d
     for draft in drafts:
         refuse_beyond("The draft", [draft["amount"], draft["total"]], draft["currency"], otherwise=MEND_DRAFT)
     blocks = take_blocks(Counter(draft["supplier_id"] for draft in drafts), kind=SeriesKind.INVOICE, issue_at=now)
+    refuse_other_rates(blocks, now=now, dates=taxed_at)
     balances = Balances.of({draft["customer_id"] for draft in drafts})
     entries: list[dict[str, Any]] = []
     moves: set[tuple[str, str]] = set()

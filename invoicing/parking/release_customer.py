@@ -1,5 +1,9 @@
 """Releases a parked customer whose cause is gone: the next run bills what they missed."""
 
+import uuid
+from datetime import datetime
+from functools import partial
+
 from django.db import transaction
 
 from core import clock
@@ -10,6 +14,7 @@ from core.errors import InvalidInput
 from core.locks import lock_customers
 from invoicing.closing.close import as_cause, compute, select_due, store
 from invoicing.errors import StillParked, WrongInvoiceState
+from invoicing.lifecycle.issue_dates import IssueDates, at_its_date
 from invoicing.models import ParkedCustomer
 
 
@@ -46,11 +51,15 @@ def _look_again(parked: ParkedCustomer) -> None:
     now = clock.now()
     try:
         with transaction.atomic():
-            computed = compute([parked.customer_id], as_of=now, select=select_due(now)).or_refuse()
-            store(computed, as_of=now, run_id=None)
+            at_its_date(partial(_bill, parked.customer_id, now))
             transaction.set_rollback(True)
     except DATABASE_AWAY:
         raise
     except Exception as error:  # whatever a close would park them for; `as_cause` logs what nobody foresaw
         cause = as_cause(error, parked.customer_id)
         raise StillParked(customer=str(parked.customer), cause=cause.message) from error
+
+
+def _bill(customer_id: uuid.UUID, now: datetime, dates: IssueDates) -> None:
+    computed = compute([customer_id], as_of=now, select=select_due(now), issue_dates=dates).or_refuse()
+    store(computed, as_of=now, run_id=None)

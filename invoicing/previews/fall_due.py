@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 from django.db.models import F, OuterRef, Q, Subquery
@@ -21,6 +22,7 @@ from invoicing.drafts.advance_invoice import collect_drafts, issue_now, ready_to
 from invoicing.errors import CannotBill, CustomerParked
 from invoicing.gateways import GATEWAYS
 from invoicing.lifecycle.draft_steps import COLLECTED_IN_TIME, drafts_due
+from invoicing.lifecycle.issue_dates import IssueDates, at_its_date
 from invoicing.lifecycle.states import check_moves
 from invoicing.models import BillingDue, Invoice, InvoiceLine, ParkedCustomer
 
@@ -99,7 +101,7 @@ def close_due(customer_ids: Sequence[uuid.UUID], *, as_of: datetime) -> Problems
         return {}
     groups = together_or_alone(
         customer_ids,
-        act=lambda ids: _close(ids, as_of),
+        act=lambda ids: at_its_date(partial(_close, ids, as_of)),
         fail=lambda customer_id, error: {customer_id: as_cause(error, customer_id)},
     )
     return {customer_id: error for group in groups for customer_id, error in group.items()}
@@ -123,9 +125,8 @@ def charge(customer_ids: Collection[uuid.UUID], *, until: datetime, inclusive: b
     )
 
 
-@transaction.atomic
-def _close(customer_ids: Sequence[uuid.UUID], as_of: datetime) -> Problems:
-    computed = compute(customer_ids, as_of=as_of, select=select_due(as_of))
+def _close(customer_ids: Sequence[uuid.UUID], as_of: datetime, dates: IssueDates) -> Problems:
+    computed = compute(customer_ids, as_of=as_of, select=select_due(as_of), issue_dates=dates)
     store(computed, as_of=as_of, run_id=None)
     return computed.failures
 

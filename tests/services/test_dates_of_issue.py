@@ -13,7 +13,7 @@ from invoicing.choices import RunTrigger
 from invoicing.closing.close_customers import close_customers
 from invoicing.drafts.advance_invoice import advance_due
 from invoicing.drafts.approve_invoice import approve_invoice
-from invoicing.models import BalanceEntry, CreditNote, Invoice, InvoiceLine, TaxRate
+from invoicing.models import BalanceEntry, CreditNote, Invoice, InvoiceLine, NumberSeries, ParkedCustomer, TaxRate
 from invoicing.previews.preview_customers import preview_customer
 from invoicing.runs.start_run import start_run
 from invoicing.runs.work_shard import work_shard
@@ -109,6 +109,96 @@ def test_a_fee_in_advance_of_a_late_run_is_taxed_at_the_date_of_its_issue(vat_ri
     subscribe(flat_plan("basic", "10.00"), "2026-12-30", customer=vat_rises, bill=False)
     close_late(vat_rises, as_of="2026-12-30", worked_at="2027-01-02")
     assert tax_of(invoice__number="INV-000001") == ("20", "VAT 2027", "2.00", "12.00")
+
+
+BEFORE_MIDNIGHT, AFTER_MIDNIGHT = "2026-12-31T23:59:58", "2027-01-01T00:00:01"
+
+
+def another_machine_is_ahead(until=AFTER_MIDNIGHT, **supplier):
+    """Its clock is past midnight already, and it has issued by it."""
+    supplier = Supplier.objects.get(**supplier)
+    NumberSeries.objects.update_or_create(
+        supplier=supplier,
+        kind="invoice",
+        defaults={"prefix": supplier.invoice_prefix, "next_number": 1, "last_issued_at": at(until)},
+    )
+
+
+def test_what_is_dated_behind_a_midnight_by_its_series_is_taxed_behind_it(vat_rises):
+    """Written at 19 %, two seconds before midnight, but dated after it, when 20 % hold: 10.00 and 2.00."""
+    make_default_profile(tax_enabled=True)
+    subscribe(flat_plan("basic", "10.00"), "2026-12-31", customer=vat_rises, bill=False)
+    another_machine_is_ahead()
+    close_late(vat_rises, as_of="2026-12-31", worked_at=BEFORE_MIDNIGHT)
+    assert Invoice.objects.get(number="INV-000001").issued_at == at(AFTER_MIDNIGHT)
+    assert tax_of(invoice__number="INV-000001") == ("20", "VAT 2027", "2.00", "12.00")
+    assert_books_are_clean("2027-01-01T00:30")
+
+
+def test_what_is_dated_before_a_midnight_by_its_series_is_taxed_before_it(vat_rises):
+    make_default_profile(tax_enabled=True)
+    subscribe(flat_plan("basic", "10.00"), "2026-12-31", customer=vat_rises, bill=False)
+    another_machine_is_ahead("2026-12-31T23:59:59.999999")
+    close_late(vat_rises, as_of="2026-12-31", worked_at=BEFORE_MIDNIGHT)
+    assert tax_of(invoice__number="INV-000001") == ("19", "VAT", "1.90", "11.90")
+
+
+def test_only_the_series_that_is_ahead_of_a_midnight_is_taxed_behind_it(vat_rises):
+    """Two suppliers in one batch, one of whom has issued behind midnight."""
+    make_default_profile(tax_enabled=True)
+    plan = flat_plan("basic", "10.00")
+    other = make_customer(key="other", name="Other", country="DE")
+    supplier = Supplier.objects.create(name="ALT", invoice_prefix="ALT", credit_note_prefix="ALTCN")
+    profile = enterprise(name="ALT", supplier=supplier, tax_enabled=True)
+    CustomerOverride.objects.create(customer=other, billing_profile=profile)
+    for customer in (vat_rises, other):
+        subscribe(plan, "2026-12-31", customer=customer, bill=False)
+    another_machine_is_ahead(invoice_prefix="ALT")
+    with clock.frozen_at(at(BEFORE_MIDNIGHT)):
+        close_customers([vat_rises.id, other.id], as_of=at("2026-12-31"))
+    assert tax_of(invoice__number="INV-000001") == ("19", "VAT", "1.90", "11.90")
+    assert tax_of(invoice__number="ALT-000001") == ("20", "VAT 2027", "2.00", "12.00")
+
+
+def test_a_draft_that_is_dated_behind_a_midnight_by_its_series_is_taxed_behind_it(vat_rises):
+    make_default_profile(draft_period="P1D", tax_enabled=True)
+    subscribe(flat_plan("basic", "10.00"), "2026-12-30", customer=vat_rises, bill=False)
+    close_late(vat_rises, as_of="2026-12-30", worked_at="2026-12-30")
+    another_machine_is_ahead()
+    with clock.frozen_at(at(BEFORE_MIDNIGHT)):
+        advance_due(as_of=at(BEFORE_MIDNIGHT))
+    assert Invoice.objects.get(number="INV-000001").issued_at == at(AFTER_MIDNIGHT)
+    assert tax_of(invoice__number="INV-000001") == ("20", "VAT 2027", "2.00", "12.00")
+    assert_books_are_clean("2027-01-01T00:30")
+
+
+def test_a_change_that_is_billed_at_once_is_taxed_at_the_date_that_its_series_gives_it(vat_rises):
+    """31.00 for December at 19 %; a change on the last day to 62.00: 2.00 for it at 20 %, 0.40; 1.00 back at 19 %,
+    which has charges at 20 % beside it: 2.00 + 0.40 - 1.00 - 0.19 = 1.21."""
+    make_default_profile(tax_enabled=True)
+    basic, pro = flat_plan("basic", "31.00"), flat_plan("pro", "62.00")
+    subscription = subscribe(basic, "2026-12-01", customer=vat_rises, bill=False)
+    close_late(vat_rises, as_of="2026-12-01", worked_at="2026-12-01")
+    another_machine_is_ahead()
+    NumberSeries.objects.filter(kind="invoice").update(next_number=2)
+    change(subscription, pro, "2026-12-31")
+    taxes = [
+        (f"{line.tax_rate:.0f}", money(line.taxes_total))
+        for line in InvoiceLine.objects.filter(invoice__number="INV-000002").order_by("position")
+    ]
+    assert taxes == [("20", "0.40"), ("19", "-0.19")]
+    assert money(Invoice.objects.get(number="INV-000002").total) == "1.21"
+    assert_books_are_clean("2027-01-01T00:00:02")
+
+
+def test_a_customer_without_a_rate_at_the_date_that_their_series_gives_is_parked(vat_rises):
+    make_default_profile(tax_enabled=True, tax_enforced=True)
+    subscribe(flat_plan("basic", "10.00"), "2026-12-31", customer=vat_rises, bill=False)
+    TaxRate.objects.filter(rate=20).delete()
+    another_machine_is_ahead()
+    close_late(vat_rises, as_of="2026-12-31", worked_at=BEFORE_MIDNIGHT)
+    assert ParkedCustomer.objects.get().cause_code == "no_tax_rate"
+    assert not Invoice.objects.exclude(status="gathering").exists()
 
 
 def test_a_draft_whose_rate_is_gone_is_put_aside_where_tax_is_enforced(vat_rises):
