@@ -13,6 +13,17 @@ Outcome = TypeVar("Outcome")
 
 # The database is away or overloaded: nobody is at fault, and whoever comes next tries again.
 DATABASE_AWAY = (OperationalError, InterfaceError)
+# What PostgreSQL says where it can't be asked at all (connections, its end or start, too many who ask, no room left) or
+# somebody else was in the way. Other operational errors are about the statement: its time, or a limit of it.
+_NOBODYS_FAULT = ("08", "40", "53100", "53300", "55P03", "57P")
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether `error` says that the database is away or overloaded, rather than that one statement asks too much."""
+    if not isinstance(error, DATABASE_AWAY):
+        return False
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state is None or state.startswith(_NOBODYS_FAULT)
 
 
 def together_or_alone(

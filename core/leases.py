@@ -4,6 +4,10 @@ What is leased has a time until which its holder is believed alive. A thread ren
 connection of its own; it ends with its process, however that ends, and the lease a few seconds later. The database's
 clock alone sets and judges that time: those of two machines may be further apart than a lease lasts. It is real time,
 whatever the test clock says.
+
+Here is also what becomes of a shard, a leased row with customers, whose workers come to an end before it does. One that
+was killed left its lease to run out: it is lost. One that caught an error lives: it gives the shard back, and says so.
+After several of either kind, customers are done one by one, to find out with whom it is.
 """
 
 import logging
@@ -15,10 +19,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection, models
-from django.db.models import Q
+from django.db import InterfaceError, OperationalError, connection, models
+from django.db.models import Case, F, Q, When
 from django.db.models.expressions import CombinedExpression
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Now
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +35,14 @@ _LONGEST_SILENCE = 600.0
 # with one customer alone before that one is set aside. A worker may be lost for reasons of its own.
 LOST_TOGETHER = 3
 LOST_ALONE = 2
+# So many workers may catch an error with a shard before its customers are done one by one; and so many times in a row
+# may the turn of one customer alone end so before that one is set aside with the error. Many more where the error was
+# that the database is away: nobody is at fault then, unless it goes away each time that this one's turn has begun.
+FAILED_TOGETHER = 3
+FAILED_ALONE = 5
+AWAY_ALONE = 20
+# A worker that caught an error tries for so long to say so: it may be that the database is away.
+_SAYS_SO_WITHIN = 30.0
 
 
 def lease_end(lasts: timedelta = LEASE) -> CombinedExpression:
@@ -43,14 +55,62 @@ def unleased() -> Q:
     return Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
 
 
+def with_lost() -> CombinedExpression:
+    """What `lost` is set to where a shard is taken: who gave it back took the lease away, who was lost did not."""
+    return F("lost") + Case(When(lease_until__isnull=False, then=1), default=0)
+
+
+def goes_one_by_one(shard: models.Model) -> bool:
+    """Whether so many workers came to their end with the shard that its customers are done one by one."""
+    stored: Any = shard
+    return bool(stored.lost >= LOST_TOGETHER or stored.failed >= FAILED_TOGETHER)
+
+
 def begin_alone(shard: models.Model, token: uuid.UUID, customer_id: uuid.UUID) -> bool:
     """Say whose turn it is before it is (`alone_with`), and for the how manieth time (`alone_tries`): if this worker is
     lost now, it was with them. False when somebody else has taken the shard over."""
     before: Any = shard
-    tries = before.alone_tries + 1 if before.alone_with == customer_id else 1
-    before.alone_with, before.alone_tries = customer_id, tries
+    again = before.alone_with == customer_id
+    before.alone_with, before.alone_tries = customer_id, before.alone_tries + 1 if again else 1
+    before.alone_failed = before.alone_failed if again else 0
     mine = type(shard)._default_manager.filter(pk=shard.pk, lease_token=token)
-    return mine.update(alone_with=customer_id, alone_tries=tries) == 1
+    values = {name: getattr(before, name) for name in ("alone_with", "alone_tries", "alone_failed")}
+    return mine.update(**values) == 1
+
+
+def fails_too_often(shard: models.Model, *, away: bool) -> bool:
+    """Whether the customer whose turn it is, alone, has come to an error so often that it is theirs. `away`: this time
+    the error is that the database is away."""
+    stored: Any = shard
+    return bool(stored.alone_failed + 1 >= (AWAY_ALONE if away else FAILED_ALONE))
+
+
+def give_back_failed(shard: models.Model, token: uuid.UUID) -> None:
+    """Give a shard back, with customers left in it, whose worker caught an error, and lives: it is not lost.
+
+    Where the database is away, that is said as soon as it is back. Should somebody have taken the shard over by then,
+    because its lease had run out, this worker is taken off those that were lost.
+    """
+    stored: Any = shard
+    rows = type(shard)._default_manager.filter(pk=shard.pk)
+    last = time.monotonic() + _SAYS_SO_WITHIN
+    free = {"status": "pending", "lease_until": None, "lease_token": None, "alone_failed": F("alone_failed") + 1}
+    lived = {"failed": F("failed") + 1, "alone_tries": Greatest(F("alone_tries") - 1, 0)}
+    while True:
+        try:
+            if not connection.in_atomic_block:
+                connection.close_if_unusable_or_obsolete()
+            if not rows.filter(lease_token=token).update(**free, **lived):
+                rows.filter(alone_with=stored.alone_with).update(alone_tries=lived["alone_tries"])
+                rows.update(lost=Greatest(F("lost") - 1, 0), failed=lived["failed"])
+        except (OperationalError, InterfaceError):
+            if connection.in_atomic_block or time.monotonic() > last:
+                logger.warning("a worker that lives could not say so", exc_info=True)
+                return
+            connection.close()
+            time.sleep(1)
+        else:
+            return
 
 
 @contextmanager

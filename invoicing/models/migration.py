@@ -63,8 +63,8 @@ class MigrationShard(models.Model):
     """A slice of a migration's customers to check or to move, which one worker takes at a time.
 
     Or, of the kind `pin`, everybody who follows the old default: `total` were to be pinned when somebody asked for it
-    (`asked`: the actor and their reason), `done` are. `lease_until`, `lease_token`, `alone_with` and
-    `alone_tries` are those of a run's shard; `lost` are the workers that were lost with it.
+    (`asked`: the actor and their reason), `done` are, and `left_out` could not be:
+    `[{"customer", "name", "code", "message"}]`. What says how its workers fared is as in a run's shard.
     """
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
@@ -75,11 +75,14 @@ class MigrationShard(models.Model):
     lease_token = models.UUIDField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     lost = models.PositiveIntegerField(default=0, db_default=0)
+    failed = models.PositiveIntegerField(default=0, db_default=0)
     alone_with = models.UUIDField(null=True, blank=True)
     alone_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
+    alone_failed = models.PositiveSmallIntegerField(default=0, db_default=0)
     total = models.PositiveIntegerField(default=0)
     done = models.PositiveIntegerField(default=0)
     asked = models.JSONField(default=dict, blank=True)
+    left_out = models.JSONField(default=list, db_default=[], blank=True)
 
     class Meta:
         ordering = ["migration", "id"]

@@ -45,9 +45,10 @@ class RunShard(models.Model):
     """A slice of a run that one worker takes at a time.
 
     `lease_until` says until when the worker that holds it is believed alive (`core.leases`); whoever finds it expired
-    may take the shard over. `lease_token` tells the holder from a former one. `attempts` are the holders there were;
-    after several, customers are closed one by one, and `alone_with` is the one whose turn it is, for the
-    `alone_tries`th time.
+    may take the shard over. `lease_token` tells the holder from a former one. `attempts` are the holders there were,
+    `lost` those of them who ended without a word, `failed` those who caught an error and gave it back. After several,
+    customers are closed one by one: `alone_with` is the one whose turn it is, for the `alone_tries`th time, and
+    `alone_failed` times before it came to an error.
     """
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
@@ -57,8 +58,11 @@ class RunShard(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.UUIDField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
+    lost = models.PositiveIntegerField(default=0, db_default=0)
+    failed = models.PositiveIntegerField(default=0, db_default=0)
     alone_with = models.UUIDField(null=True, blank=True)
     alone_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
+    alone_failed = models.PositiveSmallIntegerField(default=0, db_default=0)
 
     class Meta:
         ordering = ["run", "position"]

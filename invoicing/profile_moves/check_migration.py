@@ -88,9 +88,11 @@ def check_batch(*, migration: ProfileMigration, customer_ids: Sequence[uuid.UUID
     _keep(migration, {customer_id: why for each in found for customer_id, why in each.items()})
 
 
-def keep_unchecked(migration: ProfileMigration, customer_id: uuid.UUID, error: BillingError) -> None:
+def keep_unchecked(migration: ProfileMigration, customer_id: uuid.UUID, error: Exception) -> None:
     """Block a customer who can't be looked at, for this reason."""
-    _keep(migration, {customer_id: (Cause(CauseCode.CHECK_FAILED, error.message),)})
+    known = isinstance(error, BillingError)
+    why = {customer_id: (Cause(CauseCode.CHECK_FAILED, error.message),)} if known else _not_checked(customer_id, error)
+    _keep(migration, why)
 
 
 def _keep(migration: ProfileMigration, causes: Mapping[uuid.UUID, tuple[Cause, ...]]) -> None:

@@ -135,7 +135,8 @@ def fail_move(migration: ProfileMigration, customer_id: uuid.UUID, error: Except
     """Keep what went wrong with one customer; the migration runs on."""
     logger.warning("customer %s could not be moved", customer_id, exc_info=True)
     known = error if isinstance(error, BillingError) else None
-    message = known.message if known else f"Something unexpected went wrong ({type(error).__name__}): see the log."
+    said = f"{type(error).__name__}: {error}".partition("\n")[0]
+    message = known.message if known else f"Something unexpected went wrong ({said}). See the log."
     cause = {"code": known.code if known else "internal_error", "severity": "blocked", "message": message, "links": []}
     item = (
         MigrationItem.objects.select_for_update()

@@ -1,7 +1,7 @@
 """The second step of a safe move: pins everybody who follows the old default to it, before another takes its place."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 
 from django.db import transaction
@@ -55,17 +55,24 @@ def start_pinning(*, migration: ProfileMigration, reason: str = "") -> Migration
 
 
 def pin_unpinned(
-    *, profile: BillingProfile, reason: str = "", go_on: Callable[[int], bool] = lambda pinned: True
+    *,
+    profile: BillingProfile,
+    reason: str = "",
+    go_on: Callable[[int], bool] = lambda pinned: True,
+    without: Collection[uuid.UUID] = (),
 ) -> int:
     """Pin every customer who follows `profile`, the default, to it; how many. Nobody's terms change.
 
     Batch by batch, each a transaction, so it can be repeated and goes on where it stopped; `go_on(pinned)` is asked
-    after each. Conflict where `profile` is not the default (any more): following it would be a move then.
+    after each, and who is `without` is left out. Conflict where `profile` is not the default (any more): following it
+    would be a move then.
     """
     pinned = in_round = 0
     after: uuid.UUID | None = None
     while True:
-        last, count = _pin_some(profile, reason, after)
+        customers = next_unpinned(after=after, without=without)
+        count = pin_these(customers, profile=profile, reason=reason)
+        last = customers[-1].pk if customers else None
         pinned, in_round = pinned + count, in_round + count
         if last is None and not in_round:
             return pinned
@@ -76,13 +83,19 @@ def pin_unpinned(
             return pinned
 
 
-@transaction.atomic
-def _pin_some(profile: BillingProfile, reason: str, after: uuid.UUID | None) -> tuple[uuid.UUID | None, int]:
-    """Pin the next customers behind `after`: the last of them, None where there are no more, and how many it pinned."""
+def next_unpinned(*, after: uuid.UUID | None = None, without: Collection[uuid.UUID] = ()) -> list[Customer]:
+    """The next batch of those without a pin, behind `after`, in the order of their ids. One query."""
     unpinned = unpinned_customers().order_by("id")
     if after is not None:
         unpinned = unpinned.filter(pk__gt=after)
-    customers = {customer.pk: customer for customer in unpinned[:BATCH_SIZE]}
+    return list((unpinned.exclude(pk__in=without) if without else unpinned)[:BATCH_SIZE])
+
+
+@transaction.atomic
+def pin_these(chosen: Sequence[Customer], *, profile: BillingProfile, reason: str) -> int:
+    """Pin those of these customers who have no pin still to `profile`, the default; how many it pinned. Conflict where
+    it is not the default (any more)."""
+    customers = {customer.pk: customer for customer in chosen}
     # Customers before profiles, as in every pin; the profile's row then keeps another from becoming the default.
     lock_customers(customers)
     profile = BillingProfile.objects.select_for_update().get(pk=profile.pk)
@@ -102,7 +115,7 @@ def _pin_some(profile: BillingProfile, reason: str, after: uuid.UUID | None) -> 
         acts=[_act(customers[pk], profile) for pk in ids],
         reason=reason,
     )
-    return max(customers, default=None), len(ids)
+    return len(ids)
 
 
 def _refuse_unless_default(profile: BillingProfile) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from invoicing.choices import MigrationStatus, MoveOutcome, MoveVerdict, RunStatus, ShardKind
 from invoicing.models import MigrationItem, MigrationShard, ProfileMigration
@@ -27,6 +27,8 @@ class MigrationProgress:
     total: int
     is_checking: bool
     pinning: "Pinning | None" = None
+    # Who could not be pinned when it was last asked for, and why.
+    left_out: "Sequence[str]" = ()
 
     @property
     def to_move(self) -> int:
@@ -100,14 +102,20 @@ def progress_of(migrations: Sequence[ProfileMigration]) -> dict[uuid.UUID, Migra
         verdicts[key][verdict] = verdicts[key].get(verdict, 0) + count
         outcomes[key][outcome] = outcomes[key].get(outcome, 0) + count
     shards = MigrationShard.objects.filter(migration__in=list(verdicts)).exclude(kind=ShardKind.MOVE)
+    under_way = Q(status__in=[RunStatus.PENDING, RunStatus.RUNNING]) | Q(kind=ShardKind.PIN)
+    left_out: dict[uuid.UUID, Sequence[str]] = {}
     checking: set[uuid.UUID] = set()
     pinning: dict[uuid.UUID, Pinning] = {}
-    for key, kind, done, total in (
-        shards.exclude(status=RunStatus.DONE).order_by().values_list("migration_id", "kind", "done", "total")
+    for key, kind, status, done, total, left in (
+        shards.filter(under_way)
+        .order_by("id")
+        .values_list("migration_id", "kind", "status", "done", "total", "left_out")
     ):
         if kind == ShardKind.CHECK:
             checking.add(key)
-        else:
+            continue
+        left_out[key] = [f"{entry['name']}: {entry['message']}" for entry in left]
+        if status != RunStatus.DONE:
             pinning[key] = Pinning(done, total)
     return {
         migration.pk: MigrationProgress(
@@ -116,6 +124,7 @@ def progress_of(migrations: Sequence[ProfileMigration]) -> dict[uuid.UUID, Migra
             migration.customer_count,
             migration.pk in checking,
             pinning.get(migration.pk),
+            left_out.get(migration.pk, ()),
         )
         for migration in migrations
     }

@@ -1,5 +1,6 @@
 """Works off the shards of runs: batch by batch, each batch a transaction, under a lease that outlives no crash."""
 
+import logging
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -8,18 +9,33 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from core import clock
+from core.batches import is_away
 from core.bulk import update_rows
+from core.errors import BillingError
 from core.garbage import collected_between_batches
-from core.ids import new_id
-from core.leases import LOST_ALONE, LOST_TOGETHER, begin_alone, kept_alive, lease_end, unleased
+from core.ids import new_id, to_text
+from core.leases import (
+    LOST_ALONE,
+    begin_alone,
+    fails_too_often,
+    give_back_failed,
+    goes_one_by_one,
+    kept_alive,
+    lease_end,
+    unleased,
+    with_lost,
+)
 from core.locks import customer_group, lock_customers
 from core.many_ids import among
 from invoicing.choices import CustomerOutcome, RunStatus
+from invoicing.closing.close import as_cause
 from invoicing.closing.close_customers import Outcome, close_customers
 from invoicing.closing.park_customer import park_customers
 from invoicing.errors import WorkersLost
 from invoicing.models import BillingRun, RunCustomer, RunShard
 from invoicing.payments.collect import collect_invoices
+
+logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 250
 
@@ -31,15 +47,24 @@ def work_shard(shard_id: uuid.UUID, *, progress: Progress | None = None) -> bool
 
     Everything is in the database: a worker that dies loses at most its batch's transaction, its lease runs out within
     seconds, and whoever takes the shard over goes on with the customers that still wait. Where one of them is what
-    kills it, that one is parked in the end. `progress(done, total)` is told after each batch.
+    kills it, or ends each time with an error that closing does not catch, that one is parked in the end. An error is
+    raised, and the shard is free again at once. `progress(done, total)` is told after each batch.
     """
     token = claim(shard_id)
     if token is None:
         return False
     shard = RunShard.objects.select_related("run").get(pk=shard_id)
+    try:
+        return _work(shard, token, progress)
+    except Exception:  # whatever it is, this worker lives, and says so first
+        give_back_failed(shard, token)
+        raise
+
+
+def _work(shard: RunShard, token: uuid.UUID, progress: Progress | None) -> bool:
     total = shard.customers.count()
-    one_by_one = shard.attempts > LOST_TOGETHER
-    with kept_alive(partial(_keep, shard_id, token)) as progressed, collected_between_batches() as collect:
+    one_by_one = goes_one_by_one(shard)
+    with kept_alive(partial(_keep, shard.pk, token)) as progressed, collected_between_batches() as collect:
         while True:
             waiting = shard.customers.filter(outcome=CustomerOutcome.PENDING).order_by("id")
             ids = sorted(
@@ -48,10 +73,10 @@ def work_shard(shard_id: uuid.UUID, *, progress: Progress | None = None) -> bool
             )
             if not ids:
                 break
-            if not _keep(shard_id, token) or (one_by_one and not begin_alone(shard, token, ids[0])):
+            if not _keep(shard.pk, token) or (one_by_one and not begin_alone(shard, token, ids[0])):
                 return False
-            if one_by_one and shard.alone_tries > LOST_ALONE:
-                _park_who_kills(shard, ids[0])
+            if one_by_one:
+                _close_alone(shard, ids[0])
             else:
                 _close_batch(shard, ids)
             progressed()
@@ -63,9 +88,17 @@ def work_shard(shard_id: uuid.UUID, *, progress: Progress | None = None) -> bool
 
 def work_next_shard() -> bool:
     """Work off one shard that nobody works on, of whichever run; False when there is none."""
-    while (shard_id := free_shards().values_list("id", flat=True).first()) is not None:
-        if work_shard(shard_id):
-            return True
+    passed: set[uuid.UUID] = set()
+    # One that fails is free again at once: it keeps nobody from the others, and is not taken twice.
+    while (shard_id := free_shards().exclude(pk__in=passed).values_list("id", flat=True).first()) is not None:
+        try:
+            if work_shard(shard_id):
+                return True
+        except Exception as error:  # whatever it is, it stops only the shard that it is about
+            if is_away(error):
+                raise
+            logger.exception("shard %s of a run failed", to_text(shard_id))
+            passed.add(shard_id)
     return False
 
 
@@ -82,7 +115,13 @@ def claim(shard_id: uuid.UUID) -> uuid.UUID | None:
     taken = (
         RunShard.objects.filter(unleased(), pk=shard_id)
         .exclude(status=RunStatus.DONE)
-        .update(status=RunStatus.RUNNING, lease_until=lease_end(), lease_token=token, attempts=F("attempts") + 1)
+        .update(
+            status=RunStatus.RUNNING,
+            lease_until=lease_end(),
+            lease_token=token,
+            attempts=F("attempts") + 1,
+            lost=with_lost(),
+        )
     )
     if not taken:
         return None
@@ -96,9 +135,21 @@ def _keep(shard_id: uuid.UUID, token: uuid.UUID) -> bool:
     return renewed == 1
 
 
-def _park_who_kills(shard: RunShard, customer_id: uuid.UUID) -> None:
-    """Park a customer with whom worker after worker was lost, so that the others are billed, and the run ends."""
-    cause = WorkersLost(workers=shard.alone_tries - 1)
+def _close_alone(shard: RunShard, customer_id: uuid.UUID) -> None:
+    """Close the customer whose turn it is; park them where worker after worker came to its end with them."""
+    if shard.alone_tries > LOST_ALONE:
+        _park(shard, customer_id, WorkersLost(workers=shard.alone_tries - 1))
+        return
+    try:
+        _close_batch(shard, [customer_id])
+    except Exception as error:  # of whatever kind closing lets pass: after so many times it is theirs
+        if not fails_too_often(shard, away=is_away(error)):
+            raise
+        _park(shard, customer_id, as_cause(error, customer_id))
+
+
+def _park(shard: RunShard, customer_id: uuid.UUID, cause: BillingError) -> None:
+    """Park a customer with whom no worker comes through, so that the others are billed, and the run ends."""
     with transaction.atomic():
         lock_customers([customer_id])
         # A worker that only seemed lost may have billed them meanwhile.

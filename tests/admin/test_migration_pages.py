@@ -14,7 +14,7 @@ from core.audit.models import AuditEntry
 from core.ids import to_text
 from customers.models import BillingProfile, Customer, CustomerOverride
 from invoicing.admin.profile_moves import migration_verbs
-from invoicing.models import BalanceEntry, Invoice, MigrationItem, ProfileMigration
+from invoicing.models import BalanceEntry, Invoice, MigrationItem, MigrationShard, ProfileMigration
 from invoicing.profile_moves import check_migration
 from invoicing.runs.run_due import run_due
 from tests.admin.moves import ADD, do, draft, two_profiles, work
@@ -501,6 +501,17 @@ def test_many_are_pinned_by_the_workers_with_their_progress(clerk, billing_admin
     assert live.headers["HX-Refresh"] == "true"
     page = read(clerk, page_url(migration))
     assert (part(page, "Pin who has no pin"), part(page, "Make the target the default")) == ("done", "now")
+
+
+def test_the_step_names_who_could_not_be_pinned_until_they_are(clerk, billing_admin, profiles):
+    migration = draft(clerk, *profiles)
+    left_out = [{"customer": "x", "name": "Customer 0001", "code": "workers_lost", "message": "2 workers ended."}]
+    MigrationShard.objects.create(migration=migration, kind="pin", status="done", total=3, done=2, left_out=left_out)
+    page = read(clerk, page_url(migration))
+    assert part(page, "Pin who has no pin") == "now"
+    assert "Could not be pinned: Customer 0001: 2 workers ended." in page
+    do(billing_admin, migration, "pin-unpinned")
+    assert "Could not be pinned" not in read(clerk, page_url(migration))
 
 
 def test_the_part_that_refreshes_itself_does_not_count_every_customer_each_time(clerk, profiles, monkeypatch):

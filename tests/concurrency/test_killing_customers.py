@@ -6,9 +6,11 @@ import sys
 import pytest
 
 from core import clock
+from core.audit.actors import acting_as
+from core.audit.models import AuditEntry
 from core.ids import to_text
 from core.leases import LOST_TOGETHER
-from customers.models import BillingApp
+from customers.models import BillingApp, CustomerOverride
 from invoicing.models import (
     BillingRun,
     Invoice,
@@ -22,6 +24,7 @@ from invoicing.models import (
 from invoicing.parking.release_customer import release_customer
 from invoicing.profile_moves.check_migration import check_migration
 from invoicing.profile_moves.draft_migration import draft_migration
+from invoicing.profile_moves.pin_unpinned import start_pinning
 from invoicing.profile_moves.run_migration import run_migration
 from invoicing.profile_moves.work_migration_shard import work_migration_shard, work_off_migration
 from invoicing.runs import work_shard as module
@@ -32,7 +35,7 @@ from tests.support.books import run_check
 from tests.support.catalog import make_plan
 from tests.support.crowd import CLOSE, assert_each_billed_once, assert_gapless, make_crowd
 from tests.support.customers import make_default_profile
-from tests.support.moves import MOVE, approved, make_card_profile, make_customers
+from tests.support.moves import ADA, MOVE, approved, make_card_profile, make_customers
 from tests.support.workers import environment_of_tests, expire_lease
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,18 +51,24 @@ from importlib import import_module
 from core import clock
 from core.ids import from_text
 fatal, place, act, work, now = from_text(sys.argv[1]), import_module(sys.argv[2]), *sys.argv[3:]
+module, work = work.rsplit(".", 1)
 acts = getattr(place, act)
 def die_or_act(*given, **options):
     if fatal in (given[0] if given else options["customer_ids"]): os.kill(os.getpid(), signal.SIGKILL)
     return acts(*given, **options)
 setattr(place, act, die_or_act)
-with clock.frozen_at(datetime.fromisoformat(now)): getattr(place, work)()
+with clock.frozen_at(datetime.fromisoformat(now)): getattr(import_module(module), work)()
 """
-BILLING = ("invoicing.runs.work_shard", "close_customers", "work_next_shard", CLOSE.isoformat())
+BILLING = (
+    "invoicing.runs.work_shard",
+    "close_customers",
+    "invoicing.runs.work_shard.work_next_shard",
+    CLOSE.isoformat(),
+)
 MOVING = (
     "invoicing.profile_moves.work_migration_shard",
     "move_batch",
-    "work_next_migration_shard",
+    "invoicing.profile_moves.work_migration_shard.work_next_migration_shard",
     MOVE.isoformat(),
 )
 
@@ -183,3 +192,51 @@ def test_who_was_there_when_a_worker_was_lost_for_reasons_of_its_own_is_billed(m
     with clock.frozen_at(CLOSE):
         assert work_next_shard()
     assert_each_billed_once(customers)
+
+
+PINNING = ("invoicing.profile_moves.pin_unpinned", "lock_customers", *MOVING[2:])
+
+
+def pinning_of(number):
+    old = make_default_profile()
+    new = make_card_profile(app=BillingApp.objects.create(type="sandbox", name="Other sandbox"))
+    customers = make_customers(number, make_plan())
+    migration = draft_migration(from_profile=old, to_profile=new, criteria={})
+    with acting_as(ADA):
+        shard = start_pinning(migration=migration, reason="Before the switch")
+    return customers, migration, shard
+
+
+def pinned():
+    return list(CustomerOverride.objects.order_by("customer__key").values_list("customer__key", flat=True))
+
+
+def test_who_kills_the_workers_that_pin_is_left_out_and_everybody_else_is_pinned(monkeypatch):
+    customers, migration, shard = pinning_of(4)
+    second = customers[1]
+    for kills in range(5):
+        assert worker_that_dies_of(second, shard, PINNING) == KILLED
+        assert pinned() == ([] if kills < 3 else ["c0"])
+    assert worker_that_dies_of(second, shard, PINNING) == ENDED
+    assert pinned() == ["c0", "c2", "c3"]
+    shard.refresh_from_db()
+    assert (shard.status, shard.done, shard.total, shard.lost) == ("done", 3, 4, 0)
+    [left_out] = shard.left_out
+    assert (left_out["name"], left_out["code"]) == (second.name, "workers_lost")
+    said = AuditEntry.objects.get(verb="profilemigration.left_out")
+    assert said.sentence.startswith(f"Ada left {second} without a pin for the move from")
+    # Once there is more memory, they are asked for again.
+    with acting_as(ADA), clock.frozen_at(MOVE):
+        again = start_pinning(migration=migration, reason="More memory")
+        assert again.total == 1
+        work_migration_shard(again.pk)
+    assert pinned() == ["c0", "c1", "c2", "c3"]
+
+
+def test_workers_that_end_for_reasons_of_their_own_leave_nobody_out_of_a_pin():
+    _, _, shard = pinning_of(3)
+    MigrationShard.objects.filter(pk=shard.pk).update(lost=3)
+    with clock.frozen_at(MOVE):
+        assert work_migration_shard(shard.pk)
+    shard.refresh_from_db()
+    assert (pinned(), shard.done, shard.left_out) == (["c0", "c1", "c2"], 3, [])

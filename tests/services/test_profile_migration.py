@@ -326,7 +326,7 @@ class TestRunning:
         migration = work_off(migration)
         assert (migration.status, outcomes(migration)) == ("done", {"moved": 5, "failed": 1})
         assert (
-            "Something unexpected went wrong (IntegrityError)"
+            "Something unexpected went wrong (IntegrityError: new row"
             in MigrationItem.objects.get(customer=customers[2]).causes[0]["message"]
         )
 

@@ -137,6 +137,7 @@ def _pins(migration: ProfileMigration, buttons: list[Button]) -> Part:
         f"{counted(step.left, 'customer follows', 'customers follow')} “{source}”, the default, without a pin. "
         "Pinned to it, nothing changes for them when the default does."
     ]
+    says += [f"Could not be pinned: {who}" for who in progress(migration).left_out]
     return Part(title, State.LATER, says, buttons)
 
 
