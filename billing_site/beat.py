@@ -31,6 +31,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "ask about open charges": every(30, "invoicing.payments.tasks.reconcile_payments"),
     "send refunds": every(10, "invoicing.payments.tasks.send_refunds"),
     "work off profile migrations": every(5, "invoicing.profile_moves.tasks.work_migrations"),
+    "release who is parked": every(10, "invoicing.parking.tasks.release_asked"),
     "mark invoices overdue": every(30, "invoicing.payments.tasks.mark_invoices_overdue"),
     "finish an advance of the test clock": every(5, "invoicing.runs.tasks.advance_clock"),
     "deliver the outbox": every(10, "core.outbox.tasks.deliver_outbox"),

@@ -28,7 +28,7 @@ _TASKS = {
     ),
     NOTICES: ("core.outbox.tasks.deliver_outbox", "core.outbox.tasks.help_deliver"),
     DRAFTS: ("invoicing.runs.tasks.advance_invoices", "invoicing.runs.tasks.advance_clock"),
-    RUNS: ("invoicing.runs.tasks.work_next_shard",),
+    RUNS: ("invoicing.runs.tasks.work_next_shard", "invoicing.parking.tasks.release_asked"),
     MOVES: (
         "invoicing.profile_moves.tasks.work_next_migration_shard",
         "invoicing.profile_moves.tasks.work_out_impact",

@@ -103,7 +103,12 @@ class RunCustomer(models.Model):
 
 
 class ParkedCustomer(models.Model):
-    """A customer whose close failed: left out of every run until staff fix the cause and release them."""
+    """A customer whose close failed: left out of every run until staff fix the cause and release them.
+
+    Where a worker is to release them, `release_asked` has the actor who asked and their reason, and `release_asked_at`
+    when, as long as it is to be done; `release_tries` are the workers who began, and `release_said` is why the last one
+    did not. `lease_until` and `lease_token` are those of a run's shard.
+    """
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="parkings")
@@ -114,6 +119,12 @@ class ParkedCustomer(models.Model):
     released_at = models.DateTimeField(null=True, blank=True)
     released_by = models.CharField(max_length=200, blank=True)
     release_reason = models.TextField(blank=True)
+    release_asked_at = models.DateTimeField(null=True, blank=True)
+    release_asked = models.JSONField(default=dict, db_default={}, blank=True)
+    release_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
+    release_said = models.TextField(blank=True, default="", db_default="")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    lease_token = models.UUIDField(null=True, blank=True)
 
     class Meta:
         ordering = ["-parked_at", "-id"]
@@ -121,6 +132,11 @@ class ParkedCustomer(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["customer"], name="parked_once_at_a_time", condition=Q(released_at__isnull=True)
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["release_asked_at"], name="parked_release_asked", condition=Q(release_asked_at__isnull=False)
             )
         ]
 

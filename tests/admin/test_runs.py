@@ -6,11 +6,12 @@ from django.urls import reverse
 from core import clock
 from core.audit.models import AuditEntry
 from invoicing.models import BillingRun, Invoice, ParkedCustomer, RunCustomer
+from invoicing.parking.tasks import release_asked
 from invoicing.runs.work_shard import work_shard
 from tests.support.catalog import make_excess_plan
 from tests.support.closing import START, make_issued, make_subscriber, run_close
 from tests.support.customers import make_customer, make_default_profile
-from tests.support.desk import page_url, said
+from tests.support.desk import page_url, said, verb_url
 
 pytestmark = pytest.mark.django_db
 
@@ -133,6 +134,39 @@ def test_a_released_customer_is_not_released_again(approver):
     for _ in range(2):
         response = approver.do(parked, "release", reason="Fixed")
     assert said(response) == ["The customer is released already."]
+
+
+def test_who_took_workers_down_is_released_by_a_worker_and_the_page_says_what_came_of_it(approver):
+    """The look at what is due might take the web server down, too."""
+    make_default_profile()
+    customer = make_subscriber(make_excess_plan())
+    parked = ParkedCustomer.objects.create(customer=customer, cause_code="workers_lost", cause="Workers ended.")
+    assert "A worker looks at what is due" in approver.read(verb_url(parked, "release"))
+    response = approver.do(parked, "release", reason="More memory")
+    assert said(response) == ["A worker tries to release Acme now. This page says what comes of it."]
+    page = approver.read(page_url(parked))
+    assert ("A worker tries to release them" in page, "by Approver: More memory" in page) == (True, True)
+    assert said(approver.do(parked, "release", reason="Again")) == [
+        "A worker is about to release the customer already."
+    ]
+    parked.refresh_from_db()
+    assert parked.released_at is None
+    # Who can't be taxed stays parked.
+    make_default_profile(tax_enabled=True, tax_enforced=True)
+    release_asked()
+    page = approver.read(page_url(parked))
+    assert "What came of the last release" in page
+    assert "Acme stays parked, since they can&#x27;t be billed yet: " in page
+    entry = AuditEntry.objects.get(verb="release_refused")
+    assert (entry.actor_label, entry.customer_id) == ("Approver", customer.pk)
+    make_default_profile(tax_enabled=False, tax_enforced=False)
+    approver.do(parked, "release", reason="Without tax")
+    release_asked()
+    parked.refresh_from_db()
+    assert (parked.released_by, parked.release_reason) == ("Approver", "Without tax")
+    assert (parked.release_asked_at, parked.lease_until) == (None, None)
+    run_close()
+    assert Invoice.objects.get(issued_at__isnull=False).customer == customer
 
 
 def test_a_clerk_does_not_release(clerk):

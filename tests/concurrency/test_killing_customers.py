@@ -21,6 +21,7 @@ from invoicing.models import (
     RunCustomer,
     RunShard,
 )
+from invoicing.parking.release_by_worker import ask_for_release, work_next_release
 from invoicing.parking.release_customer import release_customer
 from invoicing.profile_moves.check_migration import check_migration
 from invoicing.profile_moves.draft_migration import draft_migration
@@ -240,3 +241,32 @@ def test_workers_that_end_for_reasons_of_their_own_leave_nobody_out_of_a_pin():
         assert work_migration_shard(shard.pk)
     shard.refresh_from_db()
     assert (pinned(), shard.done, shard.left_out) == (["c0", "c1", "c2"], 3, [])
+
+
+RELEASING = (
+    "invoicing.parking.release_customer",
+    "compute",
+    "invoicing.parking.release_by_worker.work_next_release",
+    CLOSE.isoformat(),
+)
+
+
+def test_who_kills_the_workers_that_release_them_stays_parked_and_says_so():
+    [customer] = make_crowd(1)
+    parked = ParkedCustomer.objects.create(customer=customer, cause_code="workers_lost", cause="Workers ended.")
+    with acting_as(ADA):
+        ask_for_release(parked=parked, reason="More memory")
+    for _ in range(2):
+        assert worker_that_dies_of(customer, parked, RELEASING) == KILLED
+    assert worker_that_dies_of(customer, parked, RELEASING) == ENDED
+    parked.refresh_from_db()
+    assert (parked.released_at, parked.release_asked_at) == (None, None)
+    assert parked.release_said.startswith("2 workers in a row ended without a word")
+    with acting_as(ADA):
+        ask_for_release(parked=parked, reason="Far more memory")
+    with clock.frozen_at(CLOSE):
+        # What ended without an answer is held until its lease is over.
+        assert work_next_release()
+        assert not work_next_release()
+    parked.refresh_from_db()
+    assert (parked.released_by, parked.release_reason) == ("Ada", "Far more memory")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from django.db import connection
 
 from core.leases import lease_end
-from invoicing.models import MigrationShard, RunShard
+from invoicing.models import MigrationShard, ParkedCustomer, RunShard
 
 
 @contextmanager
@@ -64,6 +64,6 @@ def wait_until_blocked(table: str) -> None:
     raise AssertionError(f"nobody came to {table}")
 
 
-def expire_lease(shard: MigrationShard | RunShard) -> None:
+def expire_lease(shard: MigrationShard | ParkedCustomer | RunShard) -> None:
     """As if its worker had been silent for too long."""
     type(shard).objects.filter(pk=shard.pk).update(lease_until=lease_end(timedelta(seconds=-1)))

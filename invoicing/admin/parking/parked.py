@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -14,7 +15,9 @@ from core.admin.filters import ActiveFilter
 from core.admin.registry import page_of
 from core.admin.verbs import Answers, Verb
 from invoicing.models import ParkedCustomer
+from invoicing.parking.release_by_worker import ask_for_release, needs_worker
 from invoicing.parking.release_customer import release_customer
+from invoicing.parking.tasks import release_asked
 from subscriptions.admin.lifecycle.subscription import SUBSCRIPTION_TONES
 from subscriptions.lifecycle.states import status_at
 
@@ -32,16 +35,24 @@ class Release(Verb[ParkedCustomer]):
         return f"Is the cause fixed, and may {parked.customer} be billed again?"
 
     def consequences(self, parked: ParkedCustomer) -> list[str]:
+        by_worker = "A worker looks at what is due, since that might take the web server down; it takes a moment."
         return [
             f"Parked because: {parked.cause}",
+            *([by_worker] if needs_worker(parked) else []),
             "The next run bills everything that is due, and nothing twice.",
             "If the cause is still there, the customer stays parked, and you are told what it is.",
         ]
 
     def why_not(self, request: HttpRequest, parked: ParkedCustomer) -> str:
+        if parked.release_asked_at is not None:
+            return "A worker is about to release the customer already."
         return "" if parked.released_at is None else "The customer is released already."
 
     def perform(self, request: HttpRequest, parked: ParkedCustomer, answers: Answers) -> str:
+        if needs_worker(parked):
+            ask_for_release(parked=parked, reason=answers["reason"])
+            transaction.on_commit(release_asked.delay)
+            return f"A worker tries to release {parked.customer} now. This page says what comes of it."
         release_customer(parked=parked, reason=answers["reason"])
         return f"{parked.customer} is released. The next run bills everything that is due."
 
@@ -73,7 +84,9 @@ class ParkedCustomerAdmin(ReadOnlyAdmin):
 
     @display(description="State")
     def state(self, parked: ParkedCustomer) -> SafeString:
-        return badge("Parked", "red") if parked.released_at is None else badge("Released", "green")
+        if parked.released_at is not None:
+            return badge("Released", "green")
+        return badge("Parked", "red") if parked.release_asked_at is None else badge("Being released", "amber")
 
     @display(description="Since", ordering="parked_at")
     def since(self, parked: ParkedCustomer) -> SafeString:
