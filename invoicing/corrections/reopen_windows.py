@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db.models import Exists, Min, OuterRef, QuerySet, Subquery
 
-from invoicing.choices import InvoiceStatus, LineKind
+from invoicing.choices import InvoiceStatus, LineKind, WindowKind
 from invoicing.corrections.count_again import count_again
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
@@ -20,15 +20,23 @@ def windows_of(invoice: Invoice) -> QuerySet[BilledWindow]:
     return BilledWindow.objects.filter(pk__in=invoice.lines.values("window_id"), invoice=invoice)
 
 
+def _unreported_of(invoice: Invoice) -> QuerySet[BilledWindow]:
+    """The windows for which nothing had been reported when the quantities of `invoice` were collected: their lines were
+    taken off it then, and no invoice settles them."""
+    dropped = invoice.lines.filter(deleted_at__isnull=False).values("window_id")
+    return BilledWindow.objects.filter(pk__in=dropped, kind=WindowKind.UNREPORTED, invoice__isnull=True)
+
+
 def reopen_windows(invoice: Invoice, *, now: datetime) -> None:
     """Open the windows of `invoice`, whose lines are to count no more, in the caller's transaction, which holds the
     customer's lock and takes the lines off the books.
 
     A window that later invoices have added to stays settled by what those charge, so that the close bills the rest,
     and it is theirs from now on. What coupons found untouched in the others is decided anew, and what was reported too
-    late for them counts. Amendments that `invoice` itself holds open nothing: the close finds them missing.
+    late for them counts, also where nothing had been reported in time. Amendments that `invoice` itself holds open
+    nothing: the close finds them missing.
     """
-    mine = windows_of(invoice)
+    mine = windows_of(invoice) | _unreported_of(invoice)
     elsewhere = (
         InvoiceLine.objects.filter(window=OuterRef("pk"), deleted_at__isnull=True)
         .exclude(invoice=invoice)

@@ -6,15 +6,16 @@ import pytest
 
 from core import clock
 from core.errors import InvalidInput
-from invoicing.models import InvoiceLine
+from invoicing.drafts.delete_draft import delete_draft
+from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.resume_subscription import resume_subscription
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.models import QuantityReport
-from tests.support.books import assert_books_are_clean
-from tests.support.catalog import flat_plan, make_feature, usage_card
+from tests.support.books import assert_books_are_clean, run_check
+from tests.support.catalog import fee, flat_card, flat_plan, make_feature, usage_card
 from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.customers import make_default_profile
@@ -80,3 +81,38 @@ def test_the_last_period_of_what_has_ended_can_still_be_reported(subscription):
     run("2026-05-06")
     assert billed() == [("04-01", "05-01", "7.00")]
     assert_books_are_clean("2026-05-06T00:30")
+
+
+@pytest.fixture
+def nothing_reported():
+    """Storage beside a fee of 10.00 in arrears: the draft of April is collected on 6 May, and may be looked at until
+    the 16th. Nothing was reported by then; 7 are on the 8th."""
+    fee_card = flat_card(key="base", name="Base", price=fee("10.00", "in_arrears"))
+    make_default_profile(collection_interval="P5D", draft_period="P10D")
+    cards = (usage_card(feature=make_feature(), price=UNIT), fee_card)
+    subscription = subscribe(flat_plan("storage", None, cards=cards))
+    run("2026-05-01")
+    run("2026-05-06")
+    assert BilledWindow.objects.get(kind="unreported").invoice is None
+    assert report(subscription, "2026-05-08", 7, of="2026-04-01").late
+    return Invoice.objects.get(status__startswith="draft")
+
+
+def test_what_was_reported_late_is_billed_with_a_draft_that_is_billed_again(nothing_reported):
+    with clock.frozen_at(at("2026-05-09")):
+        delete_draft(invoice=nothing_reported, rebill=True, reason="Wrong fee")
+    assert not QuantityReport.objects.get().late
+    run("2026-05-09")
+    run("2026-05-20")
+    assert billed() == [("04-01", "05-01", "7.00")]
+    assert not BilledWindow.objects.filter(kind="unreported").exists()
+    assert_books_are_clean("2026-05-20T00:30")
+
+
+def test_what_was_reported_late_stays_late_where_the_draft_is_waived(nothing_reported):
+    with clock.frozen_at(at("2026-05-09")):
+        delete_draft(invoice=nothing_reported, rebill=False, reason="Courtesy")
+    assert QuantityReport.objects.get().late
+    assert sorted(BilledWindow.objects.values_list("kind", flat=True)) == ["unreported", "waiver"]
+    code, said = run_check(now="2026-05-09T00:30")
+    assert (code, "late usage of 7 from 2026-04-01 00:00 to 2026-05-01 00:00 UTC" in said) == (2, True), said
