@@ -14,7 +14,7 @@ def in_turn(first: Callable[[], object], second: Callable[[], object]) -> tuple[
     def before_the_end() -> None:
         written.set()
         for _ in range(500):
-            if _somebody_waits():
+            if somebody_waits():
                 return
             Event().wait(0.01)
         raise AssertionError("The second transaction did not wait for the first.")
@@ -58,7 +58,8 @@ def _answer(act: Callable[[], object], then: Callable[[], None] = lambda: None) 
     return "stored"
 
 
-def _somebody_waits() -> bool:
+def somebody_waits() -> bool:
+    """Whether any connection waits for a lock."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT FROM pg_locks WHERE NOT granted")
         return cursor.fetchone() is not None
