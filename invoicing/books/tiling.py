@@ -1,7 +1,7 @@
 """Owns invariant 1: the settled windows of an item tile its active time, without gap or overlap."""
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from django.db.models import Exists, F, OuterRef, Q, Sum
@@ -59,6 +59,7 @@ def _of_customer(exam: Examination, history: History) -> Iterator[Finding]:
     waiting = {(line.item_id, line.start) for line in loaded.pending if line.window_id is None}
     left = dict(loaded.billed)
     to_come: set[uuid.UUID] = set()
+    overdue: set[uuid.UUID] = set()
     for subscription in loaded.subscriptions:
         reconciled = history.reconciled[subscription.facts.id]
         # Parked and due customers are billed later, from there on; what lies behind, no close looks at again.
@@ -70,11 +71,17 @@ def _of_customer(exam: Examination, history: History) -> Iterator[Finding]:
             for unused_time in unused_times
             if loaded.collects(subscription.facts.id, unused_time.due_at) > exam.as_of or not history.at_rest
         }
+        # Should have ended early by now, and nobody is about to see to it.
+        overdue |= {
+            unused_time.billed.id
+            for unused_time in unused_times
+            if history.at_rest and loaded.collects(subscription.facts.id, unused_time.due_at) <= exam.settled_by
+        }
         for period in obligations(subscription.facts, since=subscription.facts.start, as_of=exam.as_of):
             settled = left.pop(period.key, None)
             if settled is not None:
                 if settled.id not in to_come:
-                    yield from _wrong_end(history, period, settled)
+                    yield from _wrong_end(history, period, settled, is_overdue=settled.id in overdue)
                 continue
             due = period.invoice_at <= exam.settled_by
             ends = period.settles_until or period.end
@@ -85,10 +92,11 @@ def _of_customer(exam: Examination, history: History) -> Iterator[Finding]:
                     "expected a settled window or a waiting line, found neither.",
                     CLOSE_AGAIN,
                 )
-    yield from _stray(exam, history, {key: settled for key, settled in left.items() if settled.id not in to_come})
+    left = {key: settled for key, settled in left.items() if settled.id not in to_come}
+    yield from _stray(exam, history, left, overdue)
 
 
-def _wrong_end(history: History, period: Obligation, settled: Billed) -> Iterator[Finding]:
+def _wrong_end(history: History, period: Obligation, settled: Billed, *, is_overdue: bool) -> Iterator[Finding]:
     expected = period.settles_until
     if settled.end == expected:
         return
@@ -100,6 +108,7 @@ def _wrong_end(history: History, period: Obligation, settled: Billed) -> Iterato
     # never charged in advance.
     if (
         period.is_flat
+        and not is_overdue
         and expected in ends
         and (settled.end is None or (expected is not None and settled.end > expected))
     ):
@@ -111,13 +120,23 @@ def _wrong_end(history: History, period: Obligation, settled: Billed) -> Iterato
     )
 
 
-def _stray(exam: Examination, history: History, left: dict[tuple[uuid.UUID, datetime], Billed]) -> Iterator[Finding]:
-    """Settled windows that are no period of their item, unless the item had ended before them."""
+def _stray(
+    exam: Examination,
+    history: History,
+    left: dict[tuple[uuid.UUID, datetime], Billed],
+    overdue: Collection[uuid.UUID],
+) -> Iterator[Finding]:
+    """Settled windows that are no period of their item, unless the item had ended before them and nothing of them is
+    to come back any more: an end in the past leaves usage standing that was billed behind it."""
     assert history.loaded is not None
     items = {item.id: (sub.facts, item) for sub in history.loaded.subscriptions for item in sub.facts.items}
     for (item_id, start), settled in left.items():
         facts, item = items[item_id]
-        if any(end is not None and end <= start for end in (facts.end, item.revisions[-1].end)):
+        # By their ends, and not by the last in the order of their beginnings, which may end before another one does.
+        ends = [revision.end for revision in item.revisions]
+        last = None if None in ends else max(end for end in ends if end is not None)
+        has_ended = any(end is not None and end <= start for end in (facts.end, last))
+        if has_ended and settled.id not in overdue:
             continue
         # Billed ahead, behind a period that is still to be billed: the rest of one that was moved out.
         if start > exam.as_of and (item_id, start) in {p.key for p in obligations(facts, since=start, as_of=start)}:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from itertools import pairwise
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q, Subquery
@@ -159,21 +158,30 @@ def _is_countable(revision: RevisionFacts, features: Mapping[uuid.UUID, Feature]
 
 
 def _events_in_no_window(items: Iterable[_Item]) -> Iterator[Finding]:
-    """Events of an item's active time that none of its windows holds, or several do. Asks only about items whose
-    windows are not exactly its active time."""
-    asked = [item for item in items if _merged(item.active) != _merged(item.windows) or _overlap(item.windows)]
+    """Events of an item's active time that none of its windows holds, or several do, and such as its windows hold
+    outside of that time. Each is looked for by itself: one that is missing and one that counts twice make no sum that
+    is right. Asks only about items whose windows are not exactly its active time."""
+    asked = [item for item in items if _merged(item.active) != _merged(item.windows) or _overlaps(item.windows)]
     requests = []
     for index, item in enumerate(asked):
-        requests.append(UsageRequest(2 * index, item.reading, item.subjects, tuple(_merged(item.active))))
-        requests.append(UsageRequest(2 * index + 1, item.reading, item.subjects, tuple(item.windows)))
+        active = _merged(item.active)
+        held = _merged(item.windows)
+        parts = (active, _without(active, held), _overlaps(item.windows), _without(held, active))
+        requests += [
+            UsageRequest(4 * index + place, item.reading, item.subjects, tuple(spans))
+            for place, spans in enumerate(parts)
+            if spans
+        ]
     found = usage_of(requests)
     for index, item in enumerate(asked):
-        active, held = found.get(2 * index, NO_USAGE), found.get(2 * index + 1, NO_USAGE)
-        if active.events != held.events:
+        whole, missing, several, outside = (found.get(4 * index + place, NO_USAGE) for place in range(4))
+        if missing.events or several.events or outside.events:
             yield Finding(
                 item.name,
-                f"{active.events} events are in its active time, which come to {trimmed(active.quantity)}; its "
-                f"windows, billed and open, hold {held.events}, which come to {trimmed(held.quantity)}.",
+                f"{whole.events} events are in its active time, which come to {trimmed(whole.quantity)}. Its windows, "
+                f"billed and open, miss {missing.events} of them, which come to {trimmed(missing.quantity)}, hold "
+                f"{several.events} more than once ({trimmed(several.quantity)}), and {outside.events} from outside of "
+                f"that time ({trimmed(outside.quantity)}).",
                 LOST,
             )
 
@@ -189,9 +197,30 @@ def _merged(spans: Sequence[_Span]) -> list[_Span]:
     return merged
 
 
-def _overlap(spans: Sequence[_Span]) -> bool:
-    ordered = sorted(spans)
-    return any(later[0] < earlier[1] for earlier, later in pairwise(ordered))
+def _overlaps(spans: Sequence[_Span]) -> list[_Span]:
+    """The time that several of the spans hold, in order, those that touch as one."""
+    held: list[_Span] = []
+    taken_until: datetime | None = None
+    for start, end in sorted(spans):
+        if taken_until is not None and start < min(taken_until, end):
+            held.append((start, min(taken_until, end)))
+        taken_until = end if taken_until is None else max(taken_until, end)
+    return _merged(held)
+
+
+def _without(spans: Sequence[_Span], others: Sequence[_Span]) -> list[_Span]:
+    """What of the spans none of the others holds. Both are merged."""
+    left: list[_Span] = []
+    for start, end in spans:
+        for other_start, other_end in others:
+            if other_end <= start or end <= other_start:
+                continue
+            if start < other_start:
+                left.append((start, other_start))
+            start = other_end
+        if start < end:
+            left.append((start, end))
+    return left
 
 
 def _compare(

@@ -1,6 +1,9 @@
 """No usage is lost or billed twice, whatever comes late or changes in between (billing rules 6 and 13, point 8)."""
 
+import re
+
 import pytest
+from django.db import connection
 
 from core import clock
 from customers.services.attribute_usage import attribute_usage
@@ -79,7 +82,30 @@ def test_a_window_that_lasts_longer_than_what_was_billed_is_found(calls):
     BilledWindow.objects.update(span="[2026-04-01Z,2026-05-01Z)")
     code, said = run_check("--only", "8", now="2026-05-01T00:30")
     assert code == 1, said
-    assert "1 events are in its active time, which come to 5; its windows, billed and open, hold 2" in said
+    assert (
+        "1 events are in its active time, which come to 5. Its windows, billed and open, miss 0 of them, which come to "
+        "0, hold 0 more than once (0), and 1 from outside of that time (7)."
+    ) in said
+
+
+def test_an_event_that_is_missing_and_one_that_counts_twice_are_no_sum_that_is_right(calls):
+    """In three months, 5, 7 and 11 units: the first window ends before its event, and the second reaches over the
+    third's."""
+    subscribe(metered(calls))
+    for on, units in (("2026-04-10", "5"), ("2026-05-10", "7"), ("2026-06-10", "11")):
+        use(on, units)
+    for on in ("2026-05-01", "2026-06-01", "2026-07-01"):
+        run(on)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+    BilledWindow.objects.filter(span__startswith=at("2026-05-01")).update(span="[2026-05-01Z,2026-06-15Z)")
+    BilledWindow.objects.filter(span__startswith=at("2026-04-01")).update(span="[2026-04-01Z,2026-04-05Z)")
+    code, said = run_check("--only", "8", now="2026-07-01T00:30")
+    assert code == 1, said
+    assert (
+        "3 events are in its active time, which come to 23. Its windows, billed and open, miss 1 of them, which come "
+        "to 5, hold 1 more than once (11), and 0 from outside of that time (0)."
+    ) in said
 
 
 @pytest.mark.parametrize("by", ["change of plan", "edit of the price"])
@@ -161,6 +187,61 @@ def test_late_usage_that_lowers_an_average_is_late_and_no_loss(calls):
     use("2026-04-21", "4")
     code, said = run_check(now="2026-05-01T00:30")
     assert (code, "late usage of -3 from 2026-04-01" in said) == (2, True), said
+
+
+# What the events of a period come to in two windows, and what is billed for it: 10 and 20 units before a cut, 6 behind.
+CUT_PERIODS = {
+    "SUM": (("30", "30.00"), ("6", "6.00")),
+    "COUNT": (("2", "2.00"), ("1", "1.00")),
+    "UNIQUE_COUNT": (("2", "2.00"), ("1", "1.00")),
+    "MAX": (("20", "20.00"), ("0", "0.00")),
+    "AVG": (("15", "15.00"), ("-3", "0.00")),
+    "MIN": (("10", "10.00"), ("-4", "0.00")),
+    "LATEST": (("20", "20.00"), ("-14", "0.00")),
+}
+WHOLE_PERIODS = {"SUM": 36, "COUNT": 3, "UNIQUE_COUNT": 3, "MAX": 20, "AVG": 12, "MIN": 6, "LATEST": 6}
+
+
+@pytest.fixture
+def cut_period(request):
+    """April, read by that aggregation, billed up to the 16th, whose end was taken back; then up to May."""
+    counts = {"value_property": None} if request.param == "COUNT" else {}
+    meter = make_meter(key="load", aggregation=request.param, **counts)
+    subscription = subscribe(metered(make_feature(key="load", name="Load", meter=meter)))
+    use("2026-04-05", "10")
+    use("2026-04-10", "20")
+    with clock.frozen_at(at("2026-04-11")):
+        cancel_subscription(subscription=subscription, timing=at("2026-04-16"))
+    run("2026-04-16")
+    take_back_the_end(subscription, "2026-04-17")
+    use("2026-04-20", "6")
+    run("2026-05-01")
+    return request.param
+
+
+@pytest.mark.parametrize("cut_period", CUT_PERIODS, indirect=True)
+def test_the_windows_of_a_cut_period_add_up_to_the_whole_by_every_aggregation(cut_period):
+    """Each window's quantity is what it adds to those before it. By a meter that can fall that may be less than
+    nothing: it is kept with its line, and billed as zero (billing rules 7)."""
+    (first, second), whole = CUT_PERIODS[cut_period], WHOLE_PERIODS[cut_period]
+    assert billed() == [("04-01", "04-16", *first), ("04-16", "05-01", *second)]
+    assert int(first[0]) + int(second[0]) == whole
+    assert_books_are_clean("2026-05-01T00:30")
+
+
+@pytest.mark.parametrize(
+    ("cut_period", "first", "second"),
+    [("SUM", "30", None), ("AVG", "5", "-0.5"), ("LATEST", "10", "-10"), ("MAX", "10", None), ("MIN", None, None)],
+    indirect=["cut_period"],
+)
+def test_what_comes_late_for_a_cut_period_is_late_by_what_it_does_to_each_window(cut_period, first, second):
+    """30 units come late for the 12th. An average of 12 in the whole period is 16.5 now: 5 more of it in the first
+    window, and half a unit less in the second. The latest value of the period stays 6."""
+    use("2026-04-12", "30")
+    code, said = run_check("--only", "8", now="2026-05-01T00:30")
+    found = re.findall(r"late usage of (\S+) from 2026-(\d\d-\d\d) 00:00 to", said)
+    late = {start: quantity for quantity, start in found}
+    assert (code, late.get("04-01"), late.get("04-16")) == (2 if first else 0, first, second), said
 
 
 def test_a_waiver_is_of_what_was_used_until_it_was_given(calls):
