@@ -87,17 +87,16 @@ def _needs_nobody(customer_id: uuid.UUID) -> bool:
     return may_act_alone() and not any_cuts([customer_id])
 
 
-def check_redemption(item: SubscriptionItem) -> None:
-    """The same for a coupon that was just redeemed on the item: with a price or a discount of its own beside it. Of
-    several coupons one at a time counts, so they never add up."""
+def check_redemption(redemption: CouponRedemption) -> None:
+    """The same for a coupon that was just redeemed: with a price or a discount of the item's own beside it. Of several
+    coupons one at a time counts, so they never add up, and those that run on the item were measured before."""
     if may_act_alone():
         return
+    item = redemption.item
     known = _known(item.subscription.customer_id, item.subscription.currency)
     theirs = [row for row in known.rows if row.item_id == item.pk]
-    running = CouponRedemption.objects.filter(item=item, continued_by=None).select_related("coupon")
-    still = [row for row in theirs if row.active_to is None or row.active_to > clock.now()]
-    for redemption in running.exclude(effective_to__lte=clock.now()):
-        for row in still:
+    for row in theirs:
+        if row.active_to is None or row.active_to > clock.now():
             listed = _charged(_listed_row(row, theirs, known))
             new = _with_coupon(_charged(row), redemption)
             check_combined(row.name, new, listed=listed, units=_units_of_row(row, known))

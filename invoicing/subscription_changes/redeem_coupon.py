@@ -1,6 +1,7 @@
 """Redeems a coupon on an item of a subscription, and shows what the next bill comes to with it (billing rules 3)."""
 
 from contextlib import nullcontext
+from datetime import datetime
 
 from django.db import transaction
 
@@ -26,9 +27,7 @@ def redeem_coupon(*, subscription: Subscription, running_number: int, code: str,
         ahead = LookAhead.begin(subscription.customer_id) if preview else None
         item = find_item(subscription_id=subscription.pk, running_number=running_number)
         now = clock.now()
-        record_redemption(item=item, code=code, at=now, billed=is_billed_now(item))
-        with foreseeing() if preview else nullcontext():
-            check_redemption(item)
+        redeem_on(item, code, now=now, preview=preview)
         sync_customers([subscription.customer_id], as_of=now)
         result = change_result(item.subscription)
         if ahead is not None:
@@ -37,6 +36,16 @@ def redeem_coupon(*, subscription: Subscription, running_number: int, code: str,
     return result
 
 
-def is_billed_now(item: SubscriptionItem) -> bool:
+def redeem_on(item: SubscriptionItem, code: str, *, now: datetime, preview: bool) -> None:
+    """Redeem `code` where one person may; a preview lists who is needed. What runs on the item already was measured
+    when it came."""
+    known = set(item.coupon_redemptions.values_list("pk", flat=True))
+    redemption = record_redemption(item=item, code=code, at=now, billed=_is_billed_now(item))
+    if redemption.pk not in known:
+        with foreseeing() if preview else nullcontext():
+            check_redemption(redemption)
+
+
+def _is_billed_now(item: SubscriptionItem) -> bool:
     """Whether the item is charged for the present moment already."""
     return BilledWindow.objects.filter(item=item, span__contains=clock.now()).exists()

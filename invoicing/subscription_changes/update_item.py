@@ -1,7 +1,6 @@
 """Updates a subscription item and shows what that costs, now and at the next billing date (billing rules 4)."""
 
 import uuid
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -9,7 +8,6 @@ from decimal import Decimal
 from django.db import transaction
 
 from core import clock
-from core.approvals.limits import foreseeing
 from core.errors import field_error
 from core.locks import lock_customers
 from core.money import ZERO, round_money, trimmed
@@ -27,12 +25,10 @@ from invoicing.payments.collect import collect_invoices
 from invoicing.previews.outlook import Outlook
 from invoicing.previews.preview_change import LookAhead
 from invoicing.subscription_changes.held_back import HeldBack
-from invoicing.subscription_changes.limit_own_prices import check_redemption
-from invoicing.subscription_changes.redeem_coupon import is_billed_now
+from invoicing.subscription_changes.redeem_coupon import redeem_on
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.lifecycle.record_extension import record_extension
 from subscriptions.lifecycle.record_quantity import record_quantity
-from subscriptions.lifecycle.record_redemption import record_redemption
 from subscriptions.lifecycle.record_report import record_report, reported_period
 from subscriptions.lifecycle.selectors import find_item, item_period, revision_at
 from subscriptions.models import QuantityChange, Subscription, SubscriptionItem
@@ -95,9 +91,7 @@ def update_item(*, subscription_id: uuid.UUID, running_number: int, update: Item
         else:
             late = _report(item, update)
         if update.coupon_code:
-            record_redemption(item=item, code=update.coupon_code, at=now, billed=is_billed_now(item))
-            with foreseeing() if update.preview_only else nullcontext():
-                check_redemption(item)
+            redeem_on(item, update.coupon_code, now=now, preview=update.preview_only)
         sync_customers([customer_id], as_of=now)
         _refuse_negative(_computed(customer_id, now, select=_due_or_amending(now)), item.subscription_id)
         next_at, next_amount = _next_billing(item.subscription)

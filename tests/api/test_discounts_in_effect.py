@@ -226,6 +226,19 @@ class TestCoupons:
             run(day)
             assert InvoiceLine.objects.get(invoice__issued_at=at(day)).total == Decimal(total)
 
+    def test_what_two_approved_is_not_measured_again_with_the_next_coupon_nor_when_it_is_redeemed_twice(
+        self, api, subscription
+    ):
+        """20 % off 27.50 leaves 22.00 of 50.00, which two gave; 5 % off leaves 26.125, 47.75 % less than listed."""
+        for code, off in (("TWENTY", 20), ("SMALL", 5), ("LARGE", 10)):
+            Coupon.objects.create(code=code, percentage=off, periods=1)
+        assert put(api, subscription, flat("27.50")).status_code == 200
+        assert self.redeem(api, subscription, "TWENTY").status_code == 403
+        assert self.redeem(Api(), subscription, "TWENTY").status_code == 201
+        assert self.redeem(api, subscription, "TWENTY").status_code == 201
+        assert self.redeem(api, subscription, "SMALL").status_code == 201
+        assert self.redeem(api, subscription, "LARGE").status_code == 403
+
     def test_so_is_a_price_of_ones_own_beside_a_coupon(self, api, subscription):
         assert self.redeem(api, subscription, "TEN", on="2026-05-16").status_code == 201
         assert put(api, subscription, flat("27.50"), on="2026-05-17").status_code == 403
