@@ -65,7 +65,7 @@ class CouponMoves:
         sub, item = window.subscription, window.item
         period = service_period_at(sub, cadence, window.start)
         begin = max(period.start, coupon.start)
-        before = parts_within(charged_spans(sub, item), begin, window.start)
+        before = parts_within(charged_spans(sub, item, cadence), begin, window.start)
         if coupon.continues is not None and sub.start > begin:
             # What the subscription before this one charged for; it was billed then.
             before.append(Span(begin, sub.start))
@@ -75,9 +75,9 @@ class CouponMoves:
         to_come = [
             part
             for later_sub, later in self._continuing(coupon, cadence, period.start)
-            for part in parts_within(charged_spans(later_sub, later), window.end, period.end)
+            for part in parts_within(charged_spans(later_sub, later, cadence), window.end, period.end)
         ]
-        moves = whole and not to_come and not parts_within(charged_spans(sub, item), window.end, period.end)
+        moves = whole and not to_come and not parts_within(charged_spans(sub, item, cadence), window.end, period.end)
         left = [replace(link, untouched=joined([*link.untouched, span])) for link in links]
         ends = [self._end_moved_on(left[: index + 1], cadence) for index in range(len(left))] if moves else None
         for index, link in enumerate(left):
@@ -131,9 +131,9 @@ class CouponMoves:
         *earlier, last = links
         sub, item = self._place(last)
         calendar = replace(sub, end=None)
-        charged = charged_spans(calendar, item)
+        charged = charged_spans(calendar, item, cadence)
         for link in earlier:
-            charged += charged_spans(*self._place(link))
+            charged += charged_spans(*self._place(link), cadence)
         assert last.end is not None
         return end_after(
             1, calendar=calendar, cadence=cadence, charged=charged, untouched=last.untouched, start=last.end

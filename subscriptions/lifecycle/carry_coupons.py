@@ -45,9 +45,9 @@ def carry_coupons(*, old: Subscription, new: Subscription, at: datetime) -> None
 def carry_coupon(
     redemption: CouponRedemption, target: SubscriptionItem, at: datetime, *, begins: datetime
 ) -> CouponRedemption | None:
-    """Let one redemption run on from `begins`, on `target`; None where it ends but the cadence is another than that in
-    which it began, whatever the item was edited to since."""
-    if redemption.effective_to is not None and _cadence(target, at) != _cadence_at_first(redemption):
+    """Let one redemption run on from `begins`, on `target`; None where it is for some periods but the cadence is
+    another than that in which it was redeemed, whatever the item was edited to since."""
+    if redemption.coupon.periods is not None and _cadence(target, at) != _cadence_at_first(redemption):
         return None
     return CouponRedemption.objects.create(
         coupon=redemption.coupon,
@@ -65,11 +65,11 @@ def _cadence(item: SubscriptionItem, at: datetime) -> str | None:
 
 
 def _cadence_at_first(redemption: CouponRedemption) -> str | None:
-    """That of the item on which it was redeemed, when it began."""
+    """That of the item on which it was redeemed, at that time."""
     first = redemption
     while first.continues_id is not None:
         first = CouponRedemption.objects.select_related("item").get(pk=first.continues_id)
-    return _cadence(first.item, first.effective_from)
+    return _cadence(first.item, first.redeemed_at)
 
 
 def _in_arrears(item: SubscriptionItem, at: datetime) -> bool:

@@ -23,11 +23,11 @@ def end_of_reduced(
     """The end of the `count`-th period of `cadence` from `start` (UTC) on in which the first of `items` has any time
     that costs something; the others are those before it whose coupon it carries on.
 
-    A period in which there is nothing to take off (a free trial, all of it paused, or all of it billed `untouched`) is
-    not counted (billing rules 3). Where nothing to come costs anything, every period is, so that there is an end. Four
-    queries.
+    A period in which there is nothing to take off (a free trial, all of it paused, billed in another rhythm, or all of
+    it billed `untouched`) is not counted (billing rules 3). Where nothing to come costs anything, every period is, so
+    that there is an end. Four queries.
     """
-    calendar, charged = _charged(items)
+    calendar, charged = _charged(items, cadence)
     return end_after(count, calendar=calendar, cadence=cadence, charged=charged, untouched=untouched, start=start)
 
 
@@ -64,9 +64,9 @@ def _chain(redemption: CouponRedemption) -> list[SubscriptionItem]:
     return items
 
 
-def _charged(items: Sequence[SubscriptionItem]) -> tuple[SubscriptionFacts, list[Span]]:
-    """The calendar of the first item, and when any of the items costs something. An end that is planned for the first
-    one's subscription may be taken back."""
+def _charged(items: Sequence[SubscriptionItem], cadence: Cadence) -> tuple[SubscriptionFacts, list[Span]]:
+    """The calendar of the first item, and when any of the items costs something in this rhythm. An end that is planned
+    for the first one's subscription may be taken back."""
     loaded = load_subscriptions(Subscription.objects.filter(pk__in={item.subscription_id for item in items}))
     facts = {each.facts.id: each.facts for each in loaded}
     calendar = facts[items[0].subscription_id] = replace(facts[items[0].subscription_id], end=None)
@@ -75,14 +75,14 @@ def _charged(items: Sequence[SubscriptionItem]) -> tuple[SubscriptionFacts, list
         sub = facts[item.subscription_id]
         for known in sub.items:
             if known.id == item.id:
-                charged += charged_spans(sub, known)
+                charged += charged_spans(sub, known, cadence)
     return calendar, charged
 
 
 def _cadence_at(redemption: CouponRedemption) -> Cadence | None:
-    """By what the item was billed when the coupon began; None for a fee of once, which has no periods."""
+    """By what the item was billed when the coupon was redeemed; None for a fee of once, which has no periods."""
     first = _chain(redemption)[-1]
     [loaded] = load_subscriptions(Subscription.objects.filter(pk=first.subscription_id))
     revisions = next((item.revisions for item in loaded.facts.items if item.id == first.id), ())
-    holding = (r for r in revisions if r.end is None or r.end > redemption.effective_from)
+    holding = (r for r in revisions if r.end is None or r.end > max(r.start, redemption.redeemed_at))
     return next((revision.cadence for revision in holding), None)

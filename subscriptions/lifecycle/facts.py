@@ -219,7 +219,7 @@ def _quantities(item_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[Quanti
 def _coupons(item_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[CouponFacts, ...]]:
     found: dict[uuid.UUID, list[CouponFacts]] = defaultdict(list)
     rows = among(CouponRedemption.objects.order_by("redeemed_at", "id"), "item_id", item_ids)
-    for item_id, code, percentage, amount, start, end, continued_by, redemption_id, continues, wire in rows.values_list(
+    known = rows.values_list(
         "item_id",
         "coupon__code",
         "coupon__percentage",
@@ -230,10 +230,15 @@ def _coupons(item_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[CouponFac
         "id",
         "continues_id",
         "untouched",
-    ):
-        carried_on, untouched = continued_by is not None, untouched_from_json(wire)
+        "coupon__periods",
+        "redeemed_at",
+    )
+    for item_id, code, percentage, amount, start, end, next_id, own_id, earlier_id, wire, periods, redeemed_at in known:
+        # A continuation began within the rhythm.
+        held_at = None if periods is None else start if earlier_id else redeemed_at
+        carried_on, untouched = next_id is not None, untouched_from_json(wire)
         found[item_id].append(
-            CouponFacts(code, percentage, amount, start, end, carried_on, redemption_id, continues, untouched)
+            CouponFacts(code, percentage, amount, start, end, carried_on, own_id, earlier_id, untouched, held_at)
         )
     return {item_id: tuple(coupons) for item_id, coupons in found.items()}
 

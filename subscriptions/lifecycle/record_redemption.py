@@ -44,14 +44,15 @@ def record_redemption(*, item: SubscriptionItem, code: str, at: datetime, billed
             f"Item {item.running_number} ({item.key}) charges nothing at {at:%Y-%m-%d %H:%M} UTC; nothing was changed.",
         )
     earlier = _earlier(coupon, item)
-    if earlier is not None and earlier.effective_to is not None and earlier.effective_to <= at:
+    if earlier is not None and _is_used_up(earlier, revision, at):
         raise CouponNotRedeemable(code, "was used up on this item")
     if earlier is not None and earlier.item_id == item.pk:
         return earlier
     _check_redeemable(coupon, item, again=earlier is not None)
     begins, ends = _effective_span(coupon, revision, at, billed)
+    _refuse_another_rhythm(coupon, revision, begins)
     if earlier is None:
-        _refuse_behind_endless(coupon, item, begins)
+        _refuse_behind_endless(coupon, revision, begins)
     if earlier is not None:
         redemption = _continued(earlier, item, at, begins)
     else:
@@ -115,9 +116,30 @@ def _check_redeemable(coupon: Coupon, item: SubscriptionItem, *, again: bool) ->
         raise CouponNotRedeemable(coupon.code, f"was redeemed {limit} times, which is its limit")
 
 
-def _refuse_behind_endless(coupon: Coupon, item: SubscriptionItem, begins: datetime) -> None:
-    """One coupon at a time reduces an item, the oldest one first: behind one without an end, another never would."""
-    endless = item.coupon_redemptions.filter(effective_to=None, effective_from__lte=begins, continued_by=None)
+def _is_used_up(earlier: CouponRedemption, revision: ItemRevision, at: datetime) -> bool:
+    """Whether it is over on the item: past its end, or with the fee of once that it was for."""
+    if earlier.effective_to is not None:
+        return earlier.effective_to <= at
+    return earlier.coupon.periods is not None and revision.billing_cadence is not None
+
+
+def _refuse_another_rhythm(coupon: Coupon, revision: ItemRevision, begins: datetime) -> None:
+    """A coupon for some periods is for those in which the item is billed now: where an edit is planned, it would never
+    come to any."""
+    then = revision_at(revision.item, begins)
+    if coupon.periods is not None and then is not None and then.billing_cadence != revision.billing_cadence:
+        raise CouponNotRedeemable(
+            coupon.code, f"would begin when the item is billed by another cadence, on {begins:%Y-%m-%d}: redeem it then"
+        )
+
+
+def _refuse_behind_endless(coupon: Coupon, revision: ItemRevision, begins: datetime) -> None:
+    """One coupon at a time reduces an item, the oldest one first: behind one without an end, another never would. That
+    of a fee of once is over with it."""
+    redemptions = revision.item.coupon_redemptions
+    endless = redemptions.filter(effective_to=None, effective_from__lte=begins, continued_by=None)
+    if revision.billing_cadence is not None:
+        endless = endless.filter(coupon__periods=None)
     first = endless.select_related("coupon").first()
     if first is not None:
         raise CouponNotRedeemable(

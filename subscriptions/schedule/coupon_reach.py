@@ -14,9 +14,11 @@ def costs(revision: RevisionFacts) -> bool:
     return revision.discounts.percentage != 100 and bool(getattr(revision.price, "amount", True))
 
 
-def charged_spans(sub: SubscriptionFacts, item: ItemFacts) -> list[Span]:
-    """When the item is active by terms that cost something, in order of time."""
-    return [span for revision, span in active_spans(sub, item) if costs(revision)]
+def charged_spans(sub: SubscriptionFacts, item: ItemFacts, cadence: Cadence) -> list[Span]:
+    """When the item is active by terms of this `cadence` that cost something, in order of time: what is billed in
+    another rhythm, a coupon for some periods never reduces."""
+    active = active_spans(sub, item)
+    return [span for revision, span in active if revision.cadence == cadence and costs(revision)]
 
 
 def end_after(

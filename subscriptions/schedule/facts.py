@@ -42,7 +42,8 @@ class CouponFacts:
 
     `carried_on` says that the subscription's successor goes on with it, `continues` of which redemption it is the
     continuation. `untouched` is billed time in which it had nothing to take off: it reduces nothing there any more, and
-    a period of nothing else is not counted (billing rules 3).
+    a period of nothing else is not counted (billing rules 3). One for some periods is held to the rhythm in which its
+    item is billed at `held_at`; None of one that ends: at its start.
     """
 
     code: str
@@ -54,6 +55,12 @@ class CouponFacts:
     id: uuid.UUID | None = None
     continues: uuid.UUID | None = None
     untouched: tuple["Span", ...] = ()
+    held_at: datetime | None = None
+
+    @property
+    def rhythm_at(self) -> datetime | None:
+        """When its item was billed in the rhythm that it is held to; None: in any."""
+        return self.start if self.held_at is None and self.end is not None else self.held_at
 
 
 class QuantityAt(NamedTuple):

@@ -81,13 +81,14 @@ def coupon_at(item: ItemFacts, moment: datetime) -> CouponFacts | None:
 def coupons_over(item: ItemFacts, moment: datetime) -> Iterator[CouponFacts]:
     """The coupons that last at `moment` (UTC), the oldest redeemed first: that one alone reduces what is charged.
 
-    One that ends lasts only while the item is billed in the rhythm in which it began: a month's coupon does not reduce
-    a year.
+    One for some periods lasts only while the item is billed in the rhythm in which it was redeemed: a month's coupon
+    does not reduce a year, and that of a fee of once nothing else.
     """
     for coupon in item.coupons:
-        if coupon.start > moment:
+        if coupon.start > moment or (coupon.end is not None and moment >= coupon.end):
             continue
-        if coupon.end is None or (moment < coupon.end and _cadence_at(item, moment) == _cadence_at(item, coupon.start)):
+        held_at = coupon.rhythm_at
+        if held_at is None or _cadence_at(item, moment) == _cadence_at(item, held_at):
             yield coupon
 
 
