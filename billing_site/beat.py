@@ -34,6 +34,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "release who is parked": every(10, "invoicing.parking.tasks.release_asked"),
     "mark invoices overdue": every(30, "invoicing.payments.tasks.mark_invoices_overdue"),
     "finish an advance of the test clock": every(5, "invoicing.runs.tasks.advance_clock"),
+    "build rollups of usage": every(30, "entitlements.metering.tasks.build_rollups"),
+    "make months for events": daily(2, 20, "entitlements.metering.tasks.make_event_months"),
     "deliver the outbox": every(10, "core.outbox.tasks.deliver_outbox"),
     "purge kept responses": daily(3, 10, "billing_site.access.tasks.purge_idempotent_responses"),
 }

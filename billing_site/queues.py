@@ -9,13 +9,14 @@ TICKS = "ticks"  # beat's looks at what is due: each is over in a second
 MONEY = "money"  # charges, refunds, dunning: waits for payment providers
 NOTICES = "notices"  # mails: waits for the mail server
 DRAFTS = "drafts"  # collects, issues; the test clock's way, which does everything
-RUNS = "runs"  # shards of runs: as much as there is
+RUNS = "runs"  # shards of runs: as much as there is; rollups of events from before their meter
 MOVES = "moves"  # shards of profile migrations: wait for payment providers, and compute
 
 _TASKS = {
     TICKS: (
         "billing_site.tasks.beat_heartbeat",
         "billing_site.access.tasks.purge_idempotent_responses",
+        "entitlements.metering.tasks.make_event_months",
         "invoicing.runs.tasks.close_due_periods",
         "invoicing.runs.tasks.close_customers",
         "invoicing.profile_moves.tasks.work_migrations",
@@ -28,7 +29,11 @@ _TASKS = {
     ),
     NOTICES: ("core.outbox.tasks.deliver_outbox", "core.outbox.tasks.help_deliver"),
     DRAFTS: ("invoicing.runs.tasks.advance_invoices", "invoicing.runs.tasks.advance_clock"),
-    RUNS: ("invoicing.runs.tasks.work_next_shard", "invoicing.parking.tasks.release_asked"),
+    RUNS: (
+        "invoicing.runs.tasks.work_next_shard",
+        "invoicing.parking.tasks.release_asked",
+        "entitlements.metering.tasks.build_rollups",
+    ),
     MOVES: (
         "invoicing.profile_moves.tasks.work_next_migration_shard",
         "invoicing.profile_moves.tasks.work_out_impact",

@@ -91,3 +91,9 @@ class EntitlementManaged(Forbidden):
     """A subscription manages the entitlement (billing rules 9)."""
 
     default_code = "entitlement_managed"
+
+
+class EventReversed(Conflict):
+    """The event was taken back before."""
+
+    default_code = "event_reversed"

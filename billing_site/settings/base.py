@@ -193,6 +193,10 @@ STRIPE_API_BASE = os.environ.get("STRIPE_API_BASE", "")
 # Larger request bodies are refused. An event is a few hundred bytes, so this takes a batch of thousands.
 API_MAX_BODY_BYTES = int(os.environ.get("API_MAX_BODY_BYTES", 8 * 1024 * 1024))
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_MAX_BODY_BYTES
+# How far ahead of now the time of a usage event may lie, for clocks that are fast, and for how many whole months events
+# are kept (empty or 0: for good). Older ones are refused.
+USAGE_AHEAD_DAYS = int(os.environ.get("USAGE_AHEAD_DAYS", 1))
+USAGE_RETENTION_MONTHS = int(os.environ.get("USAGE_RETENTION_MONTHS") or 0)
 # A list is read as far as this row: OFFSET walks past all that come before.
 API_LIST_DEPTH = int(os.environ.get("API_LIST_DEPTH", 1_000_000))
 # How long a web process goes on believing what it read of an API key: a revoked one lives so long at most.

@@ -138,7 +138,9 @@ def _exact(value: Any) -> str:
 
 
 def number_text(value: Decimal) -> str:
-    """Plain digits without an exponent and without trailing zeros: `100`, `0.25`."""
+    """Plain digits without an exponent and without trailing zeros: `100`, `0.25`. ValueError where it is not finite."""
+    if not value.is_finite():
+        raise ValueError(f"{value} is not a JSON number.")
     if not value:
         return "0"
     text = format(value, "f")

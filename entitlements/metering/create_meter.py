@@ -11,6 +11,7 @@ from core.errors import FieldProblem
 from entitlements.choices import Aggregation
 from entitlements.errors import BadMeter, MeterTaken
 from entitlements.metering.json_path import is_path
+from entitlements.metering.store.build import start_rollup
 from entitlements.models import Meter
 
 _DIMENSION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
@@ -64,6 +65,7 @@ def create_meter(
         raise MeterTaken(
             f"There is a meter with the slug {key} already. Nothing was saved. Use another slug."
         ) from error
+    start_rollup(meter)
     record(verb="meter.created", target=meter, did=f"created the meter {meter}")
     return meter
 

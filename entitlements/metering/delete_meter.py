@@ -5,6 +5,7 @@ from django.db import transaction
 from core import clock
 from core.audit.services.record import record
 from entitlements.errors import MeterInUse
+from entitlements.metering.store.build import drop_rollups
 from entitlements.models import Meter
 
 
@@ -21,4 +22,5 @@ def delete_meter(*, meter: Meter) -> None:
         )
     meter.deleted_at = clock.now()
     meter.save(update_fields=["deleted_at", "updated_at"])
+    drop_rollups(meter.rollups.filter(dropped_at=None), meter.event_type)
     record(verb="meter.deleted", target=meter, did=f"deleted the meter {meter}")

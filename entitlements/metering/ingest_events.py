@@ -1,164 +1,97 @@
 """Taking in usage events: all of a batch or nothing, each event once."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
-from django.db import connection
+from django.conf import settings
+from django.db import connection, transaction
 
 from core import clock
 from core.errors import FieldProblem
-from core.ids import new_id
-from core.rest.times import parse_rfc3339
-from core.rest.wire_json import dumps
+from core.ids import new_ids
 from entitlements.choices import Aggregation
 from entitlements.errors import BadEvent
-from entitlements.metering.json_path import is_number, value_at
-from entitlements.models import Meter
+from entitlements.metering.event_checks import MAX_TEXT, MeterCheck, TimeBounds, checked, problems_of, read
+from entitlements.metering.store.locks import share_types
+from entitlements.metering.store.partitions import month_of
+from entitlements.metering.store.rollup_sql import Rolled
+from entitlements.metering.store.write import NewEvent, store_events
 
 MAX_BATCH = 10_000
-_MAX_TEXT = 256
-_MAX_PROBLEMS = 20
-_TEXTS = ("id", "source", "type", "subject")
-_KNOWN = (*_TEXTS, "specversion", "time", "datacontenttype", "dataschema", "data")
-# CloudEvents' documented extensions, which transports add on the way: taken, and not kept.
-_EXTENSIONS = (
-    *("authclaims", "authid", "authtype", "causationid", "correlationid", "datacategory", "dataclassification"),
-    *("dataref", "dataregulation", "deprecated", "deprecationfrom", "deprecationmigration", "deprecationsunset"),
-    *("expirytime", "partitionkey", "recordedtime", "sampledrate", "sequence", "sequencetype", "severitynumber"),
-    *("severitytext", "traceparent", "tracestate"),
-)
-_TAKEN = {*_KNOWN, *_EXTENSIONS}
-
-
-class _Row(NamedTuple):
-    source: str
-    external_id: str
-    type: str
-    subject: str
-    time: datetime
-    data: str | None
 
 
 def ingest_events(*, events: Sequence[Any], single: bool = False) -> int:
-    """Store CloudEvents (as JSON values with exact numbers); how many were new.
+    """Store CloudEvents (as JSON values with exact numbers) and add them to the rollups; how many were new.
 
     An event is known by its source and id: one that was stored before, or comes twice, is dropped silently. An event
     without a time gets the current one. One that no meter reads is kept: its meter may come later. Raises `BadEvent`
-    with the index and field of what is wrong (only the field, where a `single` event was sent), and stores nothing.
+    with the index and field of all that is wrong (only the field, where a `single` event was sent), and stores nothing.
 
-    Two queries, however many events; the batch is one statement, so it is there as a whole or not at all.
+    Four queries, however many events, in one transaction: the batch is there as a whole or not at all.
     """
     if len(events) > MAX_BATCH:
         raise BadEvent(f"A batch has at most {MAX_BATCH} events; this one has {len(events)}. Nothing was stored.")
     now = clock.now()
-    meters = _meters_by_type({event["type"] for event in events if _has_type(event)})
-    problems: list[FieldProblem] = []
-    rows = []
-    for index, event in enumerate(events):
-        found = list(_problems(event, "" if single else f"{index}.", meters, now))
-        if found:
-            problems += found
-            if len(problems) >= _MAX_PROBLEMS:
-                break
-        else:
-            rows.append(_row(event, now))
-    if problems:
-        first = problems[0]
-        what = "The event was not stored." if single else "None of the batch was stored."
-        raise BadEvent(f"{what} {first.field}: {first.message}", problems=problems)
-    return _insert(rows, now)
+    bounds = time_bounds(now)
+    types = {kind for event in events if (kind := _type_of(event)) is not None}
+    with transaction.atomic():
+        share_types(types)
+        meters, rollups = _readers(types)
+        rows, problems = [], []
+        for index, event in enumerate(events):
+            row = checked(event, bounds, meters)
+            if row is None:
+                found = problems_of(event, "" if single else f"{index}.", bounds, meters)
+                problems += found
+                row = None if found else read(event, bounds)
+            if row is not None:
+                rows.append(row)
+        if problems:
+            raise _refusal(problems, single=single)
+        ids = new_ids(len(rows))
+        new = [NewEvent(row[0], row[1], event_id, *row[2:]) for row, event_id in zip(rows, ids, strict=True)]
+        return store_events(new, rollups, now)
 
 
-def _has_type(event: Any) -> bool:
-    return isinstance(event, Mapping) and isinstance(event.get("type"), str)
+def time_bounds(now: datetime) -> TimeBounds:
+    """Which times of events are taken at `now`: `USAGE_AHEAD_DAYS` ahead, and as old as events are kept."""
+    kept = settings.USAGE_RETENTION_MONTHS
+    first = month_of(now, -kept) if kept else None
+    return TimeBounds(now, first, now + timedelta(days=settings.USAGE_AHEAD_DAYS))
 
 
-def _meters_by_type(types: set[str]) -> Mapping[str, list[Meter]]:
-    meters = defaultdict(list)
-    for meter in Meter.objects.filter(event_type__in=types, deleted_at=None).exclude(aggregation=Aggregation.COUNT):
-        meters[meter.event_type].append(meter)
-    return meters
+def _type_of(event: Any) -> str | None:
+    kind = event.get("type") if isinstance(event, Mapping) else None
+    return kind if isinstance(kind, str) and len(kind) <= MAX_TEXT and "\x00" not in kind else None
 
 
-def _problems(event: Any, at: str, meters: Mapping[str, list[Meter]], now: datetime) -> Iterator[FieldProblem]:
-    if not isinstance(event, Mapping):
-        yield FieldProblem(at.rstrip("."), "invalid", "An event must be an object.")
-        return
-    for name in event.keys() - _TAKEN:
-        message = f"There is no such field. Known here: {', '.join(_KNOWN)}, and CloudEvents' extensions."
-        yield FieldProblem(f"{at}{name[:_MAX_TEXT]}", "unknown_field", message)
-    for name in _TEXTS:
-        value = event.get(name)
-        if value is None or value == "":
-            yield FieldProblem(f"{at}{name}", "required", f"Every event needs its {name}.")
-        elif not isinstance(value, str):
-            yield FieldProblem(f"{at}{name}", "invalid", "Must be a text.")
-        elif len(value) > _MAX_TEXT:
-            yield FieldProblem(f"{at}{name}", "max_length", f"Longer than {_MAX_TEXT} characters.")
-    if event.get("specversion", "1.0") not in ("1.0", None):
-        yield FieldProblem(f"{at}specversion", "invalid", 'Must be "1.0".')
-    if event.get("datacontenttype") not in (None, "application/json"):
-        yield FieldProblem(f"{at}datacontenttype", "invalid", "Must be application/json.")
-    if not isinstance(event.get("dataschema"), str | None):
-        yield FieldProblem(f"{at}dataschema", "invalid", "Must be a text.")
-    time = event.get("time")
-    moment = parse_rfc3339(time) if isinstance(time, str) else None
-    if time is not None and moment is None:
-        message = "Not an RFC 3339 time with an offset: for example 2026-03-17T00:00:00Z."
-        yield FieldProblem(f"{at}time", "invalid", message)
-    data = event.get("data")
-    if not isinstance(data, Mapping | None):
-        yield FieldProblem(f"{at}data", "invalid", "Must be an object.")
-    elif _has_type(event):
-        for meter in meters.get(event["type"], ()):
-            if meter.event_from is None or (moment or now) >= meter.event_from:
-                yield from _value_problems(data, at, meter)
+_READERS = """
+    SELECT m.event_type, m.key, m.aggregation, m.value_property, m.event_from, m.deleted_at IS NULL, r.id, r.paths
+    FROM entitlements_meter m
+    LEFT JOIN entitlements_meterrollup r ON r.meter_id = m.id AND r.dropped_at IS NULL
+    WHERE m.event_type = ANY(%s) AND (m.deleted_at IS NULL OR r.id IS NOT NULL)
+    ORDER BY r.id
+"""
 
 
-def _value_problems(data: Any, at: str, meter: Meter) -> Iterator[FieldProblem]:
-    path = meter.value_property or ""
-    value = value_at(data, path)
-    field = f"{at}data{path[1:]}"
-    if value is None:
-        yield FieldProblem(field, "required", f"The meter {meter.key} reads {path}, and there is nothing.")
-    elif meter.aggregation == Aggregation.UNIQUE_COUNT:
-        if not isinstance(value, str) and not is_number(value):
-            yield FieldProblem(field, "invalid", f"The meter {meter.key} counts texts here, and this is none.")
-    elif not is_number(value):
-        yield FieldProblem(field, "invalid", f"The meter {meter.key} reads a number here, and this is none.")
-
-
-def _row(event: Mapping[str, Any], now: datetime) -> _Row:
-    time, data = event.get("time"), event.get("data")
-    moment = parse_rfc3339(time) if time else None
-    return _Row(
-        event["source"],
-        event["id"],
-        event["type"],
-        event["subject"],
-        moment or now,
-        None if data is None else dumps(data),
-    )
-
-
-def _insert(rows: list[_Row], now: datetime) -> int:
-    if not rows:
-        return 0
-    # In one order, so that two batches with the same events queue up instead of locking each other out.
-    rows.sort(key=lambda row: (row.source, row.external_id))
-    ids = [new_id() for _ in rows]
+def _readers(types: set[str]) -> tuple[Mapping[str, list[MeterCheck]], list[Rolled]]:
+    """What meters ask of events of these types, and the rollups that they go into."""
+    checks: dict[str, list[MeterCheck]] = defaultdict(list)
+    rollups: list[Rolled] = []
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO entitlements_usageevent (id, source, external_id, type, subject, time, data, ingested_at)
-            SELECT id, source, external_id, type, subject, time, data::jsonb, %s
-            FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[])
-              AS event(id, source, external_id, type, subject, time, data)
-            ON CONFLICT (source, external_id) DO NOTHING
-            """,
-            [now, ids, *(list(column) for column in zip(*rows, strict=True))],
-        )
-        stored: int = cursor.rowcount
-        return stored
+        cursor.execute(_READERS, [sorted(types)])
+        for kind, key, aggregation, path, event_from, alive, rollup, paths in cursor.fetchall():
+            if rollup is not None:
+                rollups.append(Rolled(rollup, kind, aggregation, path, tuple(paths)))
+            check = MeterCheck(key, aggregation, path, event_from)
+            if alive and aggregation != Aggregation.COUNT and check not in checks[kind]:
+                checks[kind].append(check)
+    return checks, rollups
+
+
+def _refusal(problems: list[FieldProblem], *, single: bool) -> BadEvent:
+    first = problems[0]
+    what = "The event was not stored." if single else "None of the batch was stored."
+    return BadEvent(f"{what} {first.field}: {first.message}", problems=problems)

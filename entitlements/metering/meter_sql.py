@@ -16,6 +16,9 @@ FIGURES: Final = {
     Aggregation.LATEST: "(array_agg(number ORDER BY time DESC, id DESC) FILTER (WHERE number IS NOT NULL))[1]",
 }
 
+# The condition that an event counts; it was not taken back.
+NOT_REVERSED: Final = "NOT EXISTS (SELECT 1 FROM entitlements_eventreversal v WHERE v.event_id = {event}.id)"
+
 # What `json_path.NUMBER_PATTERN` lets in at ingest, spelled without counted repeats, which PostgreSQL matches seven
 # times slower. The length is that of the longest number that the other pattern takes.
 _NUMBER: Final = r"""

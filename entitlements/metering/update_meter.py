@@ -7,6 +7,7 @@ from django.db import transaction
 from core.audit.services.record import record
 from core.errors import FieldProblem
 from entitlements.metering.create_meter import dimension_problems, refuse
+from entitlements.metering.store.build import renew_rollup
 from entitlements.models import Feature, Meter
 
 
@@ -46,5 +47,6 @@ def update_meter(
         for field, value in after.items():
             setattr(meter, field, value)
         meter.save()
+        renew_rollup(meter)
         record(verb="meter.updated", target=meter, did=f"changed the meter {meter}", changes=changes)
     return meter

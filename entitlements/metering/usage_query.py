@@ -14,7 +14,7 @@ from psycopg import sql
 
 from entitlements.choices import Aggregation
 from entitlements.errors import BadQuery
-from entitlements.metering.meter_sql import FIGURES, number_of, path_parameter, value_in
+from entitlements.metering.meter_sql import FIGURES, NOT_REVERSED, number_of, path_parameter, value_in
 from entitlements.models import Meter
 
 MAX_ROWS = 10_000
@@ -164,7 +164,10 @@ def _group(meter: Meter, name: str, index: int, parameters: dict[str, Any]) -> s
 
 def _conditions(meter: Meter, query: UsageQuery, parameters: dict[str, Any]) -> sql.Composable:
     parameters["type"] = meter.event_type
-    conditions: list[sql.Composable] = [sql.SQL("event.type = %(type)s")]
+    conditions: list[sql.Composable] = [
+        sql.SQL("event.type = %(type)s"),
+        sql.SQL(NOT_REVERSED.format(event="event")),
+    ]
     starts = [moment for moment in (query.start, meter.event_from) if moment]
     if starts:
         parameters["start"] = max(starts)

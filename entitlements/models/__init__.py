@@ -1,10 +1,23 @@
 """The models of the entitlements package."""
 
 from entitlements.models.entitlement import Entitlement, EntitlementReset
-from entitlements.models.event import UsageEvent
+from entitlements.models.event import EventReversal, UsageEvent, UsageEventKey
 from entitlements.models.feature import Feature
 from entitlements.models.grant import Grant
 from entitlements.models.meter import Meter
+from entitlements.models.rollup import MeterRollup, UsageRollup
 from entitlements.models.snapshot import BalanceSnapshot
 
-__all__ = ["BalanceSnapshot", "Entitlement", "EntitlementReset", "Feature", "Grant", "Meter", "UsageEvent"]
+__all__ = [
+    "BalanceSnapshot",
+    "Entitlement",
+    "EntitlementReset",
+    "EventReversal",
+    "Feature",
+    "Grant",
+    "Meter",
+    "MeterRollup",
+    "UsageEvent",
+    "UsageEventKey",
+    "UsageRollup",
+]

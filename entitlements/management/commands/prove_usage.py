@@ -1,0 +1,71 @@
+"""`manage.py prove_usage`: prove that the rollups of usage equal the events beneath, and mend those that don't.
+
+Exit code 0: they do, or were mended. 1: some differ.
+"""
+
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from core import clock
+from entitlements.metering.store.build import build_rollups
+from entitlements.metering.store.partitions import make_months
+from entitlements.metering.store.prove import days_of, differences
+from entitlements.metering.store.recount import recount
+from entitlements.models import MeterRollup
+
+
+class Command(BaseCommand):
+    help = (
+        "Build what rollups of usage are not whole, make the months of events ahead, then compare rollups with events."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--from", dest="start", metavar="YYYY-MM-DD", help="the first day in UTC; else the first")
+        parser.add_argument("--to", dest="end", metavar="YYYY-MM-DD", help="the day to stop before")
+        parser.add_argument("--subject", nargs="+", default=None, help="only these subjects")
+        parser.add_argument("--mend", action="store_true", help="compute anew what differs")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        start, end = _day(options["start"]), _day(options["end"])
+        make_months(max(clock.now(), clock.real_now()))
+        built = build_rollups()
+        if built:
+            self.stdout.write(f"Built {built:,} days of rollups.")
+        types = dict(MeterRollup.objects.values_list("id", "meter__event_type"))
+        days = found = 0
+        for day in days_of(start, end):
+            days += 1
+            for difference in list(differences(day, subjects=options["subject"])):
+                found += 1
+                width = timedelta(hours=difference.grain)
+                self.stdout.write(
+                    f"{difference.meter}, {difference.subject}, {difference.start:%Y-%m-%d %H:%M} UTC, "
+                    f"{'hour' if difference.grain == 1 else 'day'}: differs; it counts {difference.kept:,} events "
+                    f"otherwise than the {difference.counted:,} there are."
+                )
+                if options["mend"]:
+                    with transaction.atomic():
+                        recount(
+                            types[difference.rollup], difference.subject, difference.start, difference.start + width
+                        )
+        self.stdout.write(f"{days:,} days compared.")
+        if found and not options["mend"]:
+            self.stdout.write(
+                self.style.ERROR(f"{found:,} rollups differ from their events. --mend computes them anew.")
+            )
+            sys.exit(1)
+        said = f"{found:,} rollups were computed anew." if found else "Every rollup equals its events."
+        self.stdout.write(self.style.SUCCESS(said))
+
+
+def _day(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise CommandError(f"{text} is no day: write it as 2026-03-17.") from error

@@ -1,0 +1,1 @@
+"""Where usage events and their rollups are kept: PostgreSQL."""
