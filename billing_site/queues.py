@@ -2,12 +2,14 @@
 
 Tasks that take long wait apart from those that must never wait for them: a close of a million customers delays neither
 the collection of what is issued, nor the heartbeat, nor notices; and a payment provider or a mail server that answers
-nobody delays neither the heartbeat nor the closes. Names only, no Celery: what starts the services reads it, too.
+nobody delays neither the heartbeat nor the closes. What waits for endpoints of others' programs has a worker of its
+own. Names only, no Celery: what starts the services reads it, too.
 """
 
 TICKS = "ticks"  # beat's looks at what is due: each is over in a second
 MONEY = "money"  # charges, refunds, dunning: waits for payment providers
 NOTICES = "notices"  # mails: waits for the mail server
+WEBHOOKS = "webhooks"  # waits for endpoints of anybody's
 DRAFTS = "drafts"  # collects, issues; the test clock's way, which does everything
 RUNS = "runs"  # shards of runs: as much as there is; rollups of events from before their meter
 MOVES = "moves"  # shards of profile migrations: wait for payment providers, and compute
@@ -28,6 +30,7 @@ _TASKS = {
         "invoicing.payments.tasks.mark_invoices_overdue",
     ),
     NOTICES: ("core.outbox.tasks.deliver_outbox", "core.outbox.tasks.help_deliver"),
+    WEBHOOKS: ("core.notifications.tasks.deliver_webhooks", "core.notifications.tasks.help_deliver_webhooks"),
     DRAFTS: ("invoicing.runs.tasks.advance_invoices", "invoicing.runs.tasks.advance_clock"),
     RUNS: (
         "invoicing.runs.tasks.work_next_shard",
@@ -50,6 +53,7 @@ QUEUES = tuple(_TASKS)
 WORKERS = {
     "ticker": ("--queues", TICKS, "--pool", "threads", "--concurrency", "4"),
     "worker": ("--queues", f"{MONEY},{NOTICES}", "--pool", "threads", "--concurrency", "8"),
+    "poster": ("--queues", WEBHOOKS, "--pool", "threads", "--concurrency", "6"),
     "runner": ("--queues", f"{RUNS},{DRAFTS}", "--concurrency", "2"),
     "mover": ("--queues", MOVES, "--concurrency", "2"),
 }

@@ -11,10 +11,11 @@ ADMIN = "Billing admin"
 AUDITOR = "Auditor"
 ROLES = (CLERK, APPROVER, ADMIN, AUDITOR)
 
-_HOUSE = ("customers", "entitlements", "subscriptions", "invoicing", "access")
+_HOUSE = ("customers", "entitlements", "subscriptions", "invoicing", "access", "notifications")
 _READABLE = (*_HOUSE, "approvals", "audit", "outbox", "testclock")
 
 _CLERK = {
+    "notifications.resend_event",
     "approvals.withdraw_changerequest",
     "customers.add_customer",
     "customers.change_customer",

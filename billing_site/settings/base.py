@@ -10,6 +10,7 @@ from kombu import Queue
 from billing_site.queues import QUEUES, ROUTES, TICKS
 from billing_site.runtime.wiring import database_config, redis_url
 from core.limits import read_limits
+from core.notifications.addresses import read_networks
 
 from .admin import UNFOLD as UNFOLD
 
@@ -19,6 +20,7 @@ INSTALLED_APPS = [
     "core.audit",
     "core.approvals",
     "core.outbox",
+    "core.notifications",
     "core.testclock",
     "customers",
     "entitlements",
@@ -185,6 +187,9 @@ CHANGE_REQUEST_DAYS = int(os.environ.get("CHANGE_REQUEST_DAYS", 14))
 
 # Credentials of payment providers are encrypted under the first of these; the others still read (decision page).
 CREDENTIALS_KEYS = [key for key in os.environ.get("CREDENTIALS_KEY", "").split(",") if key]
+# Networks of our own that webhooks may go to (10.1.0.0/16, say), with commas between them; or, with 1, any at all.
+WEBHOOK_ALLOWED_NETWORKS = read_networks(os.environ.get("WEBHOOK_ALLOWED_NETWORKS", ""))
+WEBHOOK_ALLOW_PRIVATE = os.environ.get("WEBHOOK_ALLOW_PRIVATE") == "1"
 # "test" or "live": keys of the other kind are refused, also where a copy of the database brings them along.
 STRIPE_MODE = os.environ.get("STRIPE_MODE", "test")
 # Where Stripe's API is; empty: at Stripe.

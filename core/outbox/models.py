@@ -12,7 +12,7 @@ class OutboxMessage(models.Model):
     `attempts` are those that were begun.
 
     `lease_until` says until when the worker that sends it is believed alive, `lease_token` which one it is
-    (`core.leases`).
+    (`core.leases`). `lane` is its receiver, where messages of one topic have several.
     """
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
@@ -20,6 +20,7 @@ class OutboxMessage(models.Model):
     topic = models.CharField(max_length=64)
     dedupe_key = models.CharField(max_length=200, null=True, unique=True)
     customer_id = models.UUIDField(null=True)
+    lane = models.UUIDField(null=True)
     payload = models.JSONField()
     due_at = models.DateTimeField(null=True, default=clock.now)
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -33,6 +34,7 @@ class OutboxMessage(models.Model):
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["due_at"], name="outbox_due", condition=models.Q(due_at__isnull=False)),
+            models.Index(fields=["topic", "due_at"], name="outbox_topic_due", condition=models.Q(due_at__isnull=False)),
             models.Index(fields=["customer_id", "-created_at"], name="outbox_customer"),
         ]
 

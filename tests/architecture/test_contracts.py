@@ -12,7 +12,11 @@ CONTRACTS: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_t
     "contracts"
 ]
 # No lower halves: "record a payment" is what staff and API call, and the trail is written by whoever acts.
-WHOLE_ACTS = {"invoicing.payments.record_payment", "core.audit.services.record_many"}
+WHOLE_ACTS = {
+    "invoicing.payments.record_payment",
+    "core.audit.services.record_many",
+    "core.notifications.services.record_events",
+}
 # It plays months of a company's history: facts of times past, whose money the closes after them bill.
 PLAYS_HISTORY = "billing_site.demo"
 # Whose docstring says so is held to it; "pure but for" something is not.

@@ -11,7 +11,17 @@ from benchmarks.database import address, created
 from billing_site.runtime.wiring import database_url
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FLOORS = ("access", "invoicing", "subscriptions", "entitlements", "customers", "audit", "outbox", "testclock")
+FLOORS = (
+    "access",
+    "invoicing",
+    "subscriptions",
+    "entitlements",
+    "customers",
+    "audit",
+    "notifications",
+    "outbox",
+    "testclock",
+)
 
 # Tables with their columns, and all that a migration may add to a schema beside them.
 SCHEMA = """

@@ -67,7 +67,7 @@ def server(house: House) -> Server:
 
 def test_the_doctor_says_what_works_and_after_ctrl_c_that_nothing_is_left(server: Server) -> None:
     house, children = server.house, server.children()
-    assert sorted(children) == ["beat", "mover", "postgres", "redis", "runner", "ticker", "web", "worker"]
+    assert sorted(children) == ["beat", "mover", "poster", "postgres", "redis", "runner", "ticker", "web", "worker"]
     assert server.page() == 200
     well = wait_until(lambda: (found := server.doctor()).returncode == 0 and found, "everything works")
     for line in (
@@ -75,7 +75,7 @@ def test_the_doctor_says_what_works_and_after_ctrl_c_that_nothing_is_left(server
         r"migrations +ok +All are applied\.",
         r"broker +ok +Redis 6\.2\.5, embedded in the data folder; \d+ tasks wait\.",
         r"cache +ok +It keeps what it is given\.",
-        r"worker +ok +4 at work: mover@\S+, runner@\S+, ticker@\S+, worker@\S+\.",
+        r"worker +ok +5 at work: mover@\S+, poster@\S+, runner@\S+, ticker@\S+, worker@\S+\.",
         r"beat +ok +Its last task ran \d+ s ago\.",
         r"test clock +ok +Not allowed; billing runs on real time\.",
         rf"mail +note +Written to files in {house.data}/mail, not sent\.",
@@ -107,7 +107,7 @@ def test_the_doctor_says_what_works_and_after_ctrl_c_that_nothing_is_left(server
 def test_the_dead_are_started_again_and_a_kill_of_the_supervisor_takes_all_with_it(server: Server) -> None:
     before = server.children()
     pool = wait_until(lambda: descendants(before["runner"]), "the runner has its pool")
-    for name in ("web", "worker", "ticker", "runner", "mover", "beat", "redis", "postgres"):
+    for name in ("web", "worker", "ticker", "runner", "mover", "poster", "beat", "redis", "postgres"):
         os.kill(before[name], signal.SIGKILL)
 
     def all_back() -> bool:

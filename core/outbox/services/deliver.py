@@ -7,12 +7,15 @@ worker is tried no more often than one that fails, keeps no other waiting, and i
 Who dies in between leaves the claim to run out: the one message that was under way may go out twice, then under the
 same message id, by which receivers know it. Workers don't wait for each other, so that messages to one receiver may
 overtake each other; those of one claim go out in the order in which they were due.
+
+A topic may have terms of its own (`terms.py`). Messages of one lane go to one receiver: while that answers nobody, its
+lane is held, and its messages are not even claimed.
 """
 
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime, timedelta
 from email.utils import parseaddr
@@ -22,16 +25,16 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from core import clock
 from core.ids import new_id, to_text
 from core.leases import kept_alive, lease_end, unleased
 from core.outbox.models import OutboxMessage
+from core.outbox.services.terms import Later, Never, Terms
 
 logger = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 10
 BATCH_SIZE = 50
 SECONDS = 8.0  # of one call, so that a worker's slot is free again before beat sends for the next
 LEASE = timedelta(seconds=60)
@@ -44,42 +47,51 @@ Send = Callable[[uuid.UUID, Mapping[str, Any]], None]
 
 # Opens the way to send messages of a topic, for as long as a batch takes.
 _ways: dict[str, Callable[[], AbstractContextManager[Send]]] = {}
+_terms: dict[str, Terms] = {}
+_USUAL = Terms()
 
 
-def register(topic: str, way: Callable[[], AbstractContextManager[Send]]) -> None:
-    """Say who delivers messages of `topic`. Called once, when the application starts."""
-    _ways[topic] = way
+def register(topic: str, way: Callable[[], AbstractContextManager[Send]], terms: Terms = _USUAL) -> None:
+    """Say who delivers messages of `topic`, and on which terms. Called once, when the application starts."""
+    _ways[topic], _terms[topic] = way, terms
 
 
-def deliver_due(*, seconds: float = SECONDS) -> int:
-    """Deliver due messages until none is left or `seconds` have passed; returns how many went out. It ends with the
-    message that is under way then, which a mail server that doesn't answer holds for `EMAIL_TIMEOUT`.
+def deliver_due(*, topics: Collection[str] | None = None, seconds: float = SECONDS) -> int:
+    """Deliver due messages (of these topics; None: of all that have a way) until none is left or `seconds` have passed;
+    returns how many went out. It ends with the message that is under way then, which a mail server that doesn't answer
+    holds for `EMAIL_TIMEOUT`.
 
     Call it outside of a transaction: what was sent stays sent, whatever becomes of the rest.
     """
     ends_at = time.monotonic() + seconds
     delivered = 0
-    while messages := _claim():
+    while messages := _claim(topics):
         delivered += _deliver(messages, ends_at)
         if time.monotonic() > ends_at:
             break
     return delivered
 
 
-def helpers_wanted() -> int:
+def helpers_wanted(topics: Collection[str] | None = None) -> int:
     """How many more workers there is something to do for: one for each further batch that is due, up to three."""
-    due = _free(clock.now())[: BATCH_SIZE * (MOST_HELPERS + 1)].count()
+    due = _free(clock.now(), topics)[: BATCH_SIZE * (MOST_HELPERS + 1)].count()
     return max(0, -(-due // BATCH_SIZE) - 1)
 
 
-def _free(now: datetime) -> QuerySet[OutboxMessage]:
-    return OutboxMessage.objects.filter(unleased(), due_at__lte=now)
+def _free(now: datetime, topics: Collection[str] | None) -> QuerySet[OutboxMessage]:
+    known = _ways.keys() if topics is None else topics
+    free = OutboxMessage.objects.filter(unleased(), topic__in=sorted(known), due_at__lte=now)
+    for terms in (_terms[topic] for topic in known):
+        held = terms.held()
+        if held:
+            free = free.filter(Q(lane__isnull=True) | ~Q(lane__in=held) | Q(due_at__lte=now - terms.held_for))
+    return free
 
 
 @transaction.atomic
-def _claim() -> list[OutboxMessage]:
+def _claim(topics: Collection[str] | None = None) -> list[OutboxMessage]:
     """Some due messages that are ours for `LEASE`; what another worker has or takes is left to it."""
-    free = _free(clock.now()).select_for_update(skip_locked=True).order_by("due_at", "id")
+    free = _free(clock.now(), topics).select_for_update(skip_locked=True).order_by("due_at", "id")
     messages = list(free[:BATCH_SIZE])
     token = new_id()
     for message in messages:
@@ -112,6 +124,15 @@ def _deliver(messages: Sequence[OutboxMessage], ends_at: float) -> int:
                 if message.topic not in ways:
                     ways[message.topic] = stack.enter_context(_ways[message.topic]())
                 ways[message.topic](message.pk, message.payload)
+            except Later as later:
+                _mark(
+                    _ours(message, [message]),
+                    attempts=message.attempts - 1,
+                    due_at=later.until,
+                    last_error=str(later),
+                )
+            except Never as never:
+                _mark(_ours(message, [message]), due_at=None, last_error=str(never))
             except Exception as error:  # whatever stopped it, the message is kept and tried again
                 logger.warning("outbox message %s failed", to_text(message.pk), exc_info=True)
                 _mark_failed(message, f"{type(error).__name__}: {error}")
@@ -142,11 +163,12 @@ def _begin(message: OutboxMessage) -> bool:
     The same worker may not live to say how it ended.
     """
     message.attempts += 1
-    again_at = clock.now() + timedelta(seconds=30 * 2**message.attempts)
+    terms = _terms[message.topic]
+    again_at = clock.now() + terms.wait(message.attempts)
     return bool(
         _ours(message, [message]).update(
             attempts=message.attempts,
-            due_at=None if message.attempts >= MAX_ATTEMPTS else again_at,
+            due_at=None if message.attempts >= terms.max_attempts else again_at,
             last_error=_UNKNOWN_END,
         )
     )

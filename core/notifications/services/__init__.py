@@ -1,0 +1,1 @@
+"""Writes of channels, rules and events, and the delivery of webhooks."""

@@ -1,0 +1,22 @@
+"""The scheduled delivery of webhooks."""
+
+from celery import shared_task
+
+from core.notifications.services.deliver_webhooks import TOPIC
+from core.outbox.services.deliver import SECONDS, deliver_due, helpers_wanted
+
+WEBHOOKS = (TOPIC,)
+
+
+@shared_task
+def deliver_webhooks() -> None:
+    """Deliver the webhooks that are due, with the help of other workers where they are many."""
+    for _ in range(helpers_wanted(WEBHOOKS)):
+        help_deliver_webhooks.apply_async(expires=SECONDS)
+    deliver_due(topics=WEBHOOKS)
+
+
+@shared_task
+def help_deliver_webhooks() -> None:
+    """Deliver webhooks that are due, beside whoever called for help."""
+    deliver_due(topics=WEBHOOKS)
