@@ -163,6 +163,7 @@ SPECTACULAR_SETTINGS = {
         "AppTypeEnum": ["sandbox", "bank_transfer", "stripe"],
         "BalanceMovementTypeEnum": ["credit_note", "overpayment", "applied", "refund"],
         "DocumentTypeEnum": ["invoice", "credit_note"],
+        "EntitlementTypeEnum": ["metered", "static", "boolean"],
         "PlanStatusEnum": ["draft", "scheduled", "active", "archived"],
         "SubscriptionStatusEnum": ["scheduled", "active", "canceled", "inactive"],
     },

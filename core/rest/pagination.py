@@ -104,6 +104,30 @@ class PageOrBareArrayPagination(PageNumberPagination):
         ]
 
 
+class PageOrOffsetPagination(PageNumberPagination):
+    """Always a page, also of `limit` rows from `offset`, where the request says those and no `page`."""
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+        asked = request.query_params
+        if "page" in asked or not {"limit", "offset"} & set(asked):
+            return super().paginate_queryset(queryset, request, view)
+        self.page_size = whole_number(request, "limit", default=DEFAULT_PAGE_SIZE, maximum=MAX_PAGE_SIZE)
+        start = whole_number(request, "offset", default=0, minimum=0, maximum=10**12)
+        self.page = start // self.page_size + 1
+        end = start + self.page_size
+        _refuse_deeper("offset", end, view)
+        items = list(queryset[start : end + 1])
+        self.total_count = self._count(queryset, start, end, len(items))
+        return items[: self.page_size]
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        return [
+            *super().get_schema_operation_parameters(view),
+            _parameter("limit", default=DEFAULT_PAGE_SIZE, maximum=MAX_PAGE_SIZE),
+            _parameter("offset", default=0, minimum=0, maximum=settings.API_LIST_DEPTH, said=_deepest()),
+        ]
+
+
 def whole_number(request: Request, name: str, *, default: int, minimum: int = 1, maximum: int) -> int:
     """The query parameter `name` as a number within the bounds; a 400 that names it otherwise."""
     text = request.query_params.get(name)

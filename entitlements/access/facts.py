@@ -1,35 +1,41 @@
 """Reads an entitlement's rows as the facts that its burn-down goes by."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from core.errors import BillingError
 from core.periods import Cadence
 from entitlements.access.burndown import GrantFacts, ResetFacts, Rhythm, Timeline
 from entitlements.access.intervals import cadence_of
+from entitlements.choices import EntitlementType
 from entitlements.errors import NotMetered
 from entitlements.models import Entitlement, Grant
+
+
+def schedule_of(entitlement: Entitlement) -> Timeline | None:
+    """Its usage periods, without grants, from its resets, which should be loaded; None where it has no periods."""
+    interval, anchor = entitlement.usage_period, entitlement.usage_period_anchor
+    if interval is None or anchor is None:
+        return None
+    return Timeline(
+        start=entitlement.measure_usage_from or entitlement.active_from,
+        usage_period=Rhythm(anchor, cadence_stored(interval), entitlement.time_zone),
+        resets=tuple(ResetFacts(row.at, row.anchor, row.preserve_overage) for row in entitlement.resets.all()),
+        preserve_overage=entitlement.preserve_overage,
+    )
 
 
 def timeline_of(entitlement: Entitlement) -> Timeline:
     """The timeline of a metered entitlement, from its grants and resets, which should be loaded. NotMetered for
     another."""
-    start, interval, anchor = (
-        entitlement.measure_usage_from,
-        entitlement.usage_period,
-        entitlement.usage_period_anchor,
-    )
-    if start is None or interval is None or anchor is None:
+    schedule = schedule_of(entitlement)
+    if schedule is None or entitlement.type != EntitlementType.METERED:
         raise NotMetered(
             f"The entitlement to {entitlement.feature_key} is {entitlement.type}: only a metered one has grants, "
             "resets and a balance. Nothing was changed."
         )
-    return Timeline(
-        start=start,
-        usage_period=Rhythm(anchor, cadence_stored(interval), entitlement.time_zone),
-        grants=tuple(_grant(grant, entitlement.time_zone) for grant in entitlement.grants.all()),
-        resets=tuple(ResetFacts(row.at, row.anchor, row.preserve_overage) for row in entitlement.resets.all()),
-        preserve_overage=entitlement.preserve_overage,
-    )
+    grants = tuple(_grant(grant, entitlement.time_zone) for grant in entitlement.grants.all())
+    return replace(schedule, grants=grants)
 
 
 def next_recurrence(grant: Grant, zone: str, now: datetime) -> datetime | None:

@@ -44,7 +44,15 @@ def site(db):
     make_plan(key="gold")
     api = Api()
     subscription = data(api.post("/subscriptions", {"customerKey": "acme", "plan": {"key": "gold"}}), 201)
+    terms = {"type": "metered", "featureKey": "storage", "usagePeriod": {"interval": "MONTH"}, "issueAfterReset": 5}
+    entitlement = data(api.post("/api/v2/customers/acme/entitlements", terms), 201)
+    grant = data(api.get("/api/v2/grants"))["items"][0]
     known = {
+        "entitlementId": entitlement["id"],
+        "entitlementIdOrFeatureKey": "storage",
+        "featureKey": "storage",
+        "grantId": grant["id"],
+        "subjectIdOrKey": "acme",
         "customerIdOrKey": "acme",
         "customerId": data(api.get("/customers/acme"))["id"],
         "meterIdOrSlug": "usage",
