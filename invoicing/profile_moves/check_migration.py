@@ -90,9 +90,10 @@ def check_batch(*, migration: ProfileMigration, customer_ids: Sequence[uuid.UUID
 
 def keep_unchecked(migration: ProfileMigration, customer_id: uuid.UUID, error: Exception) -> None:
     """Block a customer who can't be looked at, for this reason."""
-    known = isinstance(error, BillingError)
-    why = {customer_id: (Cause(CauseCode.CHECK_FAILED, error.message),)} if known else _not_checked(customer_id, error)
-    _keep(migration, why)
+    if isinstance(error, BillingError):
+        _keep(migration, {customer_id: (Cause(CauseCode.CHECK_FAILED, error.message),)})
+    else:
+        _keep(migration, _not_checked(customer_id, error))
 
 
 def _keep(migration: ProfileMigration, causes: Mapping[uuid.UUID, tuple[Cause, ...]]) -> None:

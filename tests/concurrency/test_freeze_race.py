@@ -42,7 +42,7 @@ def test_a_line_that_comes_while_another_transaction_issues_is_refused():
             connection.close()
 
     with transaction.atomic():
-        issue_drafts([draft.id], now=at("2026-03-17"))
+        issue_drafts([draft.id], now=at("2026-03-17"), taxed_at={})
         thread = threading.Thread(target=slip_in)
         thread.start()
         begun.wait(timeout=30)
