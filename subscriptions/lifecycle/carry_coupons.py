@@ -8,7 +8,7 @@ from core.periods import CADENCES
 from subscriptions.lifecycle.coupon_periods import counted_end
 from subscriptions.lifecycle.facts import calendar_of
 from subscriptions.models import CouponRedemption, ItemRevision, Subscription, SubscriptionItem
-from subscriptions.pricing import IN_ARREARS
+from subscriptions.pricing import parse_price
 from subscriptions.schedule.billing_calendar import period_at
 
 
@@ -73,8 +73,8 @@ def _cadence_at_first(redemption: CouponRedemption) -> str | None:
 
 
 def _in_arrears(item: SubscriptionItem, at: datetime) -> bool:
-    price = _terms(item, at).price
-    return price is not None and (price["type"] != "flat" or price.get("paymentTerm") == IN_ARREARS)
+    price = parse_price(_terms(item, at).price)
+    return price is not None and not price.in_advance
 
 
 def _terms(item: SubscriptionItem, at: datetime) -> ItemRevision:

@@ -15,7 +15,7 @@ from subscriptions.lifecycle.coupon_periods import end_of_reduced
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.selectors import item_period, revision_at
 from subscriptions.models import Coupon, CouponRedemption, ItemRevision, Subscription, SubscriptionItem
-from subscriptions.pricing import IN_ADVANCE, FlatPrice, parse_price
+from subscriptions.pricing import parse_price
 
 
 @transaction.atomic
@@ -157,8 +157,7 @@ def _effective_span(
             raise CouponNotRedeemable(coupon.code, "came too late: the item is charged once, and has been")
         return revision.active_from, None
     price = parse_price(revision.price)
-    in_advance = isinstance(price, FlatPrice) and price.payment_term == IN_ADVANCE
-    charged_already = in_advance and (billed or at > period.start)
+    charged_already = price is not None and price.in_advance and (billed or at > period.start)
     start = period.end if charged_already else period.start
     if coupon.periods is None:
         return start, None

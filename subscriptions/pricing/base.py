@@ -67,6 +67,11 @@ class Price:
     # What whoever rates by this price has worked out ahead. No part of its value: a copy by `replace` is without it.
     prepared: Any = field(default=None, init=False, repr=False, compare=False)
 
+    @property
+    def in_advance(self) -> bool:
+        """Whether it is charged at the start of what it is for, and not at its end."""
+        return False
+
     def charges(self, usage: Usage) -> tuple[Charge, ...]:
         """What `usage` costs, part by part, exactly; the caller rounds each part once."""
         raise NotImplementedError

@@ -23,6 +23,10 @@ class FlatPrice(Price):
     amount: Decimal
     payment_term: str = IN_ADVANCE
 
+    @property
+    def in_advance(self) -> bool:
+        return self.payment_term == IN_ADVANCE
+
     def charges(self, usage: Usage) -> tuple[Charge, ...]:
         return single("flat", "Flat fee", usage.quantity, self.amount)
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from core.periods import Cadence, Period, fraction, in_seconds
-from subscriptions.pricing import IN_ADVANCE, FlatPrice
+from subscriptions.pricing import FlatPrice
 from subscriptions.schedule.facts import CouponFacts, EarlierUse, ItemFacts, RevisionFacts, Span, SubscriptionFacts
 from subscriptions.schedule.grid import ServicePeriod, service_period_at, service_periods
 
@@ -356,4 +356,4 @@ def _components(
 
 def in_advance(revision: RevisionFacts) -> bool:
     """Whether it is a fee that is charged at the start of what it is for."""
-    return isinstance(revision.price, FlatPrice) and revision.price.payment_term == IN_ADVANCE
+    return revision.price is not None and revision.price.in_advance
