@@ -7,5 +7,5 @@ from invoicing.models import ParkedCustomer
 
 def parked(request: HttpRequest) -> str:
     """How many customers are parked; nothing for none."""
-    count = ParkedCustomer.objects.filter(released_at__isnull=True).count()
+    count = ParkedCustomer.objects.still_parked().count()
     return str(count) if count else ""

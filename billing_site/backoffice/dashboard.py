@@ -95,7 +95,7 @@ def _tiles(now: datetime) -> list[Tile]:
         failed=Count("pk", filter=Q(status__in=[InvoiceStatus.PAYMENT_FAILED, InvoiceStatus.PAYMENT_ACTION_REQUIRED])),
         given_back=Count("pk", filter=Q(refunded__gt=0)),
     )
-    parked = ParkedCustomer.objects.filter(released_at__isnull=True).count()
+    parked = ParkedCustomer.objects.still_parked().count()
     return [
         Tile("Overdue", overdue_by[0], "past their due date", _invoices(state="overdue"), "red", overdue_by[1]),
         Tile("Due in 7 days", soon_by[0], "not paid yet", _invoices(state="due_soon"), "blue", soon_by[1]),

@@ -50,7 +50,7 @@ def histories(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[History]:
     }
     loaded, errors = _load(ids)
     parked = set(
-        ParkedCustomer.objects.filter(customer_id__in=ids, released_at=None).values_list("customer_id", flat=True)
+        ParkedCustomer.objects.still_parked().filter(customer_id__in=ids).values_list("customer_id", flat=True)
     )
     busy = set(
         RunCustomer.objects.filter(customer_id__in=ids, outcome=CustomerOutcome.PENDING)

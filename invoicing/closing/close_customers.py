@@ -114,7 +114,7 @@ def _park(customer_id: uuid.UUID, error: Exception, run_id: uuid.UUID | None) ->
 
 
 def _parked(customer_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
-    parked = ParkedCustomer.objects.filter(released_at__isnull=True).order_by()
+    parked = ParkedCustomer.objects.still_parked().order_by()
     return set(among(parked, "customer_id", customer_ids).values_list("customer_id", flat=True))
 
 

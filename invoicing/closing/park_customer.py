@@ -29,10 +29,10 @@ def park_customers(failures: Mapping[uuid.UUID, BillingError], *, run_id: uuid.U
 
 def is_parked(customer_field: str = "customer_id") -> Exists:
     """Whether the customer that the outer query's `customer_field` names is parked."""
-    return Exists(ParkedCustomer.objects.filter(customer_id=OuterRef(customer_field), released_at__isnull=True))
+    return Exists(ParkedCustomer.objects.still_parked().filter(customer_id=OuterRef(customer_field)))
 
 
 def parked_customer(customer_id: uuid.UUID) -> ParkedCustomer | None:
     """Why this customer is parked; None where they are not."""
-    parked = ParkedCustomer.objects.filter(customer_id=customer_id, released_at__isnull=True)
+    parked = ParkedCustomer.objects.still_parked().filter(customer_id=customer_id)
     return parked.select_related("customer").first()

@@ -102,6 +102,12 @@ class RunCustomer(models.Model):
         return f"{self.customer} in {self.run}"
 
 
+class ParkedCustomers(models.QuerySet["ParkedCustomer"]):
+    def still_parked(self) -> "ParkedCustomers":
+        """Those who are parked now: nobody has released them."""
+        return self.filter(released_at__isnull=True)
+
+
 class ParkedCustomer(models.Model):
     """A customer whose close failed: left out of every run until staff fix the cause and release them.
 
@@ -126,6 +132,8 @@ class ParkedCustomer(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.UUIDField(null=True, blank=True)
 
+    objects = ParkedCustomers.as_manager()
+
     class Meta:
         ordering = ["-parked_at", "-id"]
         permissions = [("release_parkedcustomer", "Can release parked customers")]
@@ -139,6 +147,11 @@ class ParkedCustomer(models.Model):
                 fields=["release_asked_at"], name="parked_release_asked", condition=Q(release_asked_at__isnull=False)
             )
         ]
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether nobody has released the customer yet."""
+        return self.released_at is None
 
     def __str__(self) -> str:
         return f"Parking of {self.customer}"

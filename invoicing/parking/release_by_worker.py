@@ -55,7 +55,7 @@ def ask_for_release(*, parked: ParkedCustomer, reason: str) -> ParkedCustomer:
 def work_next_release() -> bool:
     """Try one release that was asked for and nobody is at; False when there is none. An error other than a cause to
     stay parked is raised, and it is tried again later."""
-    asked = ParkedCustomer.objects.filter(unleased(), release_asked_at__isnull=False, released_at__isnull=True)
+    asked = ParkedCustomer.objects.still_parked().filter(unleased(), release_asked_at__isnull=False)
     parked = asked.order_by("release_asked_at", "id").first()
     token = new_id()
     if parked is None or not asked.filter(pk=parked.pk).update(

@@ -29,7 +29,7 @@ def release_customer(*, parked: ParkedCustomer, reason: str) -> ParkedCustomer:
         raise InvalidInput("Say why the customer is released. Nothing was changed.", code="reason_required")
     lock_customers([parked.customer_id])
     locked = ParkedCustomer.objects.select_for_update(of=("self",)).select_related("customer").get(pk=parked.pk)
-    if locked.released_at is not None:
+    if not locked.is_parked:
         raise WrongInvoiceState(f"{locked.customer} is released already.", code="already_released")
     _look_again(locked)
     locked.released_at = clock.now()

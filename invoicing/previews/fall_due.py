@@ -65,7 +65,7 @@ def upcoming_of(customer_id: uuid.UUID, watched: Collection[uuid.UUID] = ()) -> 
         invoice__customer=OuterRef("pk"),
         deleted_at__isnull=True,
     )
-    parked = ParkedCustomer.objects.filter(released_at__isnull=True, **mine)
+    parked = ParkedCustomer.objects.still_parked().filter(**mine)
     close_at, collect_at, issue_at, gathered_until, parked_for = (
         Customer.objects.order_by()
         .values_list(
@@ -85,7 +85,7 @@ def upcoming_of(customer_id: uuid.UUID, watched: Collection[uuid.UUID] = ()) -> 
 
 def parked_among(customer_ids: Collection[uuid.UUID]) -> Problems:
     """Who of these customers is parked, and for what. One query."""
-    parked = ParkedCustomer.objects.filter(released_at__isnull=True).order_by()
+    parked = ParkedCustomer.objects.still_parked().order_by()
     causes = among(parked, "customer_id", customer_ids).values_list("customer_id", "cause")
     return {customer_id: _parked_for(cause) for customer_id, cause in causes}
 

@@ -83,7 +83,7 @@ class CustomerPage(CustomerSettings):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
         rows = list(changes.result_list)
-        parked = ParkedCustomer.objects.filter(customer__in=rows, released_at__isnull=True)
+        parked = ParkedCustomer.objects.still_parked().filter(customer__in=rows)
         causes = dict(parked.values_list("customer_id", "cause"))
         for customer in rows:
             customer.parked_cause = causes.get(customer.pk)

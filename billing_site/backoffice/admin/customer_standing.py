@@ -87,7 +87,7 @@ def standing_of(customer: Customer, now: datetime) -> Standing:
         )
     )
     balance = BalanceEntry.objects.filter(**mine).order_by("currency").values("currency")
-    parked = ParkedCustomer.objects.filter(released_at__isnull=True, **mine)
+    parked = ParkedCustomer.objects.still_parked().filter(**mine)
     found: Any = (
         Customer.objects.filter(pk=customer.pk)
         .order_by()

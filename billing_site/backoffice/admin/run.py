@@ -73,7 +73,7 @@ class RunPage(BillingRunAdmin):
                 "counted": True,
                 "count": due.count(),
                 "sample": list(due[:SAMPLE]),
-                "parked": ParkedCustomer.objects.filter(released_at__isnull=True).count(),
+                "parked": ParkedCustomer.objects.still_parked().count(),
                 "as_of": as_of,
             }
         return self._page(request, "backoffice/run_start.html", context)

@@ -46,7 +46,7 @@ class Release(Verb[ParkedCustomer]):
     def why_not(self, request: HttpRequest, parked: ParkedCustomer) -> str:
         if parked.release_asked_at is not None:
             return "A worker is about to release the customer already."
-        return "" if parked.released_at is None else "The customer is released already."
+        return "" if parked.is_parked else "The customer is released already."
 
     def perform(self, request: HttpRequest, parked: ParkedCustomer, answers: Answers) -> str:
         if needs_worker(parked):
@@ -84,7 +84,7 @@ class ParkedCustomerAdmin(ReadOnlyAdmin):
 
     @display(description="State")
     def state(self, parked: ParkedCustomer) -> SafeString:
-        if parked.released_at is not None:
+        if not parked.is_parked:
             return badge("Released", "green")
         return badge("Parked", "red") if parked.release_asked_at is None else badge("Being released", "amber")
 
