@@ -1,5 +1,7 @@
 """What a transactional test leaves behind is gone afterwards, whatever guards it, and nothing else is."""
 
+from typing import Any
+
 import pytest
 from django import test
 from django.contrib.auth.models import Group, Permission, User
@@ -31,7 +33,7 @@ def snapshot() -> dict[str, list[tuple[object, ...]]]:
 def clean_up():
     """The clean-up, once it knows what a flush leaves."""
     with fast_flush():
-        case = test.TransactionTestCase()
+        case: Any = test.TransactionTestCase()
         case._fixture_teardown()
         yield case._fixture_teardown
 
