@@ -1,14 +1,12 @@
 """The migrations that let lines refer to windows carry every kind of window back and forth, as it was."""
 
 import os
-import subprocess
-import sys
 
 import psycopg
 
 from benchmarks.database import address, created
 from billing_site.runtime.wiring import database_url
-from tests.architecture.test_migrations import ROOT, migrate
+from tests.architecture.test_migrations import manage, migrate
 
 # What stands: each window, and the lines that bill it, add to it and give back of it. Lines that were taken off, and
 # whose window is gone, only belong together.
@@ -46,26 +44,10 @@ def rows(url: str, sql: str) -> list[tuple]:
         return connection.execute(sql).fetchall()
 
 
-def tell(url: str, code: str) -> None:
-    """Run something of the support module on that database."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "manage.py",
-            "shell",
-            "--verbosity",
-            "0",
-            "-c",
-            f"from tests.support import windows_of_every_kind as w; w.{code}()",
-        ],
-        cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "billing_site.settings.test"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
+def tell(url: str, *names: str) -> None:
+    """Run these of the support module on that database."""
+    code = ["from tests.support import windows_of_every_kind", *(f"windows_of_every_kind.{name}()" for name in names)]
+    manage(url, "shell", "--verbosity", "0", "-c", "\n".join(code))
 
 
 def test_windows_of_every_kind_go_back_and_forth():
@@ -73,8 +55,7 @@ def test_windows_of_every_kind_go_back_and_forth():
     with created(server, name):
         url = address(server, name)
         migrate(url)
-        tell(url, "build")
-        tell(url, "check")
+        tell(url, "build", "check")
         windows, waiting = rows(url, WINDOWS), rows(url, WAITING)
         assert all(rows(url, KINDS)[0]), rows(url, KINDS)
         migrate(url, "invoicing", "0023_whole_references")
