@@ -1,6 +1,7 @@
 """Real supervisors and services in folders of their own, without Django."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -159,6 +160,28 @@ def houses() -> Iterator[Callable[..., House]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def migrated_data(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A data folder whose database has every table, at rest: a start takes half as long on a copy. Made by the first
+    of the workers that needs it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "migrated"
+    with folder.with_suffix(".lock").open("a") as made:
+        fcntl.flock(made, fcntl.LOCK_EX)
+        if not folder.exists():
+            with houses() as make:
+                house = make()
+                done = house.run("run", "--", sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0")
+                assert done.returncode == 0, done.stderr
+                copy_data(house.data, folder)
+    return folder
+
+
+def copy_data(data: Path, folder: Path) -> None:
+    """Copy a data folder whose services are stopped; its files stay their users'."""
+    subprocess.run(["cp", "-a", str(data), str(folder)], check=True)
+
+
 @pytest.fixture
 def make_house() -> Iterator[Callable[..., House]]:
     """Makes data folders with the runtime on them."""
@@ -170,3 +193,11 @@ def make_house() -> Iterator[Callable[..., House]]:
 def house(make_house: Callable[..., House]) -> House:
     """One data folder with the runtime on it."""
     return make_house()
+
+
+@pytest.fixture
+def migrated_house(make_house: Callable[..., House], migrated_data: Path) -> House:
+    """One data folder with the runtime on it, and every table in its database."""
+    house = make_house()
+    copy_data(migrated_data, house.data)
+    return house

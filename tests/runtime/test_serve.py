@@ -59,14 +59,9 @@ class Server:
         )
 
 
-@pytest.fixture
-def server(house: House) -> Server:
-    """A server that has just announced itself."""
-    return Server(house)
-
-
-def test_the_doctor_says_what_works_and_after_ctrl_c_that_nothing_is_left(server: Server) -> None:
-    house, children = server.house, server.children()
+def test_the_doctor_says_what_works_and_after_ctrl_c_that_nothing_is_left(house: House) -> None:
+    server = Server(house)
+    children = server.children()
     assert sorted(children) == ["beat", "mover", "poster", "postgres", "redis", "runner", "ticker", "web", "worker"]
     assert server.page() == 200
     well = wait_until(lambda: (found := server.doctor()).returncode == 0 and found, "everything works")
@@ -104,7 +99,8 @@ def test_the_doctor_says_what_works_and_after_ctrl_c_that_nothing_is_left(server
     assert "2 things to repair." in ill.stdout
 
 
-def test_the_dead_are_started_again_and_a_kill_of_the_supervisor_takes_all_with_it(server: Server) -> None:
+def test_the_dead_are_started_again_and_a_kill_of_the_supervisor_takes_all_with_it(migrated_house: House) -> None:
+    server = Server(migrated_house)
     before = server.children()
     pool = wait_until(lambda: descendants(before["runner"]), "the runner has its pool")
     for name in ("web", "worker", "ticker", "runner", "mover", "poster", "beat", "redis", "postgres"):

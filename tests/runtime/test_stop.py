@@ -59,7 +59,8 @@ def call(server: Server, path: str) -> Any:
 
 
 @pytest.mark.serial
-def test_a_stop_ends_what_waits_for_stripe_and_the_next_start_takes_it_up(house: House) -> None:
+def test_a_stop_ends_what_waits_for_stripe_and_the_next_start_takes_it_up(migrated_house: House) -> None:
+    house = migrated_house
     fake = FakeStripe()
     fake.add_customer("cus_1", behaviour="stall")
     with running(fake) as address:
@@ -122,9 +123,9 @@ def ask_in_vain(server: Server) -> None:
 
 
 @pytest.mark.serial
-def test_a_second_request_ends_it_at_once(house: House) -> None:
-    server = Server(house)
-    connection = house.connect()
+def test_a_second_request_ends_it_at_once(migrated_house: House) -> None:
+    server = Server(migrated_house)
+    connection = migrated_house.connect()
     connection.execute("BEGIN")
     connection.execute("LOCK TABLE outbox_outboxmessage")
     wait_until(lambda: waits_for_a_lock(connection), "a task of the worker waits for us")
@@ -136,7 +137,7 @@ def test_a_second_request_ends_it_at_once(house: House) -> None:
     server.process.wait(60)
     connection.close()
     assert time.monotonic() - begun < 12
-    assert processes_that_mention(str(house.data)) == []
+    assert processes_that_mention(str(migrated_house.data)) == []
 
 
 def test_make_stop_ends_a_supervisor_that_hears_nothing(

@@ -5,20 +5,22 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.runtime.conftest import houses
+from tests.runtime.conftest import copy_data, houses
 from tests.runtime.test_serve import Server
 
 KEY = {"Authorization": "Bearer dev-key-0123456789"}
 
 
 @pytest.fixture(scope="module")
-def port() -> Iterator[int]:
+def port(migrated_data: Path) -> Iterator[int]:
     """A running server with an API key."""
     with houses() as make:
         house = make()
+        copy_data(migrated_data, house.data)
         house.environment["BILLING_API_KEY"] = "dev-key-0123456789"
         yield Server(house).port
 
