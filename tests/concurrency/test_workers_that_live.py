@@ -6,8 +6,10 @@ from django.db import OperationalError, connection
 from core import clock
 from core.leases import give_back_failed
 from customers.models import BillingApp
+from invoicing.closing.close_customers import close_customers
 from invoicing.models import BillingRun, Invoice, MigrationItem, MigrationShard, ParkedCustomer, RunCustomer, RunShard
 from invoicing.profile_moves import work_migration_shard as moving
+from invoicing.profile_moves.move_batch import move_batch
 from invoicing.profile_moves.run_migration import run_migration
 from invoicing.profile_moves.work_migration_shard import work_migration_shard, work_off_migration
 from invoicing.runs import work_shard as module
@@ -92,7 +94,7 @@ def test_who_always_takes_too_long_is_parked_with_the_cause_and_everybody_else_i
     with clock.frozen_at(CLOSE):
         start_run(as_of=CLOSE, trigger="schedule")
     second = RunCustomer.objects.order_by("id")[1].customer
-    monkeypatch.setattr(module, "close_customers", always_too_slow(second, module.close_customers))
+    monkeypatch.setattr(module, "close_customers", always_too_slow(second, close_customers))
     # Three times together, four times alone; the fifth time it is theirs.
     for billed in (0, 0, 0, 1, 1, 1, 1):
         closed_by_workers(1, OperationalError)
@@ -112,7 +114,7 @@ def test_who_always_takes_too_long_fails_in_a_migration_and_everybody_else_is_mo
     migration = run_migration(migration=approved(old, new))
     shard = MigrationShard.objects.get(kind="move")
     second = shard.items.order_by("id")[1].customer
-    monkeypatch.setattr(moving, "move_batch", always_too_slow(second, moving.move_batch))
+    monkeypatch.setattr(moving, "move_batch", always_too_slow(second, move_batch))
     with clock.frozen_at(MOVE):
         for moved in (0, 0, 0, 1, 1, 1, 1):
             with pytest.raises(OperationalError):
