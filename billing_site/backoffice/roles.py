@@ -15,6 +15,8 @@ _HOUSE = ("customers", "entitlements", "subscriptions", "invoicing", "access", "
 _READABLE = (*_HOUSE, "approvals", "audit", "outbox", "testclock")
 
 _CLERK = {
+    "entitlements.add_grant",
+    "entitlements.void_grant",
     "notifications.resend_event",
     "approvals.withdraw_changerequest",
     "customers.add_customer",

@@ -88,6 +88,8 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _item("Customers", "groups", "customers.customer"),
                     _item("Subscriptions", "autorenew", "subscriptions.subscription"),
+                    _item("Entitlements", "verified_user", "entitlements.entitlement"),
+                    _item("Grants", "add_card", "entitlements.grant"),
                     _item("Invoices", "receipt_long", "invoicing.invoice"),
                     _item("Payments", "payments", "invoicing.payment"),
                     _item("Bank statements", "account_balance", "invoicing.bankstatement"),

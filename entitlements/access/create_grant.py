@@ -1,5 +1,7 @@
 """Grants usage on a metered entitlement."""
 
+import uuid
+
 from django.db import transaction
 
 from core import clock
@@ -11,14 +13,20 @@ from entitlements.models import Entitlement, Grant
 
 
 @transaction.atomic
-def create_grant(*, entitlement: Entitlement, grant: GrantInput, reason: str = "") -> Grant:
+def create_grant(
+    *, entitlement: Entitlement, grant: GrantInput, grant_id: uuid.UUID | None = None, reason: str = ""
+) -> Grant:
     """Grant usage on top of what there is (billing rules 9), also where a subscription manages the entitlement. One
-    that begins in the past counts as if it always had been there.
+    that begins in the past counts as if it always had been there. With a `grant_id`, a repeat answers the grant that
+    was made at first.
 
     Raises `NotMetered`, `EntitlementEnded`, or `BadGrant` with every field at fault.
     """
     locked = Entitlement.objects.select_for_update(no_key=True).select_related("customer").get(pk=entitlement.pk)
     timeline_of(locked)
+    made = None if grant_id is None else locked.grants.filter(pk=grant_id).first()
+    if made is not None:
+        return made
     now = clock.now()
     if locked.active_to is not None and locked.active_to <= now:
         raise EntitlementEnded(
@@ -30,6 +38,7 @@ def create_grant(*, entitlement: Entitlement, grant: GrantInput, reason: str = "
         said = " ".join(f"{problem.field}: {problem.message}" for problem in problems)
         raise BadGrant(f"Nothing was granted. {said}", problems=problems)
     row = grant_row(locked, grant)
+    row.id = grant_id or row.id
     row.save(force_insert=True)
     record(
         verb="grant.created",

@@ -13,7 +13,7 @@ from core.audit.models import AuditEntry
 from core.ids import to_text
 from core.outbox.models import OutboxMessage
 from customers.models import BillingApp, BillingProfile, Customer, CustomerOverride, Supplier
-from entitlements.models import Feature, Meter, UsageEvent
+from entitlements.models import Entitlement, Feature, Grant, Meter, UsageEvent
 from invoicing.models import (
     BalanceEntry,
     BillingRun,
@@ -30,6 +30,7 @@ from tests.support.clock import at
 from tests.support.closing import make_many
 from tests.support.customers import enterprise, make_customer
 from tests.support.desk import list_url, page_url
+from tests.support.entitlements import entitle
 
 pytestmark = pytest.mark.django_db
 
@@ -52,7 +53,8 @@ def grow(plan, first, count):
         enterprise(name=f"Profile {number}")
         create_api_key(name=f"Key {number}", scopes=["*"])
         Coupon.objects.create(code=f"SAVE{number}", percentage=10)
-        make_feature(key=f"feature_{number}", meter=make_meter(key=f"meter_{number}"))
+        feature = make_feature(key=f"feature_{number}", meter=make_meter(key=f"meter_{number}"))
+        entitle(make_customer(key=f"entitled-{number}", name="Entitled"), feature_key=feature.key)
         OutboxMessage.objects.create(topic="email", payload={"to": "a@b.example", "subject": "Hello"})
         Plan.objects.create(key=f"plan_{number}", name="Plan", currency="EUR")
 
@@ -60,7 +62,7 @@ def grow(plan, first, count):
 LISTS = [
     Customer, Subscription, Invoice, Payment, BillingRun, ParkedCustomer, Plan, Coupon, Feature, Meter, UsageEvent,
     BalanceEntry, CreditNote, TaxRate, BillingProfile, CustomerOverride, Supplier, BillingApp, NumberSeries,
-    AuditEntry, OutboxMessage, ApiKey,
+    AuditEntry, OutboxMessage, ApiKey, Entitlement, Grant,
 ]  # fmt: skip
 
 

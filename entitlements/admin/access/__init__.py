@@ -1,0 +1,1 @@
+"""Admin pages of entitlements and grants."""
