@@ -1,4 +1,4 @@
-"""The addresses of meters, features, events, entitlements and grants."""
+"""The addresses of meters, features, usage events, entitlements, grants and notices."""
 
 from django.urls import path
 from rest_framework.routers import SimpleRouter
@@ -19,6 +19,9 @@ from entitlements.api.access.v2 import (
 from entitlements.api.features.features import FeatureViewSet
 from entitlements.api.metering.events import EventViewSet
 from entitlements.api.metering.meters import MeterUsageViewSet, MeterViewSet
+from entitlements.api.notices.channels import ChannelViewSet
+from entitlements.api.notices.events import EventViewSet as NotificationEventViewSet
+from entitlements.api.notices.rules import RuleViewSet
 
 router = SimpleRouter(trailing_slash=False)
 router.register("events", EventViewSet, basename="event")
@@ -27,6 +30,9 @@ router.register("meters", MeterViewSet, basename="meter")
 router.register("meters", MeterUsageViewSet, basename="meter-usage")
 router.register("entitlements", EntitlementV1ViewSet, basename="entitlement")
 router.register("grants", GrantV1ViewSet, basename="grant")
+router.register("notification/channels", ChannelViewSet, basename="notification-channel")
+router.register("notification/rules", RuleViewSet, basename="notification-rule")
+router.register("notification/events", NotificationEventViewSet, basename="notification-event")
 
 CUSTOMER = "customers/<str:customerIdOrKey>"
 THEIRS = f"{CUSTOMER}/entitlements"
