@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
+from psycopg.sql import Composable
 
 # So many rows make a table big: reading all of it takes longer the older the house is.
 BIG = 2_000
@@ -23,7 +24,9 @@ class Recorder:
     carried_out: bool
     seen: list[tuple[str, Any]] = field(default_factory=list)
 
-    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    def __call__(self, execute: Any, sql: str | Composable, params: Any, many: bool, context: Any) -> Any:
+        if isinstance(sql, Composable):
+            sql = sql.as_string(connection.connection)
         if re.match((r"SELECT\b" if self.carried_out else r"\s*(SELECT|UPDATE|DELETE|INSERT|WITH)\b"), sql):
             chosen = params[0] if many else params
             with connection.cursor() as cursor:
