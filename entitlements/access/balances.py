@@ -45,8 +45,8 @@ def burndowns_of(entitlements: Iterable[Entitlement]) -> list[Burndown]:
 
 
 def standings_at(burndowns: Sequence[Burndown], moment: datetime) -> dict[uuid.UUID, Standing]:
-    """How each stands at `moment`, which is not before its start (billing rules 9). Two queries, however many there
-    are; one more where a snapshot is taken, and another two where one turns out to have been overtaken."""
+    """How each stands at `moment`, which is not before its start (billing rules 9). Three queries, however many there
+    are; one more where a snapshot is taken, and another three where one turns out to have been overtaken."""
     states = states_at(burndowns, moment)
     return {each.id: standing(each.timeline, states[each.id]) for each in burndowns}
 
@@ -85,15 +85,16 @@ def _run(
     states: dict[uuid.UUID, State] = {}
     kept: list[Kept] = []
     for each in burndowns:
-        usages, events = found[each.id].usages, found[each.id].events
-        if each.id in snapshots and events[0] != snapshots[each.id].events:
+        usages, events, reversals = found[each.id].usages, found[each.id].events, found[each.id].reversals
+        snapshot = snapshots.get(each.id)
+        if snapshot is not None and (events[0], reversals[0]) != (snapshot.events, snapshot.reversals):
             continue
         on_the_way = run(each.timeline, starts[each.id], parts[each.id], usages)
         states[each.id] = on_the_way[-1]
         reset = resets[each.id]
         if reset is not None:
             at_reset = next(state for state in on_the_way if state.at == reset)
-            kept.append(Kept(each.id, at_reset, each.facts_at(reset), sum(events)))
+            kept.append(Kept(each.id, at_reset, each.facts_at(reset), sum(events), sum(reversals)))
     if kept:
         keep_snapshots(kept)
     return states

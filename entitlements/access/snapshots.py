@@ -1,8 +1,9 @@
 """Keeps where burn-downs had come to, so that a balance costs one usage period and not a life.
 
-A snapshot counts only while nothing has changed that it came from: its hash of the facts up to its time, and how many
-usage events there are up to then, are compared whenever it is read. Late usage, a grant in the past, a void, a subject
-that moves: each makes it differ, whoever wrote them, and nobody needs to delete it.
+A snapshot counts only while nothing has changed that it came from: its hash of the facts up to its time, how many
+usage events there are up to then, and how many were reversed, are compared whenever it is read. Late usage, a reversed
+event, a grant in the past, a void, a subject that moves: each makes it differ, whoever wrote them, and nobody needs to
+delete it.
 """
 
 import hashlib
@@ -29,6 +30,7 @@ class Kept(NamedTuple):
     state: State
     facts: str
     events: int
+    reversals: int
 
 
 def latest_snapshots(entitlement_ids: Collection[uuid.UUID], moment: datetime) -> dict[uuid.UUID, BalanceSnapshot]:
@@ -46,6 +48,7 @@ def keep_snapshots(kept: Iterable[Kept]) -> None:
             at=each.state.at,
             facts=each.facts,
             events=each.events,
+            reversals=each.reversals,
             state=_as_json(each.state),
             taken_at=clock.now(),
         )
@@ -55,7 +58,7 @@ def keep_snapshots(kept: Iterable[Kept]) -> None:
         rows,
         update_conflicts=True,
         unique_fields=["entitlement", "at"],
-        update_fields=["facts", "events", "state", "taken_at"],
+        update_fields=["facts", "events", "reversals", "state", "taken_at"],
     )
 
 

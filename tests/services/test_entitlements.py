@@ -29,6 +29,8 @@ from entitlements.errors import (
     NotMetered,
     ResetTaken,
 )
+from entitlements.metering.ingest_events import ingest_events
+from entitlements.metering.reverse_event import reverse_event
 from entitlements.models import BalanceSnapshot, Entitlement, EntitlementReset, Grant
 from tests.support.catalog import make_feature, make_meter
 from tests.support.clock import at
@@ -180,6 +182,17 @@ class TestSnapshots:
         UsageSubject.objects.update(active_from=at("2026-05-01"))  # what was used in April was another's
         assert figures(entitlement, "2026-06-10") == (True, "100", "0", "10", "0")
 
+    def test_an_event_that_another_takes_the_place_of_is_seen(self, customer, calls):
+        """As many events as before, of the same amount in all; in April it was within the grant, in May it is not."""
+        entitlement = entitle(customer, preserve_overage=True)
+        wrong = {"specversion": "1.0", "id": "e1", "source": "test", "type": "usage", "subject": "acme"}
+        ingest_events(events=[wrong | {"time": "2026-04-10T00:00:00Z", "data": {"amount": 60}}])
+        use("2026-05-10", 100)
+        assert figures(entitlement, "2026-06-10") == (True, "100", "0", "100", "0")
+        reverse_event(source="test", event_id="e1", reason="Of another month")
+        use("2026-05-20", 60)
+        assert figures(entitlement, "2026-06-10") == (True, "100", "0", "40", "0")
+
     def test_values_are_the_same_with_and_without(self, customer, calls):
         entitlement = entitle(customer)
         give(entitlement, "40", "2026-04-20", max_rollover=Decimal(25))
@@ -210,7 +223,7 @@ class TestSnapshots:
                     ) as queries:
                         standings = standings_at(burndowns, at("2026-05-20"))
                     counts.append(len(queries))
-        assert counts == [3, 2, 3, 2]
+        assert counts == [4, 3, 4, 3]
         assert standings[first.pk].balance == 100
 
 
