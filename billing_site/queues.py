@@ -30,7 +30,11 @@ _TASKS = {
         "invoicing.payments.tasks.mark_invoices_overdue",
     ),
     NOTICES: ("core.outbox.tasks.deliver_outbox", "core.outbox.tasks.help_deliver"),
-    WEBHOOKS: ("core.notifications.tasks.deliver_webhooks", "core.notifications.tasks.help_deliver_webhooks"),
+    WEBHOOKS: (
+        "core.notifications.tasks.deliver_webhooks",
+        "core.notifications.tasks.help_deliver_webhooks",
+        "invoicing.notices.tasks.tell_invoices",
+    ),
     DRAFTS: ("invoicing.runs.tasks.advance_invoices", "invoicing.runs.tasks.advance_clock"),
     RUNS: (
         "invoicing.runs.tasks.work_next_shard",

@@ -1,8 +1,9 @@
 """Lets Celery find the scheduled work of every package below: it looks for tasks here."""
 
+from invoicing.notices import tasks as notices
 from invoicing.parking import tasks as parking
 from invoicing.payments import tasks as payments
 from invoicing.profile_moves import tasks as profile_moves
 from invoicing.runs import tasks as runs
 
-__all__ = ["parking", "payments", "profile_moves", "runs"]
+__all__ = ["notices", "parking", "payments", "profile_moves", "runs"]

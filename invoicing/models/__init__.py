@@ -7,6 +7,7 @@ from invoicing.models.due import BillingDue
 from invoicing.models.invoice import Invoice
 from invoicing.models.line import BilledWindow, InvoiceDetailedLine, InvoiceLine
 from invoicing.models.migration import MigrationItem, MigrationShard, ProfileMigration
+from invoicing.models.news import InvoiceNews
 from invoicing.models.payment import Payment, Refund
 from invoicing.models.run import BillingRun, ParkedCustomer, RunCustomer, RunShard
 from invoicing.models.series import NumberSeries
@@ -27,6 +28,7 @@ __all__ = [
     "Invoice",
     "InvoiceDetailedLine",
     "InvoiceLine",
+    "InvoiceNews",
     "MigrationItem",
     "MigrationShard",
     "NumberSeries",

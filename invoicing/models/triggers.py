@@ -1,5 +1,5 @@
-"""What keeps issued documents and ledgers unchanged in the database, windows apart, and who is due right, as it stands
-now (billing rules 6 and 13)."""
+"""What keeps issued documents and ledgers unchanged in the database, windows apart, who is due right, and what changes
+known, as it stands now (billing rules 6 and 13)."""
 
 from core.triggers import SEES_NEW_ROWS, Function, Trigger
 
@@ -211,9 +211,59 @@ BEGIN
     RETURN NULL;
 END""",
     ),
+    # Whoever writes an invoice, a service or SQL, makes it known to those who asked for it by a rule; where none did,
+    # the look at the rules is all. What is told of it is worked out afterwards, and keeps no close waiting.
+    Function(
+        "invoicing_tell_new",
+        body="""\
+BEGIN
+    INSERT INTO invoicing_invoicenews (invoice_id, kind, at)
+    SELECT touched.id, 'invoice.created', touched.updated_at
+    FROM touched
+    WHERE touched.status <> 'gathering' AND EXISTS (
+        SELECT FROM notifications_rule WHERE type = 'invoice.created' AND deleted_at IS NULL AND NOT disabled)
+    ORDER BY touched.id;
+    RETURN NULL;
+END""",
+    ),
+    Function(
+        "invoicing_tell_changed",
+        body="""\
+BEGIN
+    INSERT INTO invoicing_invoicenews (invoice_id, kind, at)
+    SELECT touched.id, 'invoice.updated', touched.updated_at
+    FROM touched JOIN touched_before before ON before.id = touched.id
+    WHERE touched.status <> 'gathering' AND EXISTS (
+        SELECT FROM notifications_rule WHERE type = 'invoice.updated' AND deleted_at IS NULL AND NOT disabled)
+    AND (touched.status, touched.status_note, touched.number, touched.total, touched.due, touched.paid,
+        touched.credited, touched.refunded, touched.moved_to_balance, touched.applied_from_balance,
+        touched.written_off, touched.due_at, touched.draft_until, touched.collection_at, touched.voided_at)
+    IS DISTINCT FROM (before.status, before.status_note, before.number, before.total, before.due, before.paid,
+        before.credited, before.refunded, before.moved_to_balance, before.applied_from_balance,
+        before.written_off, before.due_at, before.draft_until, before.collection_at, before.voided_at)
+    ORDER BY touched.id;
+    RETURN NULL;
+END""",
+    ),
 )
 
 TRIGGERS = (
+    Trigger(
+        "tell_on_insert",
+        table="invoicing_invoice",
+        on="AFTER INSERT",
+        how="REFERENCING NEW TABLE AS touched FOR EACH STATEMENT",
+        function="invoicing_tell_new",
+    ),
+    Trigger(
+        "tell_on_update",
+        table="invoicing_invoice",
+        on="AFTER UPDATE",
+        how="""\
+REFERENCING OLD TABLE AS touched_before NEW TABLE AS touched
+    FOR EACH STATEMENT""",
+        function="invoicing_tell_changed",
+    ),
     Trigger(
         "freeze_issued",
         table="invoicing_invoice",

@@ -456,7 +456,7 @@ def test_rules_that_are_refused(endpoint):
 
 
 def test_a_test_event_goes_out_though_the_rule_is_disabled(endpoint):
-    rule = make_rule(make_channel(endpoint.url), type="entitlements.reset", disabled=True)
+    rule = make_rule(make_channel(endpoint.url), disabled=True)
     with clock.frozen_at(NOW):
         event = try_rule(rule=rule)
     assert deliver() == 1
