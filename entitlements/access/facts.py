@@ -66,7 +66,7 @@ def _grant(grant: Grant, zone: str) -> GrantFacts:
 
 
 def cadence_stored(interval: str) -> Cadence:
-    """The cadence of an interval that was checked before it was stored."""
+    """The cadence of an interval that was checked before it was stored. BillingError where it is none all the same."""
     cadence = cadence_of(interval)
     if cadence is None:
         raise BillingError(f"{interval} is stored as an interval, and is none of whole days or whole months.")
