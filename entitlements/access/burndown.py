@@ -82,11 +82,17 @@ class GrantFacts:
 @dataclass(frozen=True, slots=True)
 class ResetFacts:
     """A reset by hand. `anchor`: where the usage period is anchored from then on; None: as before.
-    `preserve_overage`: whether the overage is kept; None: as the entitlement has it."""
+    `preserve_overage`: whether the overage is kept; None: as the entitlement has it. `usage_period`: how usage periods
+    follow each other from then on, where other terms begin (`chains.py`); None: as before."""
 
     at: datetime
     anchor: datetime | None = None
     preserve_overage: bool | None = None
+    usage_period: Rhythm | None = None
+
+    def rhythm_after(self, before: Rhythm) -> Rhythm:
+        """How usage periods follow each other from here on, where they did as `before`."""
+        return before.anchored(self.anchor) if self.usage_period is None else self.usage_period
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +170,7 @@ def usage_period_at(timeline: Timeline, moment: datetime) -> Period:
         if reset.at > moment:
             end = reset.at
             break
-        rhythm, start = rhythm.anchored(reset.anchor), reset.at
+        rhythm, start = reset.rhythm_after(rhythm), reset.at
     period = rhythm.period(moment)
     return Period(period.start if start is None else max(start, period.start), min(period.end, end))
 
@@ -228,6 +234,11 @@ def last_reset(timeline: Timeline, after: datetime, until: datetime) -> datetime
     return max(_resets(timeline, after, until, include=True), default=None)
 
 
+def all_resets(timeline: Timeline, after: datetime, before: datetime) -> dict[datetime, bool]:
+    """The resets between the two moments, by hand or not, each with whether it keeps the overage."""
+    return _resets(timeline, after, before)
+
+
 def _resets(timeline: Timeline, after: datetime, until: datetime, *, include: bool = False) -> dict[datetime, bool]:
     """The resets between the two moments, each with whether it keeps the overage; `include` the one at `until`."""
     found: dict[datetime, bool] = {}
@@ -241,7 +252,7 @@ def _resets(timeline: Timeline, after: datetime, until: datetime, *, include: bo
         if reset.at > after:
             kept = timeline.preserve_overage if reset.preserve_overage is None else reset.preserve_overage
             found[reset.at], since = kept, reset.at
-        rhythm = rhythm.anchored(reset.anchor)
+        rhythm = reset.rhythm_after(rhythm)
     found.update(dict.fromkeys(rhythm.between(since, before), timeline.preserve_overage))
     return found
 

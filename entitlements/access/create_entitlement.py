@@ -62,7 +62,7 @@ def create_entitlement(
     except IntegrityError as error:
         if "one_entitlement_per_feature" not in str(error):
             raise
-        raise _taken(row, None) from error
+        raise taken(row.customer, row.feature_key, None) from error
     Grant.objects.bulk_create(_grants(entitlement, row))
     record(
         verb="entitlement.created",
@@ -112,19 +112,19 @@ def _measured_from(entitlement: EntitlementInput, row: Entitlement) -> datetime:
 
 
 def _grants(entitlement: EntitlementInput, row: Entitlement) -> list[Grant]:
-    """Those given, and the one that each reset refills."""
-    grants = [grant_row(row, grant) for grant in entitlement.grants]
-    if row.issue_after_reset and row.measure_usage_from is not None:
-        amount = row.issue_after_reset
-        issued = GrantInput(
-            amount=amount,
-            priority=row.issue_priority,
-            effective_at=row.measure_usage_from,
-            max_rollover=amount,
-            min_rollover=amount,
-        )
-        grants.insert(0, grant_row(row, issued, issued=True))
-    return grants
+    issued = issued_grant(row)
+    return [*([] if issued is None else [issued]), *(grant_row(row, grant) for grant in entitlement.grants)]
+
+
+def issued_grant(row: Entitlement) -> Grant | None:
+    """The grant that each reset refills, where a usage period begins with any."""
+    amount, since = row.issue_after_reset, row.measure_usage_from
+    if not amount or since is None:
+        return None
+    issued = GrantInput(
+        amount=amount, priority=row.issue_priority, effective_at=since, max_rollover=amount, min_rollover=amount
+    )
+    return grant_row(row, issued, issued=True)
 
 
 def _refuse_second(row: Entitlement) -> None:
@@ -134,12 +134,13 @@ def _refuse_second(row: Entitlement) -> None:
     for other in others.order_by("active_from"):
         ends = other.active_to
         if ends is None or (ends > row.active_from and ends > other.active_from):
-            raise _taken(row, other)
+            raise taken(row.customer, row.feature_key, other)
 
 
-def _taken(row: Entitlement, other: Entitlement | None) -> EntitlementTaken:
+def taken(customer: Customer, feature_key: str, other: Entitlement | None) -> EntitlementTaken:
+    """The error that names which entitlement to the feature the customer has at that time already."""
     named = "an entitlement" if other is None else f"the entitlement {to_text(other.pk)}"
     return EntitlementTaken(
-        f"{row.customer} has {named} to {row.feature_key} at that time already; nothing was created. Delete it first, "
+        f"{customer} has {named} to {feature_key} at that time already; nothing was created. Delete it first, "
         "or override it."
     )

@@ -8,6 +8,7 @@ from core.locks import lock_customers
 from invoicing.choices import InvoiceStatus
 from invoicing.models import InvoiceLine
 from subscriptions.errors import NotScheduled
+from subscriptions.lifecycle.entitle import settle_entitlements
 from subscriptions.lifecycle.states import MOVES, Verb, status_at
 from subscriptions.models import Subscription
 
@@ -18,7 +19,8 @@ def delete_subscription(*, subscription: Subscription) -> None:
 
     `NotScheduled` once it has begun, or anything of it was billed.
     """
-    lock_customers([subscription.customer_id])
+    customer_id = subscription.customer_id
+    lock_customers([customer_id])
     lines = InvoiceLine.objects.filter(subscription=subscription)
     waiting = lines.filter(invoice__status=InvoiceStatus.GATHERING)
     begun = status_at(subscription, clock.now()) not in MOVES[Verb.DELETE].statuses
@@ -35,3 +37,4 @@ def delete_subscription(*, subscription: Subscription) -> None:
         customer_id=subscription.customer_id,
     )
     subscription.delete()
+    settle_entitlements(customer_id)

@@ -38,11 +38,13 @@ def place_subscription(
     zone: str,
     carried: Mapping[str, Decimal] | None = None,
     previous: Subscription | None = None,
+    keeps_usage: bool = True,
     **purchase: Unpack[Purchase],
 ) -> Subscription:
     """Store a subscription with its phases and items; in the caller's transaction, which holds the customer's lock.
 
-    A successor keeps the anchor of `previous`, with what moved it, unless a `billing_anchor` is given. `carried` are
+    A successor keeps the anchor of `previous`, with what moved it, unless a `billing_anchor` is given, and its usage if
+    it `keeps_usage`. `carried` are
     quantities that hold for flat items where `quantities` says nothing. The rules, and the
     InvalidInput for what breaks one, are those of `record_subscription`.
     """
@@ -89,6 +91,7 @@ def place_subscription(
         billing_anchor=anchor,
         anchor_shifts=shifts,
         previous=previous,
+        keeps_usage=keeps_usage,
         pro_rating_enabled=terms.pro_rating_enabled,
         settlement_mode=purchase.get("settlement_mode") or terms.settlement_mode,
         active_from=active_from,

@@ -14,8 +14,8 @@ from subscriptions.catalog.addon_selectors import terms_of_addon
 from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.errors import AddOnNotBuyable
 from subscriptions.lifecycle.check_features import NOT_CHANGED, kept_by_database, refuse_taken
+from subscriptions.lifecycle.facts_changed import facts_changed
 from subscriptions.lifecycle.lock_subscription import lock_subscription
-from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.place_subscription import revision_of
 from subscriptions.lifecycle.record_quantity import record_quantity
 from subscriptions.lifecycle.selectors import item_period, overlapping_features, revision_at
@@ -81,7 +81,7 @@ def place_addon_quantity(*, purchase: SubscriptionAddOn, quantity: Decimal, at: 
             revision = revision_at(item, at)
             if revision is not None and revision.price is not None and revision.price["type"] == "flat":
                 record_quantity(item=item, quantity=quantity, effective_at=at)
-    mark_for_billing(subscription=purchase.subscription, changed_from=periods_touched(purchase.subscription, at))
+    facts_changed(subscription=purchase.subscription, changed_from=periods_touched(purchase.subscription, at))
 
 
 def check_before_end(subscription: Subscription, at: datetime) -> None:

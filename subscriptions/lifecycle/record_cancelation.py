@@ -8,8 +8,8 @@ from core import clock
 from core.audit.services.record import record
 from core.errors import field_error
 from subscriptions.lifecycle.check_features import check_longer, kept_by_database
+from subscriptions.lifecycle.facts_changed import facts_changed
 from subscriptions.lifecycle.lock_subscription import lock_subscription
-from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.states import Verb
 from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import Subscription
@@ -36,7 +36,7 @@ def record_cancelation(*, subscription: Subscription, at: datetime) -> Subscript
     subscription.active_to = at
     subscription.save(update_fields=["active_to", "updated_at"])
     touched = min(at, before) if before is not None else at
-    mark_for_billing(
+    facts_changed(
         subscription=subscription, changed_from=periods_touched(subscription, touched), due_at=max(clock.now(), touched)
     )
     record(

@@ -6,8 +6,8 @@ from core import clock
 from core.audit.services.record import record
 from subscriptions.errors import NotChangeable
 from subscriptions.lifecycle.check_features import check_longer, kept_by_database
+from subscriptions.lifecycle.facts_changed import facts_changed
 from subscriptions.lifecycle.lock_subscription import lock_subscription
-from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.states import Verb
 from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import Subscription
@@ -33,7 +33,7 @@ def record_continuation(*, subscription: Subscription) -> Subscription:
     subscription.active_to = None
     subscription.save(update_fields=["active_to", "updated_at"])
     subscription.items.filter(continued_at__isnull=False).update(continued_at=None)
-    mark_for_billing(subscription=subscription, changed_from=periods_touched(subscription, before), due_at=before)
+    facts_changed(subscription=subscription, changed_from=periods_touched(subscription, before), due_at=before)
     record(
         verb="subscription.cancelation_unscheduled",
         target=subscription,

@@ -20,8 +20,8 @@ from subscriptions.lifecycle.check_features import NOT_CHANGED, check_features, 
 from subscriptions.lifecycle.coupon_periods import coupons_recounted
 from subscriptions.lifecycle.edit_timeline import Timeline
 from subscriptions.lifecycle.edits import AddItem, AddPhase, Edit, RemoveItem, RemovePhase, StretchPhase
+from subscriptions.lifecycle.facts_changed import facts_changed
 from subscriptions.lifecycle.lock_subscription import lock_subscription
-from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.states import Verb
 from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import ItemRevision, QuantityChange, Subscription, SubscriptionPhase
@@ -52,7 +52,7 @@ def record_edit(*, subscription: Subscription, at: datetime, edits: Sequence[Edi
     with coupons_recounted(subscription):
         _save(timeline, before)
     owe_no_fee_twice(subscription, _keys_charged_once_now(timeline, before))
-    mark_for_billing(subscription=subscription, changed_from=periods_touched(subscription, at), due_at=max(now, at))
+    facts_changed(subscription=subscription, changed_from=periods_touched(subscription, at), due_at=max(now, at))
     said = "; ".join(_words(edit, subscription.currency) for edit in edits)
     record(
         verb="subscription.edited",

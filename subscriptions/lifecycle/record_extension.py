@@ -11,7 +11,7 @@ from core.periods import Period, parse_cadence
 from subscriptions.errors import PeriodExtendedBefore
 from subscriptions.lifecycle.coupon_periods import coupons_recounted
 from subscriptions.lifecycle.facts import calendar_of
-from subscriptions.lifecycle.mark_for_billing import mark_for_billing
+from subscriptions.lifecycle.facts_changed import facts_changed
 from subscriptions.lifecycle.selectors import item_period, revision_at
 from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.schedule.billing_calendar import extension, shift_to_json
@@ -48,7 +48,7 @@ def record_extension(*, item: SubscriptionItem, at: datetime) -> Period:
     with coupons_recounted(subscription):
         item.subscription.anchor_shifts = [*subscription.anchor_shifts, shift_to_json(shift)]
         item.subscription.save(update_fields=["anchor_shifts", "updated_at"])
-    mark_for_billing(subscription=item.subscription, changed_from=period.start)
+    facts_changed(subscription=item.subscription, changed_from=period.start)
     extended = item_period(revision, at)
     assert extended is not None
     record(

@@ -10,8 +10,8 @@ from core.audit.services.record import record
 from core.periods import parse_cadence
 from subscriptions.errors import NotChangeable
 from subscriptions.lifecycle.facts import calendar_of
+from subscriptions.lifecycle.facts_changed import facts_changed
 from subscriptions.lifecycle.lock_subscription import lock_subscription
-from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.states import Verb
 from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import ItemRevision, Subscription
@@ -45,7 +45,7 @@ def record_pause(*, subscription: Subscription, at: datetime) -> Subscription:
         )
     subscription.pauses = [*subscription.pauses, wanted]
     subscription.save(update_fields=["pauses", "updated_at"])
-    mark_for_billing(
+    facts_changed(
         subscription=subscription, changed_from=periods_touched(subscription, at), due_at=max(clock.now(), at)
     )
     record(

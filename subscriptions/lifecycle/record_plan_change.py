@@ -16,8 +16,8 @@ from subscriptions.lifecycle.carry_addons import carry_addons
 from subscriptions.lifecycle.carry_coupons import carry_coupons
 from subscriptions.lifecycle.carry_periods import carry_periods
 from subscriptions.lifecycle.check_features import kept_by_database
+from subscriptions.lifecycle.facts_changed import facts_changed
 from subscriptions.lifecycle.lock_subscription import lock_subscription
-from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.place_subscription import place_subscription
 from subscriptions.lifecycle.purchase import Purchase
 from subscriptions.lifecycle.selectors import flat_items_at, quantity_at
@@ -63,13 +63,14 @@ def record_plan_change(
         zone=old.time_zone,
         carried=carried,
         previous=old,
+        keeps_usage=usage == UsageOnChange.PRESERVE,
         **purchase,
     )
     _carry_planned_quantities(old, new, at, given=purchase.get("quantities") or {})
     carry_addons(old=old, new=new, at=at)
     carry_coupons(old=old, new=new, at=at)
     carry_periods(old=old, new=new, at=at, usage=usage == UsageOnChange.PRESERVE)
-    mark_for_billing(subscription=old, changed_from=periods_touched(old, at), due_at=max(clock.now(), at))
+    facts_changed(subscription=old, changed_from=periods_touched(old, at), due_at=max(clock.now(), at))
     record(
         verb="subscription.changed",
         target=old,

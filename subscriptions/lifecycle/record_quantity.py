@@ -11,7 +11,7 @@ from core.errors import field_error
 from core.locks import lock_customers
 from core.money import trimmed
 from subscriptions.choices import UpdateAction
-from subscriptions.lifecycle.mark_for_billing import mark_for_billing
+from subscriptions.lifecycle.facts_changed import facts_changed
 from subscriptions.lifecycle.selectors import item_period, quantity_at, revision_at
 from subscriptions.models import ItemRevision, QuantityChange, SubscriptionItem
 from subscriptions.pricing import parse_price
@@ -46,7 +46,7 @@ def record_quantity(
     change = QuantityChange.objects.create(item=item, effective_at=effective_at, quantity=quantity, action=action)
     period = item_period(revision, effective_at)
     window_start = period.start if period else revision.active_from
-    mark_for_billing(subscription=item.subscription, changed_from=window_start, due_at=max(now, window_start))
+    facts_changed(subscription=item.subscription, changed_from=window_start, due_at=max(now, window_start))
     record(
         verb="subscription.quantity_changed",
         target=item.subscription,

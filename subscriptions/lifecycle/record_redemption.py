@@ -12,7 +12,7 @@ from core.periods import parse_cadence
 from subscriptions.errors import CouponNotRedeemable
 from subscriptions.lifecycle.carry_coupons import carry_coupon, carry_coupons
 from subscriptions.lifecycle.coupon_periods import end_of_reduced
-from subscriptions.lifecycle.mark_for_billing import mark_for_billing
+from subscriptions.lifecycle.facts_changed import facts_changed
 from subscriptions.lifecycle.selectors import item_period, revision_at
 from subscriptions.models import Coupon, CouponRedemption, ItemRevision, Subscription, SubscriptionItem
 from subscriptions.pricing import parse_price
@@ -61,7 +61,7 @@ def record_redemption(*, item: SubscriptionItem, code: str, at: datetime, billed
     successor = Subscription.objects.filter(previous=item.subscription, active_from__gt=at).first()
     if successor is not None:
         carry_coupons(old=item.subscription, new=successor, at=successor.active_from)
-    mark_for_billing(
+    facts_changed(
         subscription=item.subscription,
         changed_from=max(effective_from, item.subscription.active_from),
         due_at=max(clock.now(), effective_from),

@@ -13,7 +13,7 @@ from core.money import trimmed
 from core.periods import Period
 from subscriptions.choices import UpdateAction
 from subscriptions.lifecycle.facts import load_subscriptions
-from subscriptions.lifecycle.mark_for_billing import mark_for_billing
+from subscriptions.lifecycle.facts_changed import facts_changed
 from subscriptions.lifecycle.selectors import item_period, revision_at
 from subscriptions.models import ItemRevision, QuantityReport, Subscription, SubscriptionItem
 from subscriptions.pricing import parse_price
@@ -91,7 +91,7 @@ def record_report(
         item=item, period_start=period.start, quantity=quantity, action=action, late=late
     )
     if not late:
-        mark_for_billing(subscription=item.subscription, changed_from=period.start, due_at=max(clock.now(), period.end))
+        facts_changed(subscription=item.subscription, changed_from=period.start, due_at=max(clock.now(), period.end))
     record(
         verb="subscription.quantity_reported",
         target=item.subscription,

@@ -9,8 +9,8 @@ from core.audit.services.record import record
 from core.errors import field_error
 from subscriptions.errors import NotChangeable
 from subscriptions.lifecycle.coupon_periods import coupons_recounted
+from subscriptions.lifecycle.facts_changed import facts_changed
 from subscriptions.lifecycle.lock_subscription import lock_subscription
-from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.states import Verb
 from subscriptions.lifecycle.timing import periods_touched
 from subscriptions.models import Subscription
@@ -44,7 +44,7 @@ def record_resumption(*, subscription: Subscription, at: datetime) -> Subscripti
         subscription.pauses = pauses
         subscription.save(update_fields=["pauses", "updated_at"])
     touched = min(begins, at)
-    mark_for_billing(
+    facts_changed(
         subscription=subscription, changed_from=periods_touched(subscription, touched), due_at=max(now, touched)
     )
     record(

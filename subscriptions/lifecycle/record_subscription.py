@@ -11,6 +11,7 @@ from core.locks import lock_customers
 from customers.effective_settings import hold_default
 from customers.models import Customer
 from subscriptions.lifecycle.check_features import kept_by_database
+from subscriptions.lifecycle.entitle import settle_entitlements
 from subscriptions.lifecycle.place_subscription import place_subscription
 from subscriptions.lifecycle.purchase import Purchase
 from subscriptions.models import Subscription
@@ -47,6 +48,7 @@ def record_subscription(
         zone=customer.time_zone,
         **purchase,
     )
+    settle_entitlements(customer.id)
     record(
         verb="subscription.created",
         target=subscription,

@@ -14,7 +14,8 @@ class Subscription(Record):
     Period boundaries fall on `billing_anchor`'s wall time in `time_zone`, both frozen here at the start (billing
     rules 2). `anchor_shifts` lists later anchors, `[{"from": boundary, "anchor": new first boundary}]`, made by
     extending a period (billing rules 4). `pauses` lists the times in which nothing is active or billed,
-    `[{"from": ..., "to": ... or null}]`. `previous` is the subscription that a change of plan ended for this one.
+    `[{"from": ..., "to": ... or null}]`. `previous` is the subscription that a change of plan ended for this one, and
+    `keeps_usage` whether this one goes on with what was used of its running periods.
 
     Two columns steer the close: `next_billing_at` is when the next line falls due (null: nothing ever will), and
     `reconcile_from` is the earliest time whose lines may differ from the facts; a change in the past sets it back.
@@ -33,6 +34,7 @@ class Subscription(Record):
     anchor_shifts = models.JSONField(default=list, blank=True)
     pauses = models.JSONField(default=list, blank=True)
     previous = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="successors")
+    keeps_usage = models.BooleanField(default=True)
     pro_rating_enabled = models.BooleanField(default=True)
     settlement_mode = models.CharField(max_length=32, default="credit_then_invoice")
     active_from = models.DateTimeField()

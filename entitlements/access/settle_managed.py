@@ -1,0 +1,221 @@
+"""Makes a customer's managed entitlements what their subscriptions say: writes the difference, and nothing else."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+
+from core import clock
+from core.ids import new_id, to_text
+from customers.models import Customer
+from entitlements.access.create_entitlement import issued_grant, taken
+from entitlements.models import Entitlement, Grant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagedEntitlement:
+    """What a subscription's item entitles to during `[active_from, active_to)`, UTC (billing rules 9).
+
+    `follows`: it goes on where the one before it, to the same feature, ends or was interrupted. A metered one counts
+    usage from `measure_usage_from`, and `issue` is what each usage period begins with.
+    """
+
+    feature_id: uuid.UUID
+    feature_key: str
+    type: str
+    subscription_id: uuid.UUID
+    item_id: uuid.UUID
+    keys: Mapping[str, str]
+    active_from: datetime
+    active_to: datetime | None
+    time_zone: str
+    follows: bool = False
+    config: str | None = None
+    soft_limit: bool = False
+    preserve_overage: bool = False
+    issue: Decimal | None = None
+    issue_priority: int = 1
+    usage_period: str | None = None
+    usage_period_anchor: datetime | None = None
+    measure_usage_from: datetime | None = None
+
+    def is_of(self, row: Entitlement) -> bool:
+        """Whether `row` has these terms and began at this time, whenever it ends."""
+        return (
+            row.managed_by == self.item_id
+            and row.active_from == self.active_from
+            and row.feature_id == self.feature_id
+            and row.type == self.type
+            and row.config == self.config
+            and row.soft_limit == self.soft_limit
+            and row.preserve_overage == self.preserve_overage
+            and row.issue_after_reset == self.issue
+            and row.issue_priority == self.issue_priority
+            and row.usage_period == self.usage_period
+            and row.usage_period_anchor == self.usage_period_anchor
+            and row.measure_usage_from == self.measure_usage_from
+        )
+
+
+def settle_managed(customer_id: uuid.UUID, wanted: Sequence[ManagedEntitlement]) -> None:
+    """Let the customer's managed entitlements be `wanted`, which are in order of time. Repeating it writes nothing.
+
+    One that stays is ended or lengthened; one that is wanted no more ends where it began, and what staff granted on it
+    goes to whoever takes its place. In the transaction that changes the facts, behind the customer's lock. Raises
+    `EntitlementTaken` (Conflict) where the customer was entitled to a feature by hand at that time. One query where
+    there is nothing to do.
+    """
+    stored = list(
+        Entitlement.objects.filter(customer_id=customer_id, managed_in__isnull=False).order_by("active_from", "id")
+    )
+    rows = [row for row in stored if row.deleted_at is None]
+    kept: dict[int, Entitlement] = {}
+    for number, each in enumerate(wanted):
+        row = next((row for row in rows if each.is_of(row)), None)
+        if row is not None:
+            kept[number] = row
+            rows.remove(row)
+    moved = any(row.active_to != wanted[number].active_to for number, row in kept.items())
+    if rows or moved or len(kept) < len(wanted):
+        _write(customer_id, wanted, kept, rows, stored)
+
+
+@transaction.atomic
+def _write(
+    customer_id: uuid.UUID,
+    wanted: Sequence[ManagedEntitlement],
+    kept: Mapping[int, Entitlement],
+    gone: Sequence[Entitlement],
+    stored: Sequence[Entitlement],
+) -> None:
+    customer = Customer.objects.select_for_update(no_key=True).get(pk=customer_id)
+    now = clock.now()
+    ends = {row.pk: row.active_to for row in gone}
+    for row in gone:
+        row.active_to, row.deleted_at = row.active_from, now
+        row.save(update_fields=["active_to", "deleted_at", "updated_at"])
+    _refuse_by_hand(customer, wanted)
+    # What becomes shorter first: it makes room for what becomes longer.
+    in_order = sorted(kept.items(), key=lambda each: _is_longer(wanted[each[0]].active_to, each[1].active_to))
+    for number, row in in_order:
+        if row.active_to != wanted[number].active_to:
+            row.active_to = wanted[number].active_to
+            row.save(update_fields=["active_to", "updated_at"])
+    _create(customer, wanted, kept, _Replaced(gone, ends, stored))
+
+
+def _is_longer(end: datetime | None, than: datetime | None) -> bool:
+    return than is not None and (end is None or end > than)
+
+
+class _Replaced:
+    """The entitlements that are wanted no more, and how those in their place go on from them."""
+
+    def __init__(
+        self,
+        gone: Sequence[Entitlement],
+        ends: Mapping[uuid.UUID, datetime | None],
+        stored: Sequence[Entitlement],
+    ) -> None:
+        self._left = list(gone)
+        self._ends = ends
+        self._gone = frozenset(row.pk for row in gone)
+        self._stored = {row.pk: row for row in stored}
+        self.relinked: dict[uuid.UUID, Entitlement] = {}
+
+    def by(self, each: ManagedEntitlement) -> list[Entitlement]:
+        """Those whose time `each` takes, once."""
+        found = [
+            row
+            for row in self._left
+            if row.feature_key == each.feature_key
+            and (each.active_to is None or row.active_from < each.active_to)
+            and _is_longer(self._ends[row.pk], each.active_from)
+        ]
+        self._left = [row for row in self._left if row not in found]
+        return found
+
+    def left(self) -> list[Entitlement]:
+        """Those in whose time there is nothing now: an end that is taken back in two steps, or for good."""
+        return self._left
+
+    def link(self, row: Entitlement, before: Entitlement | None) -> None:
+        """Let `row` go on from `before`, and from what it took the place of at earlier times."""
+        tail = row
+        while (
+            tail.continues_id in self._stored
+            and tail.continues_id not in self._gone
+            and self._stored[tail.continues_id].deleted_at is not None
+        ):
+            tail = self._stored[tail.continues_id]
+        if tail.continues_id != (None if before is None else before.pk):
+            tail.continues = before
+            self.relinked[tail.pk] = tail
+
+
+def _refuse_by_hand(customer: Customer, wanted: Sequence[ManagedEntitlement]) -> None:
+    keys = {each.feature_key for each in wanted}
+    by_hand = Entitlement.objects.filter(customer=customer, feature_key__in=keys, managed_in=None)
+    for row in by_hand:
+        for each in wanted:
+            begins, ends = max(row.active_from, each.active_from), [row.active_to, each.active_to]
+            if row.feature_key == each.feature_key and all(end is None or begins < end for end in ends):
+                raise taken(customer, each.feature_key, row)
+
+
+def _create(
+    customer: Customer, wanted: Sequence[ManagedEntitlement], kept: Mapping[int, Entitlement], replaced: _Replaced
+) -> None:
+    """Rows for what is wanted and not kept, each linked to the one that it goes on from."""
+    last: dict[str, Entitlement] = {}
+    before_last: dict[str, Entitlement | None] = {}
+    rows: list[Entitlement] = []
+    for number, each in enumerate(wanted):
+        before = last.get(each.feature_key) if each.follows else None
+        row = kept.get(number)
+        if row is None:
+            row = _row(customer, each)
+            rows.append(row)
+        for old in replaced.by(each):
+            replaced.link(old, before)
+            before = old
+        replaced.link(row, before)
+        last[each.feature_key], before_last[each.feature_key] = row, before
+    for old in replaced.left():
+        if old.feature_key in last:
+            replaced.link(old, before_last[old.feature_key])
+            replaced.link(last[old.feature_key], old)
+            before_last[old.feature_key] = old
+    created = {row.pk for row in rows}
+    Entitlement.objects.bulk_create(rows)
+    Grant.objects.bulk_create(grant for row in rows if (grant := issued_grant(row)) is not None)
+    for row in replaced.relinked.values():
+        if row.pk not in created:
+            row.save(update_fields=["continues", "updated_at"])
+
+
+def _row(customer: Customer, each: ManagedEntitlement) -> Entitlement:
+    return Entitlement(
+        id=new_id(),
+        customer=customer,
+        feature_id=each.feature_id,
+        feature_key=each.feature_key,
+        type=each.type,
+        active_from=each.active_from,
+        active_to=each.active_to,
+        config=each.config,
+        soft_limit=each.soft_limit,
+        preserve_overage=each.preserve_overage,
+        issue_after_reset=each.issue,
+        issue_priority=each.issue_priority,
+        measure_usage_from=each.measure_usage_from,
+        usage_period=each.usage_period,
+        usage_period_anchor=each.usage_period_anchor,
+        time_zone=each.time_zone,
+        managed_by=each.item_id,
+        managed_in=each.subscription_id,
+        managed_keys={**each.keys, "subscription": to_text(each.subscription_id)},
+    )

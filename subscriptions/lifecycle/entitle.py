@@ -1,0 +1,116 @@
+"""Lets a customer's entitlements follow from the facts of their subscriptions."""
+
+import uuid
+from collections import defaultdict
+from dataclasses import replace
+
+from django.db.models import Prefetch
+
+from entitlements.access.settle_managed import ManagedEntitlement, settle_managed
+from subscriptions.lifecycle.facts import calendar_of, pauses_of
+from subscriptions.models import AddOnQuantity, ItemRevision, Subscription, SubscriptionAddOn
+from subscriptions.schedule.entitled import (
+    EntitledSpan,
+    EntitlingRevision,
+    EntitlingSubscription,
+    entitled_spans,
+)
+from subscriptions.schedule.facts import QuantityAt
+
+
+def settle_entitlements(customer_id: uuid.UUID) -> None:
+    """Write what the subscriptions of the customer entitle to, as their facts are now (billing rules 9): in the
+    transaction that changes them, behind the customer's lock, once they are as they will be.
+
+    EntitlementTaken (Conflict) where somebody entitled the customer to one of the features by hand. Two queries where
+    no plan of theirs entitles to anything.
+    """
+    settle_managed(customer_id, [_managed(span) for span in entitled_spans(entitling_subscriptions(customer_id))])
+
+
+def entitling_subscriptions(customer_id: uuid.UUID) -> list[EntitlingSubscription]:
+    """What the entitlements of the customer's subscriptions follow from. One query where none entitles to anything, at
+    most five."""
+    revisions = defaultdict(list)
+    rows = ItemRevision.objects.filter(
+        item__subscription__customer_id=customer_id, entitlement_template__isnull=False, feature__isnull=False
+    )
+    for row in rows.select_related("item").order_by("active_from", "id"):
+        revisions[row.item.subscription_id].append(row)
+    if not revisions:
+        return []
+    quantities = _addon_quantities(customer_id)
+    # Also those that entitle to nothing: a change of plan may have led through them.
+    subscriptions = Subscription.objects.filter(customer_id=customer_id).select_related("plan")
+    return [
+        EntitlingSubscription(
+            id=subscription.pk,
+            plan_key=subscription.plan.key if subscription.plan is not None else None,
+            zone=subscription.time_zone,
+            anchor=subscription.billing_anchor,
+            start=subscription.active_from,
+            end=subscription.active_to,
+            revisions=tuple(_revision(row, quantities) for row in revisions[subscription.pk]),
+            shifts=calendar_of(subscription).shifts,
+            pauses=pauses_of(subscription),
+            previous_id=subscription.previous_id,
+            keeps_usage=subscription.keeps_usage,
+        )
+        for subscription in subscriptions
+    ]
+
+
+def _addon_quantities(customer_id: uuid.UUID) -> dict[uuid.UUID, tuple[QuantityAt, ...]]:
+    """How many of each purchase there are when."""
+    ordered = Prefetch("quantities", AddOnQuantity.objects.order_by("effective_at"))
+    purchases = SubscriptionAddOn.objects.filter(subscription__customer_id=customer_id).prefetch_related(ordered)
+    return {
+        purchase.pk: tuple(QuantityAt(change.effective_at, change.quantity) for change in purchase.quantities.all())
+        for purchase in purchases
+    }
+
+
+def _revision(row: ItemRevision, quantities: dict[uuid.UUID, tuple[QuantityAt, ...]]) -> EntitlingRevision:
+    assert row.feature_id is not None
+    assert row.feature_key is not None
+    purchase = row.item.purchase_id
+    return EntitlingRevision(
+        item_id=row.item_id,
+        item_key=row.item.key,
+        start=row.active_from,
+        end=row.active_to,
+        feature_id=row.feature_id,
+        feature_key=row.feature_key,
+        template=row.entitlement_template or {},
+        quantities=quantities.get(purchase, ()) if purchase is not None else (),
+    )
+
+
+def _managed(span: EntitledSpan) -> ManagedEntitlement:
+    metered = span.metered
+    keys = {"item": span.item_key, **({} if span.plan_key is None else {"plan": span.plan_key})}
+    managed = ManagedEntitlement(
+        feature_id=span.feature_id,
+        feature_key=span.feature_key,
+        type=span.type,
+        subscription_id=span.subscription_id,
+        item_id=span.item_id,
+        keys=keys,
+        active_from=span.start,
+        active_to=span.end,
+        time_zone=span.zone,
+        follows=span.follows,
+        config=span.config,
+    )
+    if metered is None:
+        return managed
+    return replace(
+        managed,
+        issue=metered.amount,
+        issue_priority=metered.priority,
+        soft_limit=metered.soft_limit,
+        preserve_overage=metered.preserve_overage,
+        usage_period=metered.usage_period,
+        usage_period_anchor=metered.anchor,
+        measure_usage_from=span.measured_from,
+    )
