@@ -1,5 +1,6 @@
 """What a customer may use, at any time: grants, resets, voids, overage and late usage (billing rules 9)."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -207,6 +208,18 @@ class TestSnapshots:
             fresh.append(figures(entitlement, moment))
         assert kept == fresh
         assert kept[2] == (True, "123", "1", "122", "0")  # 25 rolled over; 2 of them used in May
+
+    def test_after_the_first_time_a_balance_reads_one_usage_period_however_old_it_is(self, customer, calls):
+        entitlement = entitle(customer, on="2020-04-01")
+        use("2020-04-03", 130)
+        asked = []
+        for _ in range(2):
+            with CaptureQueriesContext(connection) as queries:
+                assert figures(entitlement, "2026-05-20") == (True, "100", "0", "100", "0")
+            [usage] = [query["sql"] for query in queries if "AS asked" in query["sql"] or "asked AS" in query["sql"]]
+            asked.append(max(len(keys.split(",")) for keys in re.findall(r"'\{([\d,]+)\}'", usage)))
+        # 74 months and the span before this one, whose events are counted; then this month, and that span.
+        assert asked == [75, 2]
 
     def test_a_balance_costs_the_same_number_of_queries_for_many(self, customer, calls):
         first = entitle(customer)
