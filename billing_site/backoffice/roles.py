@@ -68,6 +68,7 @@ _APPROVER = _CLERK | {
     "invoicing.mark_uncollectible_invoice",
     "invoicing.write_off_invoice",
     "invoicing.release_parkedcustomer",
+    "entitlements.reverse_usageevent",
     "invoicing.start_billingrun",
 }
 _USERS = {"auth.view_user", "auth.add_user", "auth.change_user", "auth.view_group", "axes.view_accessattempt"}

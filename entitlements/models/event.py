@@ -28,6 +28,7 @@ class UsageEvent(models.Model):
 
     class Meta:
         ordering = ["-time", "-id"]
+        permissions = [("reverse_usageevent", "Can reverse usage events")]
         indexes = [
             models.Index(fields=["subject", "type", "time"], name="event_by_subject"),
             models.Index(fields=["-time", "-id"], name="event_by_time"),

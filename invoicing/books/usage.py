@@ -32,6 +32,7 @@ from invoicing.books.examination import (
     piece_by_piece,
 )
 from invoicing.books.histories import History, histories, name_item, subscribers
+from invoicing.books.rollups import rollups_equal_events
 from invoicing.choices import InvoiceStatus, LineKind
 from invoicing.closing.plan import PlannedLine
 from invoicing.closing.quantities import Quantity, quantities_of
@@ -75,7 +76,8 @@ class _Settled:
 
 def usage_is_conserved(exam: Examination) -> Iterator[Finding]:
     """Each event of an item's active time is in exactly one window, each settled window was billed for what its events
-    come to, and no event is attributed to two customers or to two subscriptions of one."""
+    come to, and no event is attributed to two customers or to two subscriptions of one. Rollups say what events say."""
+    yield from rollups_equal_events()
     yield from _attributed_twice()
     yield from _subscribed_twice()
     yield from piece_by_piece(exam, subscribers(), CUSTOMERS_AT_ONCE, _of_customers)

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 import time_machine
+from django.core.management import call_command
 from django.db import transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from entitlements.metering.store.prove import days_of, differences
 from entitlements.metering.update_meter import update_meter
 from entitlements.metering.usage import Usage, UsageRequest, plain_usage_of, reading_of, usage_of
 from entitlements.models import Meter, MeterRollup, UsageRollup
+from invoicing.books.rollups import rollups_equal_events
 from tests.support.catalog import make_feature
 from tests.support.clock import at
 
@@ -165,6 +167,21 @@ def test_a_proof_finds_every_kind_of_difference():
         ("meter_sum_0", "bolt", 24, at("2026-03-03T00:00"), 0, 1),
     ]
     assert list(differences(at("2026-03-02"), subjects=["bolt"])) == []
+    assert [(finding.subject, finding.problem) for finding in rollups_equal_events()] == [
+        (
+            "The meter meter_sum_0, subject acme",
+            "the rollup of the hour from 2026-03-02 10:00 UTC does not say what its 1 events say.",
+        ),
+        (
+            "The meter meter_sum_0, subject bolt",
+            "the rollup of the day from 2026-03-03 00:00 UTC does not say what its 1 events say.",
+        ),
+    ]
+    with pytest.raises(SystemExit):
+        call_command("prove_usage")
+    call_command("prove_usage", "--mend")
+    call_command("prove_usage")
+    proved()
 
 
 def test_a_window_of_whole_hours_reads_no_event():

@@ -3,6 +3,7 @@
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,8 +13,14 @@ from core.rest.views import WireViewSet
 from customers.selectors import owners_of
 from entitlements.api.metering.filters import EventFilterSet
 from entitlements.api.metering.parsers import CloudEventBatchParser, CloudEventParser
-from entitlements.api.metering.serializers import EventSerializer, IngestedEventSerializer
+from entitlements.api.metering.serializers import (
+    EventSerializer,
+    IngestedEventSerializer,
+    ReversalInputSerializer,
+    ReversalSerializer,
+)
 from entitlements.metering.ingest_events import ingest_events
+from entitlements.metering.reverse_event import reverse_event
 from entitlements.metering.selectors import events_for_display
 from entitlements.models import UsageEvent
 
@@ -63,3 +70,13 @@ class EventViewSet(WireViewSet):
         else:
             ingest_events(events=[body], single=True)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(
+        operation_id="reverseEvent", request=ReversalInputSerializer, responses={201: ReversalSerializer}, filters=False
+    )
+    @action(detail=False, methods=["post"], url_path="reverse")
+    def reverse(self, request: Request) -> Response:
+        """The event counts no more, wherever it isn't billed yet; what is billed stays."""
+        body = self.read_body(ReversalInputSerializer)
+        reversal = reverse_event(source=body["source"], event_id=body["id"], reason=body["reason"])
+        return self.show(reversal, ReversalSerializer, status=status.HTTP_201_CREATED)

@@ -125,6 +125,26 @@ class IngestedEventSerializer(WireSerializer):
         return None
 
 
+class ReversalInputSerializer(WireSerializer):
+    """Which event is taken back, and why."""
+
+    id = TextField(max_length=256)
+    source = TextField(max_length=256)  # type: ignore[assignment]
+    reason = TextField(max_length=1024)
+
+
+class ReversalSerializer(WireSerializer):
+    """The record that an event was taken back."""
+
+    id = TextField(source="external_id")
+    source = TextField()  # type: ignore[assignment]
+    type = TextField()
+    subject = TextField()
+    time = TimeField()
+    reason = TextField()
+    created_at = TimeField()
+
+
 @extend_schema_field(
     {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
 )

@@ -52,6 +52,8 @@ class Command(BaseCommand):
                         recount(
                             types[difference.rollup], difference.subject, difference.start, difference.start + width
                         )
+        if not found and options["verbosity"] == 0:
+            return
         self.stdout.write(f"{days:,} days compared.")
         if found and not options["mend"]:
             self.stdout.write(

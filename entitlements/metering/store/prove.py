@@ -86,3 +86,28 @@ def _of_rollup(rollup: Rolled, meter: str, day: datetime, subjects: Sequence[str
         )
         for subject, grain, start, kept, counted in cursor.fetchall():
             yield Difference(rollup.id, meter, subject, grain, start, int(kept), int(counted))
+
+
+def sample(size: int) -> dict[datetime, list[str]]:
+    """Days with subjects that have rollups or events then, about `size` of each kind: all of them where there are no
+    more than that, others every time where there are. Two queries that read no more than they return."""
+    found: dict[datetime, list[str]] = {}
+    with connection.cursor() as cursor:
+        for table, moment in (("entitlements_usagerollup", "start"), ("entitlements_usageevent", "time")):
+            # From the planner's estimate: how much of the table makes ten times the size, which many rows share.
+            cursor.execute(
+                "SELECT sum(greatest(reltuples, 0)) FROM pg_class WHERE oid = %s::regclass OR oid IN "
+                "(SELECT inhrelid FROM pg_inherits WHERE inhparent = %s::regclass)",
+                [table, table],
+            )
+            share = min(100.0, 1000.0 * size / max(cursor.fetchone()[0], 1))
+            cursor.execute(
+                f"SELECT DISTINCT date_bin('1 day', {moment}, 'epoch'), subject "
+                f"FROM {table} TABLESAMPLE SYSTEM ({share}) LIMIT %s",
+                [size],
+            )
+            for day, subject in cursor.fetchall():
+                subjects = found.setdefault(day.astimezone(UTC), [])
+                if subject not in subjects:
+                    subjects.append(subject)
+    return found

@@ -1,0 +1,119 @@
+"""Kills those who take usage in, and PostgreSQL, at random moments, and proves that nothing was lost or counted twice.
+
+    python -m benchmarks.killed_ingest [--points 100] [--batches 2000] [--seed 1]
+
+Two senders store batches. At each point one of the two, or PostgreSQL itself in every fourth, is ended by SIGKILL; then
+what is stored is compared with what was acknowledged, and the senders send everything again that was not. In the end,
+all is sent once more, and each batch is stored and counted once. Services and data are this measurement's own.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from billing_site.runtime.layout import ROOT, Layout, running_state
+
+WITHIN = 180
+
+
+class Services:
+    """PostgreSQL in a data folder of its own: durable, as in production."""
+
+    def __init__(self, data: Path) -> None:
+        kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+        self.layout = Layout(data)
+        self.environment = {**kept, "BILLING_DATA_DIR": str(data)}
+        self.environment["DJANGO_SETTINGS_MODULE"] = "billing_site.settings.development"
+
+    def start(self) -> None:
+        """Return once they answer."""
+        words = [sys.executable, "-m", "billing_site.runtime", "run", "--", "sleep", "3600"]
+        self.supervisor = subprocess.Popen(words, env=self.environment, cwd=ROOT, stdin=subprocess.DEVNULL)
+        limit = time.monotonic() + WITHIN
+        while not running_state(self.layout).get("children"):
+            assert self.supervisor.poll() is None and time.monotonic() < limit, "the services did not start"
+            time.sleep(0.05)
+        self.postgres: int = running_state(self.layout)["children"]["postgres"]["pid"]
+
+    def stop(self) -> None:
+        """End them, as far as they still run."""
+        self.supervisor.terminate()
+        self.supervisor.wait(WITHIN)
+
+    def begin(self, *words: str) -> "subprocess.Popen[bytes]":
+        """Start one of our processes."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.killed_sender", *words],
+            env=self.environment,
+            cwd=ROOT,
+            stderr=subprocess.DEVNULL if words[0] == "send" else None,
+        )
+
+    def run(self, *words: str) -> None:
+        """Run one of our processes; it has to end well."""
+        code = self.begin(*words).wait(WITHIN)
+        assert code == 0, f"{words[0]} ended with {code}"
+
+
+def answered(journal: Path) -> int:
+    """How many batches were acknowledged, each counted once."""
+    return len(set(journal.read_text().split()))
+
+
+def killed_ingest(points: int, batches: int, seed: int, *, judge_each: bool = True) -> None:
+    """Raises AssertionError where anything was lost, doubled or half stored."""
+    chance = random.Random(seed)
+    data = Path(tempfile.mkdtemp(prefix="killed-")).resolve()
+    data.chmod(0o755)  # PostgreSQL may run as another user
+    journal = data.with_suffix(".journal")
+    journal.touch()
+    services = Services(data)
+    services.start()
+    try:
+        services.run("prepare")
+        for point in range(points):
+            done = answered(journal)
+            # Both go over the same batches, so that they meet; the first of them are repeats.
+            senders = [services.begin("send", str(max(0, done - 3)), str(batches), str(journal)) for _ in range(2)]
+            limit, until = time.monotonic() + WITHIN, min(batches, done + 1 + chance.randrange(8))
+            while answered(journal) < until:
+                assert time.monotonic() < limit, "nobody stores anything"
+                time.sleep(0.005)
+            time.sleep(chance.random() * 0.02)
+            if point % 4 == 1:
+                os.kill(services.postgres, signal.SIGKILL)
+                services.stop()
+                services.start()
+            for sender in senders:
+                sender.send_signal(signal.SIGKILL)
+                sender.wait()
+            if judge_each:
+                services.run("judge", "0", str(journal))
+        services.run("send", "0", str(batches), str(journal))
+        services.run("judge", str(batches), str(journal))
+    finally:
+        services.stop()
+        shutil.rmtree(data, ignore_errors=True)
+        journal.unlink(missing_ok=True)
+
+
+def main() -> None:
+    """Say how it went."""
+    parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
+    parser.add_argument("--points", type=int, default=100)
+    parser.add_argument("--batches", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    killed_ingest(given.points, given.batches, given.seed)
+    print(f"{given.points} kills: each acknowledged batch was stored whole, and counted once.")
+
+
+if __name__ == "__main__":
+    main()

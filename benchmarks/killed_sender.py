@@ -1,0 +1,108 @@
+"""The processes of `benchmarks.killed_ingest`: one stores batches, others prepare and judge.
+
+    python -m benchmarks.killed_sender prepare
+    python -m benchmarks.killed_sender send FIRST LAST JOURNAL
+    python -m benchmarks.killed_sender judge BATCHES JOURNAL
+
+A batch stands in the journal, on the disk, once `ingest_events` has answered for it.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing_site.settings.development")
+django.setup()
+
+from django.core.management import call_command  # noqa: E402 - Django first
+from django.db.models import Count  # noqa: E402
+
+from customers.attribution import Attribution  # noqa: E402
+from entitlements.metering.create_meter import create_meter  # noqa: E402
+from entitlements.metering.ingest_events import ingest_events  # noqa: E402
+from entitlements.metering.reading import UsageRequest, reading_of  # noqa: E402
+from entitlements.metering.usage import plain_usage_of, usage_of  # noqa: E402
+from entitlements.models import Feature, UsageEvent, UsageEventKey  # noqa: E402
+
+EACH = 20  # events of a batch, of 1 to 20 units
+SUM_OF_BATCH = 210
+SPAN = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
+
+
+def events_of(batch: int) -> list[dict[str, object]]:
+    """The events of a batch, always the same: of three customers, in many hours, in an order of the batch's own."""
+    events: list[dict[str, object]] = [
+        {
+            "id": f"{batch}-{number}",
+            "source": f"sender-{batch}",
+            "type": "usage",
+            "subject": f"customer-{number % 3}",
+            "time": f"2026-03-02T{(batch + number) % 24:02}:30:00Z",
+            "data": {"amount": number + 1, "user": f"user-{number % 5}"},
+        }
+        for number in range(EACH)
+    ]
+    return events[batch % EACH :] + events[: batch % EACH]
+
+
+def prepare() -> None:
+    """Tables, and two meters."""
+    call_command("migrate", verbosity=0)
+    for kind, path in (("SUM", "$.amount"), ("UNIQUE_COUNT", "$.user")):
+        meter = create_meter(key=kind.lower(), event_type="usage", aggregation=kind, value_property=path)
+        Feature.objects.create(key=kind.lower(), name=kind, meter=meter)
+
+
+def send(first: int, last: int, journal: Path) -> None:
+    """Store these batches in turn, and write down each once it is answered for."""
+    with journal.open("a") as file:
+        for batch in range(first, last):
+            ingest_events(events=events_of(batch))
+            file.write(f"{batch}\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def judge(batches: int, journal: Path) -> None:
+    """What was acknowledged is there, each batch is there as a whole or not at all, and it is counted as it is stored.
+    Where all of `batches` are expected (not 0), they and nothing else are there."""
+    acknowledged = {int(line) for line in journal.read_text().split()}
+    counts = UsageEvent.objects.values("source").annotate(n=Count("id")).values_list("source", "n")
+    stored = {int(source.removeprefix("sender-")): number for source, number in counts}
+    assert set(stored.values()) <= {EACH}, f"not whole: {[batch for batch, n in stored.items() if n != EACH]}"
+    assert acknowledged <= set(stored), f"acknowledged and not stored: {sorted(acknowledged - set(stored))}"
+    assert UsageEventKey.objects.count() == EACH * len(stored)
+    if batches:
+        assert set(stored) == set(range(batches)), (len(stored), batches)
+    subjects = [Attribution(f"customer-{number}") for number in range(3)]
+    features = {feature.key: feature for feature in Feature.objects.select_related("meter")}
+    asked = []
+    for key, name in enumerate(("sum", "unique_count")):
+        reading = reading_of(features[name])
+        assert reading is not None
+        asked.append(UsageRequest(key, reading, subjects, [SPAN]))
+    rolled, plain = usage_of(asked), plain_usage_of(asked)
+    assert rolled == plain, (rolled, plain)
+    expected = (SUM_OF_BATCH * len(stored), EACH * len(stored), 0)
+    assert tuple(rolled[0]) == expected, (rolled[0], expected)
+    assert rolled[1].quantity == (5 if stored else 0)
+    call_command("prove_usage", verbosity=0)
+    print(f"{len(acknowledged):,} batches acknowledged, {len(stored):,} stored", flush=True)
+
+
+def main(words: Sequence[str]) -> None:
+    """Do what is said."""
+    if words[0] == "prepare":
+        prepare()
+    elif words[0] == "send":
+        send(int(words[1]), int(words[2]), Path(words[3]))
+    else:
+        judge(int(words[1]), Path(words[2]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
