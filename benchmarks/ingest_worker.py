@@ -90,7 +90,8 @@ def over_http(meters: int, seconds: float) -> None:
     make_meters(meters)
     token = create_api_key(name="Benchmark", scopes=["*"])[1]
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/cloudevents-batch+json"}
-    acknowledged, waits = [0] * SENDERS, []
+    acknowledged = [0] * SENDERS
+    waits: list[float] = []
 
     def send(sender: int, until: float) -> None:
         link = http.client.HTTPConnection("127.0.0.1", port, timeout=60)

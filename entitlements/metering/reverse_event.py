@@ -27,7 +27,9 @@ def reverse_event(*, source: str, event_id: str, reason: str) -> EventReversal:
     if not reason or len(reason) > _MAX_REASON or "\x00" in reason:
         raise BadEvent(f"Give the reason, in 1 to {_MAX_REASON} characters. Nothing was changed.")
     key = UsageEventKey.objects.filter(source=source, event_id=event_id).first()
-    event = key and UsageEvent.objects.filter(id=key.stored_as, time=key.time).defer("data").first()
+    event = None
+    if key is not None:
+        event = UsageEvent.objects.filter(id=key.stored_as, time=key.time).defer("data").first()
     if event is None:
         raise NotFound(f"No event {event_id[:64]} of {source[:64]} is stored. Nothing was changed.")
     reversal = EventReversal(

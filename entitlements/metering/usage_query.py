@@ -15,6 +15,8 @@ from psycopg import sql
 from entitlements.choices import Aggregation
 from entitlements.errors import BadQuery
 from entitlements.metering.meter_sql import FIGURES, NOT_REVERSED, number_of, path_parameter, value_in
+from entitlements.metering.store.query_parts import Parts, parts_of, whole_rollup
+from entitlements.metering.store.read import PART_FIGURES
 from entitlements.models import Meter
 
 MAX_ROWS = 10_000
@@ -56,24 +58,79 @@ class UsageRow:
 
 
 def query_usage(meter: Meter, query: UsageQuery) -> list[UsageRow]:
-    """The rows, by time and group; windows without events have none. `BadQuery` beyond 10,000 rows."""
-    names = query.group_by
-    groups = [sql.Identifier(f"g{index}") for index in range(len(names))]
-    parameters: dict[str, Any] = {"zone": query.time_zone}
-    start: sql.Composable
-    end: sql.Composable
-    if query.window:
-        unit = sql.Literal(WINDOWS[query.window])
-        start = sql.SQL("date_trunc({unit}, time, %(zone)s)").format(unit=unit)
-        end = sql.SQL("((w AT TIME ZONE %(zone)s) + ('1 ' || {unit})::interval) AT TIME ZONE %(zone)s").format(
-            unit=unit
+    """The rows, by time and group; windows without events have none. `BadQuery` beyond 10,000 rows.
+
+    Read off rollups, unless windows are minutes, the customers of a time are asked for, or no rollup is whole.
+    """
+    parts = _parts(meter, query)
+    return _rows(query, *(_plain_statement(meter, query) if parts is None else _rolled_statement(meter, query, parts)))
+
+
+def plain_query_usage(meter: Meter, query: UsageQuery) -> list[UsageRow]:
+    """The same, read off the events one by one: what `query_usage` has to equal."""
+    return _rows(query, *_plain_statement(meter, query))
+
+
+def group_values(meter: Meter, name: str, *, start: datetime | None, end: datetime | None) -> list[str]:
+    """The different values of a dimension (or of "subject"), in order; at most 10,000."""
+    query = UsageQuery(start=start, end=end, group_by=(name,))
+    parts = _parts(meter, query)
+    if parts is None:
+        parameters: dict[str, Any] = {}
+        column = _group(meter, name, 0, parameters)
+        statement = sql.SQL(
+            "SELECT DISTINCT {column} AS value FROM entitlements_usageevent event"
+            " WHERE {conditions} AND {column} IS NOT NULL ORDER BY value LIMIT {limit}"
+        ).format(
+            column=column,
+            conditions=_conditions(meter, UsageQuery(start=start, end=end), parameters),
+            limit=sql.Literal(MAX_ROWS),
         )
-        # The hour that comes twice in autumn is two windows: adding to the wall time would skip one.
-        if query.window in ("MINUTE", "HOUR"):
-            end = sql.SQL("w + ('1 ' || {unit})::interval").format(unit=unit)
     else:
-        start = sql.SQL("NULL::timestamptz")
-        end = sql.SQL("NULL::timestamptz")
+        clause, parameters = parts_of(parts)
+        statement = sql.SQL(
+            "{clause} SELECT DISTINCT {column} AS value FROM part"
+            " WHERE {column} IS NOT NULL ORDER BY value LIMIT {limit}"
+        ).format(clause=clause, column=_kept_group(meter, name), limit=sql.Literal(MAX_ROWS))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return [value for (value,) in cursor.fetchall()]
+
+
+def _rows(query: UsageQuery, statement: sql.Composed, parameters: dict[str, Any]) -> list[UsageRow]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        rows = cursor.fetchall()
+    if len(rows) > MAX_ROWS:
+        raise BadQuery(f"The answer has more than {MAX_ROWS} rows. Ask for less time, larger windows or fewer groups.")
+    return [
+        UsageRow(
+            start=window_start or query.start or first,
+            end=window_end or query.end or last,
+            value=value,
+            groups=tuple(row_groups),
+        )
+        for window_start, window_end, first, last, value, *row_groups in rows
+    ]
+
+
+def _window(query: UsageQuery, moment: str) -> tuple[sql.Composable, sql.Composable]:
+    """Where the window of `moment` begins, and where the window `w` ends."""
+    if not query.window:
+        return sql.SQL("NULL::timestamptz"), sql.SQL("NULL::timestamptz")
+    unit = sql.Literal(WINDOWS[query.window])
+    start = sql.SQL(f"date_trunc({{unit}}, {moment}, %(zone)s)").format(unit=unit)
+    end = sql.SQL("((w AT TIME ZONE %(zone)s) + ('1 ' || {unit})::interval) AT TIME ZONE %(zone)s").format(unit=unit)
+    # The hour that comes twice in autumn is two windows: adding to the wall time would skip one.
+    if query.window in ("MINUTE", "HOUR"):
+        end = sql.SQL("w + ('1 ' || {unit})::interval").format(unit=unit)
+    return start, end
+
+
+def _plain_statement(meter: Meter, query: UsageQuery) -> tuple[sql.Composed, dict[str, Any]]:
+    names = query.group_by
+    parameters: dict[str, Any] = {"zone": query.time_zone}
+    start, end = _window(query, "time")
     statement = sql.SQL(
         """
         WITH value AS (
@@ -99,40 +156,73 @@ def query_usage(meter: Meter, query: UsageQuery) -> list[UsageRow]:
         columns=_columns(meter, names, parameters),
         conditions=_conditions(meter, query, parameters),
         aggregate=sql.SQL(FIGURES[Aggregation(meter.aggregation)]),
-        groups=sql.SQL("").join(sql.SQL(", ") + group for group in groups),
+        groups=_names(names),
         limit=sql.Literal(MAX_ROWS + 1),
     )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows = cursor.fetchall()
-    if len(rows) > MAX_ROWS:
-        raise BadQuery(f"The answer has more than {MAX_ROWS} rows. Ask for less time, larger windows or fewer groups.")
-    return [
-        UsageRow(
-            start=window_start or query.start or first,
-            end=window_end or query.end or last,
-            value=value,
-            groups=tuple(row_groups),
-        )
-        for window_start, window_end, first, last, value, *row_groups in rows
-    ]
+    return statement, parameters
 
 
-def group_values(meter: Meter, name: str, *, start: datetime | None, end: datetime | None) -> list[str]:
-    """The different values of a dimension (or of "subject"), in order; at most 10,000."""
-    parameters: dict[str, Any] = {}
-    column = _group(meter, name, 0, parameters)
-    statement = sql.SQL(
-        "SELECT DISTINCT {column} AS value FROM entitlements_usageevent event"
-        " WHERE {conditions} AND {column} IS NOT NULL ORDER BY value LIMIT {limit}"
-    ).format(
-        column=column,
-        conditions=_conditions(meter, UsageQuery(start=start, end=end), parameters),
-        limit=sql.Literal(MAX_ROWS),
+def _parts(meter: Meter, query: UsageQuery) -> Parts | None:
+    """What is asked of the meter's rollup; None where the events have to be asked."""
+    names = {*query.group_by, *query.filters}
+    if CUSTOMER in names or query.customers is not None or query.window == "MINUTE":
+        return None
+    if not names <= {*meter.group_by, SUBJECT}:
+        return None
+    paths = sorted({meter.group_by[name] for name in names if name != SUBJECT})
+    rollup = whole_rollup(meter.id, paths)
+    if rollup is None or SUBJECT in query.filters:
+        return None
+    return Parts(
+        rollup,
+        meter.event_type,
+        meter.aggregation,
+        meter.value_property,
+        paths,
+        WINDOWS[query.window] if query.window else None,
+        query.time_zone,
+        max((moment for moment in (query.start, meter.event_from) if moment), default=None),
+        query.end,
+        query.subjects,
+        {meter.group_by[name]: values for name, values in query.filters.items()},
     )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return [value for (value,) in cursor.fetchall()]
+
+
+def _rolled_statement(meter: Meter, query: UsageQuery, parts: Parts) -> tuple[sql.Composed, dict[str, Any]]:
+    clause, parameters = parts_of(parts)
+    start, end = _window(query, "first_at")
+    columns = [
+        sql.SQL(", {} AS {}").format(_kept_group(meter, name), sql.Identifier(f"g{index}"))
+        for index, name in enumerate(query.group_by)
+    ]
+    statement = sql.SQL(
+        """
+        {clause}
+        SELECT w, {end}, min(first_at), max(last_at), {aggregate} {groups}
+        FROM (SELECT part.*, {start} AS w {columns} FROM part) AS part
+        GROUP BY w {groups}
+        HAVING {aggregate} IS NOT NULL
+        ORDER BY w {groups}
+        LIMIT {limit}
+        """
+    ).format(
+        clause=clause,
+        start=start,
+        end=end,
+        columns=sql.SQL("").join(columns),
+        aggregate=sql.SQL(PART_FIGURES[Aggregation(meter.aggregation)]),
+        groups=_names(query.group_by),
+        limit=sql.Literal(MAX_ROWS + 1),
+    )
+    return statement, parameters
+
+
+def _names(names: Sequence[str]) -> sql.Composed:
+    return sql.SQL("").join(sql.SQL(", ") + sql.Identifier(f"g{index}") for index in range(len(names)))
+
+
+def _kept_group(meter: Meter, name: str) -> sql.Composable:
+    return sql.SQL("subject") if name == SUBJECT else sql.SQL("groups ->> {}").format(sql.Literal(meter.group_by[name]))
 
 
 def _value(meter: Meter, parameters: dict[str, Any]) -> sql.Composable:

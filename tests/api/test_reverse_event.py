@@ -1,5 +1,7 @@
 """An event that is taken back counts nowhere that isn't billed yet, and stays to be seen with the reason."""
 
+from decimal import Decimal
+
 import pytest
 
 from core.audit.models import AuditEntry
@@ -59,10 +61,10 @@ def test_every_figure_is_that_of_the_other_events(api, meters):
         "reason": "Sent by a test machine",
     }
     assert {kind: usage(meter) for kind, meter in meters.items()} == {
-        "SUM": Usage(12, 2, 0),
-        "MAX": Usage(7, 2, 0),
-        "LATEST": Usage(7, 2, 0),
-        "UNIQUE_COUNT": Usage(2, 2, 0),
+        "SUM": Usage(Decimal(12), 2, 0),
+        "MAX": Usage(Decimal(7), 2, 0),
+        "LATEST": Usage(Decimal(7), 2, 0),
+        "UNIQUE_COUNT": Usage(Decimal(2), 2, 0),
     }
     assert data(api.get("/meters/sum/query"))["data"][0]["value"] == 12
     assert UsageEvent.objects.get(external_id="e2").data == {"amount": 40}

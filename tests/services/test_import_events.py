@@ -1,6 +1,7 @@
 """Usage from a file: one JSON event a line, or CSV; started again after a stop, each event counts once."""
 
 import json
+from decimal import Decimal
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -40,11 +41,11 @@ def test_a_file_is_taken_in_and_taken_in_again_it_counts_once(tmp_path, usage, c
     file = tmp_path / "events.ndjson"
     file.write_text("\n".join([line(1), line(2), "", line(4)]))
     call_command("import_events", str(file))
-    assert usage() == Usage(7, 3, 0)
+    assert usage() == Usage(Decimal(7), 3, 0)
     assert "3 events read" in capsys.readouterr().out
     file.write_text("\n".join([line(1), line(2), line(4), line(8)]))
     call_command("import_events", str(file))
-    assert usage() == Usage(15, 4, 0)
+    assert usage() == Usage(Decimal(15), 4, 0)
     assert ": 1 new, 3 stored before, 0 refused." in capsys.readouterr().out
 
 
@@ -78,7 +79,7 @@ def test_bad_lines_are_all_named_and_stop_the_import_before_them(tmp_path, usage
         call_command("import_events", str(file))
     said = capsys.readouterr().err
     assert [part.split(":")[0] for part in said.splitlines()] == [f"Line {n}" for n in (2, 3, 4, 5, 6)]
-    assert usage() == Usage(0, 0, 0)
+    assert usage() == Usage(Decimal(0), 0, 0)
 
 
 def test_with_skip_the_good_ones_are_stored(tmp_path, usage, capsys):
@@ -91,4 +92,4 @@ def test_with_skip_the_good_ones_are_stored(tmp_path, usage, capsys):
     assert "Line 2: data.amount: The meter usage reads a number here" in said.err
     assert "7 events read" in said.out
     assert ": 2 new, 0 stored before, 5 refused." in said.out
-    assert usage() == Usage(8, 2, 0)
+    assert usage() == Usage(Decimal(8), 2, 0)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import time_machine
@@ -18,6 +19,7 @@ from entitlements.metering.store.build import build_day, build_rollups
 from entitlements.metering.store.prove import days_of, differences
 from entitlements.metering.update_meter import update_meter
 from entitlements.metering.usage import Usage, UsageRequest, plain_usage_of, reading_of, usage_of
+from entitlements.metering.usage_query import UsageQuery, group_values, plain_query_usage, query_usage
 from entitlements.models import Meter, MeterRollup, UsageRollup
 from invoicing.books.rollups import rollups_equal_events
 from tests.support.catalog import make_feature
@@ -78,7 +80,7 @@ def proved():
 
 def same(spans, filters=()):
     """What rollups say of the spans, which is what the events say."""
-    asked = []
+    asked: list[UsageRequest] = []
     for meter in Meter.objects.filter(deleted_at=None).order_by("key"):
         for model in ({}, *filters):
             feature = make_feature(key=f"f{len(asked)}", meter=meter, meter_filters=model)
@@ -89,6 +91,19 @@ def same(spans, filters=()):
                     asked.append(UsageRequest(len(asked), reading, people, span))
             feature.delete()
     assert usage_of(asked) == plain_usage_of(asked)
+
+
+def same_queries(cuts):
+    """What queries of meters say off rollups, which is what the events say."""
+    start, end = min(cuts), max(cuts)
+    for meter in Meter.objects.filter(deleted_at=None):
+        for window, zone in ((None, "UTC"), ("HOUR", "Asia/Kolkata"), ("DAY", "America/New_York"), ("MONTH", "UTC")):
+            for more in ({}, {"group_by": ("model", "subject")}, {"filters": {"model": ["b"]}, "subjects": ["acme"]}):
+                for bounds in ({}, {"start": start, "end": end}):
+                    query = UsageQuery(window=window, time_zone=zone, **more, **bounds)
+                    assert query_usage(meter, query) == plain_query_usage(meter, query), query
+        values = {row.groups[0] for row in plain_query_usage(meter, UsageQuery(group_by=("subject",)))}
+        assert values <= set(group_values(meter, "subject", start=None, end=None))
 
 
 @pytest.fixture(autouse=True)
@@ -144,13 +159,15 @@ def _live(first, bad, acts, cuts):
         elif act == "regroup":
             update_meter(meter=made[0], group_by={"model": "$.model", "region": "$.place.region"})
         proved()
-    spans = [((start, end),) for start, end in zip(sorted(cuts)[:-1], sorted(cuts)[1:], strict=True)]
+    spans: list[Any] = [((start, end),) for start, end in zip(sorted(cuts)[:-1], sorted(cuts)[1:], strict=True)]
     spans.append(tuple(span for (span,) in spans[::2]))
     same(spans, [{"model": ["b"]}])
+    same_queries(cuts)
     build_rollups()
     assert not MeterRollup.objects.filter(whole_at=None, dropped_at=None).exists()
     proved()
     same(spans, [{"model": ["b"]}])
+    same_queries(cuts)
 
 
 def test_a_proof_finds_every_kind_of_difference():
