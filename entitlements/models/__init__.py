@@ -7,6 +7,7 @@ from entitlements.models.grant import Grant
 from entitlements.models.meter import Meter
 from entitlements.models.rollup import MeterRollup, UsageRollup
 from entitlements.models.snapshot import BalanceSnapshot
+from entitlements.models.threshold_state import ThresholdState
 
 __all__ = [
     "BalanceSnapshot",
@@ -17,6 +18,7 @@ __all__ = [
     "Grant",
     "Meter",
     "MeterRollup",
+    "ThresholdState",
     "UsageEvent",
     "UsageEventKey",
     "UsageRollup",
