@@ -68,11 +68,12 @@ def checked(event: Any, bounds: TimeBounds, meters: Mapping[str, Sequence[MeterC
     if event.get("specversion", "1.0") != "1.0":
         return None
     time, data = event.get("time"), event.get("data")
-    moment: datetime | None = bounds.now
+    moment = bounds.now
     if time is not None:
-        moment = _moment(time) if type(time) is str else None
-        if moment is None or moment > bounds.last or (bounds.first is not None and moment < bounds.first):
+        told = _moment(time) if type(time) is str else None
+        if told is None or told > bounds.last or (bounds.first is not None and told < bounds.first):
             return None
+        moment = told
     text = None
     if data is not None:
         if type(data) is not dict:
@@ -161,8 +162,8 @@ def _problems(
     if not isinstance(data, Mapping | None):
         yield FieldProblem(f"{at}data", "invalid", "Must be an object.")
         return
-    if (message := _unstorable(data)) is not None:
-        yield FieldProblem(f"{at}data", "invalid", message)
+    if (unstorable := _unstorable(data)) is not None:
+        yield FieldProblem(f"{at}data", "invalid", unstorable)
     kind = event.get("type")
     for meter in meters.get(kind, ()) if isinstance(kind, str) else ():
         if meter.event_from is None or moment >= meter.event_from:

@@ -59,6 +59,8 @@ def rolled_select(reading: MeterReading, windows: Sequence[Window]) -> tuple[str
         filtered += f" AND {value_in('e.data')} = ANY(%s::text[])"
         params += [path_parameter(path), list(values)]
     aggregation = Aggregation(reading.aggregation)
+    # Whoever counts what a meter reads otherwise finds nothing unreadable.
+    unreadable = "0::bigint" if aggregation == Aggregation.COUNT else "sum(unreadable)::bigint"
     # Each OFFSET 0 and MATERIALIZED keeps the planner from following a path, or reading rollups, once for each use.
     sql = f"""
         (WITH asked AS MATERIALIZED (
@@ -85,7 +87,7 @@ def rolled_select(reading: MeterReading, windows: Sequence[Window]) -> tuple[str
         ), cut_hour AS MATERIALIZED (
             SELECT DISTINCT n, key, subject, t0, t1, start FROM hour WHERE NOT is_whole
         )
-        SELECT key, COALESCE({PART_FIGURES[aggregation]}, 0), sum(events)::bigint, sum(unreadable)::bigint
+        SELECT key, COALESCE({PART_FIGURES[aggregation]}, 0), sum(events)::bigint, {unreadable}
         FROM (
             SELECT key, {_FIGURES} FROM day
             WHERE NOT EXISTS (SELECT 1 FROM cut_day AS cut WHERE cut.n = day.n AND cut.start = day.start)
