@@ -1,15 +1,17 @@
 """Makes a customer's managed entitlements what their subscriptions say: writes the difference, and nothing else."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from core import clock
 from core.ids import new_id, to_text
+from core.many_ids import among
 from customers.models import Customer
 from entitlements.access.create_entitlement import issued_grant, taken
 from entitlements.models import Entitlement, Grant
@@ -60,6 +62,30 @@ class ManagedEntitlement:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """What is stored against what is wanted: `kept` by the number of who wants it, `gone` wanted by nobody."""
+
+    stored: list[Entitlement]
+    kept: dict[int, Entitlement]
+    gone: list[Entitlement]
+
+    def moved(self, wanted: Sequence[ManagedEntitlement]) -> list[tuple[int, Entitlement]]:
+        """What stays and ends at another time."""
+        return [(number, row) for number, row in self.kept.items() if row.active_to != wanted[number].active_to]
+
+
+def _difference(stored: list[Entitlement], wanted: Sequence[ManagedEntitlement]) -> _Difference:
+    left = [row for row in stored if row.deleted_at is None]
+    kept: dict[int, Entitlement] = {}
+    for number, each in enumerate(wanted):
+        row = next((row for row in left if each.is_of(row)), None)
+        if row is not None:
+            kept[number] = row
+            left.remove(row)
+    return _Difference(stored, kept, left)
+
+
 def settle_managed(customer_id: uuid.UUID, wanted: Sequence[ManagedEntitlement]) -> None:
     """Let the customer's managed entitlements be `wanted`, which are in order of time. Repeating it writes nothing.
 
@@ -68,29 +94,49 @@ def settle_managed(customer_id: uuid.UUID, wanted: Sequence[ManagedEntitlement])
     `EntitlementTaken` (Conflict) where the customer was entitled to a feature by hand at that time. One query where
     there is nothing to do.
     """
-    stored = list(
-        Entitlement.objects.filter(customer_id=customer_id, managed_in__isnull=False).order_by("active_from", "id")
-    )
-    rows = [row for row in stored if row.deleted_at is None]
-    kept: dict[int, Entitlement] = {}
-    for number, each in enumerate(wanted):
-        row = next((row for row in rows if each.is_of(row)), None)
-        if row is not None:
-            kept[number] = row
-            rows.remove(row)
-    moved = any(row.active_to != wanted[number].active_to for number, row in kept.items())
-    if rows or moved or len(kept) < len(wanted):
-        _write(customer_id, wanted, kept, rows, stored)
+    difference = _difference(list(_stored([customer_id])), wanted)
+    if difference.gone or difference.moved(wanted) or len(difference.kept) < len(wanted):
+        _write(customer_id, wanted, difference)
+
+
+def unsettled(wanted: Mapping[uuid.UUID, Sequence[ManagedEntitlement]]) -> dict[uuid.UUID, list[str]]:
+    """What `settle_managed` would change for each of these customers, in words; only of whom it would change any. One
+    query."""
+    stored: dict[uuid.UUID, list[Entitlement]] = {customer_id: [] for customer_id in wanted}
+    for row in _stored(wanted):
+        stored[row.customer_id].append(row)
+    found: dict[uuid.UUID, list[str]] = {}
+    for customer_id, theirs in wanted.items():
+        difference = _difference(stored[customer_id], theirs)
+        problems = [
+            f"they have an entitlement to {row.feature_key} from {row.active_from:%Y-%m-%d %H:%M} UTC that none of "
+            "their subscriptions gives them."
+            for row in difference.gone
+        ]
+        problems += [
+            f"their entitlement to {row.feature_key} from {row.active_from:%Y-%m-%d %H:%M} UTC ends at another time "
+            "than their subscription says."
+            for _, row in difference.moved(theirs)
+        ]
+        problems += [
+            f"they lack the entitlement to {each.feature_key} that their subscription gives them from "
+            f"{each.active_from:%Y-%m-%d %H:%M} UTC."
+            for number, each in enumerate(theirs)
+            if number not in difference.kept
+        ]
+        if problems:
+            found[customer_id] = problems
+    return found
+
+
+def _stored(customer_ids: Collection[uuid.UUID]) -> QuerySet[Entitlement]:
+    rows = among(Entitlement.objects.filter(managed_in__isnull=False), "customer_id", customer_ids)
+    return rows.order_by("active_from", "id")
 
 
 @transaction.atomic
-def _write(
-    customer_id: uuid.UUID,
-    wanted: Sequence[ManagedEntitlement],
-    kept: Mapping[int, Entitlement],
-    gone: Sequence[Entitlement],
-    stored: Sequence[Entitlement],
-) -> None:
+def _write(customer_id: uuid.UUID, wanted: Sequence[ManagedEntitlement], difference: _Difference) -> None:
+    gone, kept = difference.gone, difference.kept
     customer = Customer.objects.select_for_update(no_key=True).get(pk=customer_id)
     now = clock.now()
     ends = {row.pk: row.active_to for row in gone}
@@ -104,7 +150,7 @@ def _write(
         if row.active_to != wanted[number].active_to:
             row.active_to = wanted[number].active_to
             row.save(update_fields=["active_to", "updated_at"])
-    _create(customer, wanted, kept, _Replaced(gone, ends, stored))
+    _create(customer, wanted, kept, _Replaced(gone, ends, difference.stored))
 
 
 def _is_longer(end: datetime | None, than: datetime | None) -> bool:

@@ -1,4 +1,4 @@
-"""Owns what is wrong with an event: its attributes, its time, and the values that meters read from it. Pure."""
+"""Owns what is wrong with an event: its attributes, its time, and the values that meters read from it."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

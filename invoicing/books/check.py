@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from core.batches import DATABASE_AWAY
 from core.money import exact_arithmetic
 from invoicing.books.balances import balances_are_their_ledgers
+from invoicing.books.entitlements import entitlements_follow
 from invoicing.books.examination import UNREADABLE, Examination, Finding, said
 from invoicing.books.frozen import issued_invoices_are_unchanged
 from invoicing.books.past_due import nothing_is_past_due
@@ -47,6 +48,7 @@ INVARIANTS = (
     Invariant(7, "The money of every invoice is accounted for", "invoices", money_is_accounted_for),
     Invariant(8, "Usage is billed, waived, open or late", "customers", usage_is_conserved),
     Invariant(10, "Nothing is past due", "subscriptions", nothing_is_past_due),
+    Invariant(11, "Entitlements are what subscriptions give", "customers", entitlements_follow),
 )
 
 

@@ -2,13 +2,13 @@
 
 import uuid
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import replace
 
-from django.db.models import Prefetch
-
+from core.many_ids import among
 from entitlements.access.settle_managed import ManagedEntitlement, settle_managed
 from subscriptions.lifecycle.facts import calendar_of, pauses_of
-from subscriptions.models import AddOnQuantity, ItemRevision, Subscription, SubscriptionAddOn
+from subscriptions.models import AddOnQuantity, ItemRevision, Subscription
 from subscriptions.schedule.entitled import (
     EntitledSpan,
     EntitlingRevision,
@@ -25,49 +25,51 @@ def settle_entitlements(customer_id: uuid.UUID) -> None:
     EntitlementTaken (Conflict) where somebody entitled the customer to one of the features by hand. Two queries where
     no plan of theirs entitles to anything.
     """
-    settle_managed(customer_id, [_managed(span) for span in entitled_spans(entitling_subscriptions(customer_id))])
+    settle_managed(customer_id, entitled_by_subscriptions([customer_id])[customer_id])
 
 
-def entitling_subscriptions(customer_id: uuid.UUID) -> list[EntitlingSubscription]:
-    """What the entitlements of the customer's subscriptions follow from. One query where none entitles to anything, at
-    most five."""
+def entitled_by_subscriptions(customer_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[ManagedEntitlement]]:
+    """What the subscriptions of each of these customers entitle to, in order of time. One query where none entitles to
+    anything, at most four however many there are."""
+    entitling: dict[uuid.UUID, list[EntitlingSubscription]] = defaultdict(list)
     revisions = defaultdict(list)
-    rows = ItemRevision.objects.filter(
-        item__subscription__customer_id=customer_id, entitlement_template__isnull=False, feature__isnull=False
+    rows = among(
+        ItemRevision.objects.filter(entitlement_template__isnull=False, feature__isnull=False),
+        "item__subscription__customer_id",
+        customer_ids,
     )
     for row in rows.select_related("item").order_by("active_from", "id"):
         revisions[row.item.subscription_id].append(row)
-    if not revisions:
-        return []
-    quantities = _addon_quantities(customer_id)
-    # Also those that entitle to nothing: a change of plan may have led through them.
-    subscriptions = Subscription.objects.filter(customer_id=customer_id).select_related("plan")
-    return [
-        EntitlingSubscription(
-            id=subscription.pk,
-            plan_key=subscription.plan.key if subscription.plan is not None else None,
-            zone=subscription.time_zone,
-            anchor=subscription.billing_anchor,
-            start=subscription.active_from,
-            end=subscription.active_to,
-            revisions=tuple(_revision(row, quantities) for row in revisions[subscription.pk]),
-            shifts=calendar_of(subscription).shifts,
-            pauses=pauses_of(subscription),
-            previous_id=subscription.previous_id,
-            keeps_usage=subscription.keeps_usage,
-        )
-        for subscription in subscriptions
-    ]
+    if revisions:
+        quantities = _addon_quantities(customer_ids)
+        # Also those that entitle to nothing: a change of plan may have led through them.
+        subscriptions = among(Subscription.objects.select_related("plan"), "customer_id", customer_ids)
+        for subscription in subscriptions:
+            entitling[subscription.customer_id].append(
+                EntitlingSubscription(
+                    id=subscription.pk,
+                    plan_key=subscription.plan.key if subscription.plan is not None else None,
+                    zone=subscription.time_zone,
+                    anchor=subscription.billing_anchor,
+                    start=subscription.active_from,
+                    end=subscription.active_to,
+                    revisions=tuple(_revision(row, quantities) for row in revisions[subscription.pk]),
+                    shifts=calendar_of(subscription).shifts,
+                    pauses=pauses_of(subscription),
+                    previous_id=subscription.previous_id,
+                    keeps_usage=subscription.keeps_usage,
+                )
+            )
+    return {each: [_managed(span) for span in entitled_spans(entitling[each])] for each in customer_ids}
 
 
-def _addon_quantities(customer_id: uuid.UUID) -> dict[uuid.UUID, tuple[QuantityAt, ...]]:
-    """How many of each purchase there are when."""
-    ordered = Prefetch("quantities", AddOnQuantity.objects.order_by("effective_at"))
-    purchases = SubscriptionAddOn.objects.filter(subscription__customer_id=customer_id).prefetch_related(ordered)
-    return {
-        purchase.pk: tuple(QuantityAt(change.effective_at, change.quantity) for change in purchase.quantities.all())
-        for purchase in purchases
-    }
+def _addon_quantities(customer_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[QuantityAt, ...]]:
+    """How many of each purchase there are when. One query."""
+    found: dict[uuid.UUID, list[QuantityAt]] = defaultdict(list)
+    rows = among(AddOnQuantity.objects.all(), "purchase__subscription__customer_id", customer_ids)
+    for change in rows.order_by("effective_at"):
+        found[change.purchase_id].append(QuantityAt(change.effective_at, change.quantity))
+    return {purchase: tuple(changes) for purchase, changes in found.items()}
 
 
 def _revision(row: ItemRevision, quantities: dict[uuid.UUID, tuple[QuantityAt, ...]]) -> EntitlingRevision:

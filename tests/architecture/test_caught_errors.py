@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("core", "customers", "entitlements", "subscriptions", "invoicing", "billing_site")
-WHY = re.compile(r"except Exception.*:  # (?:noqa: BLE001 - )?\w+ \w+")
+WHY = re.compile(r"except (?:Base)?Exception.*:  # (?:noqa: BLE001 - )?\w+ \w+")
 # `as_cause` logs what nobody foresaw, and `fail` is what `together_or_alone` is given to keep it by.
 HANDS_ON = {"as_cause", "fail"}
 

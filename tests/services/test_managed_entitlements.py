@@ -12,10 +12,8 @@ from core import clock
 from entitlements.access.chains import carried_grants
 from entitlements.access.delete_entitlement import delete_entitlement
 from entitlements.access.reset_usage import reset_usage
-from entitlements.access.selectors import active_at, ever_active
 from entitlements.access.void_grant import void_grant
 from entitlements.errors import EntitlementManaged, EntitlementTaken
-from entitlements.models import Entitlement
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.change_addon import add_addon, change_addon_quantity
 from invoicing.subscription_changes.pause_subscription import pause_subscription
@@ -24,10 +22,11 @@ from subscriptions.lifecycle.edits import AddItem, RemoveItem
 from subscriptions.lifecycle.entitle import settle_entitlements
 from subscriptions.lifecycle.selectors import terms_of_revision
 from subscriptions.models import AddOn, AddOnRateCard, ItemRevision, PlanAddOn, Subscription, SubscriptionAddOn
-from tests.support.catalog import fee, flat_card, flat_plan
+from tests.support.catalog import flat_card, flat_plan
 from tests.support.clock import at
 from tests.support.customers import make_customer
-from tests.support.entitlements import entitle, figures, give, make_metered_feature
+from tests.support.entitlements import entitle, give, make_metered_feature
+from tests.support.managed import current, entitling_card, entitling_plan, have, rows
 from tests.support.subscriptions import change, do, edit, subscribe, unscheduled
 from tests.support.usage import use
 
@@ -39,49 +38,12 @@ def calls(db):
     return make_metered_feature()
 
 
-def card(feature, amount=50000, **template):
-    terms = {"type": "metered", "usagePeriod": "P1M", "issueAfterReset": amount} | template
-    return {
-        "type": "usage_based",
-        "key": "calls",
-        "name": "Calls",
-        "billing_cadence": "P1M",
-        "price": None,
-        "feature": feature,
-        "entitlement_template": {name: value for name, value in terms.items() if value is not None},
-    }
-
-
-def plan(feature, key="free", amount=50000, *, price=None, **template):
-    base = [] if price is None else [flat_card(price=fee(price))]
-    return flat_plan(key, None, cards=(card(feature, amount, **template), *base))
-
-
-def rows():
-    """The managed entitlements that have any time, in order: plan, from, to."""
-    found = Entitlement.objects.filter(ever_active(), managed_in__isnull=False).order_by("active_from", "id")
-    return [
-        (row.managed_keys.get("plan"), f"{row.active_from:%m-%d}", row.active_to and f"{row.active_to:%m-%d}")
-        for row in found
-    ]
-
-
-def have(moment):
-    """Access, total, usage, balance and overage of the entitlement that is active at `moment`; None without one."""
-    row = Entitlement.objects.filter(active_at(at(moment)), feature_key="calls").first()
-    return None if row is None else figures(row, moment)
-
-
-def current(moment):
-    return Entitlement.objects.get(active_at(at(moment)), feature_key="calls")
-
-
 class TestChange:
     def test_an_upgrade_keeps_the_period_and_what_was_used_of_it(self, calls):
-        started = subscribe(plan(calls))
+        started = subscribe(entitling_plan(calls))
         use("2026-04-09", 3)
         assert have("2026-04-10") == (True, "50000", "3", "49997", "0")
-        change(started, plan(calls, "starter", 550000, price="30.00"), "2026-04-16")
+        change(started, entitling_plan(calls, "starter", 550000, price="30.00"), "2026-04-16")
         assert rows() == [("free", "04-01", "04-16"), ("starter", "04-16", None)]
         assert have("2026-04-16") == (True, "550000", "3", "549997", "0")
         assert have("2026-04-10") == (True, "50000", "3", "49997", "0")  # the past is as it was
@@ -91,28 +53,28 @@ class TestChange:
         assert have("2026-05-01") == (True, "550000", "0", "550000", "0")
 
     def test_with_usage_reset_it_starts_anew(self, calls):
-        started = subscribe(plan(calls))
+        started = subscribe(entitling_plan(calls))
         use("2026-04-09", 3)
-        change(started, plan(calls, "starter", 550000), "2026-04-16", usage="reset")
+        change(started, entitling_plan(calls, "starter", 550000), "2026-04-16", usage="reset")
         assert have("2026-04-16") == (True, "550000", "0", "550000", "0")
         use("2026-04-20", 7)
         assert have("2026-04-30") == (True, "550000", "7", "549993", "0")
         assert have("2026-05-01") == (True, "550000", "0", "550000", "0")  # in the anchor of before
 
     def test_a_downgrade_at_once_below_the_usage_shows_what_is_over(self, calls):
-        started = subscribe(plan(calls, "starter", 550000))
+        started = subscribe(entitling_plan(calls, "starter", 550000))
         use("2026-04-09", 60000)
-        change(started, plan(calls), "2026-04-16")
+        change(started, entitling_plan(calls), "2026-04-16")
         assert have("2026-04-16") == (False, "50000", "60000", "0", "10000")
 
     def test_a_soft_limit_gives_access_there(self, calls):
-        started = subscribe(plan(calls, "starter", 550000))
+        started = subscribe(entitling_plan(calls, "starter", 550000))
         use("2026-04-09", 60000)
-        change(started, plan(calls, isSoftLimit=True), "2026-04-16")
+        change(started, entitling_plan(calls, isSoftLimit=True), "2026-04-16")
         assert have("2026-04-16") == (True, "50000", "60000", "0", "10000")
 
     def test_one_that_is_scheduled_is_seen_taken_back_and_scheduled_again(self, calls):
-        started, free = subscribe(plan(calls, "starter", 550000)), plan(calls)
+        started, free = subscribe(entitling_plan(calls, "starter", 550000)), entitling_plan(calls)
         use("2026-04-09", 60000)
         change(started, free, "2026-04-16", timing="next_billing_cycle")
         assert rows() == [("starter", "04-01", "05-01"), ("free", "05-01", None)]
@@ -125,8 +87,8 @@ class TestChange:
         assert have("2026-05-02") == (True, "50000", "0", "50000", "0")
 
     def test_so_is_one_that_is_scheduled_after_a_change_in_mid_period(self, calls):
-        free = plan(calls)
-        up = change(subscribe(free), plan(calls, "starter", 550000), "2026-04-10").successor
+        free = entitling_plan(calls)
+        up = change(subscribe(free), entitling_plan(calls, "starter", 550000), "2026-04-10").successor
         use("2026-05-01", 60000)
         change(up, free, "2026-05-02", timing="next_billing_cycle")
         unscheduled(up, "2026-05-02")
@@ -135,23 +97,23 @@ class TestChange:
         assert have("2026-06-01") == (True, "50000", "0", "50000", "0")
 
     def test_two_changes_of_one_moment_keep_it_too(self, calls):
-        started = subscribe(plan(calls))
+        started = subscribe(entitling_plan(calls))
         use("2026-04-09", 3)
-        second = change(started, plan(calls, "basic", 100000), "2026-04-16")
-        change(second.successor, plan(calls, "starter", 550000), "2026-04-16")
+        second = change(started, entitling_plan(calls, "basic", 100000), "2026-04-16")
+        change(second.successor, entitling_plan(calls, "starter", 550000), "2026-04-16")
         assert have("2026-04-16") == (True, "550000", "3", "549997", "0")
 
     def test_what_staff_reset_before_is_not_counted_again(self, calls):
-        started = subscribe(plan(calls))
+        started = subscribe(entitling_plan(calls))
         use("2026-04-05", 40)
-        change(started, plan(calls, "starter", 550000), "2026-04-06", timing=at("2026-04-20"))
+        change(started, entitling_plan(calls, "starter", 550000), "2026-04-06", timing=at("2026-04-20"))
         with clock.frozen_at(at("2026-04-10")):
             reset_usage(entitlement=current("2026-04-10"), retain_anchor=True)
         use("2026-04-12", 3)
         assert have("2026-04-20") == (True, "550000", "3", "549997", "0")
 
     def test_a_feature_that_the_other_plan_lacks_ends(self, calls):
-        started = subscribe(plan(calls))
+        started = subscribe(entitling_plan(calls))
         change(started, flat_plan("bare", "9.00"), "2026-04-16")
         assert have("2026-04-15") is not None
         assert have("2026-04-16") is None
@@ -159,41 +121,41 @@ class TestChange:
 
 class TestGrantsOnTop:
     def test_they_move_along_with_what_is_left(self, calls):
-        started = subscribe(plan(calls, amount=100))
+        started = subscribe(entitling_plan(calls, amount=100))
         grant = give(current("2026-04-01"), "50", "2026-04-01", max_rollover=Decimal(50), priority=1)
         use("2026-04-20", 120)  # 100 that the plan issues, which is older, then 20 of the grant
-        change(started, plan(calls, "starter", 300), "2026-05-16")
+        change(started, entitling_plan(calls, "starter", 300), "2026-05-16")
         use("2026-05-10", 10)
         assert have("2026-05-16") == (True, "330", "10", "320", "0")  # 300 and the 30 that were left of the grant
         assert [each.pk for each in carried_grants(current("2026-05-16"))] == [grant.pk]
 
     def test_one_made_after_a_change_was_scheduled_moves_along(self, calls):
-        started = subscribe(plan(calls, amount=100))
-        change(started, plan(calls, "starter", 300), "2026-04-02", timing="next_billing_cycle")
+        started = subscribe(entitling_plan(calls, amount=100))
+        change(started, entitling_plan(calls, "starter", 300), "2026-04-02", timing="next_billing_cycle")
         give(current("2026-04-03"), "50", "2026-04-03", max_rollover=Decimal(50))
         assert have("2026-05-02") == (True, "350", "0", "350", "0")
 
     def test_one_that_is_voided_afterwards_counts_no_more(self, calls):
-        started = subscribe(plan(calls, amount=100))
+        started = subscribe(entitling_plan(calls, amount=100))
         grant = give(current("2026-04-01"), "50", "2026-04-01")
-        change(started, plan(calls, "starter", 300), "2026-04-16")
+        change(started, entitling_plan(calls, "starter", 300), "2026-04-16")
         assert have("2026-04-17") == (True, "350", "0", "350", "0")
         with clock.frozen_at(at("2026-04-18")):
             void_grant(grant=grant)
         assert have("2026-04-19") == (True, "300", "0", "300", "0")
 
     def test_one_made_on_what_was_only_scheduled_stays_when_that_is_taken_back(self, calls):
-        started = subscribe(plan(calls, amount=100))
-        change(started, plan(calls, "starter", 300), "2026-04-02", timing="next_billing_cycle")
+        started = subscribe(entitling_plan(calls, amount=100))
+        change(started, entitling_plan(calls, "starter", 300), "2026-04-02", timing="next_billing_cycle")
         give(current("2026-05-01"), "50", "2026-05-01")
         unscheduled(started, "2026-04-17")
-        change(started, plan(calls, "pro", 700), "2026-04-18", timing="next_billing_cycle")
+        change(started, entitling_plan(calls, "pro", 700), "2026-04-18", timing="next_billing_cycle")
         assert have("2026-05-02") == (True, "750", "0", "750", "0")
 
 
 class TestOtherChanges:
     def test_an_edit_keeps_the_usage_and_the_plan_and_lasts(self, calls):
-        started = subscribe(plan(calls))
+        started = subscribe(entitling_plan(calls))
         use("2026-04-09", 3)
         terms = terms_of_revision(ItemRevision.objects.select_related("item").get(item__key="calls"))
         template = {**(terms.entitlement_template or {}), "issueAfterReset": 550000}
@@ -204,7 +166,7 @@ class TestOtherChanges:
         assert have("2026-06-02") == (True, "550000", "0", "550000", "0")
 
     def test_a_pause_takes_access_away_and_resuming_goes_on_with_the_period(self, calls):
-        started = subscribe(plan(calls))
+        started = subscribe(entitling_plan(calls))
         use("2026-04-09", 3)
         do(pause_subscription, started, "2026-04-10")
         assert rows() == [("free", "04-01", "04-10")]
@@ -214,14 +176,14 @@ class TestOtherChanges:
         assert have("2026-04-20") == (True, "50000", "3", "49997", "0")
 
     def test_one_that_is_resumed_in_a_later_period_begins_with_all(self, calls):
-        started = subscribe(plan(calls))
+        started = subscribe(entitling_plan(calls))
         use("2026-04-09", 3)
         do(pause_subscription, started, "2026-04-10")
         do(resume_subscription, started, "2026-05-20")
         assert have("2026-05-20") == (True, "50000", "0", "50000", "0")
 
     def test_it_ends_with_the_subscription_and_subscribing_again_starts_anew(self, calls):
-        free = plan(calls)
+        free = entitling_plan(calls)
         started = subscribe(free)
         use("2026-04-09", 3)
         do(cancel_subscription, started, "2026-04-10")
@@ -230,7 +192,7 @@ class TestOtherChanges:
         assert have("2026-04-12") == (True, "50000", "0", "50000", "0")
 
     def test_a_planned_end_shows_and_is_taken_back(self, calls):
-        started = subscribe(plan(calls))
+        started = subscribe(entitling_plan(calls))
         do(cancel_subscription, started, "2026-04-10", "next_billing_cycle")
         assert rows() == [("free", "04-01", "05-01")]
         unscheduled(started, "2026-04-11")
@@ -238,7 +200,7 @@ class TestOtherChanges:
 
     def test_an_allowance_is_released_monthly_on_a_plan_billed_yearly(self, calls):
         yearly = flat_plan(
-            "year", None, cards=(card(calls, 100), flat_card(billing_cadence="P1Y")), billing_cadence="P1Y"
+            "year", None, cards=(entitling_card(calls, 100), flat_card(billing_cadence="P1Y")), billing_cadence="P1Y"
         )
         subscribe(yearly)
         use("2026-04-09", 60)
@@ -246,14 +208,14 @@ class TestOtherChanges:
         assert have("2026-05-01") == (True, "100", "0", "100", "0")
 
     def test_boolean_and_static_ones_come_and_go_with_their_items(self, calls):
-        started = subscribe(plan(calls, amount=None, type="boolean", usagePeriod=None))
+        started = subscribe(entitling_plan(calls, amount=None, type="boolean", usagePeriod=None))
         row = current("2026-04-02")
         assert (row.type, row.measure_usage_from) == ("boolean", None)
-        change(started, plan(calls, "static", None, type="static", usagePeriod=None, config='{"seats": 5}'))
+        change(started, entitling_plan(calls, "static", None, type="static", usagePeriod=None, config='{"seats": 5}'))
         assert current("2026-04-20").config == '{"seats": 5}'
 
     def test_each_of_an_addon_brings_its_allowance(self, calls):
-        from_addon = card(calls, 100)
+        from_addon = entitling_card(calls, 100)
         started = subscribe(flat_plan("base", "9.00"))
         addon = AddOn.objects.create(
             key="more", name="More", currency="EUR", instance_type="multiple", effective_from=at("2020-01-01")
@@ -275,7 +237,7 @@ class TestOtherChanges:
 
 class TestWhoManages:
     def test_it_can_be_neither_deleted_nor_doubled_by_hand(self, calls):
-        subscribe(plan(calls))
+        subscribe(entitling_plan(calls))
         with pytest.raises(EntitlementManaged, match=r"change .* edit"), clock.frozen_at(at("2026-04-02")):
             delete_entitlement(entitlement=current("2026-04-02"))
         with pytest.raises(EntitlementTaken):
@@ -285,12 +247,12 @@ class TestWhoManages:
         customer = make_customer()
         entitle(customer, "2026-04-01")
         with pytest.raises(EntitlementTaken, match="Delete it first"):
-            subscribe(plan(calls), "2026-04-05", customer=customer, bill=False)
+            subscribe(entitling_plan(calls), "2026-04-05", customer=customer, bill=False)
         assert not Subscription.objects.exists()
 
     def test_settling_again_writes_nothing_and_asks_little(self, calls):
-        started = subscribe(plan(calls))
-        change(started, plan(calls, "starter", 550000), "2026-04-16")
+        started = subscribe(entitling_plan(calls))
+        change(started, entitling_plan(calls, "starter", 550000), "2026-04-16")
         with CaptureQueriesContext(connection) as queries:
             settle_entitlements(started.customer_id)
         assert not [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
