@@ -11,6 +11,10 @@ from core import clock
 from core.admin import paginator, search
 from core.audit.models import AuditEntry
 from core.ids import to_text
+from core.notifications.models import Channel, Delivery, Rule
+from core.notifications.services.save_channel import create_channel
+from core.notifications.services.save_rule import create_rule
+from core.notifications.services.try_rule import try_rule
 from core.outbox.models import OutboxMessage
 from customers.models import BillingApp, BillingProfile, Customer, CustomerOverride, Supplier
 from entitlements.models import Entitlement, Feature, Grant, Meter, UsageEvent
@@ -55,6 +59,8 @@ def grow(plan, first, count):
         Coupon.objects.create(code=f"SAVE{number}", percentage=10)
         feature = make_feature(key=f"feature_{number}", meter=make_meter(key=f"meter_{number}"))
         entitle(make_customer(key=f"entitled-{number}", name="Entitled"), feature_key=feature.key)
+        channel, _ = create_channel(name=f"Channel {number}", url="https://hooks.example.com/")
+        try_rule(rule=create_rule(type="invoice.created", name=f"Rule {number}", channel_ids=[channel.pk]))
         OutboxMessage.objects.create(topic="email", payload={"to": "a@b.example", "subject": "Hello"})
         Plan.objects.create(key=f"plan_{number}", name="Plan", currency="EUR")
 
@@ -62,7 +68,7 @@ def grow(plan, first, count):
 LISTS = [
     Customer, Subscription, Invoice, Payment, BillingRun, ParkedCustomer, Plan, Coupon, Feature, Meter, UsageEvent,
     BalanceEntry, CreditNote, TaxRate, BillingProfile, CustomerOverride, Supplier, BillingApp, NumberSeries,
-    AuditEntry, OutboxMessage, ApiKey, Entitlement, Grant,
+    AuditEntry, OutboxMessage, ApiKey, Channel, Rule, Delivery, Entitlement, Grant,
 ]  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Webhook channels, notification rules and deliveries in the admin."""
