@@ -93,16 +93,26 @@ def give_back_failed(shard: models.Model, token: uuid.UUID) -> None:
     """
     stored: Any = shard
     rows = type(shard)._default_manager.filter(pk=shard.pk)
-    last = time.monotonic() + _SAYS_SO_WITHIN
     free = {"status": "pending", "lease_until": None, "lease_token": None, "alone_failed": F("alone_failed") + 1}
     lived = {"failed": F("failed") + 1, "alone_tries": Greatest(F("alone_tries") - 1, 0)}
+
+    def give_back() -> None:
+        if not rows.filter(lease_token=token).update(**free, **lived):
+            rows.filter(alone_with=stored.alone_with).update(alone_tries=lived["alone_tries"])
+            rows.update(lost=Greatest(F("lost") - 1, 0), failed=lived["failed"])
+
+    say_that_it_lives(give_back)
+
+
+def say_that_it_lives(say: Callable[[], object]) -> None:
+    """Let a worker that caught an error `say` so, in the database, should that be away, as soon as it is back. One that
+    can't within half a minute is taken for lost."""
+    last = time.monotonic() + _SAYS_SO_WITHIN
     while True:
         try:
             if not connection.in_atomic_block:
                 connection.close_if_unusable_or_obsolete()
-            if not rows.filter(lease_token=token).update(**free, **lived):
-                rows.filter(alone_with=stored.alone_with).update(alone_tries=lived["alone_tries"])
-                rows.update(lost=Greatest(F("lost") - 1, 0), failed=lived["failed"])
+            say()
         except (OperationalError, InterfaceError):
             if connection.in_atomic_block or time.monotonic() > last:
                 logger.warning("a worker that lives could not say so", exc_info=True)

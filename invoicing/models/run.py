@@ -112,8 +112,9 @@ class ParkedCustomer(models.Model):
     """A customer whose close failed: left out of every run until staff fix the cause and release them.
 
     Where a worker is to release them, `release_asked` has the actor who asked and their reason, and `release_asked_at`
-    when, as long as it is to be done; `release_tries` are the workers who began, and `release_said` is why the last one
-    did not. `lease_until` and `lease_token` are those of a run's shard.
+    when, as long as it is to be done; `release_tries` are the workers who began and did not come back, `release_failed`
+    those to whom the database went away, and `release_said` is why the last one did not release them. `lease_until`
+    and `lease_token` are those of a run's shard.
     """
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
@@ -128,6 +129,7 @@ class ParkedCustomer(models.Model):
     release_asked_at = models.DateTimeField(null=True, blank=True)
     release_asked = models.JSONField(default=dict, db_default={}, blank=True)
     release_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
+    release_failed = models.PositiveSmallIntegerField(default=0, db_default=0)
     release_said = models.TextField(blank=True, default="", db_default="")
     lease_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.UUIDField(null=True, blank=True)

@@ -1,9 +1,11 @@
 """Releases by a worker those with whom workers were lost: the look at what is due might take the web server down, too.
 
 What is asked for is in the row (`release_asked`), and so is what came of it (`release_said`). A worker that dies of it
-leaves its lease to run out, and another one tries; after two of them the customer stays parked.
+leaves its lease to run out, and another one tries; after two of them the customer stays parked. One to whom the
+database went away lives, and says so: the release is tried again, behind those that did not fail, and not for ever.
 """
 
+import logging
 import uuid
 from dataclasses import asdict
 
@@ -14,11 +16,14 @@ from core import clock
 from core.audit.actors import Actor, acting_as, current_actor
 from core.audit.services.record import record
 from core.errors import BillingError, InvalidInput
-from core.ids import new_id
-from core.leases import LOST_ALONE, kept_alive, lease_end, unleased
+from core.ids import new_id, to_text
+from core.leases import AWAY_ALONE, LOST_ALONE, kept_alive, lease_end, say_that_it_lives, unleased
+from invoicing.closing.close import as_cause
 from invoicing.errors import WorkersLost, WrongInvoiceState
 from invoicing.models import ParkedCustomer
 from invoicing.parking.release_customer import release_customer
+
+logger = logging.getLogger(__name__)
 
 
 def needs_worker(parked: ParkedCustomer) -> bool:
@@ -40,8 +45,9 @@ def ask_for_release(*, parked: ParkedCustomer, reason: str) -> ParkedCustomer:
     if locked.release_asked_at is not None:
         raise WrongInvoiceState(f"A worker is about to release {locked.customer} already.", code="already_asked")
     locked.release_asked = {"actor": asdict(current_actor()), "reason": reason}
-    locked.release_asked_at, locked.release_tries, locked.release_said = clock.now(), 0, ""
-    locked.save(update_fields=["release_asked", "release_asked_at", "release_tries", "release_said"])
+    locked.release_asked_at, locked.release_said = clock.now(), ""
+    locked.release_tries, locked.release_failed = 0, 0
+    locked.save(update_fields=["release_asked", "release_asked_at", "release_tries", "release_failed", "release_said"])
     record(
         verb="ask_release",
         target=locked,
@@ -53,31 +59,45 @@ def ask_for_release(*, parked: ParkedCustomer, reason: str) -> ParkedCustomer:
 
 
 def work_next_release() -> bool:
-    """Try one release that was asked for and nobody is at; False when there is none. An error other than a cause to
-    stay parked is raised, and it is tried again later."""
+    """Try one release that was asked for and nobody is at; False when there is none. One that comes to an error other
+    than a cause to stay parked is tried again later, and keeps nobody from theirs."""
     asked = ParkedCustomer.objects.still_parked().filter(unleased(), release_asked_at__isnull=False)
-    parked = asked.order_by("release_asked_at", "id").first()
-    token = new_id()
-    if parked is None or not asked.filter(pk=parked.pk).update(
-        lease_until=lease_end(), lease_token=token, release_tries=F("release_tries") + 1
-    ):
-        return False
-    parked.refresh_from_db()
+    passed: list[uuid.UUID] = []
+    while parked := asked.exclude(pk__in=passed).order_by("release_failed", "release_asked_at", "id").first():
+        passed.append(parked.pk)
+        token = new_id()
+        if not asked.filter(pk=parked.pk).update(
+            lease_until=lease_end(), lease_token=token, release_tries=F("release_tries") + 1
+        ):
+            continue
+        parked.refresh_from_db()
+        with acting_as(Actor(**parked.release_asked["actor"])):
+            if _is_answered(parked, token):
+                return True
+    return False
+
+
+def _is_answered(parked: ParkedCustomer, token: uuid.UUID) -> bool:
+    """Whether the release, which this worker took, came to an end: they are released, or stay parked."""
     mine = ParkedCustomer.objects.filter(pk=parked.pk, lease_token=token)
-    with acting_as(Actor(**parked.release_asked["actor"])):
-        if parked.release_tries > LOST_ALONE:
-            _stays(parked, token, WorkersLost(workers=LOST_ALONE))
-            return True
-        try:
-            with kept_alive(lambda: mine.update(lease_until=lease_end())):
-                release_customer(parked=parked, reason=parked.release_asked["reason"])
-        except BillingError as error:
-            _stays(parked, token, error)
-        except Exception:  # the database is away, say: this worker lives, so that it is none of those that were lost
-            mine.update(lease_until=None, release_tries=F("release_tries") - 1)
-            raise
-        else:
-            mine.update(lease_until=None, lease_token=None, release_asked_at=None)
+    if parked.release_tries > LOST_ALONE:
+        _stays(parked, token, WorkersLost(workers=LOST_ALONE))
+        return True
+    try:
+        with kept_alive(lambda: mine.update(lease_until=lease_end())):
+            release_customer(parked=parked, reason=parked.release_asked["reason"])
+    except BillingError as error:
+        _stays(parked, token, error)
+    except Exception as error:  # the database is away, say: this worker lives, and is none of those that were lost
+        logger.exception("the release of customer %s failed", to_text(parked.customer_id))
+        lived = {"release_tries": F("release_tries") - 1, "release_failed": F("release_failed") + 1}
+        if parked.release_failed + 1 < AWAY_ALONE:
+            say_that_it_lives(lambda: mine.update(lease_until=None, lease_token=None, **lived))
+            return False
+        cause = as_cause(error, parked.customer_id)
+        say_that_it_lives(lambda: _stays(parked, token, cause))
+    else:
+        mine.update(lease_until=None, lease_token=None, release_asked_at=None)
     return True
 
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from core import clock
 from core.audit.actors import current_actor
 from core.audit.services.record import record
-from core.batches import DATABASE_AWAY
+from core.batches import is_away
 from core.errors import InvalidInput
 from core.locks import lock_customers
 from invoicing.closing.close import as_cause, compute, select_due, store
@@ -53,9 +53,9 @@ def _look_again(parked: ParkedCustomer) -> None:
         with transaction.atomic():
             at_its_date(partial(_bill, parked.customer_id, now))
             transaction.set_rollback(True)
-    except DATABASE_AWAY:
-        raise
     except Exception as error:  # whatever a close would park them for; `as_cause` logs what nobody foresaw
+        if is_away(error):
+            raise
         cause = as_cause(error, parked.customer_id)
         raise StillParked(customer=str(parked.customer), cause=cause.message) from error
 

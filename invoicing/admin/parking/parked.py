@@ -44,9 +44,9 @@ class Release(Verb[ParkedCustomer]):
         ]
 
     def why_not(self, request: HttpRequest, parked: ParkedCustomer) -> str:
-        if parked.release_asked_at is not None:
-            return "A worker is about to release the customer already."
-        return "" if parked.is_parked else "The customer is released already."
+        if not parked.is_parked:
+            return "The customer is released already."
+        return "" if parked.release_asked_at is None else "A worker is about to release the customer already."
 
     def perform(self, request: HttpRequest, parked: ParkedCustomer, answers: Answers) -> str:
         if needs_worker(parked):
