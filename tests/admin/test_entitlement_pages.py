@@ -1,5 +1,8 @@
 """Entitlements at the finance desk: what is left, one-time grants with a reason, and voids."""
 
+import re
+from decimal import Decimal
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -132,4 +135,40 @@ def test_the_page_asks_the_same_for_many_grants(clerk, entitlement):
             with CaptureQueriesContext(connection) as queries:
                 clerk.read(page_url(entitlement))
             counts.append(len(queries))
-    assert counts[1] == counts[2] <= 17
+    assert counts[1] == counts[2] <= 22
+
+
+def test_the_usage_period_is_a_line_and_a_history(clerk, entitlement):
+    give(entitlement, "30", "2026-04-10")
+    use("2026-04-12", 4)
+    page = clerk.read(page_url(entitlement))
+    line = re.search(r'class="ch-chart-path" points="([^"]+)"', page)[1].split()
+    # 100 at the start of the 3rd of April (2 of 30 days on), all of it gone at the end of that day, 20 beyond.
+    assert line[1:3] == ["6.67,0.00", "10.00,100.00"]
+    # 30 more on the 10th pay for the 20; the 10 that are left fall to 6 on the 12th, half of April gone on the 16th.
+    assert line[-3:] == ["36.67,90.00", "40.00,94.00", "51.67,94.00"]
+    assert 'aria-label="What was left fell from 100 to 6."' in page
+    history = text_of(page.partition("History of this usage period")[2].partition("</section>")[0])
+    assert "10 Apr 2026 00:00 UTC 16 Apr 2026 12:00 UTC 4 No. 2: 4 10 6 0" in history
+    assert "1 Apr 2026 00:00 UTC 10 Apr 2026 00:00 UTC 120 No. 1: 100 100 0 20" in history
+
+
+def test_what_has_not_begun_has_no_line_and_what_ended_shows_its_last_usage_period(clerk, entitlement):
+    with clock.frozen_at(at("2026-03-20")):
+        assert "Burn-down" not in clerk.read(page_url(entitlement))
+    Entitlement.objects.update(active_to=at("2026-04-10"))
+    page = clerk.read(page_url(entitlement))
+    assert "1 Apr 2026 00:00 UTC to 1 May 2026 00:00 UTC" in text_of(page)
+    assert "What was left fell from 100 to 0." in page
+
+
+def test_grants_that_moved_along_are_listed_with_what_is_left_of_them(clerk):
+    make_metered_feature()
+    first = entitle(make_customer(), manager=Manager(subscription_id=new_id(), item_id=new_id(), keys={}))
+    give(first, "30", "2026-04-05", max_rollover=Decimal(30))
+    Entitlement.objects.update(active_to=at("2026-04-10"))
+    second = entitle(first.customer, "2026-04-10", manager=Manager(subscription_id=new_id(), item_id=new_id(), keys={}))
+    Entitlement.objects.filter(pk=second.pk).update(continues=first)
+    rows = text_of(clerk.read(page_url(second)).partition("<h3>Grants</h3>")[2].partition("</section>")[0])
+    assert re.search(r"Counts moved along never 1 30 30", rows)
+    assert re.search(r"Counts plan with each usage period 1 100 100", rows)

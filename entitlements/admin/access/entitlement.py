@@ -1,5 +1,7 @@
 """Entitlements in the admin: what a customer may use, how much of it is left, and grants on top."""
 
+import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -14,14 +16,18 @@ from core.admin.filters import ChoiceFilter
 from core.admin.registry import page_of
 from core.admin.words import duration_words
 from entitlements.access.burndown import usage_period_at
+from entitlements.access.chains import carried_grants
 from entitlements.access.facts import schedule_of
+from entitlements.access.history import BurnedSegment
 from entitlements.access.selectors import active_at, entitlements_with_facts
 from entitlements.access.values import is_active, values_at
 from entitlements.admin.access.grant import grant_state, renewal_words
 from entitlements.admin.access.grant_usage import GrantUsage
+from entitlements.admin.access.usage_period import usage_period_of
+from entitlements.choices import EntitlementType
 from entitlements.models import Entitlement
 
-LATEST_GRANTS = 50
+LATEST_GRANTS, LATEST_HISTORY = 50, 50
 
 
 class EntitlementState(ChoiceFilter):
@@ -101,10 +107,21 @@ class EntitlementAdmin(ReadOnlyAdmin):
         entitlement = entitlements_with_facts().get(pk=obj.pk)
         value = values_at([entitlement], now)[obj.pk]
         schedule = schedule_of(entitlement)
+        metered = obj.type == EntitlementType.METERED
+        period = usage_period_of(entitlement, now) if metered else None
         left = value.grants or {}
-        grants = sorted(entitlement.grants.all(), key=lambda grant: (grant.created_at, grant.pk), reverse=True)
+        moved = carried_grants(entitlement) if metered else []
+        grants = sorted([*entitlement.grants.all(), *moved], key=lambda g: (g.created_at, g.pk), reverse=True)
+        numbers = {g.pk: len(grants) - place for place, g in enumerate(grants)}
         rows = [
-            {"grant": g, "left": left.get(g.pk), "state": grant_state(g), "renewal": renewal_words(g)}
+            {
+                "grant": g,
+                "number": numbers[g.pk],
+                "origin": "plan" if g.issued else "moved along" if g in moved else "by staff",
+                "left": left.get(g.pk),
+                "state": grant_state(g),
+                "renewal": renewal_words(g),
+            }
             for g in grants[:LATEST_GRANTS]
         ]
         return {
@@ -115,5 +132,16 @@ class EntitlementAdmin(ReadOnlyAdmin):
             "usage_period": None if schedule is None else usage_period_at(schedule, max(now, obj.active_from)),
             "grants": rows,
             "more": max(0, len(grants) - LATEST_GRANTS),
+            "period": period,
+            "history": [_history_row(segment, numbers) for segment in period.segments[:LATEST_HISTORY]]
+            if period
+            else [],
+            "earlier": max(0, len(period.segments) - LATEST_HISTORY) if period else 0,
             "timeline": self.timeline(obj),
         }
+
+
+def _history_row(segment: BurnedSegment, numbers: Mapping[uuid.UUID, int]) -> dict[str, Any]:
+    """A stretch of history, with what burned which grant by the grant's number on the page."""
+    burned = [(numbers.get(key), amount) for key, amount in segment.burned.items()]
+    return {"segment": segment, "burned": sorted(burned, key=lambda each: each[0] or 0)}
