@@ -23,10 +23,13 @@ from customers.models import Customer, CustomerAppData, CustomerOverride
 from customers.services.create_customer import create_customer
 from customers.services.customer_input import CustomerInput
 from customers.services.record_pin import record_pin
+from entitlements.access.create_grant import create_grant
+from entitlements.access.grant_input import GrantInput
+from entitlements.access.selectors import active_at
 from entitlements.features.archive_feature import archive_feature
 from entitlements.metering.delete_meter import delete_meter
 from entitlements.metering.ingest_events import ingest_events
-from entitlements.models import Feature, Meter
+from entitlements.models import Entitlement, Feature, Meter
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus
 from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.models import Invoice
@@ -108,6 +111,15 @@ def report_storage(company: Company, gigabytes: Decimal) -> int:
         subscription__customer__key=company.key, key="storage"
     )
     record_report(item=item, quantity=gigabytes)
+    return 0
+
+
+def grant_calls(company: Company, calls: Decimal, days: int, reason: str) -> int:
+    """More API calls than the plan grants, for some days. It makes nothing fall due."""
+    now = clock.now()
+    entitlement = Entitlement.objects.get(active_at(now), customer__key=company.key, feature_key="api_calls")
+    terms = GrantInput(amount=calls, effective_at=now, priority=2, expiration=("DAY", days), max_rollover=calls)
+    create_grant(entitlement=entitlement, grant=terms, reason=reason)
     return 0
 
 

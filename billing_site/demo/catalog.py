@@ -186,6 +186,7 @@ def _plan(plan: str, currency: str, *phases: PhaseTerms) -> PlanTerms:
 def _fee(
     key: str, name: str, currency: str, price: str, *, cadence: str | None = "P1M", feature_key: str | None = None
 ) -> RateCardTerms:
+    entitled = {"type": "boolean"} if feature_key else None
     return RateCardTerms(
         type="flat_fee",
         key=key,
@@ -193,10 +194,15 @@ def _fee(
         feature_key=feature_key,
         billing_cadence=cadence,
         price={"type": "flat", "amount": _PRICES[currency][price], "paymentTerm": "in_advance"},
+        entitlement_template=entitled,
     )
 
 
 def _usage(key: str, name: str, feature_key: str, price: dict[str, Any], free: str | None = None) -> RateCardTerms:
+    """What is free is also what they are entitled to: beyond it they go on, and pay."""
+    allowance = (
+        {"type": "metered", "isSoftLimit": True, "issueAfterReset": int(free), "usagePeriod": "P1M"} if free else None
+    )
     return RateCardTerms(
         type="usage_based",
         key=key,
@@ -205,6 +211,7 @@ def _usage(key: str, name: str, feature_key: str, price: dict[str, Any], free: s
         billing_cadence="P1M",
         price=price,
         discounts={"usage": {"quantity": free}} if free else None,
+        entitlement_template=allowance,
     )
 
 

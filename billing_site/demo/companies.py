@@ -68,6 +68,7 @@ class Trait(Enum):
     PAYS_IN_PART = auto()  # bank transfer, short by bank charges
     FORGETS_REPORTS = auto()  # storage is not reported in every month
     SMS = auto()  # own terms with a feature whose meter was deleted since
+    MORE_CALLS = auto()  # was granted more API calls than the plan has, twice
     GPU = auto()  # own terms, backdated, with a meter that can't read what was sent before it
     SEATS_GROW = auto()  # adds seats, billed at once
     SEATS_SHRINK = auto()  # gives seats back, from the next period on
@@ -127,7 +128,7 @@ _OPEN, _SOON = Anchor.LEFT_OPEN, Anchor.SOON
 
 COMPANIES = (
     # The founding customers.
-    _company("Alder & Finch Studio", "London", "14 Curtain Road", STARTER, 0, 2, Trait.COUPON),
+    _company("Alder & Finch Studio", "London", "14 Curtain Road", STARTER, 0, 2, Trait.COUPON, Trait.MORE_CALLS),
     _company("Bluefjord Analytics", "Helsinki", "Fredrikinkatu 33", BUSINESS, 0, 2),
     _company("Cobalt Harbor Logistics", "New York", "180 Varick Street", ENTERPRISE, 0, 3, Trait.PAYS_LATE),
     _company("Dunmore Media", "Dublin", "8 Harcourt Street", TEAM, 0, 4, Trait.SEATS_GROW, seats=6),
@@ -135,7 +136,17 @@ COMPANIES = (
     _company("Feldspar Robotics", "Berlin", "Torstraße 201", ENTERPRISE, 0, 5),
     _company("Granite Peak Outfitters", "Chicago", "910 West Van Buren", STARTER, 0, 6, anchor=_START),
     _company("Hoshizora Games", "Tokyo", "2-21-1 Shibuya", TEAM, 0, 9, Trait.SEATS_GROW, seats=12),
-    _company("Isarwinkel Software", "Berlin", "Linienstraße 40", TEAM, 0, 10, Trait.FORGETS_REPORTS, seats=4),
+    _company(
+        "Isarwinkel Software",
+        "Berlin",
+        "Linienstraße 40",
+        TEAM,
+        0,
+        10,
+        Trait.FORGETS_REPORTS,
+        Trait.MORE_CALLS,
+        seats=4,
+    ),
     _company("Juniper Lane Bakery", "San Francisco", "475 Brannan Street", STARTER, 0, 11, anchor=_LAST_DAY),
     _company("Kestrel Freight", "Toronto", "120 Spadina Avenue", BUSINESS, 0, 12, anchor=_START),
     _company("Lumière Éditions", "Paris", "22 rue Oberkampf", TEAM, 0, 16, seats=9, anchor=_LAST_DAY),
@@ -147,7 +158,7 @@ COMPANIES = (
     _company("Quillwork Press", "New York", "75 Broad Street", STARTER, 1, 2, Trait.COUPON, anchor=_START),
     _company("Rivière Claire Conseil", "Paris", "9 rue de Charonne", BUSINESS, 1, 3),
     _company("Sakura Robotics", "Tokyo", "1-9-2 Marunouchi", TEAM, 1, 6, Trait.SEATS_SHRINK, seats=20),
-    _company("Tamarind Kitchens", "Singapore", "71 Robinson Road", STARTER, 1, 9),
+    _company("Tamarind Kitchens", "Singapore", "71 Robinson Road", STARTER, 1, 9, Trait.MORE_CALLS),
     _company("Umbra Photo", "Madrid", "Calle de Fuencarral 77", STARTER, 1, 10, anchor=_OPEN),
     _company("Vantage Point Surveys", "Sydney", "44 Market Street", TEAM, 1, 14, Trait.SEATS_EXTEND, seats=7),
     _company("Wattle Creek Wines", "Sydney", "1 Macquarie Place", STARTER, 1, 17, Trait.DECLINED_ONCE),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 
 from billing_site.demo import acts
@@ -49,6 +50,13 @@ def _life(company: Company, calendar: Calendar, cast: Cast, profiles: Profiles) 
         # Where the seats are free at first, the coupon counts from when they cost something.
         from_then = _TRIAL.after(started, company.place.zone) if company.plan == TEAM else started
         yield Step(from_then, cast.product, partial(acts.redeem_welcome_coupon, company))
+    if Trait.MORE_CALLS in company.traits:
+        launch = partial(
+            acts.grant_calls, company, Decimal(60_000), 90, "For the launch in spring, as agreed with sales"
+        )
+        yield Step(later(calendar.present, days=-40), cast.clerk, launch)
+        outage = partial(acts.grant_calls, company, Decimal(5_000), 30, "Goodwill for the outage of our edge network")
+        yield Step(later(calendar.present, days=-9), cast.clerk, outage)
     if company.month is not None:
         yield from _seats(company, company.month, calendar, cast)
         yield from _cards(company, company.month, calendar, cast)
