@@ -14,10 +14,11 @@ from core.ids import new_ids
 from entitlements.choices import Aggregation
 from entitlements.errors import BadEvent
 from entitlements.metering.event_checks import MAX_TEXT, MeterCheck, TimeBounds, checked, problems_of, read
+from entitlements.metering.store.chosen import USAGE_STORE
+from entitlements.metering.store.interface import NewEvent
 from entitlements.metering.store.locks import share_types
 from entitlements.metering.store.partitions import month_of
 from entitlements.metering.store.rollup_sql import Rolled
-from entitlements.metering.store.write import NewEvent, store_events
 
 MAX_BATCH = 10_000
 
@@ -52,7 +53,7 @@ def ingest_events(*, events: Sequence[Any], single: bool = False) -> int:
             raise _refusal(problems, single=single)
         ids = new_ids(len(rows))
         new = [NewEvent(row[0], row[1], event_id, *row[2:]) for row, event_id in zip(rows, ids, strict=True)]
-        return store_events(new, rollups, now)
+        return USAGE_STORE.store_events(new, rollups=rollups, now=now)
 
 
 def time_bounds(now: datetime) -> TimeBounds:

@@ -1,16 +1,19 @@
 """What is asked of usage and what comes back: a meter's reading, the windows, and their quantity."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from customers.attribution import Attribution
 from entitlements.models import Feature
 
 ZERO = Decimal(0)
+MAX_ROWS = 10_000
+WINDOWS = {"MINUTE": "minute", "HOUR": "hour", "DAY": "day", "MONTH": "month"}
+SUBJECT, CUSTOMER = "subject", "customerId"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +80,30 @@ def windows_of(reading: MeterReading, asked: Sequence[UsageRequest]) -> list[Win
         for start, end in request.spans
         if (span := subject.within(max(start, reading.event_from or start), end)) is not None
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageQuery:
+    """Times are UTC and half-open; `group_by` holds dimensions of the meter, "subject" and "customerId".
+
+    `filters` maps a dimension to the values of which any will do; `subjects` and `customers` likewise, None: all.
+    """
+
+    start: datetime | None = None
+    end: datetime | None = None
+    window: str | None = None
+    time_zone: str = "UTC"
+    group_by: tuple[str, ...] = ()
+    filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    subjects: Sequence[str] | None = None
+    customers: Sequence[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """One window of one group. `groups` follows the query's `group_by`."""
+
+    start: datetime
+    end: datetime
+    value: Decimal
+    groups: tuple[Any, ...]

@@ -1,14 +1,12 @@
 """Taking one event back, for a reason."""
 
-from datetime import timedelta
-
 from django.db import IntegrityError, transaction
 
 from core.audit.services.record import record
 from core.errors import NotFound
 from entitlements.errors import BadEvent, EventReversed
-from entitlements.metering.store.recount import recount
-from entitlements.models import EventReversal, UsageEvent, UsageEventKey
+from entitlements.metering.store.chosen import USAGE_STORE
+from entitlements.models import EventReversal
 
 _MAX_REASON = 1024
 
@@ -26,10 +24,7 @@ def reverse_event(*, source: str, event_id: str, reason: str) -> EventReversal:
     reason = reason.strip()
     if not reason or len(reason) > _MAX_REASON or "\x00" in reason:
         raise BadEvent(f"Give the reason, in 1 to {_MAX_REASON} characters. Nothing was changed.")
-    key = UsageEventKey.objects.filter(source=source, event_id=event_id).first()
-    event = None
-    if key is not None:
-        event = UsageEvent.objects.filter(id=key.stored_as, time=key.time).defer("data").first()
+    event = USAGE_STORE.find_event(source, event_id)
     if event is None:
         raise NotFound(f"No event {event_id[:64]} of {source[:64]} is stored. Nothing was changed.")
     reversal = EventReversal(
@@ -46,8 +41,7 @@ def reverse_event(*, source: str, event_id: str, reason: str) -> EventReversal:
             reversal.save(force_insert=True)
     except IntegrityError as error:
         raise EventReversed(f"The event {event_id} was reversed before. Nothing was changed.") from error
-    hour = event.time.replace(minute=0, second=0, microsecond=0)
-    recount(event.type, event.subject, hour, hour + timedelta(hours=1))
+    USAGE_STORE.leave_out(event)
     record(
         verb="usage_event.reversed",
         target=reversal,

@@ -4,27 +4,13 @@ the same events and of the same buckets queue up and never lock each other out."
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
-from uuid import UUID
 
 from django.db import connection
 from psycopg import Cursor, sql
 
 from core.bulk import array_text, ids_array, times_array
+from entitlements.metering.store.interface import NewEvent
 from entitlements.metering.store.rollup_sql import Rolled, add_to_rollups, figures_of
-
-
-class NewEvent(NamedTuple):
-    """An event to be stored; `data` is JSON text."""
-
-    source: str
-    external_id: str
-    id: UUID
-    time: datetime
-    type: str
-    subject: str
-    data: str | None
-
 
 _CLAIM = """
     INSERT INTO entitlements_usageeventkey (source, event_id, stored_as, time)
