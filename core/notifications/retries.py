@@ -30,7 +30,8 @@ def wait_after(attempts: int, *, chance: float) -> timedelta:
 def pause_after(openings: int) -> timedelta:
     """How long an endpoint is left alone that has failed its trial `openings` times before: twice as long each time, an
     hour at most."""
-    return min(_FIRST_PAUSE * 2 ** min(openings, 10), _LONGEST_PAUSE)
+    doubled: int = 2 ** min(openings, 10)
+    return min(_FIRST_PAUSE * doubled, _LONGEST_PAUSE)
 
 
 def is_success(status: int) -> bool:

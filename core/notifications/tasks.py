@@ -2,10 +2,8 @@
 
 from celery import shared_task
 
-from core.notifications.services.deliver_webhooks import TOPIC
+from core.notifications.services.deliver_webhooks import WEBHOOKS
 from core.outbox.services.deliver import SECONDS, deliver_due, helpers_wanted
-
-WEBHOOKS = (TOPIC,)
 
 
 @shared_task

@@ -113,7 +113,8 @@ def test_only_what_is_crossed_fires_one_of_each_sort_and_nothing_when_looked_at_
 
 @given(thresholds, amounts, st.lists(amounts, max_size=8))
 def test_with_one_total_each_threshold_fires_once_at_most(rule, total, usages):
-    passed, seen = NOTHING_PASSED, []
+    passed = NOTHING_PASSED
+    seen: list[Threshold] = []
     for usage in usages:
         judgement = judge(rule, figures(usage, total), passed)
         seen.extend(judgement.fires)

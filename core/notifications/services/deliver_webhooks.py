@@ -37,6 +37,9 @@ from core.notifications.signing import signature
 from core.outbox.services.deliver import Send, register
 from core.outbox.services.terms import Later, Never, Terms
 
+WEBHOOKS = (TOPIC,)
+"""The topics of the outbox that are delivered here."""
+
 KEPT_BODY = 1000  # characters of an answer
 _LOOK_AGAIN = timedelta(seconds=10)
 

@@ -49,7 +49,7 @@ def create_rule(
         disabled=disabled,
         metadata=dict(metadata or {}),
     )
-    rule.channels.set(channel_ids)
+    rule.channels.set(channels_by_id(channel_ids).values())
     record(verb="rule.created", target=rule, did=f"created the notification rule {rule} for {rule.type}")
     return rule
 
@@ -87,7 +87,7 @@ def update_rule(
     former = sorted(rule.channels.values_list("pk", flat=True))
     if former != sorted(set(channel_ids)):
         changes["channels"] = [[to_text(each) for each in former], [to_text(each) for each in sorted(set(channel_ids))]]
-        rule.channels.set(channel_ids)
+        rule.channels.set(channels_by_id(channel_ids).values())
     if not changes:
         return rule
     for key, value in values.items():
