@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -30,6 +31,7 @@ from customers.effective_settings import terms_of_loaded
 from customers.models import BillingApp, Customer
 from customers.services.customer_input import CustomerInput
 from customers.settings_words import SETTING_LABELS, setting_words
+from entitlements.admin.access.of_customer import entitlements_of
 from invoicing.admin.lifecycle.invoice_states import state_badge
 from invoicing.admin.subscription_changes.start_verb import StartSubscription
 from invoicing.choices import NO_DOCUMENTS, OPEN_STATUSES, CustomerOutcome, InvoiceStatus
@@ -103,6 +105,7 @@ class CustomerPage(CustomerSettings):
         wrap = self.admin_site.admin_view
         return [
             path("<path:object_id>/gathering/", wrap(self.gathering_view), name="customers_customer_gathering"),
+            path("<path:object_id>/entitled/", wrap(self.entitled_view), name="customers_customer_entitled"),
             path("<path:object_id>/next/", wrap(self.next_view), name="customers_customer_next"),
             *super().get_urls(),
         ]
@@ -117,6 +120,13 @@ class CustomerPage(CustomerSettings):
             invoice.so_far = invoice.total - invoice.begins_later
         context = {"gathering": gathering, "loaded": True, "usage": usage_lines(lines)}
         return TemplateResponse(request, "backoffice/gathering_tiles.html", context)
+
+    def entitled_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What the customer may use now and what is left of it, worked out after the page is there."""
+        customer = self.readable(request, object_id)
+        if not request.user.has_perm("entitlements.view_entitlement"):
+            raise PermissionDenied
+        return TemplateResponse(request, "backoffice/customer_entitlements.html", entitlements_of(request, customer))
 
     def next_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The next invoice as it would be by what is known now, worked out after the page is there."""
