@@ -19,8 +19,8 @@ def mark_for_billing(*, subscription: Subscription, changed_from: datetime, due_
         reconcile_from=Least(F("reconcile_from"), Value(changed_from)),
         # PostgreSQL's LEAST passes over nulls: nothing was due before, this is now.
         next_billing_at=Least(F("next_billing_at"), Value(due_at or clock.now())),
-        # By which the database tells that something changed (`invoicing/models/triggers.py`): never the same twice, not
-        # even where the clock stands still.
+        # By which the database tells that something changed (`invoicing/models/followers.py`): never the same twice,
+        # not even where the clock stands still.
         updated_at=Greatest(Value(clock.now()), F("updated_at") + timedelta.resolution),
     )
     subscription.refresh_from_db(fields=["reconcile_from", "next_billing_at", "updated_at"])

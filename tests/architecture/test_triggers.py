@@ -8,11 +8,11 @@ from django.db import connection
 from core.audit import triggers as audit
 from customers.models import triggers as customers
 from entitlements.models import triggers as entitlements
-from invoicing.models import references
+from invoicing.models import followers, references
 from invoicing.models import triggers as invoicing
 from subscriptions.models import triggers as subscriptions
 
-LISTS = (audit, customers, entitlements, subscriptions, references, invoicing)
+LISTS = (audit, customers, entitlements, subscriptions, references, invoicing, followers)
 
 TRIGGERS = (
     "SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid), tgenabled FROM pg_trigger WHERE NOT tgisinternal"

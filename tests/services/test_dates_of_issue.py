@@ -114,9 +114,9 @@ def test_a_fee_in_advance_of_a_late_run_is_taxed_at_the_date_of_its_issue(vat_ri
 BEFORE_MIDNIGHT, AFTER_MIDNIGHT = "2026-12-31T23:59:58", "2027-01-01T00:00:01"
 
 
-def another_machine_is_ahead(until=AFTER_MIDNIGHT, **supplier):
+def another_machine_is_ahead(until=AFTER_MIDNIGHT, **named):
     """Its clock is past midnight already, and it has issued by it."""
-    supplier = Supplier.objects.get(**supplier)
+    supplier = Supplier.objects.get(**named)
     NumberSeries.objects.update_or_create(
         supplier=supplier,
         kind="invoice",

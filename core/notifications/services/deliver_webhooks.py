@@ -32,7 +32,7 @@ from core.notifications.breaker import (
 from core.notifications.models import Attempt, Channel, Delivery, Event
 from core.notifications.post import Answer, Limits, NotSent, post
 from core.notifications.retries import GIVE_UP_AFTER, MAX_ATTEMPTS, is_success, speaks_against_endpoint, wait_after
-from core.notifications.services.record_events import TOPIC
+from core.notifications.services.record_events import TOPIC as TOPIC
 from core.notifications.signing import signature
 from core.outbox.services.deliver import Send, register
 from core.outbox.services.terms import Later, Never, Terms

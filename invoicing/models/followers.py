@@ -1,0 +1,209 @@
+"""Owns what the database notes by itself when rows change, whoever changes them: whom a change makes due, and of which
+invoices other programs are to be told."""
+
+from core.triggers import Function, Trigger
+
+FUNCTIONS = (
+    Function(
+        "invoicing_wake_new",
+        body="""\
+BEGIN
+    INSERT INTO invoicing_billingdue AS due (customer_id, currency, due_at)
+    SELECT touched.customer_id, touched.currency, min(touched.next_billing_at)
+    FROM touched
+    WHERE touched.next_billing_at IS NOT NULL
+    GROUP BY touched.customer_id, touched.currency
+    ORDER BY touched.customer_id, touched.currency
+    ON CONFLICT (customer_id, currency) DO UPDATE SET due_at = LEAST(due.due_at, EXCLUDED.due_at);
+    RETURN NULL;
+END""",
+    ),
+    Function(
+        "invoicing_wake_changed",
+        body="""\
+BEGIN
+    INSERT INTO invoicing_billingdue AS due (customer_id, currency, due_at)
+    SELECT touched.customer_id, touched.currency, min(touched.next_billing_at)
+    FROM touched JOIN touched_before before ON before.id = touched.id
+    WHERE touched.next_billing_at IS NOT NULL AND (
+        before.next_billing_at IS NULL OR touched.next_billing_at < before.next_billing_at
+        OR touched.reconcile_from < before.reconcile_from OR touched.updated_at <> before.updated_at
+        OR (touched.customer_id, touched.currency) <> (before.customer_id, before.currency))
+    GROUP BY touched.customer_id, touched.currency
+    ORDER BY touched.customer_id, touched.currency
+    ON CONFLICT (customer_id, currency) DO UPDATE SET due_at = LEAST(due.due_at, EXCLUDED.due_at);
+    RETURN NULL;
+END""",
+    ),
+    # Other terms may collect earlier: whoever has them is looked at when what waits falls due, whichever rhythm that is
+    # collected on then. In the order of the rows' key, as in a close, so that nobody waits in a ring.
+    Function(
+        "invoicing_look_again",
+        arguments="affected uuid[]",
+        returns="void",
+        body="""\
+BEGIN
+    WITH early AS MATERIALIZED (
+        SELECT due.id, bills.at
+        FROM invoicing_billingdue due JOIN (
+            SELECT customer_id, currency, min(next_billing_at) AS at
+            FROM subscriptions_subscription
+            WHERE customer_id = ANY(affected) AND next_billing_at IS NOT NULL
+            GROUP BY customer_id, currency
+        ) bills ON bills.customer_id = due.customer_id AND bills.currency = due.currency
+        WHERE due.due_at > bills.at
+        ORDER BY due.customer_id, due.currency FOR UPDATE OF due
+    )
+    UPDATE invoicing_billingdue due SET due_at = early.at FROM early WHERE due.id = early.id;
+END""",
+    ),
+    Function(
+        "invoicing_follow_overrides",
+        body="""\
+BEGIN
+    PERFORM invoicing_look_again(ARRAY(SELECT DISTINCT customer_id FROM touched));
+    RETURN NULL;
+END""",
+    ),
+    Function(
+        "invoicing_follow_profiles",
+        body="""\
+DECLARE
+    changed uuid[] := ARRAY(
+        SELECT touched.id FROM touched JOIN touched_before before ON before.id = touched.id
+        WHERE (touched.is_default, touched.collection_alignment, touched.collection_cadence, touched.collection_anchor)
+            IS DISTINCT FROM
+            (before.is_default, before.collection_alignment, before.collection_cadence, before.collection_anchor));
+    defaults boolean := EXISTS (
+        SELECT FROM (SELECT id, is_default FROM touched UNION ALL SELECT id, is_default FROM touched_before) each
+        WHERE each.is_default AND each.id = ANY(changed));
+BEGIN
+    IF cardinality(changed) > 0 THEN
+        PERFORM invoicing_look_again(ARRAY(
+            SELECT DISTINCT due.customer_id
+            FROM invoicing_billingdue due
+            LEFT JOIN customers_customeroverride own ON own.customer_id = due.customer_id
+            WHERE own.billing_profile_id = ANY(changed) OR (defaults AND own.billing_profile_id IS NULL)));
+    END IF;
+    RETURN NULL;
+END""",
+    ),
+    Function(
+        "invoicing_follow_zones",
+        body="""\
+BEGIN
+    PERFORM invoicing_look_again(ARRAY(
+        SELECT touched.id FROM touched JOIN touched_before before ON before.id = touched.id
+        WHERE touched.time_zone <> before.time_zone));
+    RETURN NULL;
+END""",
+    ),
+    # Whoever writes an invoice, a service or SQL, makes it known to those who asked for it by a rule; where none did,
+    # the look at the rules is all. What is told of it is worked out afterwards, and keeps no close waiting.
+    Function(
+        "invoicing_tell_new",
+        body="""\
+BEGIN
+    INSERT INTO invoicing_invoicenews (invoice_id, kind, at)
+    SELECT touched.id, 'invoice.created', touched.updated_at
+    FROM touched
+    WHERE touched.status <> 'gathering' AND EXISTS (
+        SELECT FROM notifications_rule WHERE type = 'invoice.created' AND deleted_at IS NULL AND NOT disabled)
+    ORDER BY touched.id;
+    RETURN NULL;
+END""",
+    ),
+    Function(
+        "invoicing_tell_changed",
+        body="""\
+BEGIN
+    INSERT INTO invoicing_invoicenews (invoice_id, kind, at)
+    SELECT touched.id, 'invoice.updated', touched.updated_at
+    FROM touched JOIN touched_before before ON before.id = touched.id
+    WHERE touched.status <> 'gathering' AND EXISTS (
+        SELECT FROM notifications_rule WHERE type = 'invoice.updated' AND deleted_at IS NULL AND NOT disabled)
+    AND (touched.status, touched.status_note, touched.number, touched.total, touched.due, touched.paid,
+        touched.credited, touched.refunded, touched.moved_to_balance, touched.applied_from_balance,
+        touched.written_off, touched.due_at, touched.draft_until, touched.collection_at, touched.voided_at)
+    IS DISTINCT FROM (before.status, before.status_note, before.number, before.total, before.due, before.paid,
+        before.credited, before.refunded, before.moved_to_balance, before.applied_from_balance,
+        before.written_off, before.due_at, before.draft_until, before.collection_at, before.voided_at)
+    ORDER BY touched.id;
+    RETURN NULL;
+END""",
+    ),
+)
+
+TRIGGERS = (
+    Trigger(
+        "tell_on_insert",
+        table="invoicing_invoice",
+        on="AFTER INSERT",
+        how="REFERENCING NEW TABLE AS touched FOR EACH STATEMENT",
+        function="invoicing_tell_new",
+    ),
+    Trigger(
+        "tell_on_update",
+        table="invoicing_invoice",
+        on="AFTER UPDATE",
+        how="""\
+REFERENCING OLD TABLE AS touched_before NEW TABLE AS touched
+    FOR EACH STATEMENT""",
+        function="invoicing_tell_changed",
+    ),
+    Trigger(
+        "wake_on_insert",
+        table="subscriptions_subscription",
+        on="AFTER INSERT",
+        how="REFERENCING NEW TABLE AS touched FOR EACH STATEMENT",
+        function="invoicing_wake_new",
+    ),
+    Trigger(
+        "wake_on_update",
+        table="subscriptions_subscription",
+        on="AFTER UPDATE",
+        how="""\
+REFERENCING OLD TABLE AS touched_before NEW TABLE AS touched
+    FOR EACH STATEMENT""",
+        function="invoicing_wake_changed",
+    ),
+    Trigger(
+        "follow_on_insert",
+        table="customers_customeroverride",
+        on="AFTER INSERT",
+        how="REFERENCING NEW TABLE AS touched FOR EACH STATEMENT",
+        function="invoicing_follow_overrides",
+    ),
+    Trigger(
+        "follow_on_update",
+        table="customers_customeroverride",
+        on="AFTER UPDATE",
+        how="REFERENCING NEW TABLE AS touched FOR EACH STATEMENT",
+        function="invoicing_follow_overrides",
+    ),
+    Trigger(
+        "follow_on_delete",
+        table="customers_customeroverride",
+        on="AFTER DELETE",
+        how="REFERENCING OLD TABLE AS touched FOR EACH STATEMENT",
+        function="invoicing_follow_overrides",
+    ),
+    Trigger(
+        "follow_rhythm",
+        table="customers_billingprofile",
+        on="AFTER UPDATE",
+        how="""\
+REFERENCING OLD TABLE AS touched_before NEW TABLE AS touched
+    FOR EACH STATEMENT""",
+        function="invoicing_follow_profiles",
+    ),
+    Trigger(
+        "follow_time_zone",
+        table="customers_customer",
+        on="AFTER UPDATE",
+        how="""\
+REFERENCING OLD TABLE AS touched_before NEW TABLE AS touched
+    FOR EACH STATEMENT""",
+        function="invoicing_follow_zones",
+    ),
+)
