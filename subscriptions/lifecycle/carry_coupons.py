@@ -37,7 +37,8 @@ def carry_coupons(*, old: Subscription, new: Subscription, at: datetime) -> None
             continue
         follows = redemption.effective_to is not None and counted_end(redemption) == redemption.effective_to
         carried = carry_coupon(redemption, target, at, begins=redemption.effective_from)
-        if carried is not None and follows and _same_boundaries(redemption.item, target, at):
+        lasts_from = max(at, redemption.effective_from)
+        if carried is not None and follows and _same_boundaries(redemption.item, target, lasts_from):
             carried.effective_to = counted_end(carried)
             carried.save(update_fields=["effective_to"])
 
@@ -46,8 +47,9 @@ def carry_coupon(
     redemption: CouponRedemption, target: SubscriptionItem, at: datetime, *, begins: datetime
 ) -> CouponRedemption | None:
     """Let one redemption run on from `begins`, on `target`; None where it is for some periods but the cadence is
-    another than that in which it was redeemed, whatever the item was edited to since."""
-    if redemption.coupon.periods is not None and _cadence(target, at) != _cadence_at_first(redemption):
+    another, by the time it can reduce anything, than that in which it was redeemed, whatever the item was edited to
+    since."""
+    if redemption.coupon.periods is not None and _cadence(target, max(at, begins)) != _cadence_at_first(redemption):
         return None
     return CouponRedemption.objects.create(
         coupon=redemption.coupon,
