@@ -8,6 +8,7 @@ from core import clock
 from core.audit.services.record import record
 from core.errors import FieldProblem
 from entitlements.access.burndown import counted_from
+from entitlements.access.chains import chained_timelines
 from entitlements.access.facts import timeline_of
 from entitlements.access.selectors import locked_entitlement
 from entitlements.errors import BadReset, EntitlementEnded, ResetTaken
@@ -30,14 +31,14 @@ def reset_usage(
     `ResetTaken` where usage was reset at that very moment. NotMetered, `EntitlementEnded`.
     """
     locked = locked_entitlement(entitlement.pk)
-    timeline = timeline_of(locked)
+    own = timeline_of(locked)
     now = clock.now()
     if not (locked.active_from <= now and (locked.active_to is None or now < locked.active_to)):
         raise EntitlementEnded(f"The entitlement to {locked.feature_key} is not active; nothing was reset.")
     moment = now if effective_at is None else effective_at
-    if any(reset.at == moment for reset in timeline.resets):
+    if any(reset.at == moment for reset in own.resets):
         raise ResetTaken(f"Usage was reset at {moment:%Y-%m-%d %H:%M:%S} UTC already; nothing was reset again.")
-    since = counted_from(timeline, now)
+    since = counted_from(chained_timelines([locked])[locked.pk], now)
     if moment > now or moment < since or moment < locked.active_from:
         earliest = max(since, locked.active_from)
         message = f"Must be between the last reset, {earliest:%Y-%m-%d %H:%M} UTC, and now. Nothing was reset."

@@ -21,8 +21,9 @@ from entitlements.models import Entitlement, Grant
 class ManagedEntitlement:
     """What a subscription's item entitles to during `[active_from, active_to)`, UTC (billing rules 9).
 
-    `follows`: it goes on where the one before it, to the same feature, ends or was interrupted. A metered one counts
-    usage from `measure_usage_from`, and `issue` is what each usage period begins with.
+    `follows`: it goes on where the one before it, to the same feature, ends or was interrupted; its usage period, too,
+    unless it `resets_usage`. A metered one counts usage from `measure_usage_from`, and `issue` is what each usage
+    period begins with.
     """
 
     feature_id: uuid.UUID
@@ -35,6 +36,7 @@ class ManagedEntitlement:
     active_to: datetime | None
     time_zone: str
     follows: bool = False
+    resets_usage: bool = False
     config: str | None = None
     soft_limit: bool = False
     preserve_overage: bool = False
@@ -59,6 +61,7 @@ class ManagedEntitlement:
             and row.usage_period == self.usage_period
             and row.usage_period_anchor == self.usage_period_anchor
             and row.measure_usage_from == self.measure_usage_from
+            and row.resets_usage == self.resets_usage
         )
 
 
@@ -258,6 +261,7 @@ def _row(customer: Customer, each: ManagedEntitlement) -> Entitlement:
         issue_after_reset=each.issue,
         issue_priority=each.issue_priority,
         measure_usage_from=each.measure_usage_from,
+        resets_usage=each.resets_usage,
         usage_period=each.usage_period,
         usage_period_anchor=each.usage_period_anchor,
         time_zone=each.time_zone,

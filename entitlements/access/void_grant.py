@@ -8,7 +8,7 @@ from core import clock
 from core.audit.services.record import record
 from core.errors import FieldProblem
 from entitlements.access.burndown import counted_from
-from entitlements.access.facts import timeline_of
+from entitlements.access.chains import carrier_at, chained_timelines
 from entitlements.access.managed import refuse_managed
 from entitlements.access.selectors import locked_entitlement
 from entitlements.errors import BadGrant
@@ -31,7 +31,9 @@ def void_grant(*, grant: Grant, at: datetime | None = None, reason: str = "") ->
         refuse_managed(entitlement, "emptied by voiding its own grant")
     now = clock.now()
     moment = now if at is None else at
-    timeline = timeline_of(entitlement)
+    # It may have moved along to the terms of another plan, whose usage periods count then.
+    carrier = carrier_at(entitlement, now)
+    timeline = chained_timelines([carrier])[carrier.pk]
     earliest = counted_from(timeline, max(now, timeline.start))
     if moment > now or moment < min(earliest, now):
         message = (

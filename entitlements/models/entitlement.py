@@ -21,7 +21,8 @@ class Entitlement(Record):
 
     What manages it is named without a foreign key, since it stands above: the subscription, its item, and their keys,
     e.g. `{"plan": "starter", "item": "calls"}`. All are empty where nobody does. One that `continues` another, whose
-    terms a change of plan or an edit replaced, goes on with the grants that staff made there.
+    terms a change of plan or an edit replaced, goes on with the grants that staff made there, and with the usage
+    period unless it `resets_usage`.
     """
 
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, db_index=False, related_name="entitlements")
@@ -45,6 +46,7 @@ class Entitlement(Record):
     managed_in = ULIDField(null=True, blank=True, help_text="The subscription of that item.")
     managed_keys = models.JSONField(default=dict, blank=True)
     continues = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    resets_usage = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["-created_at", "-id"]

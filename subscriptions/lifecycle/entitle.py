@@ -102,6 +102,7 @@ def _managed(span: EntitledSpan) -> ManagedEntitlement:
         active_to=span.end,
         time_zone=span.zone,
         follows=span.follows,
+        resets_usage=span.resets_usage,
         config=span.config,
     )
     if metered is None:

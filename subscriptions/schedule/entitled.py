@@ -3,7 +3,7 @@
 An item of a feature entitles by its template for as long as it is active and the subscription is not paused. Where the
 next stretch takes the place of one to the same feature, in the same subscription (an edit, a phase, a pause that ends)
 or in the one that a change of plan put in its place with usage preserved, the running usage period goes on: usage keeps
-counting from its start. Otherwise, and with usage reset, it begins anew.
+counting from its start. With usage reset, a usage period begins there, as at any reset; otherwise all begins anew.
 """
 
 import uuid
@@ -65,8 +65,9 @@ class MeteredTerms(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EntitledSpan:
-    """The customer is entitled to a feature during `[start, end)`, by an item of a subscription. `follows`: the usage
-    period before it goes on. `measured_from` is where its usage counts from; None of what is not metered."""
+    """The customer is entitled to a feature during `[start, end)`, by an item of a subscription. `follows`: it takes
+    the place of the one before it, whose usage period goes on unless it `resets_usage`. `measured_from` is where its
+    usage counts from; None of what is not metered."""
 
     subscription_id: uuid.UUID
     item_id: uuid.UUID
@@ -81,6 +82,7 @@ class EntitledSpan:
     config: str | None = None
     metered: MeteredTerms | None = None
     follows: bool = False
+    resets_usage: bool = False
     measured_from: datetime | None = None
 
 
@@ -185,34 +187,36 @@ def _span(revision: EntitlingRevision, subscription: EntitlingSubscription, time
 def _is_the_same(before: EntitledSpan, span: EntitledSpan) -> bool:
     """Whether `span` only goes on with what there is: the same item and terms, without a gap."""
     return before.end == span.start and replace(
-        before, start=span.start, end=span.end, follows=False, measured_from=None
-    ) == replace(span, follows=False, measured_from=None)
+        before, start=span.start, end=span.end, follows=False, resets_usage=False, measured_from=None
+    ) == replace(span, follows=False, resets_usage=False, measured_from=None)
 
 
 def _placed(
     span: EntitledSpan, before: EntitledSpan | None, known: Mapping[uuid.UUID, EntitlingSubscription]
 ) -> EntitledSpan:
-    follows = before is not None and _goes_on(before, span, known)
+    follows, resets_usage = (False, False) if before is None else _goes_on(before, span, known)
     if span.metered is None:
         return replace(span, follows=follows)
     measured = span.start
-    if follows and before is not None and before.metered is not None and before.measured_from is not None:
+    if follows and not resets_usage and before is not None and before.metered and before.measured_from is not None:
         running = max(before.measured_from, _period_start(before, span.start - _TICK))
         # Where both terms have their boundaries alike, this is the start of the period that goes on.
         measured = min(span.start, max(running, _period_start(span, span.start)))
-    return replace(span, follows=follows, measured_from=measured)
+    return replace(span, follows=follows, resets_usage=resets_usage, measured_from=measured)
 
 
-def _goes_on(before: EntitledSpan, span: EntitledSpan, known: Mapping[uuid.UUID, EntitlingSubscription]) -> bool:
-    if before.subscription_id == span.subscription_id:
-        return True
-    subscription = known[span.subscription_id]
-    while subscription.keeps_usage and subscription.previous_id is not None:
-        if subscription.previous_id == before.subscription_id:
-            return True
-        # One that had no time, because its plan was changed again at that moment.
+def _goes_on(
+    before: EntitledSpan, span: EntitledSpan, known: Mapping[uuid.UUID, EntitlingSubscription]
+) -> tuple[bool, bool]:
+    """Whether `span` takes the place of `before`, and whether a change of plan reset usage on the way."""
+    subscription, resets_usage = known[span.subscription_id], False
+    while subscription.id != before.subscription_id:
+        if subscription.previous_id is None:
+            return False, False
+        resets_usage = resets_usage or not subscription.keeps_usage
+        # It may lead through one that had no time, because its plan was changed again at that moment.
         subscription = known[subscription.previous_id]
-    return False
+    return True, resets_usage
 
 
 def _period_start(span: EntitledSpan, moment: datetime) -> datetime:
