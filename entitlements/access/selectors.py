@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 from django.db.models import F, Prefetch, Q, QuerySet
 
@@ -17,13 +18,20 @@ def entitlements_with_facts() -> QuerySet[Entitlement]:
 
 
 def entitlements_for_display() -> QuerySet[Entitlement]:
-    """All entitlements as they are shown: with their resets, and customers with `current_subjects`."""
+    """All entitlements as they are shown: with their resets, and customers with `current_subjects` and with
+    `managed_entitlements`, which others may continue."""
     subjects = Prefetch(
         "customer__usage_subjects",
         UsageSubject.objects.filter(deleted_at=None).order_by("id"),
         to_attr="current_subjects",
     )
-    return Entitlement.objects.select_related("customer").prefetch_related("resets", subjects)
+    return Entitlement.objects.select_related("customer").prefetch_related("resets", subjects, with_managed())
+
+
+def with_managed() -> "Prefetch[Any]":
+    """Loads the `managed_entitlements` of customers, with their resets."""
+    managed = Entitlement.objects.filter(managed_in__isnull=False).prefetch_related("resets")
+    return Prefetch("customer__entitlements", managed, to_attr="managed_entitlements")
 
 
 def grants_for_display() -> QuerySet[Grant]:

@@ -9,7 +9,7 @@ from core.rest.wire_json import utc_text
 from customers.api.serializers import CustomerSerializer
 from customers.models import UsageSubject
 from entitlements.access.burndown import Standing
-from entitlements.access.selectors import entitlements_with_facts
+from entitlements.access.selectors import entitlements_with_facts, with_managed
 from entitlements.api.access.serializers import EntitlementV1Serializer
 from entitlements.api.access.value_serializers import ValueSerializer
 from entitlements.api.features.serializers import FeatureSerializer
@@ -20,7 +20,7 @@ def entitlements_to_tell() -> QuerySet[Entitlement]:
     """All entitlements with what burns them down and what is told of them."""
     current = UsageSubject.objects.filter(deleted_at=None).order_by("id")
     return entitlements_with_facts().prefetch_related(
-        Prefetch("customer__usage_subjects", current, to_attr="current_subjects")
+        Prefetch("customer__usage_subjects", current, to_attr="current_subjects"), with_managed()
     )
 
 

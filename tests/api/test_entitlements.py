@@ -365,7 +365,7 @@ def test_lists_cost_the_same_at_3_and_at_30(api):
                 with CaptureQueriesContext(connection) as queries:
                     data(api.get(address))
                 counts.append(len(queries))
-    assert counts[:4] == counts[4:] == [4, 4, 2, 2]
+    assert counts[:4] == counts[4:] == [5, 5, 2, 2]
 
 
 def test_access_costs_the_same_for_3_and_for_30(api, customer):

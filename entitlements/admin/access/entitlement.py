@@ -16,10 +16,9 @@ from core.admin.filters import ChoiceFilter
 from core.admin.registry import page_of
 from core.admin.words import duration_words
 from entitlements.access.burndown import usage_period_at
-from entitlements.access.chains import carried_grants
-from entitlements.access.facts import schedule_of
+from entitlements.access.chains import carried_grants, chained_schedule
 from entitlements.access.history import BurnedSegment
-from entitlements.access.selectors import active_at, entitlements_with_facts
+from entitlements.access.selectors import active_at, entitlements_with_facts, with_managed
 from entitlements.access.values import is_active, values_at
 from entitlements.admin.access.grant import grant_state, renewal_words
 from entitlements.admin.access.grant_usage import GrantUsage
@@ -104,9 +103,9 @@ class EntitlementAdmin(ReadOnlyAdmin):
 
     def page_context(self, request: HttpRequest, obj: Entitlement) -> dict[str, Any]:
         now = clock.now()
-        entitlement = entitlements_with_facts().get(pk=obj.pk)
+        entitlement = entitlements_with_facts().prefetch_related(with_managed()).get(pk=obj.pk)
         value = values_at([entitlement], now)[obj.pk]
-        schedule = schedule_of(entitlement)
+        schedule = chained_schedule(entitlement)
         metered = obj.type == EntitlementType.METERED
         period = usage_period_of(entitlement, now) if metered else None
         left = value.grants or {}

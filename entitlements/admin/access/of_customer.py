@@ -11,8 +11,8 @@ from core import clock
 from core.admin.verbs import buttons_of
 from customers.models import Customer
 from entitlements.access.burndown import usage_period_at
-from entitlements.access.facts import schedule_of
-from entitlements.access.selectors import active_at, entitlements_with_facts
+from entitlements.access.chains import chained_schedule
+from entitlements.access.selectors import active_at, entitlements_with_facts, with_managed
 from entitlements.access.values import AccessValue, values_at
 from entitlements.admin.access.grant_usage import GrantUsage
 from entitlements.models import Entitlement
@@ -38,7 +38,8 @@ def entitlements_of(request: HttpRequest, customer: Customer) -> dict[str, Any]:
     """What the card shows: at most 50 entitlements, by feature, and whether there are more. As many queries for many as
     for one."""
     now = clock.now()
-    theirs = entitlements_with_facts().filter(active_at(now), customer=customer).order_by("feature_key", "id")
+    facts = entitlements_with_facts().prefetch_related(with_managed())
+    theirs = facts.filter(active_at(now), customer=customer).order_by("feature_key", "id")
     found = list(theirs[: MOST + 1])
     values = values_at(found[:MOST], now)
     return {
@@ -49,7 +50,7 @@ def entitlements_of(request: HttpRequest, customer: Customer) -> dict[str, Any]:
 
 
 def _row(request: HttpRequest, entitlement: Entitlement, value: AccessValue, now: datetime) -> EntitledTo:
-    schedule = schedule_of(entitlement)
+    schedule = chained_schedule(entitlement)
     total, balance = value.total or Decimal(0), value.balance or Decimal(0)
     buttons = buttons_of(request, entitlement, [GrantUsage()])
     return EntitledTo(

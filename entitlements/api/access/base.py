@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from rest_framework import status
 from rest_framework.response import Response
 
@@ -15,10 +15,10 @@ from customers.models import Customer
 from customers.selectors import find_customer
 from entitlements.access.balances import burndowns_of
 from entitlements.access.burndown import counted_from
+from entitlements.access.chains import carried_grants
 from entitlements.access.create_entitlement import create_entitlement
 from entitlements.access.create_grant import create_grant
 from entitlements.access.delete_entitlement import delete_entitlement
-from entitlements.access.facts import timeline_of
 from entitlements.access.history import history_of
 from entitlements.access.override_entitlement import override_entitlement
 from entitlements.access.reset_usage import reset_usage
@@ -70,7 +70,9 @@ class CustomerAccessViewSet(WireViewSet):
     def grants(self) -> QuerySet[Grant]:
         if getattr(self, "swagger_fake_view", False):
             return Grant.objects.none()
-        return grants_for_display().filter(entitlement=self.entitlement())
+        entitlement = self.entitlement()
+        carried = [grant.pk for grant in carried_grants(entitlement)]
+        return grants_for_display().filter(Q(entitlement=entitlement) | Q(pk__in=carried))
 
     def present(self, entitlement: Entitlement, status: int = status.HTTP_200_OK) -> Response:
         return self.show(entitlements_for_display().get(pk=entitlement.pk), status=status)
@@ -113,15 +115,16 @@ class CustomerAccessViewSet(WireViewSet):
         query = self.read_query(HistoryQuerySerializer)
         zone_info(query["window_time_zone"])
         entitlement = self.entitlement()
-        line = timeline_of(entitlement)
+        [burndown] = burndowns_of([entitlement])
+        # It goes back to the terms that these took the place of.
+        line = burndown.timeline
         now = clock.now()
         last = now if entitlement.active_to is None else min(now, entitlement.active_to)
-        if last < line.start:
+        if last < max(line.start, entitlement.active_from):
             raise BadQuery("The entitlement has not begun, and has no history yet.")
         if query.get("from", line.start) > query.get("to", last):
             raise field_error("to", "before_from", "Must not lie before from.")
         end = max(min(query.get("to", last), last), line.start)
         start = min(max(query.get("from", counted_from(line, end)), line.start), end)
-        [burndown] = burndowns_of([entitlement])
         history = history_of(burndown, Period(start, end), query["window_size"], query["window_time_zone"])
         return self.show(shown_history(history), HistorySerializer)

@@ -12,7 +12,8 @@ from core.rest.fields import KeyField, NumberField, ObjectField, TextField, Text
 from core.rest.serializers import WireSerializer
 from core.rest.wire_json import utc_text
 from entitlements.access.burndown import counted_from, usage_period_at
-from entitlements.access.facts import next_recurrence, schedule_of
+from entitlements.access.chains import chained_schedule
+from entitlements.access.facts import next_recurrence
 from entitlements.access.grant_input import MAX_PRIORITY
 from entitlements.access.intervals import EXPIRATIONS, word_of
 from entitlements.choices import EntitlementType
@@ -48,7 +49,7 @@ class ExpirationSerializer(WireSerializer):
 
 
 class EntitlementSerializer(WireSerializer):
-    """What both versions show. Expects resets to be loaded: see `entitlements_for_display`."""
+    """What both versions show. Expects resets and what it continues to be loaded: see `entitlements_for_display`."""
 
     id = ULIDField()
     type = serializers.ChoiceField(choices=EntitlementType.values)
@@ -97,15 +98,17 @@ class EntitlementSerializer(WireSerializer):
     @extend_schema_field(RecurrenceSerializer(required=False))
     def get_usage_period(self, entitlement: Entitlement) -> dict[str, Any] | None:
         """As it is now: a reset may have moved the anchor."""
-        schedule, interval = schedule_of(entitlement), entitlement.usage_period
+        schedule, interval = chained_schedule(entitlement), entitlement.usage_period
         if schedule is None or interval is None:
             return None
-        moved = [reset.anchor for reset in schedule.resets if reset.anchor is not None]
-        return _recurring(interval, moved[-1] if moved else schedule.usage_period.anchor)
+        rhythm = schedule.usage_period
+        for reset in schedule.resets:
+            rhythm = reset.rhythm_after(rhythm)
+        return _recurring(interval, rhythm.anchor)
 
     @extend_schema_field(WirePeriodSerializer(required=False))
     def get_current_usage_period(self, entitlement: Entitlement) -> dict[str, Any] | None:
-        schedule = schedule_of(entitlement)
+        schedule = chained_schedule(entitlement)
         return (
             None
             if schedule is None
@@ -114,7 +117,7 @@ class EntitlementSerializer(WireSerializer):
 
     @extend_schema_field(TimeField(required=False))
     def get_last_reset(self, entitlement: Entitlement) -> str | None:
-        schedule = schedule_of(entitlement)
+        schedule = chained_schedule(entitlement)
         if schedule is None or not _is_metered(entitlement):
             return None
         return utc_text(counted_from(schedule, _looked_at(entitlement)))
