@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import django_filters
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import QuerySet
 
 from core import clock
 from core.rest.filters import AnyIdFilter, BooleanFilter, TimeFilter, WireFilterSet
-from customers.models import UsageSubject
+from entitlements.metering.find_events import of_customers
 from entitlements.models import UsageEvent
 
 
@@ -40,16 +40,7 @@ class EventFilterSet(WireFilterSet):
     to = TimeFilter(field_name="time", lookup_expr="lte")
 
     def by_customer(self, queryset: QuerySet[UsageEvent], name: str, value: list[Any] | None) -> QuerySet[UsageEvent]:
-        if value is None:
-            return queryset
-        owned = UsageSubject.objects.filter(
-            Q(active_from=None) | Q(active_from__lte=OuterRef("time")),
-            Q(deleted_at=None) | Q(deleted_at__gt=OuterRef("time")),
-            key=OuterRef("subject"),
-            customer__in=value,
-        )
-        theirs = UsageSubject.objects.filter(customer__in=value)
-        return queryset.filter(Exists(owned), subject__in=theirs.values("key"))
+        return queryset if value is None else of_customers(queryset, value)
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         queryset = super().filter_queryset(queryset)
