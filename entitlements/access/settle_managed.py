@@ -1,8 +1,8 @@
 """Makes a customer's managed entitlements what their subscriptions say: writes the difference, and nothing else."""
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -79,6 +79,7 @@ class _Difference:
 
 
 def _difference(stored: list[Entitlement], wanted: Sequence[ManagedEntitlement]) -> _Difference:
+    stored = [row for row in stored if row.managed_in is not None]
     left = [row for row in stored if row.deleted_at is None]
     kept: dict[int, Entitlement] = {}
     for number, each in enumerate(wanted):
@@ -94,10 +95,12 @@ def settle_managed(customer_id: uuid.UUID, wanted: Sequence[ManagedEntitlement])
 
     One that stays is ended or lengthened; one that is wanted no more ends where it began, and what staff granted on it
     goes to whoever takes its place. In the transaction that changes the facts, behind the customer's lock. Raises
-    `EntitlementTaken` (Conflict) where the customer was entitled to a feature by hand at that time. One query where
-    there is nothing to do.
+    `EntitlementTaken` (Conflict) where the customer is entitled to a feature by hand at that time; what somebody had by
+    hand and has no more keeps its time, and theirs begins after it. One query where there is nothing to do.
     """
-    difference = _difference(list(_stored([customer_id])), wanted)
+    stored = list(_stored([customer_id]))
+    wanted = _apart(wanted, stored)
+    difference = _difference(stored, wanted)
     if difference.gone or difference.moved(wanted) or len(difference.kept) < len(wanted):
         _write(customer_id, wanted, difference)
 
@@ -109,7 +112,8 @@ def unsettled(wanted: Mapping[uuid.UUID, Sequence[ManagedEntitlement]]) -> dict[
     for row in _stored(wanted):
         stored[row.customer_id].append(row)
     found: dict[uuid.UUID, list[str]] = {}
-    for customer_id, theirs in wanted.items():
+    for customer_id, all_of_them in wanted.items():
+        theirs = _apart(all_of_them, stored[customer_id])
         difference = _difference(stored[customer_id], theirs)
         problems = [
             f"they have an entitlement to {row.feature_key} from {row.active_from:%Y-%m-%d %H:%M} UTC that none of "
@@ -133,8 +137,32 @@ def unsettled(wanted: Mapping[uuid.UUID, Sequence[ManagedEntitlement]]) -> dict[
 
 
 def _stored(customer_ids: Collection[uuid.UUID]) -> QuerySet[Entitlement]:
-    rows = among(Entitlement.objects.filter(managed_in__isnull=False), "customer_id", customer_ids)
-    return rows.order_by("active_from", "id")
+    """By hand, too."""
+    return among(Entitlement.objects.all(), "customer_id", customer_ids).order_by("active_from", "id")
+
+
+def _apart(wanted: Sequence[ManagedEntitlement], stored: Sequence[Entitlement]) -> list[ManagedEntitlement]:
+    """`wanted` without the time of what was given by hand and is over."""
+    now = clock.now()
+    over = [row for row in stored if row.managed_in is None and row.active_to is not None and row.active_to <= now]
+    found = list(wanted)
+    for row in over:
+        found = [part for each in found for part in _cut(each, row)]
+    return found
+
+
+def _cut(each: ManagedEntitlement, row: Entitlement) -> Iterator[ManagedEntitlement]:
+    """The parts of `each` before and after `row`. The one after begins anew: `row` had a balance of its own."""
+    start, end = row.active_from, row.active_to
+    overlaps = end is not None and each.active_from < end and (each.active_to is None or start < each.active_to)
+    if end is None or not overlaps or start == end or row.feature_key != each.feature_key:
+        yield each
+        return
+    if each.active_from < start:
+        yield replace(each, active_to=start)
+    if _is_longer(each.active_to, end):
+        measured = None if each.measure_usage_from is None else end
+        yield replace(each, active_from=end, measure_usage_from=measured, resets_usage=True)
 
 
 @transaction.atomic

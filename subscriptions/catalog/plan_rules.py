@@ -34,10 +34,12 @@ _TEMPLATE_FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class FeatureFacts:
-    """What the rules need to know of a feature in the catalog."""
+    """What the rules need to know of a feature in the catalog. `uses_up`: its meter says how much was used, and not how
+    much it was on average or at least."""
 
     id: UUID
     has_meter: bool
+    uses_up: bool
 
 
 def checked(terms: PlanTerms, features: Mapping[str, FeatureFacts], *, path: str = "") -> PlanTerms:
@@ -134,6 +136,10 @@ class _Rules:
             if card.feature_key and card.price is not None and not card.is_flat
         )
         self.duplicates(by_usage, "usage price of the feature")
+        entitling = (
+            (f"{at}.{n}.entitlementTemplate", c.feature_key) for n, c in enumerate(cards) if c.entitlement_template
+        )
+        self.duplicates(entitling, "entitlement to the feature")
         return cards
 
     def card(self, at: str, card: RateCardTerms) -> RateCardTerms:
@@ -200,6 +206,11 @@ class _Rules:
     def metered(self, at: str, template: Mapping[str, Any], feature: FeatureFacts | None) -> None:
         if feature is not None and not feature.has_meter:
             self.wrong(at, "no_meter", "A metered entitlement needs a feature with a meter.")
+        elif feature is not None and not feature.uses_up:
+            message = (
+                "Its feature's meter takes an average or a minimum, which uses nothing up: entitle to another one."
+            )
+            self.wrong(at, "not_measurable", message)
         for name in ("isSoftLimit", "preserveOverageAtReset"):
             if not isinstance(template.get(name, False), bool):
                 self.wrong(f"{at}.{name}", "not_a_boolean", "Must be true or false.")

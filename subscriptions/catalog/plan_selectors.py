@@ -8,6 +8,7 @@ from django.db.models import Prefetch, QuerySet
 from core.errors import field_error
 from core.ids import from_text
 from core.rest.lookups import MAX_KEY_LENGTH, missing
+from entitlements.access.usage_needs import MEASURABLE
 from entitlements.models import Feature
 from subscriptions.catalog.plan_rules import FeatureFacts, checked, feature_keys
 from subscriptions.catalog.plan_terms import PhaseTerms, PlanTerms, RateCardTerms
@@ -57,8 +58,13 @@ def checked_terms(terms: PlanTerms, *, path: str = "") -> PlanTerms:
 
 def feature_facts(cards: Iterable[RateCardTerms]) -> dict[str, FeatureFacts]:
     """What the rules need to know of the features that rate cards name, by key. One query."""
-    features = Feature.objects.filter(key__in=set(feature_keys(cards)), archived_at=None)
-    return {feature.key: FeatureFacts(feature.pk, feature.meter_id is not None) for feature in features}
+    features = Feature.objects.filter(key__in=set(feature_keys(cards)), archived_at=None).select_related("meter")
+    return {
+        feature.key: FeatureFacts(
+            feature.pk, feature.meter is not None, feature.meter is not None and feature.meter.aggregation in MEASURABLE
+        )
+        for feature in features
+    }
 
 
 def plan_named(*, key: str, version: int | None, at: datetime) -> Plan:

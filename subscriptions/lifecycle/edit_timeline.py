@@ -75,6 +75,11 @@ class Timeline:
                 raise self._wrong(
                     "feature_billed_twice", f"{other.item.key} bills usage of {other.feature_key} already."
                 )
+            entitles_too = edit.card.entitlement_template is not None and other.entitlement_template is not None
+            if entitles_too and other.feature_key == edit.card.feature_key and _lasts(other, start):
+                raise self._wrong(
+                    "feature_entitled_twice", f"{other.item.key} entitles to {other.feature_key} already."
+                )
         item = self.items.get(edit.card.key)
         if item is None:
             number = max((known.running_number for known in self.items.values()), default=0) + 1

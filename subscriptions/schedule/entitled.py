@@ -93,15 +93,28 @@ def entitled_spans(subscriptions: Iterable[EntitlingSubscription]) -> list[Entit
     cut.sort(key=lambda span: (span.start, span.feature_key, span.item_id))
     found: list[EntitledSpan] = []
     last: dict[str, int] = {}
-    for span in cut:
-        position = last.get(span.feature_key)
+    for whole in cut:
+        position = last.get(whole.feature_key)
         before = None if position is None else found[position]
+        span = whole if before is None else _after(before, whole)
+        if span is None:
+            continue
         if position is not None and before is not None and _is_the_same(before, span):
             found[position] = replace(before, end=span.end)
             continue
         last[span.feature_key] = len(found)
         found.append(_placed(span, before, known))
-    return found
+    return sorted(found, key=lambda span: span.start)
+
+
+def _after(before: EntitledSpan, span: EntitledSpan) -> EntitledSpan | None:
+    """What of `span` the one `before` leaves: of two at once, which plans and edits refuse, the one that began first
+    counts."""
+    if before.end is None:
+        return None
+    if span.start >= before.end:
+        return span
+    return replace(span, start=before.end) if _before(before.end, span.end) else None
 
 
 def _spans(subscription: EntitlingSubscription) -> Iterable[EntitledSpan]:
