@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -67,6 +68,8 @@ class BackOfficeAdmin(VerbAdmin):
 
     paginator = CappedPaginator
     show_full_result_count = False
+    # A count beside each choice of a filter is a count of the whole table.
+    show_facets = ShowFacets.NEVER
     list_per_page = 50
     list_max_show_all = 200
     list_fullwidth = True

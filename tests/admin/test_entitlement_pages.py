@@ -170,5 +170,5 @@ def test_grants_that_moved_along_are_listed_with_what_is_left_of_them(clerk):
     second = entitle(first.customer, "2026-04-10", manager=Manager(subscription_id=new_id(), item_id=new_id(), keys={}))
     Entitlement.objects.filter(pk=second.pk).update(continues=first)
     rows = text_of(clerk.read(page_url(second)).partition("<h3>Grants</h3>")[2].partition("</section>")[0])
-    assert re.search(r"Counts moved along never 1 30 30", rows)
-    assert re.search(r"Counts plan with each usage period 1 100 100", rows)
+    assert re.search(r"Counts moved along renewed never 1 30 30", rows)
+    assert re.search(r"Counts plan renewed with each usage period 1 100 100", rows)

@@ -112,6 +112,16 @@ def test_a_huge_table_is_counted_up_to_the_cap_only(clerk, monkeypatch):
     assert "LIMIT 4" in counts[0]
 
 
+@pytest.mark.parametrize("model", [Entitlement, UsageEvent])
+def test_no_list_counts_what_each_choice_of_a_filter_has(clerk, model):
+    entitle(make_customer(), feature_key=make_feature(meter=make_meter()).key)
+    UsageEvent.objects.create(source="app", external_id="1", type="call", subject="acme", time=clock.now())
+    for query in ("", "?_facets=True"):
+        page = clerk.read(f"{list_url(model)}{query}")
+        assert "Show counts" not in page
+        assert "Hide counts" not in page
+
+
 def test_a_list_that_is_counted_in_full_says_so(clerk):
     make_customer()
     page = clerk.read(list_url(Customer))
