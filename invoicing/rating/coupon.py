@@ -2,11 +2,12 @@
 
 from decimal import Decimal
 
-from core.money import EXACT, ZERO, allocate, round_money
+from core.money import EXACT, ZERO, allocate, round_share
 from invoicing.rating.values import COUPON_REASON, Coupon, LineDiscount
 from invoicing.rating.working import Part, net_of
 
 _HUNDREDTH = Decimal("0.01")
+_WHOLE = (1, 1)
 
 
 def apply_coupon(parts: list[Part], coupon: Coupon, currency: str) -> Decimal:
@@ -18,7 +19,7 @@ def apply_coupon(parts: list[Part], coupon: Coupon, currency: str) -> Decimal:
         wanted = EXACT.multiply(EXACT.multiply(net, coupon.percentage), _HUNDREDTH)
     else:
         wanted = coupon.remaining or ZERO
-    amount = min(round_money(wanted, currency), net)
+    amount = min(round_share(wanted, *(coupon.share or _WHOLE), currency), net)
     if amount <= 0:
         return ZERO
     charged = [part for part in parts if part.total > 0]

@@ -22,11 +22,28 @@ from subscriptions.schedule.obligations import coupon_at
 def coupon_on(
     sub: SubscriptionFacts, item: ItemFacts, revision: RevisionFacts, start: datetime, end: datetime
 ) -> Coupon | None:
-    """The coupon that reduces the item's window `[start, end)`."""
+    """The coupon that reduces the item's window `[start, end)`.
+
+    One that ends within a period, where a change of plan brought other boundaries, takes its share of it by time.
+    """
     facts = coupon_at(item, start)
-    if facts is None or facts.amount is None:
-        return None if facts is None else Coupon(facts.code, facts.percentage)
+    if facts is None:
+        return None
+    if facts.amount is None:
+        coupon = Coupon(facts.code, facts.percentage)
+        if facts.end is None or not _ends_within(facts.end, sub, revision, start, end):
+            return coupon
+        return coupon._replace(share=fraction(Period(start, facts.end), Period(start, end)), until=facts.end)
     return Coupon(facts.code, None, fixed_part(facts, facts.amount, sub, revision, start, end))
+
+
+def _ends_within(
+    moment: datetime, sub: SubscriptionFacts, revision: RevisionFacts, start: datetime, end: datetime
+) -> bool:
+    """Whether the window `[start, end)`, and the period as it was before it was moved out, go on after the `moment`."""
+    if revision.cadence is None or not sub.prorate:
+        return False
+    return moment < min(end, service_period_at(sub, revision.cadence, start).nominal_end)
 
 
 def fixed_part(

@@ -264,6 +264,8 @@ def _coupon(coupon: Coupon) -> dict[str, Any]:
         stored["percentage"] = trimmed(coupon.percentage)
     if coupon.remaining is not None:
         stored["remaining"] = to_wire(coupon.remaining)
+    if coupon.share is not None:
+        stored["share"] = list(coupon.share)
     return stored
 
 
@@ -375,7 +377,8 @@ def _read_component(stored: Mapping[str, Any]) -> FlatComponent:
 
 
 def _read_coupon(stored: Mapping[str, Any]) -> Coupon:
-    return Coupon(stored["code"], _read_decimal(stored, "percentage"), _read_decimal(stored, "remaining"))
+    share = (stored["share"][0], stored["share"][1]) if "share" in stored else None
+    return Coupon(stored["code"], _read_decimal(stored, "percentage"), _read_decimal(stored, "remaining"), share)
 
 
 def _read_fraction(stored: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -1,6 +1,7 @@
 """Owns the explanation as arithmetic that people read: one line of text for each part, then the sums."""
 
 from datetime import datetime
+from fractions import Fraction
 
 from core.money import to_wire, trimmed
 from core.periods import Period
@@ -111,7 +112,8 @@ def _coupon(coupon: Coupon | None) -> list[str]:
     if coupon is None:
         return []
     if coupon.percentage is not None:
-        return [f"Coupon {coupon.code}: {trimmed(coupon.percentage)} % of the line, rounded once"]
+        share = "" if coupon.share is None else f"{Fraction(*coupon.share)} of "
+        return [f"Coupon {coupon.code}: {trimmed(coupon.percentage)} % of {share}the line, rounded once"]
     remaining = "" if coupon.remaining is None else to_wire(coupon.remaining)
     return [f"Coupon {coupon.code}: up to {remaining} off"]
 

@@ -34,11 +34,17 @@ class FlatComponent(NamedTuple):
 
 
 class Coupon(NamedTuple):
-    """A coupon as it stands for one line: `percentage` off (50 means 50 %), or what is left of a fixed amount."""
+    """A coupon as it stands for one line: `percentage` off (50 means 50 %), or what is left of a fixed amount.
+
+    A percentage that ends within the line's time is taken off that `share` of it (numerator, denominator), which of a
+    fee follows from what it charges `until` then (UTC).
+    """
 
     code: str
     percentage: Decimal | None = None
     remaining: Decimal | None = None
+    share: tuple[int, int] | None = None
+    until: datetime | None = None
 
 
 class RatingInput(NamedTuple):

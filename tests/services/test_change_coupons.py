@@ -8,7 +8,9 @@ from core import clock
 from core.errors import Conflict
 from core.periods import parse_duration
 from entitlements.models import UsageEvent
-from invoicing.models import Invoice
+from invoicing.models import Invoice, InvoiceLine
+from invoicing.rating.explanation_json import read_explanation
+from invoicing.rating.readable import readable
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.edit_subscription import edit_subscription
 from invoicing.subscription_changes.pause_subscription import pause_subscription
@@ -377,13 +379,45 @@ def test_what_comes_back_of_such_a_period_was_charged_with_that_share(on, back):
     assert_books_are_clean(f"{on}T00:30")
 
 
-def test_a_percentage_reduces_each_period_that_begins_within_its_bounds_whatever_the_boundaries():
-    """Half of April's fee for 15 days; then 16 April and 16 May begin before 1 June."""
+def test_a_percentage_takes_its_share_of_a_period_in_which_it_ends_by_other_boundaries():
+    """Half of April's fee for 15 days, and of the month from 16 April on. Until 1 June it lasts 16 of the 31 days from
+    16 May: 50 % of 16/31 of 90.00 are 23.23. In all it is half off for two months."""
     subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50))
     change(subscription, flat_plan("pro", "90.00"), billing_anchor=at("2026-04-16"))
     for day in ("2026-05-16", "2026-06-16"):
         run(day)
-    assert totals() == ["15.00", "37.50", "45.00", "90.00"]
+    assert totals() == ["15.00", "37.50", "66.77", "90.00"]
+    line = InvoiceLine.objects.get(period_start=at("2026-05-16"), amount="90.00", kind="flat")
+    assert "Coupon C: 50 % of 16/31 of the line, rounded once" in readable(read_explanation(line.explain))
+    assert_books_are_clean("2026-06-16T00:30")
+
+
+@pytest.mark.parametrize(("on", "back"), [("2026-05-24", "55.16"), ("2026-06-01", "43.55"), ("2026-06-05", "31.94")])
+def test_what_comes_back_of_such_a_period_was_reduced_for_that_share(on, back):
+    """Behind 1 June the coupon took nothing off: 15 and 11 of 31 days of 90.00. On 24 May 8 more days are half off:
+    23 of 31 days are 66.77, less 50 % of 8/23 of that, 11.61, are 55.16."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50))
+    pro = change(subscription, flat_plan("pro", "90.00"), billing_anchor=at("2026-04-16")).successor
+    run("2026-05-16")
+    with clock.frozen_at(at(on)):
+        cancel_subscription(subscription=Subscription.objects.get(pk=pro.pk), timing="immediate")
+    assert [note[1] for note in notes()] == [back]
+    assert_books_are_clean(f"{on}T00:30")
+
+
+def test_seats_that_are_added_behind_its_end_are_charged_whole():
+    """From 5 June on a second seat for 11 of 31 days of 90.00."""
+    subscription = subscribe_with(flat_plan("basic", "30.00"), percentage=Decimal(50))
+    pro = change(subscription, flat_plan("pro", "90.00"), billing_anchor=at("2026-04-16")).successor
+    run("2026-05-16")
+    with clock.frozen_at(at("2026-06-05")):
+        update_item(
+            subscription_id=pro.pk,
+            running_number=1,
+            update=ItemUpdate(product_id="base", quantity=Decimal(2), align=True),
+        )
+    assert totals()[-1] == "31.94"
+    assert_books_are_clean("2026-06-05T00:30")
 
 
 def test_a_coupon_that_is_used_up_is_not_redeemed_again_after_a_change():

@@ -98,6 +98,11 @@ FRACTIONS = st.just((1, 1)) | st.tuples(st.integers(0, 2000), st.integers(1, 100
 COUPONS = st.one_of(
     st.none(),
     st.builds(lambda percentage: Coupon("HALF", percentage=percentage), PERCENTAGES.filter(lambda p: p is not None)),
+    st.builds(
+        lambda percentage, part: Coupon("PART", percentage, share=(part, 31)),
+        PERCENTAGES.filter(lambda p: p is not None),
+        st.integers(0, 31),
+    ),
     st.builds(lambda amount: Coupon("FIXED", remaining=amount), decimals(10**4, 2)),
 )
 

@@ -126,6 +126,9 @@ KINDS: dict[str, Explanation] = {
     "nothing": charge(UNIT, "0"),
     "a percentage off": charge(UNIT, "1250", percent=10),
     "a coupon in percent": charge(UNIT, "1250", coupon=Coupon("QUARTER", percentage=Decimal(25))),
+    "a coupon in percent for a part of the time": charge(
+        UNIT, "1250", coupon=Coupon("QUARTER", percentage=Decimal(25), share=(16, 31))
+    ),
     "a coupon of an amount": charge(UNIT, "1250", coupon=Coupon("FIVE", remaining=Decimal("5.00"))),
     "both": charge(UNIT, "1250", percent=10, coupon=Coupon("FIVE", remaining=Decimal("5.00"))),
     "graduated tiers": charge(tiered("graduated", *TIERS), "22"),

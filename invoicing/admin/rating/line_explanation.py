@@ -153,7 +153,8 @@ def _terms(charge: ChargeExplanation, line: InvoiceLine) -> Iterator[tuple[str, 
 
 def _coupon(coupon: Coupon, currency: str) -> str:
     if coupon.percentage is not None:
-        return f"{coupon.code}: {quantity_text(coupon.percentage)} % of the line"
+        share = "" if coupon.share is None else f"{Fraction(*coupon.share)} of "
+        return f"{coupon.code}: {quantity_text(coupon.percentage)} % of {share}the line"
     return f"{coupon.code}: up to {money_text(coupon.remaining or ZERO, currency)} off"
 
 
