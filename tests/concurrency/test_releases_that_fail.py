@@ -5,6 +5,7 @@ from django.db import OperationalError, connection
 
 from core import clock
 from core.audit.actors import acting_as
+from invoicing.closing.close import compute
 from invoicing.errors import StillParked
 from invoicing.models import ParkedCustomer
 from invoicing.parking import release_customer as module
@@ -23,7 +24,6 @@ def parked(customer):
 
 def fails_for(monkeypatch, customer, statement):
     """The database says no to `statement` whenever it is looked at what is due of the customer."""
-    compute = module.compute
 
     def look(ids, **options):
         if customer.pk in ids:
