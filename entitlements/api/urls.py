@@ -17,7 +17,7 @@ from entitlements.api.access.v2 import (
     GrantV2ViewSet,
 )
 from entitlements.api.features.features import FeatureViewSet
-from entitlements.api.metering.events import EventViewSet
+from entitlements.api.metering.events import EventV2ViewSet, EventViewSet
 from entitlements.api.metering.meters import MeterUsageViewSet, MeterViewSet
 from entitlements.api.notices.channels import ChannelViewSet
 from entitlements.api.notices.events import EventViewSet as NotificationEventViewSet
@@ -54,6 +54,7 @@ urlpatterns = [
 ]
 
 v2_patterns = [
+    path("events", EventV2ViewSet.as_view({"get": "list"})),
     path("entitlements", EntitlementV2ViewSet.as_view({"get": "list"})),
     path("entitlements/<str:entitlementId>", EntitlementV2ViewSet.as_view({"get": "retrieve"})),
     path("grants", GrantV2ViewSet.as_view({"get": "list"})),

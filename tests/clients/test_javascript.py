@@ -1,4 +1,5 @@
 from decimal import Decimal
+from itertools import chain
 
 import pytest
 
@@ -157,3 +158,25 @@ def test_a_refusal_says_what_is_wrong(js, call, status, said):
     error = js(f"return {call}", gold=GOLD, tokens=TOKENS)["error"]
     assert error["status"] == status
     assert said in error["message"]
+
+
+def test_events_page_by_page(js):
+    answer = js(
+        """
+        const use = (id, subject) => ({ id, type: 'prompt', subject, time: new Date('2026-03-17T08:30:00Z'), data: {} })
+        await openmeter.events.ingest([...'12345'].map((id) => use(id, 'acme')).concat(use('6', 'bolt')))
+        const filter = JSON.stringify({ subject: { $eq: 'acme' }, time: { $gte: new Date('2026-03-17T00:00:00Z') } })
+        const pages = []
+        let cursor
+        do {
+          const page = await openmeter.events.listV2({ limit: 2, filter, cursor })
+          pages.push(page.items.map((item) => item.event.id))
+          cursor = page.nextCursor
+        } while (cursor)
+        const [last] = (await openmeter.events.listV2({ filter: JSON.stringify({ id: { $like: '6' } }) })).items
+        return { pages, subject: last.event.subject, isDate: last.ingestedAt instanceof Date }
+        """
+    )
+    assert [len(page) for page in answer["pages"]] == [2, 2, 1]
+    assert sorted(chain.from_iterable(answer["pages"])) == ["1", "2", "3", "4", "5"]
+    assert (answer["subject"], answer["isDate"]) == ("bolt", True)

@@ -1,4 +1,5 @@
 import datetime
+from itertools import chain
 
 import isodate
 import pytest
@@ -118,3 +119,18 @@ def test_a_refusal_is_the_exception_of_its_status(client, server):
 def test_a_wrong_key_is_refused(server):
     with Client(endpoint=server, token="wrong") as stranger, pytest.raises(ClientAuthenticationError):
         stranger.customers.list()
+
+
+def test_events_page_by_page(client):
+    client.events.ingest_events([use(number, id=f"e{number}") for number in range(1, 6)] + [use(6, subject="bolt")])
+    shown = client.events_v2.list(
+        limit=2, filter={"subject": {"$in": ["acme"]}, "time": {"$gte": "2026-03-17T00:00:00Z"}}
+    )
+    pages = [[item.event.id for item in page] for page in shown.by_page()]
+    assert [len(page) for page in pages] == [2, 2, 1]
+    assert sorted(chain.from_iterable(pages)) == ["e1", "e2", "e3", "e4", "e5"]
+    [only] = client.events_v2.list(filter={"id": {"$eq": "e6"}})
+    assert (only.event.subject, only.event.data) == ("bolt", {"tokens": 100, "model": "gpt-4"})
+    with pytest.raises(HttpResponseError) as error:
+        list(client.events_v2.list(filter={"subject": {"eq": "acme"}}))
+    assert error.value.status_code == 400

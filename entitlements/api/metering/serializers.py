@@ -125,6 +125,13 @@ class IngestedEventSerializer(WireSerializer):
         return None
 
 
+class IngestedEventPageSerializer(WireSerializer):
+    """Without `nextCursor`, the list ends here."""
+
+    items = IngestedEventSerializer(many=True)
+    next_cursor = TextField(required=False)
+
+
 class ReversalInputSerializer(WireSerializer):
     """Which event is taken back, and why."""
 
