@@ -124,13 +124,18 @@ def another_machine_is_ahead(until=AFTER_MIDNIGHT, **named):
     )
 
 
-def test_what_is_dated_behind_a_midnight_by_its_series_is_taxed_behind_it(vat_rises):
-    """Written at 19 %, two seconds before midnight, but dated after it, when 20 % hold: 10.00 and 2.00."""
+@pytest.mark.parametrize("dated", [AFTER_MIDNIGHT, "2027-01-01"])
+@pytest.mark.parametrize("ends", [True, False])
+def test_what_is_dated_behind_a_midnight_by_its_series_is_taxed_behind_it(vat_rises, dated, ends):
+    """Written at 19 %, two seconds before midnight, but dated at it or after it, when 20 % hold, whether or not the
+    former rate says that it ends: 10.00 and 2.00."""
+    if not ends:
+        TaxRate.objects.filter(rate=19).update(valid_to=None)
     make_default_profile(tax_enabled=True)
     subscribe(flat_plan("basic", "10.00"), "2026-12-31", customer=vat_rises, bill=False)
-    another_machine_is_ahead()
+    another_machine_is_ahead(dated)
     close_late(vat_rises, as_of="2026-12-31", worked_at=BEFORE_MIDNIGHT)
-    assert Invoice.objects.get(number="INV-000001").issued_at == at(AFTER_MIDNIGHT)
+    assert Invoice.objects.get(number="INV-000001").issued_at == at(dated)
     assert tax_of(invoice__number="INV-000001") == ("20", "VAT 2027", "2.00", "12.00")
     assert_books_are_clean("2027-01-01T00:30")
 

@@ -78,3 +78,11 @@ def test_of_usage_it_is_the_share_of_the_window():
 def test_otherwise_the_line_is_reduced_whole(terms):
     _, _, coupon = coupon_in(**terms)
     assert (coupon.share, coupon.until) == (None, None)
+
+
+def test_what_is_over_before_it_is_reduced_whole_though_the_window_went_on():
+    """Ended on 20 May, 4 of 31 days of 90.00 were used: 11.61, of which half are 5.81."""
+    sub, revision, coupon = coupon_in()
+    ended = Component(Decimal(1), 4, 31, MAY, datetime(2026, 5, 20, tzinfo=UTC))
+    line = rate_fee(sub, revision, (ended,), coupon)
+    assert (str(line.net), "share" in line.explain["coupon"]) == ("5.80", False)
