@@ -84,7 +84,7 @@ _LATE = """
 def late_events(*, since: datetime, limit: int) -> list[LateEvent]:
     """Events that came after usage was read for an invoice, of invoices for which it was read since then; the latest
     first. Six queries, the first of which reads the events of the periods billed since then."""
-    values = {
+    values: dict[str, Any] = {
         "kind": LineKind.USAGE.value,
         "since": since,
         "limit": limit,
