@@ -13,7 +13,7 @@ from typing import Any
 _PATH = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_]{0,127}|\[[0-9]{1,4}\]){1,16}", re.ASCII)
 _STEP = re.compile(r"\.([A-Za-z0-9_]+)|\[([0-9]+)\]", re.ASCII)
 # What PostgreSQL's numeric reads too, so that a value which was let in can always be added up.
-NUMBER_PATTERN = r"^-?[0-9]{1,60}(\.[0-9]{1,60})?([eE][-+]?[0-9]{1,2})?$"
+NUMBER_PATTERN = r"-?[0-9]{1,60}(\.[0-9]{1,60})?([eE][-+]?[0-9]{1,2})?"
 _NUMBER = re.compile(NUMBER_PATTERN, re.ASCII)
 
 
@@ -46,5 +46,5 @@ def is_number(value: Any) -> bool:
         return False
     if isinstance(value, (int, Decimal)):
         # Written out as PostgreSQL will see it.
-        return _NUMBER.match(format(value, "f") if isinstance(value, Decimal) else str(value)) is not None
-    return isinstance(value, str) and _NUMBER.match(value) is not None
+        return _NUMBER.fullmatch(format(value, "f") if isinstance(value, Decimal) else str(value)) is not None
+    return isinstance(value, str) and _NUMBER.fullmatch(value) is not None

@@ -120,6 +120,11 @@ class TestIngest:
         make_meter()
         data(api.post("/events", event(data={"amount": amount})), 204)
 
+    @pytest.mark.parametrize("amount", ["1\n", "1 ", "1.", "NaN", "1e999", "1" * 61, "-"])
+    def test_a_text_that_only_resembles_a_number_is_refused(self, api, amount):
+        make_meter()
+        refused(api.post("/events", event(data={"amount": amount})), 400)
+
     def test_before_the_meters_start_the_value_does_not_matter(self, api):
         make_meter(event_from=at("2026-03-17T09:00"))
         data(api.post("/events", event(data={})), 204)
