@@ -75,6 +75,13 @@ def test_an_hour_that_comes_twice_is_two_windows(api):
     ]
 
 
+def test_a_day_that_begins_at_one_ends_at_midnight(api):
+    """In Santiago, the clock goes from midnight to one on 6 September."""
+    use(api, 5, "2026-09-06T04:00:00Z", 1)
+    (shown,) = rows(api, "?windowSize=DAY&windowTimeZone=America/Santiago&from=2026-09-01T00:00:00Z")
+    assert (shown["windowStart"], shown["windowEnd"]) == ("2026-09-06T04:00:00Z", "2026-09-07T03:00:00Z")
+
+
 def test_groups(api):
     shown = rows(api, "?groupBy=model&groupBy=subject")
     assert [(row["groupBy"], row["subject"], row["value"]) for row in shown] == [

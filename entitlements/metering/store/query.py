@@ -81,7 +81,10 @@ def _window(query: UsageQuery, moment: str) -> tuple[sql.Composable, sql.Composa
         return sql.SQL("NULL::timestamptz"), sql.SQL("NULL::timestamptz")
     unit = sql.Literal(WINDOWS[query.window])
     start = sql.SQL(f"date_trunc({{unit}}, {moment}, %(zone)s)").format(unit=unit)
-    end = sql.SQL("((w AT TIME ZONE %(zone)s) + ('1 ' || {unit})::interval) AT TIME ZONE %(zone)s").format(unit=unit)
+    # From its beginning on the calendar: where the clock skips midnight, a day begins at one, and ends at midnight.
+    end = sql.SQL(
+        "(date_trunc({unit}, w AT TIME ZONE %(zone)s) + ('1 ' || {unit})::interval) AT TIME ZONE %(zone)s"
+    ).format(unit=unit)
     # The hour that comes twice in autumn is two windows: adding to the wall time would skip one.
     if query.window in ("MINUTE", "HOUR"):
         end = sql.SQL("w + ('1 ' || {unit})::interval").format(unit=unit)
