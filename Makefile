@@ -63,10 +63,11 @@ clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Each stamp is newer than the pins it stands for.
+# Each stamp is newer than the pins it stands for. For development nothing is compiled ahead: Python compiles what it
+# imports, and of the large wheels that only tests need, that is little.
 .venv/for-development: requirements-dev.txt requirements.txt .venv/bin/pip
 	@echo "Installing requirements-dev.txt into .venv"
-	@.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check -r requirements-dev.txt
+	@.venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-compile -r requirements-dev.txt
 	@touch .venv/for-running $@
 
 .venv/for-running: requirements.txt .venv/bin/pip

@@ -1,5 +1,6 @@
 """What all tests share: the tools that some of them need, and how a parallel run goes (`serial_last`)."""
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ CHROMIUM = next(
 )
 NEEDS = {
     "browser": (CHROMIUM, "Chromium is not installed (Debian: apt install chromium)"),
+    "clickhouse": (importlib.util.find_spec("chdb"), "chdb is not installed (pip install -r requirements-dev.txt)"),
     "node": (shutil.which("node") and shutil.which("npm"), "Node.js with npm is not installed"),
 }
 

@@ -40,12 +40,20 @@ def test_parallel(number):
 def run_suite(folder: Path, suite: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     shutil.copy(ROOT / "tests" / "conftest.py", folder)
     (folder / "test_suite.py").write_text(suite)
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n  serial: alone\n  browser: needs Chromium\n")
+    (folder / "pytest.ini").write_text(
+        "[pytest]\nmarkers =\n  serial: alone\n  browser: needs Chromium\n  clickhouse: needs chdb\n"
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    path = os.pathsep.join([str(ROOT), str(folder)])
     return subprocess.run(
         [sys.executable, "-m", "pytest", *WITHOUT, *words, str(folder)],
         cwd=folder,
-        env={**kept, "PYTHONPATH": str(ROOT), "JOURNAL": str(folder / "journal"), **environment},
+        env={
+            **kept,
+            "PYTHONPATH": path,
+            "JOURNAL": str(folder / "journal"),
+            **environment,
+        },
         capture_output=True,
         text=True,
         timeout=120,
@@ -89,3 +97,16 @@ def test_a_missing_browser_skips_a_test_or_fails_it_when_all_is_required(
 
     assert outcome in done.stdout.splitlines()[-1], done.stdout
     assert "Chromium is not installed" in done.stdout
+
+
+@pytest.mark.parametrize(("require_all", "outcome"), [("0", "1 skipped"), ("1", "1 error")])
+def test_a_missing_clickhouse_skips_a_test_or_fails_it_when_all_is_required(
+    tmp_path: Path, require_all: str, outcome: str
+):
+    (tmp_path / "without_chdb.py").write_text("import sys\nsys.modules['chdb'] = None\n")
+    suite = "import pytest\n@pytest.mark.clickhouse\ndef test_store(): pass\n"
+
+    done = run_suite(tmp_path, suite, "-rse", "-p", "without_chdb", REQUIRE_ALL=require_all)
+
+    assert outcome in done.stdout.splitlines()[-1], done.stdout
+    assert "chdb is not installed" in done.stdout

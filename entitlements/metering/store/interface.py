@@ -64,13 +64,14 @@ class UsageStore(Protocol):
 
     def usage(self, asked: Mapping[MeterReading, Sequence[Window]]) -> Mapping[int, Usage]:
         """What the windows come to, by their keys: a key's windows are read together, as one set of events. A key may
-        be missing where its windows have no event. Where no event can be read, the quantity is zero. One query."""
+        be missing where its windows have no event. Where no event can be read, the quantity is zero. The number of
+        queries does not depend on the number of windows."""
 
     def query(self, meter: Meter, query: UsageQuery) -> list[UsageRow]:
         """What the meter's events come to by windows of the query's time zone and by groups, in order of time and
-        groups (texts by code points, what has no value last); windows without a figure are left out. More than
-        `MAX_ROWS` where there are more, and then not all. The names are dimensions of the meter, or "subject" and
-        "customerId"."""
+        groups (texts by code points, what has no value last); windows without a figure are left out. A day begins at
+        the second of two midnights. More than `MAX_ROWS` where there are more, and then not all. The names are
+        dimensions of the meter, or "subject" and "customerId"."""
 
     def group_values(self, meter: Meter, name: str, *, start: datetime | None, end: datetime | None) -> list[str]:
         """The different values that the meter's events have of a dimension, or their subjects, in order; `MAX_ROWS` at
