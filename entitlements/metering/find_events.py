@@ -9,9 +9,9 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from customers.models import UsageSubject
+from entitlements.metering.store.find_keys import find_keys
 from entitlements.models import UsageEvent
 
-MAX_SOURCES = 1000
 COUNTED_UP_TO = 10_000
 
 
@@ -28,28 +28,10 @@ def of_customers(events: QuerySet[UsageEvent], customer_ids: Collection[uuid.UUI
 
 
 def stored_with_id(events: QuerySet[UsageEvent], event_id: str) -> QuerySet[UsageEvent]:
-    """Those of `events` with this id, of whatever source. Keys are stored by source first: each of up to 1,000 sources
-    is looked into by itself. One query before that of the events."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH RECURSIVE source(name, number) AS (
-                (SELECT source, 1 FROM entitlements_usageeventkey ORDER BY source LIMIT 1)
-                UNION ALL
-                SELECT (SELECT k.source FROM entitlements_usageeventkey k WHERE k.source > s.name
-                        ORDER BY k.source LIMIT 1), s.number + 1
-                FROM source s WHERE s.name IS NOT NULL AND s.number < %s
-            )
-            SELECT k.stored_as, k.time FROM source s
-            CROSS JOIN LATERAL (
-                SELECT stored_as, time FROM entitlements_usageeventkey WHERE source = s.name AND event_id = %s
-            ) k
-            """,
-            [MAX_SOURCES, event_id],
-        )
-        found = cursor.fetchall()
+    """Those of `events` with this id, of whatever source; a thousand at most. One query before that of the events."""
+    found = find_keys([event_id])
     # Their times say in which months they lie.
-    return events.filter(pk__in=[row[0] for row in found], time__in=[row[1] for row in found])
+    return events.filter(pk__in=[key.stored_as for key in found], time__in=[key.time for key in found])
 
 
 @dataclass(frozen=True, slots=True)
