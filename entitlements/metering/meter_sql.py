@@ -20,9 +20,13 @@ FIGURES: Final = {
 NOT_REVERSED: Final = "NOT EXISTS (SELECT 1 FROM entitlements_eventreversal v WHERE v.event_id = {event}.id)"
 
 # What `json_path.NUMBER_PATTERN` lets in at ingest, spelled without counted repeats, which PostgreSQL matches seven
-# times slower. The length is that of the longest number that the other pattern takes.
+# times slower. The length is that of the longest number that the other pattern takes. Digits alone, as most are, need
+# no pattern.
 _NUMBER: Final = r"""
-    CASE WHEN length(raw) <= 126 AND raw ~ '^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9][0-9]?)?$' THEN raw::numeric END
+    CASE WHEN length(raw) <= 126 AND (
+        (raw <> '' AND translate(raw, '0123456789', '') = '')
+        OR raw ~ '^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9][0-9]?)?$'
+    ) THEN raw::numeric END
 """
 
 
