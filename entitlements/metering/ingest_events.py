@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from core import clock
 from core.errors import FieldProblem
@@ -18,6 +18,7 @@ from entitlements.metering.store.chosen import USAGE_STORE
 from entitlements.metering.store.interface import NewEvent
 from entitlements.metering.store.locks import share_types
 from entitlements.metering.store.partitions import month_of
+from entitlements.metering.store.prepared import prepared_cursor
 from entitlements.metering.store.rollup_sql import Rolled
 
 MAX_BATCH = 10_000
@@ -30,7 +31,7 @@ def ingest_events(*, events: Sequence[Any], single: bool = False) -> int:
     without a time gets the current one. One that no meter reads is kept: its meter may come later. Raises `BadEvent`
     with the index and field of all that is wrong (only the field, where a `single` event was sent), and stores nothing.
 
-    Four queries, however many events, in one transaction: the batch is there as a whole or not at all.
+    Three queries, however many events, in one transaction: the batch is there as a whole or not at all.
     """
     if len(events) > MAX_BATCH:
         raise BadEvent(f"A batch has at most {MAX_BATCH} events; this one has {len(events)}. Nothing was stored.")
@@ -72,7 +73,7 @@ _READERS = """
     SELECT m.event_type, m.key, m.aggregation, m.value_property, m.event_from, m.deleted_at IS NULL, r.id, r.paths
     FROM entitlements_meter m
     LEFT JOIN entitlements_meterrollup r ON r.meter_id = m.id AND r.dropped_at IS NULL
-    WHERE m.event_type = ANY(%s) AND (m.deleted_at IS NULL OR r.id IS NOT NULL)
+    WHERE m.event_type = ANY(%s::text[]) AND (m.deleted_at IS NULL OR r.id IS NOT NULL)
     ORDER BY r.id
 """
 
@@ -81,8 +82,8 @@ def _readers(types: set[str]) -> tuple[Mapping[str, list[MeterCheck]], list[Roll
     """What meters ask of events of these types, and the rollups that they go into."""
     checks: dict[str, list[MeterCheck]] = defaultdict(list)
     rollups: list[Rolled] = []
-    with connection.cursor() as cursor:
-        cursor.execute(_READERS, [sorted(types)])
+    with prepared_cursor() as cursor:
+        cursor.run(_READERS, [sorted(types)])
         for kind, key, aggregation, path, event_from, alive, rollup, paths in cursor.fetchall():
             if rollup is not None:
                 rollups.append(Rolled(rollup, kind, aggregation, path, tuple(paths)))

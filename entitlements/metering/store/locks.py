@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 from django.db import connection
 
+from entitlements.metering.store.prepared import prepared_cursor
+
 _NAMESPACE = 0x75736167  # the first key of PostgreSQL's two-key advisory locks: "usag"
 _LOCKS = 64
 
@@ -17,9 +19,9 @@ _LOCKS = 64
 def share_types(event_types: Iterable[str]) -> None:
     """Wait for, then hold until the end of the transaction, the locks of these types, as one of many. One query."""
     locks = sorted({_lock(event_type) for event_type in event_types})
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(pg_advisory_xact_lock_shared(%s, lock)) FROM unnest(%s::int[]) AS lock",
+    with prepared_cursor() as cursor:
+        cursor.run(
+            "SELECT count(pg_advisory_xact_lock_shared(%s::int, lock)) FROM unnest(%s::int[]) AS lock",
             [_NAMESPACE, locks],
         )
 
