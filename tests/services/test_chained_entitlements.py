@@ -100,6 +100,13 @@ class TestResets:
         assert have("2026-04-21") == (True, "300", "5", "295", "0")
         assert have("2026-04-22") == (True, "300", "0", "300", "0")
 
+    def test_nor_does_it_count_what_staff_reset_before(self, calls, started):
+        use("2026-04-05", 50)
+        reset("2026-04-10", retain_anchor=True)
+        use("2026-04-12", 3)
+        change(started, entitling_plan(calls, "yearly", 300, usagePeriod="P1Y"), "2026-04-16")
+        assert have("2026-04-16") == (True, "300", "3", "297", "0")
+
     def test_a_change_in_the_past_loses_no_reset(self, started, starter):
         use("2026-04-03", 50)
         reset("2026-04-10", retain_anchor=True)
