@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from entitlements.metering.ingest_events import ingest_events
 from entitlements.metering.reverse_event import reverse_event
 from entitlements.metering.store.build import build_day, build_rollups
 from entitlements.metering.store.prove import days_of, differences
+from entitlements.metering.store.recount import recount
 from entitlements.metering.update_meter import update_meter
 from entitlements.metering.usage import Usage, UsageRequest, plain_usage_of, reading_of, usage_of
 from entitlements.metering.usage_query import UsageQuery, group_values, plain_query_usage, query_usage
@@ -219,3 +221,34 @@ def test_a_window_of_whole_hours_reads_no_event():
     ingest_events(events=[wire(2, {"subject": "acme", "time": at("2026-03-02T12:50"), "value": 1, "model": "a"})])
     assert quantity("2026-03-02T12:30", "2026-03-02T12:40") == Usage(Decimal(5), 1, 0)
     assert quantity("2026-03-02T12:30", "2026-03-02T13:00") == Usage(Decimal(701), 2, 0)
+
+
+@pytest.mark.parametrize("asked", ["a bill", "a query"])
+def test_a_cut_hour_reads_its_events_by_the_index_where_most_are_of_one_subject(asked):
+    meter = meter_of("SUM")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO entitlements_usageevent (id, source, external_id, type, subject, time, data, ingested_at)
+            SELECT gen_random_uuid(), 'test', 'e' || n, 'usage', 'acme',
+                '2026-02-01'::timestamptz + n * interval '1 min', '{"value": 1, "model": "a"}', now()
+            FROM generate_series(0, 29999) AS n
+            """
+        )
+        cursor.execute("ANALYZE entitlements_usageevent")
+    recount("usage", "acme", at("2026-02-01"), at("2026-02-22"))
+    start, end = at("2026-02-02T00:30"), at("2026-02-12T00:30")
+    with CaptureQueriesContext(connection) as queries:
+        if asked == "a bill":
+            feature = make_feature(meter=meter)
+            found = usage_of([UsageRequest(1, reading_of(feature), [Attribution("acme")], [(start, end)])])[1]
+            assert found == Usage(Decimal(14_400), 14_400, 0)
+        else:
+            (row,) = query_usage(meter, UsageQuery(start=start, end=end))
+            assert row.value == Decimal(14_400)
+    (statement,) = [query["sql"] for query in queries if "cut_hour" in query["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF) {statement.replace('%', '%%')}", [])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Index Scan using event_by_subject_before" in plan, plan
+    assert "Seq Scan on entitlements_usageevent_before" not in plan, plan

@@ -108,11 +108,14 @@ def parts_of(asked: Parts) -> tuple[sql.Composed, dict[str, Any]]:
                 SELECT subject, groups, raw, time, id, {number_of(aggregation)} AS number
                 FROM (
                     SELECT e.subject, e.time, e.id, {{groups}} AS groups, {{raw}} AS raw
-                    FROM cut_hour c JOIN entitlements_usageevent e
-                        ON e.subject = c.subject AND e.type = %(type)s
-                        AND e.time >= greatest(c.start, %(start)s)
-                        AND e.time < least(c.start + interval '1 hour', %(end)s){{filtered}}
-                    WHERE {NOT_REVERSED.format(event="e")}
+                    FROM cut_hour c CROSS JOIN LATERAL (
+                        SELECT e.subject, e.time, e.id, e.data FROM entitlements_usageevent e
+                        WHERE e.subject = c.subject AND e.type = %(type)s
+                            AND e.time >= greatest(c.start, %(start)s)
+                            AND e.time < least(c.start + interval '1 hour', %(end)s){{filtered}}
+                            AND {NOT_REVERSED.format(event="e")}
+                        OFFSET 0
+                    ) AS e
                     OFFSET 0
                 ) AS event
             ) AS event
