@@ -107,6 +107,13 @@ class TestResets:
         change(started, entitling_plan(calls, "yearly", 300, usagePeriod="P1Y"), "2026-04-16")
         assert have("2026-04-16") == (True, "300", "3", "297", "0")
 
+    def test_nor_what_came_before_a_boundary_that_staff_moved(self, calls, started):
+        reset("2026-04-10")
+        use("2026-05-05", 50)
+        use("2026-05-11", 3)
+        change(started, entitling_plan(calls, "yearly", 300, usagePeriod="P1Y"), "2026-05-12")
+        assert have("2026-05-12") == (True, "300", "3", "297", "0")
+
     def test_a_change_in_the_past_loses_no_reset(self, started, starter):
         use("2026-04-03", 50)
         reset("2026-04-10", retain_anchor=True)
@@ -179,6 +186,12 @@ class TestGrants:
         assert value(current("2026-04-16"), "2026-04-16").grants[grant.pk] == 50
         change(started, entitling_plan(calls, "none", 2), "2026-04-17")
         assert value(current("2026-04-17"), "2026-04-17").grants[grant.pk] == 49
+
+    def test_a_reset_by_one_of_two_changes_at_a_moment_holds(self, calls, started, starter):
+        use("2026-04-05", 40)
+        second = change(started, entitling_plan(calls, "pro", 700), "2026-04-16", usage="reset")
+        change(second.successor, starter, "2026-04-16")
+        assert have("2026-04-16") == (True, "300", "0", "300", "0")
 
     def test_what_replaced_a_plan_for_no_time_has_no_grants_of_its_plan(self, calls, started, starter):
         second = change(started, entitling_plan(calls, "pro", 700), "2026-04-16")
