@@ -16,7 +16,12 @@ OPERATIONS = [
     for path, methods in SCHEMA["paths"].items()
     for method, operation in methods.items()
 ]
-TEXTS = {"groupBy": "model", "windowTimeZone": "Europe/Berlin"}
+TEXTS = {
+    "cursor": "MjAyNi0wMy0xN1QwMDowMDowMCswMDowMCAwMTk3YTJjMC0wMDAwLTcwMDAtODAwMC0wMDAwMDAwMDAwMDA=",
+    "filter": "{}",
+    "groupBy": "model",
+    "windowTimeZone": "Europe/Berlin",
+}
 PATHS = {
     "customerIdOrKey": "acme",
     "meterIdOrSlug": "usage",

@@ -34,7 +34,7 @@ def lists():
     for pattern in get_resolver("billing_site.rest.urls").url_patterns:
         for address, callback in _addresses(pattern, ""):
             if "<" not in address and "(" not in address and getattr(callback, "actions", {}).get("get") == "list":
-                yield "/" + address.removeprefix("v1/").strip("^$"), tuple(getattr(callback.cls, "order_by_fields", {}))
+                yield "/api/" + address.strip("^$"), tuple(getattr(callback.cls, "order_by_fields", {}))
 
 
 def _addresses(pattern, before):
@@ -47,7 +47,7 @@ def _addresses(pattern, before):
 
 
 # These show how far what is on the page has come, which is counted: as much as that has customers.
-SHOW_PROGRESS = ("/billing/profile-migrations", "/billing/runs")
+SHOW_PROGRESS = ("/api/v1/billing/profile-migrations", "/api/v1/billing/runs")
 LISTS = [
     (path, order, direction)
     for path, orders in lists()

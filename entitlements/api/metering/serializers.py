@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from core.rest.fields import KeyField, NumberField, ObjectField, TextField, TextMapField, TimeField, ULIDField
@@ -125,6 +125,7 @@ class IngestedEventSerializer(WireSerializer):
         return None
 
 
+@extend_schema_serializer(many=False)
 class IngestedEventPageSerializer(WireSerializer):
     """Without `nextCursor`, the list ends here."""
 
