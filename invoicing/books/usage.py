@@ -21,7 +21,14 @@ from core.money import WIDE, ZERO, trimmed
 from customers.attribution import Attribution
 from customers.models import UsageSubject
 from entitlements.features.selectors import features_by_id
-from entitlements.metering.usage import NO_USAGE, MeterReading, UsageRequest, reading_of, usage_of
+from entitlements.metering.usage import (
+    NO_USAGE,
+    MeterReading,
+    UsageRequest,
+    reading_of,
+    reversed_since,
+    usage_of,
+)
 from entitlements.models import Feature
 from invoicing.books.examination import (
     CUSTOMERS_AT_ONCE,
@@ -72,6 +79,7 @@ class _Settled:
     metering: Metering | None = None
     is_collected: bool = True
     name: str = ""
+    snapshot_at: datetime | None = None
 
 
 def usage_is_conserved(exam: Examination) -> Iterator[Finding]:
@@ -234,12 +242,19 @@ def _compare(
     billed = _billed({window.id for _, _, window, _ in settled})
     asked = [each for each in settled if each[2].id in billed and billed[each[2].id].is_collected]
     lines = [(line, history.loaded.subjects if history.loaded else ()) for history, _, _, line in asked]
-    for (history, obligation, window, _), now in zip(asked, quantities_of(lines, features, exam.as_of), strict=True):
-        then = billed[window.id]
+    different = [
+        (each, billed[each[2].id], now)
+        for each, now in zip(asked, quantities_of(lines, features, exam.as_of), strict=True)
         # Who has since read the usage by another meter, or by other filters, can't compare it with what was billed.
-        if now.quantity is None or then.metering != _metering(now) or now.quantity == then.quantity:
-            continue
-        if now.events < then.events:
+        if now.quantity is not None
+        and billed[each[2].id].metering == _metering(now)
+        and now.quantity != billed[each[2].id].quantity
+    ]
+    taken_back = _taken_back(exam, different)
+    for index, ((history, obligation, _, _), then, now) in enumerate(different):
+        assert now.quantity is not None
+        more, fewer = now.events - then.events, taken_back.get(index, 0)
+        if more + fewer < 0:
             yield Finding(
                 then.name,
                 f"it was billed for {trimmed(then.quantity)}; its events come to {trimmed(now.quantity)}.",
@@ -247,14 +262,29 @@ def _compare(
             )
             continue
         difference = WIDE.subtract(now.quantity, then.quantity)
+        why = f"by {more + fewer} more events" if more + fewer or not fewer else ""
+        without = f"without {fewer} that were reversed" if fewer else ""
         yield Finding(
             name_item(obligation, history.name),
             f"late usage of {trimmed(difference)} from {obligation.start:%Y-%m-%d %H:%M} to "
             f"{obligation.end:%Y-%m-%d %H:%M} UTC: billed for {trimmed(then.quantity)} on {then.name}, it comes to "
-            f"{trimmed(now.quantity)} now, by {now.events - then.events} more events.",
+            f"{trimmed(now.quantity)} now, {' and '.join(filter(None, (why, without)))}.",
             LATE,
             to_decide=True,
         )
+
+
+def _taken_back(
+    exam: Examination, different: Sequence[tuple[tuple[History, Obligation, Billed, PlannedLine], _Settled, Quantity]]
+) -> Mapping[int, int]:
+    """Of each of these windows, how many events were reversed since they were billed. One query."""
+    requests, since = [], {}
+    for index, ((history, obligation, _, _), then, now) in enumerate(different):
+        if then.snapshot_at is not None and now.reading is not None and history.loaded is not None:
+            span = (obligation.start, min(obligation.end, exam.as_of))
+            requests.append(UsageRequest(index, now.reading, history.loaded.subjects, (span,)))
+            since[index] = then.snapshot_at
+    return reversed_since(requests, since)
 
 
 def _reported_late(ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
@@ -301,7 +331,10 @@ def _billed(window_ids: set[uuid.UUID]) -> dict[uuid.UUID, _Settled]:
         )
         settled.name = f"{invoice}, line {line.name}"
         settled.quantity = WIDE.add(settled.quantity, line.metered_quantity)
-        settled.is_collected &= line.invoice.quantity_snapshoted_at is not None
+        taken_at = line.invoice.quantity_snapshoted_at
+        settled.is_collected &= taken_at is not None
+        if taken_at is not None:
+            settled.snapshot_at = min(settled.snapshot_at or taken_at, taken_at)
         explanation = None if line.explain is None else read_explanation(line.explain)
         basis = explanation.basis if isinstance(explanation, ChargeExplanation) else None
         if basis is not None and isinstance(basis.quantity, FromMeter):

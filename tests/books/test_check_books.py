@@ -8,6 +8,8 @@ from django.db import DatabaseError, connection, transaction
 from psycopg.types.range import TimestamptzRange
 
 from core import clock
+from entitlements.metering.reverse_event import reverse_event
+from entitlements.models import EventReversal, UsageEvent, UsageEventKey
 from invoicing.books.check import one_snapshot
 from invoicing.choices import InvoiceStatus
 from invoicing.models import BilledWindow, Invoice, ParkedCustomer
@@ -275,6 +277,40 @@ def test_late_usage_breaks_nothing_and_is_to_be_decided(company):
     assert "late usage of 1 from 2026-02-01 00:00 to 2026-03-01 00:00 UTC: billed for 37.5 on Invoice" in said
     assert "it comes to 38.5 now, by 1 more events" in said
     assert "The books are right; 1 findings are to be decided." in said
+
+
+def test_a_reversed_event_of_a_billed_window_is_late_usage_to_be_decided(company):
+    event = UsageEvent.objects.get(subject="acme")
+    UsageEventKey.objects.get_or_create(
+        source=event.source, event_id=event.external_id, defaults={"stored_as": event.id, "time": event.time}
+    )
+    with clock.frozen_at(at("2026-03-05")):
+        reverse_event(source=event.source, event_id=event.external_id, reason="Sent by a test machine")
+    code, said = run_check()
+    assert code == 2, said
+    assert "late usage of -37.5 from 2026-02-01 00:00 to 2026-03-01 00:00 UTC: billed for 37.5 on Invoice" in said
+    assert "it comes to 0 now, without 1 that were reversed." in said
+    assert "Events were changed or removed" not in said
+
+
+def test_an_event_that_was_reversed_is_no_excuse_for_one_that_is_gone(company):
+    """Of the two that were billed, one is reversed and the other one gone: only the one has its record."""
+    break_by(
+        "UPDATE invoicing_invoiceline SET explain = replace(explain::text, '\"events\": 1', '\"events\": 2')::json"
+    )
+    event = UsageEvent.objects.get(subject="acme")
+    EventReversal.objects.create(
+        event_id=event.id,
+        source=event.source,
+        external_id=event.external_id,
+        type=event.type,
+        subject=event.subject,
+        time=event.time,
+        reason="Sent by a test machine",
+    )
+    code, said = run_check("--only", "8")
+    assert code == 1, said
+    assert "line Calls: it was billed for 37.5; its events come to 0" in said
 
 
 def test_a_credit_that_is_open_is_told_and_breaks_nothing(company):
