@@ -1,4 +1,5 @@
-"""Which hours of which subjects have changed: marked by every ingest, build and reversal, claimed by who acts on it.
+"""Which hours of which subjects have changed: marked by every ingest, build and reversal, and where a subject comes to
+another customer; claimed by who acts on it.
 
 Thresholds and late usage each have a mark of their own, so that neither takes the other's away.
 """
@@ -26,6 +27,26 @@ class Touched(NamedTuple):
     hour: datetime
 
 
+_SUBJECTS_AT_ONCE = 100
+_SPREAD = """
+    WITH changed AS (
+        DELETE FROM entitlements_subjectchange WHERE id IN (
+            SELECT id FROM entitlements_subjectchange ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+        RETURNING subject, COALESCE(since, '-infinity') AS since
+    ), hour AS (
+        SELECT r.ctid FROM (SELECT subject, min(since) AS since FROM changed GROUP BY subject) AS change
+        CROSS JOIN (SELECT id FROM entitlements_meterrollup WHERE dropped_at IS NULL) AS kept
+        JOIN entitlements_usagerollup r ON r.rollup_id = kept.id AND r.subject = change.subject AND r.grain = 1
+            AND r.start > change.since - interval '1 hour'
+        WHERE r.events > 0
+        ORDER BY r.rollup_id, r.subject, r.grain, r.start, r.groups_key, r.value_key
+        FOR UPDATE OF r
+    )
+    UPDATE entitlements_usagerollup r SET for_thresholds = true, for_late_usage = true
+    FROM hour WHERE r.ctid = hour.ctid
+"""
+
+
 def claim_touched(reader: Reader, *, limit: int = 1000) -> list[Touched]:
     """Take up to `limit` marks, each hour once. Empty: there are none that nobody else is taking.
 
@@ -34,6 +55,8 @@ def claim_touched(reader: Reader, *, limit: int = 1000) -> list[Touched]:
     """
     column = reader.value
     with connection.cursor() as cursor:
+        # What has moved between customers is marked here, in the order in which ingests lock hours, and for both.
+        cursor.execute(_SPREAD, [_SUBJECTS_AT_ONCE])
         cursor.execute(
             f"""
             WITH claimed AS (

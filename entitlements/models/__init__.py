@@ -5,7 +5,7 @@ from entitlements.models.event import EventReversal, UsageEvent, UsageEventKey
 from entitlements.models.feature import Feature
 from entitlements.models.grant import Grant
 from entitlements.models.meter import Meter
-from entitlements.models.rollup import MeterRollup, UsageRollup
+from entitlements.models.rollup import MeterRollup, SubjectChange, UsageRollup
 from entitlements.models.snapshot import BalanceSnapshot
 from entitlements.models.threshold_state import ThresholdState
 
@@ -18,6 +18,7 @@ __all__ = [
     "Grant",
     "Meter",
     "MeterRollup",
+    "SubjectChange",
     "ThresholdState",
     "UsageEvent",
     "UsageEventKey",

@@ -73,3 +73,15 @@ class UsageRollup(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subject} {self.start:%Y-%m-%d %H:%M}"
+
+
+class SubjectChange(models.Model):
+    """Whose usage a subject's is has changed, from `since` on (null: for all time): the database writes it with the
+    change, and `metering.touched` turns it into marks of hours."""
+
+    id = models.BigAutoField(primary_key=True)
+    subject = models.CharField(max_length=256)
+    since = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.subject

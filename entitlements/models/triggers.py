@@ -1,4 +1,5 @@
-"""What keeps grants and resets as they were given in the database, as it stands now."""
+"""What keeps grants, resets, events and their reversals as they came in the database, and marks whose usage has moved,
+as it stands now."""
 
 from core.triggers import Function, Trigger
 
@@ -21,6 +22,44 @@ BEGIN
             USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NEW;
+END""",
+    ),
+    Function(
+        "entitlements_keep_event_keys",
+        body="""\
+BEGIN
+    IF TG_OP = 'DELETE' AND NOT EXISTS (
+        SELECT 1 FROM entitlements_usageevent e WHERE e.id = OLD.stored_as AND e.time = OLD.time) THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'A key is never changed, and stays as long as its event is kept.'
+        USING ERRCODE = 'restrict_violation';
+END""",
+    ),
+    Function(
+        "entitlements_note_subject_change",
+        body="""\
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        INSERT INTO entitlements_subjectchange (subject, since) VALUES (OLD.key, OLD.active_from);
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'UPDATE' THEN
+        IF (NEW.key, NEW.customer_id) = (OLD.key, OLD.customer_id)
+            AND NEW.active_from IS NOT DISTINCT FROM OLD.active_from THEN
+            IF NEW.deleted_at IS DISTINCT FROM OLD.deleted_at THEN
+                INSERT INTO entitlements_subjectchange (subject, since)
+                VALUES (NEW.key, least(NEW.deleted_at, OLD.deleted_at));
+            END IF;
+            RETURN NULL;
+        END IF;
+        INSERT INTO entitlements_subjectchange (subject, since) VALUES (OLD.key, NULL);
+        IF NEW.key = OLD.key THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    INSERT INTO entitlements_subjectchange (subject, since) VALUES (NEW.key, NEW.active_from);
+    RETURN NULL;
 END""",
     ),
 )
@@ -46,5 +85,33 @@ TRIGGERS = (
         on="BEFORE UPDATE",
         how="FOR EACH ROW",
         function="entitlements_only_void",
+    ),
+    Trigger(
+        "never_changed",
+        table="entitlements_usageevent",
+        on="BEFORE UPDATE OR DELETE",
+        how="FOR EACH ROW",
+        function="entitlements_refuse_change",
+    ),
+    Trigger(
+        "never_changed",
+        table="entitlements_eventreversal",
+        on="BEFORE UPDATE OR DELETE",
+        how="FOR EACH ROW",
+        function="entitlements_refuse_change",
+    ),
+    Trigger(
+        "kept_with_event",
+        table="entitlements_usageeventkey",
+        on="BEFORE UPDATE OR DELETE",
+        how="FOR EACH ROW",
+        function="entitlements_keep_event_keys",
+    ),
+    Trigger(
+        "note_subject_change",
+        table="customers_usagesubject",
+        on="AFTER INSERT OR UPDATE OR DELETE",
+        how="FOR EACH ROW",
+        function="entitlements_note_subject_change",
     ),
 )

