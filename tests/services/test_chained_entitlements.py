@@ -187,10 +187,11 @@ class TestGrants:
         change(started, entitling_plan(calls, "none", 2), "2026-04-17")
         assert value(current("2026-04-17"), "2026-04-17").grants[grant.pk] == 49
 
-    def test_a_reset_by_one_of_two_changes_at_a_moment_holds(self, calls, started, starter):
+    @pytest.mark.parametrize(("first", "then"), [("reset", "preserve"), ("preserve", "reset")])
+    def test_a_reset_by_one_of_two_changes_at_a_moment_holds(self, calls, started, starter, first, then):
         use("2026-04-05", 40)
-        second = change(started, entitling_plan(calls, "pro", 700), "2026-04-16", usage="reset")
-        change(second.successor, starter, "2026-04-16")
+        second = change(started, entitling_plan(calls, "pro", 700), "2026-04-16", usage=first)
+        change(second.successor, starter, "2026-04-16", usage=then)
         assert have("2026-04-16") == (True, "300", "0", "300", "0")
 
     def test_what_replaced_a_plan_for_no_time_has_no_grants_of_its_plan(self, calls, started, starter):
