@@ -7,8 +7,8 @@
 
 Over HTTP, a web server with two workers takes batches of 100 events from eight senders; PostgreSQL is durable. Every
 batch is acknowledged, what is stored is compared with what was acknowledged, and the rollups with the events. `import`
-is `manage.py import_events`. What is read is one customer's month, with a thousand events and with a million.
-Senders, web server and PostgreSQL share the machine.
+is `manage.py import_events`. What is read is one customer's month, with a thousand events, a hundred thousand and a
+million. What all that takes on the disk is told, too. Senders, web server and PostgreSQL share the machine.
 """
 
 import argparse

@@ -166,6 +166,7 @@ def over_http(meters: int, seconds: float) -> None:
     )
     # What a busy machine changes least.
     print("          " + ", ".join(f"{name} {1e6 * cost / done:.0f} us" for name, cost in spent.items()) + " an event")
+    say_sizes()
     prove()
 
 
@@ -173,6 +174,7 @@ def alone(meters: int, seconds: float) -> None:
     """One process, without HTTP: what Python and PostgreSQL take for a batch."""
     make_meters(meters)
     batches = [events(number * BATCH, BATCH, 0) for number in range(3000)]
+    spent, written = of_postgresql()
     done, begun, cpu = 0, time.perf_counter(), time.process_time()
     for batch in batches:
         done += ingest_events(events=batch)
@@ -180,7 +182,20 @@ def alone(meters: int, seconds: float) -> None:
             break
     took = time.perf_counter() - begun
     python = 1_000_000 * (time.process_time() - cpu) / done
-    print(f"one alone {meters} meters  {done / took:>9,.0f} events/s  Python {python:.1f} us an event", flush=True)
+    spent, written = (after - before for after, before in zip(of_postgresql(), (spent, written), strict=True))
+    print(
+        f"one alone {meters} meters  {done / took:>9,.0f} events/s  Python {python:.1f} us an event, its PostgreSQL "
+        f"{1_000_000 * spent / done:.1f} us and {written / done:.0f} bytes of log",
+        flush=True,
+    )
+
+
+def of_postgresql() -> tuple[float, float]:
+    """What this connection's process, on this machine, has spent of a processor, in seconds, and where the log is."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid(), pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')")
+        pid, log = cursor.fetchone()
+    return _seconds([pid]), float(log)
 
 
 def bulk(meters: int, seconds: float) -> None:
@@ -198,17 +213,18 @@ def bulk(meters: int, seconds: float) -> None:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             print(f"{what:<9} {meters} meters  {400_000 / took:>9,.0f} events/s  peak {peak:.0f} MiB", flush=True)
     assert UsageEvent.objects.count() == 400_000
+    say_sizes()
     prove()
 
 
 def read(meters: int, seconds: float) -> None:
-    """A customer's month, with a thousand events and with a million."""
+    """A customer's month, with a thousand events, a hundred thousand and a million."""
     (meter,) = make_meters(1)
     reading = reading_of(Feature.objects.create(key="prompts", name="Prompts", meter=meter))
     month = (datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC))
     day = 86_400
     medians = []
-    for subject, count in (("small", 1_000), ("large", 1_000_000)):
+    for subject, count in (("small", 1_000), ("middle", 100_000), ("large", 1_000_000)):
         for first in range(0, count, 10_000):
             ingest_events(
                 events=[
@@ -236,7 +252,30 @@ def read(meters: int, seconds: float) -> None:
                 times.append(time.perf_counter() - begun)
             medians.append(statistics.median(times))
             print(f"read      {name}: {found.events:>9,} events  {1000 * medians[-1]:.2f} ms", flush=True)
-    print(f"read      ratio {medians[2] / medians[0]:.2f} of whole hours, {medians[3] / medians[1]:.2f} with cut hours")
+    print(f"read      ratio {medians[4] / medians[0]:.2f} of whole hours, {medians[5] / medians[1]:.2f} with cut hours")
+    say_sizes()
+
+
+def say_sizes() -> None:
+    """How many bytes an event takes, with its indexes, and how many rows of rollups there are for one."""
+    count = UsageEvent.objects.count()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT sum(pg_total_relation_size(inhrelid)), sum(pg_indexes_size(inhrelid)),
+                pg_total_relation_size('entitlements_usageeventkey'),
+                pg_total_relation_size('entitlements_usagerollup'),
+                (SELECT count(*) FROM entitlements_usagerollup)
+            FROM pg_inherits WHERE inhparent = 'entitlements_usageevent'::regclass
+            """
+        )
+        stored, indexes, keys, rollups, rows = (int(size) for size in cursor.fetchone())
+    print(
+        f"size      {count:>9,} events  {stored / count:.0f} bytes each ({indexes / count:.0f} of indexes), "
+        f"{keys / count:.0f} of keys; {rows:,} rows of rollups, {rows / count:.4f} an event, "
+        f"{rollups / rows:.0f} bytes each",
+        flush=True,
+    )
 
 
 def prove() -> None:
