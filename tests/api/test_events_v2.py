@@ -40,7 +40,8 @@ def ids(api, asked=None, **parameters):
 
 def all_pages(api, asked=None, **parameters):
     """The ids on each page, up to the one that says no cursor."""
-    pages, cursor = [], {}
+    pages: list[list[str]] = []
+    cursor: dict[str, str] = {}
     while True:
         page = data(ask(api, asked, **parameters, **cursor))
         pages.append([item["event"]["id"] for item in page["items"]])

@@ -24,7 +24,7 @@ _OF_TIMES: Final = (*_BOUNDS, "$and", "$or")
 _MAX_TEXT, _MAX_VALUES, _MAX_CONDITIONS, _MAX_DEPTH = 1024, 100, 100, 5
 
 
-class _Like(Lookup):  # type: ignore[type-arg]
+class _Like(Lookup):
     """`%` stands for any text, `_` for any character, `\\` before one for itself."""
 
     lookup_name = "sql_like"
