@@ -36,6 +36,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "finish an advance of the test clock": every(5, "invoicing.runs.tasks.advance_clock"),
     "build rollups of usage": every(30, "entitlements.metering.tasks.build_rollups"),
     "make months for events": daily(2, 20, "entitlements.metering.tasks.make_event_months"),
+    "drop months of billed events": daily(4, 10, "invoicing.usage_retention.tasks.drop_billed_months"),
     "deliver the outbox": every(10, "core.outbox.tasks.deliver_outbox"),
     "tell of crossed thresholds": every(15, "entitlements.notices.tasks.tell_crossed_thresholds"),
     "tell of invoices": every(5, "invoicing.notices.tasks.tell_invoices"),

@@ -41,6 +41,7 @@ _TASKS = {
         "invoicing.runs.tasks.work_next_shard",
         "invoicing.parking.tasks.release_asked",
         "entitlements.metering.tasks.build_rollups",
+        "invoicing.usage_retention.tasks.drop_billed_months",
     ),
     MOVES: (
         "invoicing.profile_moves.tasks.work_next_migration_shard",

@@ -27,13 +27,15 @@ UNREADABLE = "Nothing is proved about it until this is mended: find out what was
 class Finding:
     """A broken invariant: where, what is wrong with what was expected and found, and what to do about it.
 
-    `to_decide`: nothing is broken, but nothing is settled either until somebody decides.
+    `to_decide`: nothing is broken, but nothing is settled either until somebody decides. `usage_since`: from when on
+    usage is needed for that (UTC).
     """
 
     subject: str
     problem: str
     remedy: str
     to_decide: bool = False
+    usage_since: datetime | None = None
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from django.db import connection
@@ -21,6 +21,7 @@ from core.money import WIDE, ZERO, trimmed
 from customers.attribution import Attribution
 from customers.models import UsageSubject
 from entitlements.features.selectors import features_by_id
+from entitlements.metering.store.partitions import kept_since
 from entitlements.metering.usage import (
     NO_USAGE,
     MeterReading,
@@ -88,16 +89,18 @@ def usage_is_conserved(exam: Examination) -> Iterator[Finding]:
     yield from rollups_equal_events()
     yield from _attributed_twice()
     yield from _subscribed_twice()
-    yield from piece_by_piece(exam, subscribers(), CUSTOMERS_AT_ONCE, _of_customers)
+    yield from piece_by_piece(exam, subscribers(), CUSTOMERS_AT_ONCE, usage_of_customers)
 
 
-def _of_customers(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
+def usage_of_customers(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
+    """What is wrong with the usage of these customers, in the time of which events are kept."""
     known = [history for history in histories(exam, ids) if history.loaded is not None]
-    features = _features(known)
+    kept = kept_since()
+    features = features_of(known)
     items: dict[tuple[uuid.UUID, MeterReading], _Item] = {}
     settled: list[tuple[History, Obligation, Billed, PlannedLine]] = []
     for history in known:
-        for obligation, window, line in _windows(exam, history, features, items):
+        for obligation, window, line in _windows(exam, history, features, items, kept):
             if window.end == obligation.settles_until:
                 settled.append((history, obligation, window, line))
         exam.count(1)
@@ -106,7 +109,8 @@ def _of_customers(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Findi
     yield from _reported_late(ids)
 
 
-def _features(known: Sequence[History]) -> dict[uuid.UUID, Feature]:
+def features_of(known: Sequence[History]) -> dict[uuid.UUID, Feature]:
+    """The features that anything of these customers has or had, by id."""
     return features_by_id(
         {
             revision.feature_id
@@ -125,36 +129,47 @@ def _windows(
     history: History,
     features: Mapping[uuid.UUID, Feature],
     items: dict[tuple[uuid.UUID, MeterReading], _Item],
+    kept: datetime | None,
 ) -> Iterator[tuple[Obligation, Billed, PlannedLine]]:
-    """The settled metered windows of a customer; fills in where the events of each item are to be looked for."""
+    """The settled metered windows of a customer whose events are all kept; fills in where the events of each item are
+    to be looked for."""
+    first = kept or datetime.min.replace(tzinfo=UTC)
     assert history.loaded is not None
     left = dict(history.loaded.billed)
     for subscription in history.loaded.subscriptions:
         facts = subscription.facts
         for item in facts.items:
             for revision, span in active_spans(facts, item):
-                reading = _reading_of(revision, features)
+                reading = metered_by(revision, features)
                 if reading is None or span.start >= exam.as_of:
                     continue
                 name = f"Item {item.running_number} ({item.key}) of {history.name}"
                 mine = items.setdefault((item.id, reading), _Item(name, reading, history.loaded.subjects))
-                mine.active.append((span.start, min(span.end or exam.as_of, exam.as_of)))
+                end = min(span.end or exam.as_of, exam.as_of)
+                if end > first:
+                    mine.active.append((max(span.start, first), end))
         for obligation in obligations(facts, since=facts.start, as_of=exam.as_of):
             if obligation.is_flat or obligation.start >= exam.as_of:
                 continue
-            reading = _reading_of(obligation.revision, features)
+            reading = metered_by(obligation.revision, features)
             window = left.pop(obligation.key, None)
             known = None if reading is None else items.get((obligation.item.id, reading))
             if known is None:
                 continue
             end = obligation.end if window is None else window.end or exam.as_of
-            known.windows.append((obligation.start, min(end, exam.as_of)))
-            if window is not None and _is_countable(obligation.revision, features):
+            if min(end, exam.as_of) > first:
+                known.windows.append((max(obligation.start, first), min(end, exam.as_of)))
+            if usage_start(obligation) >= first and window is not None and _is_countable(obligation.revision, features):
                 terms = subscription.terms[obligation.revision.id]
                 yield obligation, window, PlannedLine(obligation, terms, (), obligation.invoice_at)
 
 
-def _reading_of(revision: RevisionFacts, features: Mapping[uuid.UUID, Feature]) -> MeterReading | None:
+def usage_start(obligation: Obligation) -> datetime:
+    """From when on the usage of a window is counted: what its period had before it goes into its quantity."""
+    return min([obligation.start, *(use.start for use in obligation.earlier)])
+
+
+def metered_by(revision: RevisionFacts, features: Mapping[uuid.UUID, Feature]) -> MeterReading | None:
     """How the usage of these terms is read; None where it is no metered usage."""
     feature = None if revision.feature_id is None else features.get(revision.feature_id)
     by_usage = revision.price is not None and not revision.price.is_flat and revision.cadence is not None
@@ -239,7 +254,7 @@ def _compare(
     features: dict[uuid.UUID, Feature],
 ) -> Iterator[Finding]:
     """What the events of settled windows come to now against what was billed for them."""
-    billed = _billed({window.id for _, _, window, _ in settled})
+    billed = billed_quantities({window.id for _, _, window, _ in settled})
     asked = [each for each in settled if each[2].id in billed and billed[each[2].id].is_collected]
     lines = [(line, history.loaded.subjects if history.loaded else ()) for history, _, _, line in asked]
     different = [
@@ -271,6 +286,7 @@ def _compare(
             f"{trimmed(now.quantity)} now, {' and '.join(filter(None, (why, without)))}.",
             LATE,
             to_decide=True,
+            usage_since=usage_start(obligation),
         )
 
 
@@ -317,7 +333,7 @@ def _reported_late(ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
         )
 
 
-def _billed(window_ids: set[uuid.UUID]) -> dict[uuid.UUID, _Settled]:
+def billed_quantities(window_ids: set[uuid.UUID]) -> dict[uuid.UUID, _Settled]:
     """What these windows were billed for, or would have been where that was waived."""
     found: dict[uuid.UUID, _Settled] = defaultdict(_Settled)
     lines = InvoiceLine.objects.filter(

@@ -79,6 +79,30 @@ def _make(month: datetime) -> str:
     return name
 
 
+def kept_since() -> datetime | None:
+    """The moment from which on events are kept, months that were dropped lying before it; None where none was. One
+    query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT min((regexp_match(bound, 'FROM \\(''([^'']+)''\\)'))[1]::timestamptz)
+            FROM (SELECT pg_get_expr(child.relpartbound, child.oid) AS bound FROM pg_inherits
+                JOIN pg_class child ON child.oid = inhrelid WHERE inhparent = '{EVENTS}'::regclass) AS month
+            HAVING NOT bool_or(bound LIKE '%MINVALUE%')
+            """
+        )
+        row = cursor.fetchone()
+    return None if row is None or row[0] is None else row[0].astimezone(UTC)
+
+
+def ends_of_months(until: datetime) -> list[datetime]:
+    """When the months end that are over by `until`, the first one first; what came before the months is one of them."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BOUNDS)
+        ends = [bound.astimezone(UTC) for _, bound in cursor.fetchall() if bound is not None and bound <= until]
+    return sorted(ends)
+
+
 def drop_months(before: datetime) -> list[str]:
     """Drop the months that end by `before`, with the keys of their events; the names of those that were.
 
@@ -89,6 +113,8 @@ def drop_months(before: datetime) -> list[str]:
         old = sorted((bound, name) for name, bound in cursor.fetchall() if bound is not None and bound <= before)
         for _, name in old:
             with transaction.atomic():
+                # Whoever reads or writes events waits behind this: rather give up, and be asked again.
+                cursor.execute("SET LOCAL lock_timeout = '5s'")
                 cursor.execute(sql.SQL(f"ALTER TABLE {EVENTS} DETACH PARTITION {{}}").format(sql.Identifier(name)))
                 cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
         deleted = 1

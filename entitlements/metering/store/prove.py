@@ -10,6 +10,7 @@ from psycopg import sql
 
 from entitlements.metering.meter_sql import NOT_REVERSED
 from entitlements.metering.store.build import counted_by
+from entitlements.metering.store.partitions import kept_since
 from entitlements.metering.store.rollup_sql import COLUMNS, KEY_COLUMNS, Rolled, figures_of, rolled
 from entitlements.models import MeterRollup, UsageEvent, UsageRollup
 
@@ -29,8 +30,10 @@ class Difference(NamedTuple):
 
 
 def days_of(start: datetime | None = None, end: datetime | None = None) -> Iterator[datetime]:
-    """The days in UTC that have events or rollups, in `[start, end)`; one query a day."""
-    day = start
+    """The days in UTC that have events or rollups, in `[start, end)`, of the time of which events are kept; one query a
+    day."""
+    kept = kept_since()
+    day = start if kept is None or (start is not None and start > kept) else kept
     while True:
         events, rollups = UsageEvent.objects.all(), UsageRollup.objects.filter(grain=24)
         if day is not None:
@@ -92,6 +95,7 @@ def sample(size: int) -> dict[datetime, list[str]]:
     """Days with subjects that have rollups or events then, about `size` of each kind: all of them where there are no
     more than that, others every time where there are. Two queries that read no more than they return."""
     found: dict[datetime, list[str]] = {}
+    kept = kept_since()
     with connection.cursor() as cursor:
         for table, moment in (("entitlements_usagerollup", "start"), ("entitlements_usageevent", "time")):
             # From the planner's estimate: how much of the table makes ten times the size, which many rows share.
@@ -107,6 +111,8 @@ def sample(size: int) -> dict[datetime, list[str]]:
                 [size],
             )
             for day, subject in cursor.fetchall():
+                if kept is not None and day < kept:
+                    continue
                 subjects = found.setdefault(day.astimezone(UTC), [])
                 if subject not in subjects:
                     subjects.append(subject)

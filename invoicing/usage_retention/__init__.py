@@ -1,0 +1,1 @@
+"""When usage events may go: once all that they are billed by is settled."""

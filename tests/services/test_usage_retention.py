@@ -1,0 +1,140 @@
+"""A month of events goes once it is old and all in it is billed; what was billed stays as it is (billing rules 6)."""
+
+import pytest
+
+from core import clock
+from core.audit.models import AuditEntry
+from customers.selectors import attributions_of
+from entitlements.errors import BadEvent
+from entitlements.metering.create_meter import create_meter
+from entitlements.metering.ingest_events import ingest_events
+from entitlements.metering.store.partitions import kept_since, make_months, month_of
+from entitlements.metering.store.prove import days_of, sample
+from entitlements.metering.usage import UsageRequest, reading_of, usage_of
+from entitlements.models import UsageEvent, UsageEventKey
+from invoicing.models import ParkedCustomer
+from invoicing.usage_retention.drop_billed_months import drop_billed_months
+from tests.services.test_event_months import first_missing
+from tests.support.books import run_check
+from tests.support.catalog import make_feature
+from tests.support.closing import run
+from tests.support.subscriptions import subscribe
+from tests.support.usage import billed, metered
+
+pytestmark = pytest.mark.django_db
+
+
+class House:
+    """Acme uses calls in two months, from the first one on that has a partition of its own."""
+
+    def __init__(self):
+        self.first = first_missing()
+        make_months(month_of(self.first, 3))
+        meter = create_meter(key="usage", event_type="usage", aggregation="SUM", value_property="$.amount")
+        self.feature = make_feature(key="calls", name="Calls", meter=meter)
+        self.subscription = subscribe(metered(self.feature), f"{self.first:%Y-%m-%d}")
+        self.use(self.first.replace(day=10, hour=8, minute=30), 5)
+        self.use(month_of(self.first, 1).replace(day=10, hour=8, minute=30), 7)
+
+    def use(self, time, amount, now=None):
+        event = {"id": f"{time}", "source": "s", "type": "usage", "subject": "acme", "time": time.isoformat()}
+        with clock.frozen_at(now or time):
+            return ingest_events(events=[event | {"data": {"amount": amount}}])
+
+    def month(self, number):
+        return month_of(self.first, number)
+
+    def bill(self, number):
+        run(f"{self.month(number):%Y-%m-%d}")
+        run(f"{self.month(number):%Y-%m-%d}T02:00")
+
+    def drop(self, number, **how):
+        with clock.frozen_at(self.month(number)):
+            return drop_billed_months(now=self.month(number), **how)
+
+    def quantity(self):
+        subjects = attributions_of([self.subscription.customer_id])[self.subscription.customer_id]
+        span = (self.first, self.month(1))
+        return usage_of([UsageRequest(1, reading_of(self.feature), subjects, (span,))])[1].quantity
+
+
+@pytest.fixture
+def house(settings):
+    settings.USAGE_RETENTION_MONTHS = 1
+    return House()
+
+
+def kept():
+    return sorted(int(event.data["amount"]) for event in UsageEvent.objects.all())
+
+
+def test_nothing_goes_where_no_time_is_set(house, settings):
+    settings.USAGE_RETENTION_MONTHS = 0
+    house.bill(1)
+    assert house.drop(3) == ([], None)
+    assert kept() == [5, 7]
+
+
+def test_a_month_with_a_window_that_is_not_billed_stays_and_one_that_is_billed_goes(house):
+    first = house.drop(3)
+    assert first.held_by.since == house.first
+    assert first.held_by.why.endswith("UTC is not billed.")
+    assert kept() == [5, 7]
+    house.bill(1)
+    done = house.drop(3)
+    assert f"entitlements_usageevent_y{house.first:%Ym%m}" in done.months
+    assert done.held_by.since == house.month(1)
+    assert kept() == [7]
+    assert [key.event_id for key in UsageEventKey.objects.all()] == [
+        f"{house.month(1).replace(day=10, hour=8, minute=30)}"
+    ]
+    entry = AuditEntry.objects.filter(verb="usage_events.dropped").latest("id")
+    assert (
+        f"dropped the usage events from before {house.month(1):%Y-%m-%d} 00:00 UTC, all of them billed."
+        in entry.sentence
+    )
+    assert house.drop(3).months == []
+
+
+def test_what_was_billed_stays_and_the_books_are_right(house):
+    house.bill(1)
+    house.bill(2)
+    before = billed()
+    assert house.drop(4).held_by.since == house.month(2)
+    assert kept() == []
+    assert billed() == before
+    assert kept_since() == house.month(2)
+    assert house.quantity() == 5  # off the rollups
+    assert list(days_of()) == []
+    assert sample(10) == {}
+    code, said = run_check("--only", "8", now=f"{house.month(2):%Y-%m-%d}T03:00")
+    assert code == 0, said
+
+
+def test_events_of_a_time_that_is_not_kept_are_refused_with_the_reason(house):
+    house.bill(1)
+    house.drop(3)
+    with pytest.raises(BadEvent) as refused:
+        house.use(house.first.replace(day=11), 1, now=house.month(3))
+    (problem,) = refused.value.problems
+    assert (problem.field, problem.code) == ("0.time", "too_old")
+    assert problem.message.endswith("events of that time are no longer kept.")
+
+
+def test_late_usage_that_is_to_be_decided_holds_its_month_until_it_is_left_for_a_reason(house):
+    house.bill(1)
+    house.use(house.first.replace(day=12), 2, now=house.month(1).replace(day=20))
+    held = house.drop(3).held_by
+    assert (held.since, held.late) == (house.first, True)
+    assert "late usage of 2 from" in held.why
+    assert kept() == [2, 5, 7]
+    assert house.drop(3, leave_late_usage="Two units").months
+    assert kept() == [7]
+    assert AuditEntry.objects.filter(verb="usage_events.dropped").latest("id").reason == "Two units"
+
+
+def test_a_parked_customer_holds_what_is_not_billed(house):
+    ParkedCustomer.objects.create(customer=house.subscription.customer, cause_code="test", cause="Terms are unclear.")
+    run(f"{house.month(1):%Y-%m-%d}")
+    assert house.drop(3).held_by.since == house.first
+    assert kept() == [5, 7]
