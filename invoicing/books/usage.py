@@ -13,13 +13,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from django.db import connection
 from django.db.models import Exists, OuterRef, Q, Subquery
 
-from core.ids import to_text
 from core.money import WIDE, ZERO, trimmed
 from customers.attribution import Attribution
-from customers.models import UsageSubject
 from entitlements.features.selectors import features_by_id
 from entitlements.metering.store.partitions import kept_since
 from entitlements.metering.usage import (
@@ -31,6 +28,7 @@ from entitlements.metering.usage import (
     usage_of,
 )
 from entitlements.models import Feature
+from invoicing.books.attribution import attributed_twice, subscribed_twice
 from invoicing.books.examination import (
     CUSTOMERS_AT_ONCE,
     Examination,
@@ -87,8 +85,8 @@ def usage_is_conserved(exam: Examination) -> Iterator[Finding]:
     """Each event of an item's active time is in exactly one window, each settled window was billed for what its events
     come to, and no event is attributed to two customers or to two subscriptions of one. Rollups say what events say."""
     yield from rollups_equal_events()
-    yield from _attributed_twice()
-    yield from _subscribed_twice()
+    yield from attributed_twice()
+    yield from subscribed_twice()
     yield from piece_by_piece(exam, subscribers(), CUSTOMERS_AT_ONCE, usage_of_customers)
 
 
@@ -364,50 +362,3 @@ def _metering(quantity: Quantity) -> Metering | None:
     if reading is None:
         return None
     return Metering("", reading.aggregation, reading.event_type, reading.value_property, reading.filters)
-
-
-def _attributed_twice() -> Iterator[Finding]:
-    """Subjects that are two customers' at one time: their usage would count twice."""
-    rows = UsageSubject.objects.raw(
-        """
-        SELECT s.* FROM customers_usagesubject s
-        WHERE EXISTS (SELECT 1 FROM customers_usagesubject o WHERE o.key = s.key AND o.id < s.id
-            AND tstzrange(o.active_from, o.deleted_at) && tstzrange(s.active_from, s.deleted_at))
-        ORDER BY s.id
-        """
-    )
-    for subject in rows.prefetch_related("customer"):
-        yield Finding(
-            f"Usage subject {subject.key}",
-            f"its usage is attributed to {subject.customer} at a time at which it is another customer's, too.",
-            "Give the later attribution the time at which the earlier one ended.",
-        )
-
-
-def _subscribed_twice() -> Iterator[Finding]:
-    """Features that two subscriptions of a customer have at one time: both bill the same usage. The database refuses
-    new ones; those from before it did are left to staff."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT s.id, o.id, c.name, c.key, c.id, r.feature_key, greatest(r.active_from, p.active_from)
-            FROM subscriptions_subscription s
-            JOIN customers_customer c ON c.id = s.customer_id
-            JOIN subscriptions_subscription o ON o.customer_id = s.customer_id AND o.id < s.id
-            JOIN subscriptions_subscriptionitem i ON i.subscription_id = s.id
-            JOIN subscriptions_itemrevision r ON r.item_id = i.id
-            JOIN subscriptions_subscriptionitem j ON j.subscription_id = o.id
-            JOIN subscriptions_itemrevision p ON p.item_id = j.id AND p.feature_key = r.feature_key
-            WHERE greatest(r.active_from, s.active_from, p.active_from, o.active_from)
-                < coalesce(least(r.active_to, s.active_to, p.active_to, o.active_to), 'infinity')
-            ORDER BY s.id, r.feature_key, p.id
-            """
-        )
-        rows = cursor.fetchall()
-    for subscription, other, name, key, customer, feature, since in rows:
-        yield Finding(
-            f"Subscription {to_text(subscription)} of {name_customer(name, key, customer)}",
-            f"it has {feature} from {since:%Y-%m-%d %H:%M:%S} UTC on, at a time at which subscription "
-            f"{to_text(other)} has it, too: its usage is billed twice.",
-            "Cancel one of the two, and credit what it billed for that time.",
-        )
