@@ -63,21 +63,27 @@ def loads(raw: bytes) -> Any:
 
 
 def _check(value: Any, *, strings: bool) -> None:
-    level = [value]
+    level = [value] if strings else _containers([value])
     for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return
         if strings:
             for item in level:
                 _check_strings(item)
-        level = [
+        below = [
             child
             for item in level
-            if isinstance(item, (dict, list))
-            for child in (item.values() if isinstance(item, dict) else item)
-            if strings or isinstance(child, (dict, list))
+            if type(item) is dict or type(item) is list
+            for child in (item.values() if type(item) is dict else item)
         ]
-        if not level:
-            return
-    raise JSONProblem(f"The body is nested deeper than {MAX_DEPTH} levels.")
+        level = below if strings else _containers(below)
+    if level:
+        raise JSONProblem(f"The body is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _containers(items: list[Any]) -> list[Any]:
+    # Exactly these types: the decoder makes no others.
+    return [item for item in items if type(item) is dict or type(item) is list]
 
 
 def _check_strings(item: Any) -> None:
