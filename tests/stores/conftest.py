@@ -1,5 +1,6 @@
 """The engines that keep usage, each behind the same interface, and what the tests of the interface say to them."""
 
+import importlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -122,15 +123,15 @@ def event(external_id: str, time: str | datetime, data: Any = None, **overrides:
 def clickhouse_engine() -> Iterator[Any]:
     """The one engine that a process can have, in a folder that is gone afterwards."""
     # Where it is not installed, the tests that need it are skipped, or fail: `NEEDS` in tests/conftest.py.
-    from tests.support.clickhouse_store import ClickHouseStore, Owner, Session  # noqa: PLC0415
+    engine: Any = importlib.import_module("tests.support.clickhouse_store")
 
-    def owners() -> list[Owner]:
+    def owners() -> list[Any]:
         rows = UsageSubject.objects.values_list("key", "customer_id", "active_from", "deleted_at")
-        return [Owner(*row) for row in rows.order_by("id")]
+        return [engine.Owner(*row) for row in rows.order_by("id")]
 
     with tempfile.TemporaryDirectory() as folder:
-        session = Session(folder)
-        yield ClickHouseStore(session, owners)
+        session = engine.Session(folder)
+        yield engine.ClickHouseStore(session, owners)
         session.close()
 
 
