@@ -43,11 +43,16 @@ def lengthen():
         address = customer.primary_email
         OutboxMessage.objects.create(topic="email", payload={"to": address, "subject": "Payment of INV-000001 failed"})
     Subscription.objects.update(name="Enterprise, own terms (USD)", active_to=clock.now() + timedelta(days=900))
-    for event in UsageEvent.objects.all():
-        event.external_id = f"brindle-cobalt-harbor-logistics-compute.job-20261130-{event.external_id}"
-        event.subject, event.source = "brindle-cobalt-harbor-logistics", "edge-collector.eu-central.example"
-        event.data = {"hours": 175.5, "region": "eu-central", "tier": "reserved"}
-        event.save()
+    for event in list(UsageEvent.objects.all()):
+        # Events are never changed: others stand beside them.
+        UsageEvent.objects.create(
+            external_id=f"brindle-cobalt-harbor-logistics-compute.job-20261130-{event.external_id}",
+            subject="brindle-cobalt-harbor-logistics",
+            source="edge-collector.eu-central.example",
+            type=event.type,
+            time=event.time,
+            data={"hours": 175.5, "region": "eu-central", "tier": "reserved"},
+        )
     ChangeRequest.objects.create(
         what="Write off INV-000001 of Brindle & Cobalt Harbor Logistics over 12,500.00 EUR",
         rule="More than 5,000.00 EUR a day by one person.",

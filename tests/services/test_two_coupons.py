@@ -99,14 +99,14 @@ def test_a_change_of_plan_takes_both_along_in_their_order():
 
 
 def test_other_boundaries_leave_the_second_coupon_its_whole_period():
-    """From 16 April on billed on the 16th: -7.50 + 45.00, 45.00 with the first coupon, which lasts until 1 June, then
-    90.00 less a quarter, and the whole."""
+    """From 16 April on billed on the 16th: -7.50 + 45.00; the first coupon lasts until 1 June, 16 of the 31 days from
+    16 May on, so that half of 46.45 comes off; then 90.00 less a quarter, and the whole."""
     subscription = with_two(HALF | {"periods": 2}, QUARTER | {"periods": 1}, fee="30.00")
     run("2026-04-01")
     change(subscription, flat_plan("pro", "90.00"), billing_anchor=at("2026-04-16"))
     for day in ("2026-05-16", "2026-06-16", "2026-07-16"):
         run(day)
-    assert totals() == ["15.00", "37.50", "45.00", "67.50", "90.00"]
+    assert totals() == ["15.00", "37.50", "66.77", "67.50", "90.00"]
     assert_books_are_clean("2026-07-16T00:30")
 
 

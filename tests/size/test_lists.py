@@ -34,7 +34,10 @@ def lists():
     for pattern in get_resolver("billing_site.rest.urls").url_patterns:
         for address, callback in _addresses(pattern, ""):
             if "<" not in address and "(" not in address and getattr(callback, "actions", {}).get("get") == "list":
-                yield "/api/" + address.strip("^$"), tuple(getattr(callback.cls, "order_by_fields", {}))
+                yield (
+                    "/api/" + address.replace("^", "").replace("$", ""),
+                    tuple(getattr(callback.cls, "order_by_fields", {})),
+                )
 
 
 def _addresses(pattern, before):
