@@ -24,6 +24,8 @@ CUT = """() => [...document.querySelectorAll('.ch-card, .ch-scroll')]
 
 
 def stands_well(page):
+    # A page that is left while its scripts still come complains of those that did not.
+    page.wait_for_load_state()
     for width in (600, 1440):
         page.set_viewport_size({"width": width, "height": 950})
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), width
