@@ -29,8 +29,12 @@ def page(browser: Browser, live_server):
     context = browser.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 950})
     page = context.new_page()
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+    def complain(what: str) -> None:
+        complaints.append(f"{page.url}: {what}")
+
+    page.on("console", lambda message: complain(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complain(error.stack or str(error)))
     yield page
     context.close()
     wait_for_the_last_answer()
