@@ -34,13 +34,13 @@ def together_or_alone(
 ) -> list[Outcome]:
     """What `act` answered for all of them; where it raised, what it answered for each, or `fail` for whom it raised.
 
-    `act` must be safe to repeat once it raised: transactions of its own. An error of `DATABASE_AWAY` is raised.
+    `act` must be safe to repeat once it raised: transactions of its own. What says that it `is_away` is raised.
     """
     try:
         return [act(ids)]
-    except DATABASE_AWAY:
-        raise
     except Exception as error:  # whatever it is, it stops only the one that it is about
+        if is_away(error):
+            raise
         if len(ids) == 1:
             return [fail(ids[0], error)]
         logger.warning("a batch of %s failed and is done one by one", len(ids), exc_info=True)

@@ -9,7 +9,7 @@ from functools import partial
 
 from django.db import connection, transaction
 
-from core.batches import DATABASE_AWAY
+from core.batches import is_away
 from core.money import exact_arithmetic
 from invoicing.books.balances import balances_are_their_ledgers
 from invoicing.books.entitlements import entitlements_follow
@@ -85,7 +85,7 @@ def check_books(
     """Check every invariant (or those `numbers`) as of `as_of`, in UTC; each finding is handed to `found` at once.
 
     There is a report on each, whatever is stored: amounts of any size are exact, and a check that raises is a finding,
-    which leaves the other checks to go on. Only an error of `DATABASE_AWAY` is raised.
+    which leaves the other checks to go on. Only an error that says the database `is_away` is raised.
     """
     reports = []
     with one_snapshot(), exact_arithmetic():
@@ -110,9 +110,9 @@ def _findings(invariant: Invariant, exam: Examination) -> Iterator[Finding]:
     try:
         with transaction.atomic():
             yield from invariant.check(exam)
-    except DATABASE_AWAY:
-        raise
     except Exception as error:  # whatever it is, the other invariants are still to be proved
+        if is_away(error):
+            raise
         logger.error("check %s of the books stopped", invariant.number, exc_info=error)
         yield Finding(
             "The check itself", f"it stopped, and proves no more than it had looked at ({said(error)}).", UNREADABLE

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, Max, OuterRef
 
 from core import clock
-from core.batches import DATABASE_AWAY
+from core.batches import is_away
 from core.errors import BillingError
 from core.ids import to_text
 from core.outbox.services.enqueue import enqueue_emails
@@ -110,9 +110,9 @@ def book_each(started: Sequence[Started], outcomes: Sequence[ChargeOutcome], *, 
     for charge, outcome in zip(started, outcomes, strict=True):
         try:
             book_outcome(payment_id=charge.payment_id, outcome=outcome, as_of=as_of)
-        except DATABASE_AWAY:
-            raise
-        except Exception:  # one answer that can't be booked must not hold up the others
+        except Exception as error:  # one answer that can't be booked must not hold up the others
+            if is_away(error):
+                raise
             logger.exception("the outcome of charge %s could not be booked", to_text(charge.payment_id))
 
 

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from core import clock
 from core.admin.words import money_text
 from core.audit.services.record import record
-from core.batches import DATABASE_AWAY
+from core.batches import is_away
 from core.errors import BillingError, FieldProblem, InvalidInput, PreconditionFailed
 from core.ids import to_text
 from core.locks import lock_customers
@@ -110,9 +110,9 @@ def _book(refund: Refund, outcome: RefundOutcome, as_of: datetime) -> None:
     """One outcome that can't be booked stops no other: the refund is asked about again."""
     try:
         book_refund(refund_id=refund.pk, outcome=outcome, as_of=as_of)
-    except DATABASE_AWAY:
-        raise
-    except Exception:  # one answer that can't be booked must not hold up the others
+    except Exception as error:  # one answer that can't be booked must not hold up the others
+        if is_away(error):
+            raise
         logger.exception("the outcome of refund %s could not be booked", to_text(refund.pk))
 
 
