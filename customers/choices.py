@@ -13,6 +13,13 @@ class CollectionAlignment(models.TextChoices):
     ANCHORED = "anchored", "On a fixed rhythm"
 
 
+class LateUsage(models.TextChoices):
+    """What becomes of usage that comes in after the quantities of its period were fixed (billing rules 6)."""
+
+    BILL = "bill", "Billed on the next invoice"
+    ASK = "ask", "Waits for a decision"
+
+
 class AppType(models.TextChoices):
     SANDBOX = "sandbox", "Sandbox"
     BANK_TRANSFER = "bank_transfer", "Bank transfer"

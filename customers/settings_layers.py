@@ -17,6 +17,7 @@ WORKFLOW_FIELDS = (
     "draft_period",
     "due_after",
     "collection_method",
+    "late_usage",
     "progressive_billing",
     "progressive_threshold",
     "progressive_threshold_currency",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.admin.words import duration_words, joined
-from customers.choices import CollectionAlignment, CollectionMethod, TaxBehavior
+from customers.choices import CollectionAlignment, CollectionMethod, LateUsage, TaxBehavior
 
 SETTING_LABELS = {
     "collection_method": "Collection method",
@@ -16,6 +16,7 @@ SETTING_LABELS = {
     "collection_alignment": "Invoices follow",
     "collection_cadence": "Rhythm",
     "collection_anchor": "Rhythm counted from",
+    "late_usage": "Usage that comes late",
     "progressive_billing": "Progressive billing",
     "progressive_threshold": "Progressive threshold",
     "progressive_threshold_currency": "Threshold currency",
@@ -30,6 +31,7 @@ _DURATIONS = {"due_after", "draft_period", "collection_interval", "collection_ca
 _CHOICES: Mapping[str, Any] = {
     "collection_method": CollectionMethod,
     "collection_alignment": CollectionAlignment,
+    "late_usage": LateUsage,
     "tax_behavior": TaxBehavior,
 }
 

@@ -10,7 +10,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, U
 from core.admin.choosers import CurrencyField
 from core.periods import CADENCES
 from customers.admin.setting_fields import ChecksWorkflow, DaysField, DurationField
-from customers.choices import CollectionAlignment, CollectionMethod, TaxBehavior
+from customers.choices import CollectionAlignment, CollectionMethod, LateUsage, TaxBehavior
 from customers.settings_layers import WORKFLOW_FIELDS
 from customers.settings_words import SETTING_LABELS, setting_words
 
@@ -55,6 +55,7 @@ class OwnSettingsForm(ChecksWorkflow, forms.Form):
     collection_alignment = _choice(CollectionAlignment.choices)
     collection_cadence = _choice([(cadence, setting_words("collection_cadence", cadence)) for cadence in CADENCES])
     collection_anchor = forms.DateTimeField(required=False, widget=UnfoldAdminTextInputWidget)
+    late_usage = _choice(LateUsage.choices)
     progressive_billing = _whether()
     progressive_threshold = forms.DecimalField(
         max_digits=30, decimal_places=12, required=False, widget=UnfoldAdminTextInputWidget

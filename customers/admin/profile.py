@@ -110,6 +110,7 @@ class BillingProfileAdmin(MasterDataAdmin):
                     ("auto_advance", "draft_period"),
                     ("collection_interval", "collection_alignment"),
                     ("collection_cadence", "collection_anchor"),
+                    "late_usage",
                 )
             },
         ),

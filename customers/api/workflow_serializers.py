@@ -18,7 +18,7 @@ from core.rest.fields import (
     TimeField,
 )
 from core.rest.serializers import WireSerializer
-from customers.choices import CollectionAlignment, CollectionMethod, TaxBehavior
+from customers.choices import CollectionAlignment, CollectionMethod, LateUsage, TaxBehavior
 
 _INTERVALS = {"DAY": "P1D", "WEEK": "P1W", "MONTH": "P1M", "YEAR": "P1Y"}
 _INTERVAL_NAMES = {cadence: name for name, cadence in _INTERVALS.items()}
@@ -68,13 +68,15 @@ class ThresholdSerializer(WireSerializer):
 
 
 class InvoicingSettingsSerializer(WireSerializer):
-    """`progressiveBillingThreshold` is ours beyond the clients' types."""
+    """Ours beyond the clients' types are `progressiveBillingThreshold`, and `lateUsage`: whether usage that comes after
+    its period's quantities were fixed is billed on the next invoice, or waits for a decision."""
 
     auto_advance = serializers.BooleanField(required=False)
     draft_period = DurationField(required=False)
     due_after = DurationField(required=False)
     progressive_billing = serializers.BooleanField(required=False)
     progressive_billing_threshold = ThresholdSerializer(required=False)
+    late_usage = serializers.ChoiceField(choices=LateUsage.values, required=False)
     subscription_end_proration_mode = serializers.ChoiceField(choices=_PRORATION_MODES, required=False)
     default_tax_config = TaxConfigSerializer(required=False)
 
@@ -131,6 +133,7 @@ def read_workflow(body: Mapping[str, Any]) -> dict[str, Any]:
         draft_period="draft_period",
         due_after="due_after",
         progressive_billing="progressive_billing",
+        late_usage="late_usage",
     )
     threshold = invoicing.get("progressive_billing_threshold")
     if threshold is not None:
@@ -176,6 +179,7 @@ def show_workflow(values: Mapping[str, Any]) -> dict[str, Any]:
             draft_period=get("draft_period"),
             due_after=get("due_after"),
             progressive_billing=get("progressive_billing"),
+            late_usage=get("late_usage"),
             progressive_billing_threshold=(
                 {"amount": Decimal(threshold), "currency": get("progressive_threshold_currency")} if threshold else None
             ),

@@ -3,7 +3,7 @@
 from django.db import models
 
 from core.db import AmountField, Record, validate_metadata
-from customers.choices import CollectionAlignment, CollectionMethod, TaxBehavior
+from customers.choices import CollectionAlignment, CollectionMethod, LateUsage, TaxBehavior
 from customers.models.app import BillingApp
 from customers.models.customer import Customer
 from customers.models.supplier import Supplier
@@ -20,7 +20,8 @@ class BillingProfile(Record):
 
     Durations are ISO 8601 texts. `dunning_days` counts days after the first failed charge. Once the last of these tries
     has failed, `uncollectible_after_dunning` gives up on the invoice as soon as it is overdue. Cadence and anchor are
-    the rhythm of an anchored collection. A deleted profile stays as a row, archived, because paid invoices refer to it.
+    the rhythm of an anchored collection. `late_usage` is what becomes of usage that comes after the quantities of its
+    period were fixed. A deleted profile stays as a row, archived, because paid invoices refer to it.
     """
 
     name = models.CharField(max_length=256)
@@ -44,6 +45,7 @@ class BillingProfile(Record):
     collection_method = models.CharField(
         max_length=32, choices=CollectionMethod.choices, default=CollectionMethod.CHARGE_AUTOMATICALLY
     )
+    late_usage = models.CharField(max_length=8, choices=LateUsage.choices, default=LateUsage.BILL, db_default="bill")
     progressive_billing = models.BooleanField(default=False)
     progressive_threshold = AmountField(null=True, blank=True)
     progressive_threshold_currency = models.CharField(max_length=3, blank=True)
@@ -90,6 +92,7 @@ class CustomerOverride(Record):
     draft_period = models.CharField(max_length=32, null=True, blank=True)
     due_after = models.CharField(max_length=32, null=True, blank=True)
     collection_method = models.CharField(max_length=32, choices=CollectionMethod.choices, null=True, blank=True)
+    late_usage = models.CharField(max_length=8, choices=LateUsage.choices, null=True, blank=True)
     progressive_billing = models.BooleanField(null=True, blank=True)
     progressive_threshold = AmountField(null=True, blank=True)
     progressive_threshold_currency = models.CharField(max_length=3, null=True, blank=True)

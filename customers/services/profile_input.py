@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import field_error
-from customers.choices import CollectionAlignment, CollectionMethod
+from customers.choices import CollectionAlignment, CollectionMethod, LateUsage
 from customers.models import BillingApp, BillingProfile
 from customers.models.profile import default_dunning_days
 from customers.services.supplier_input import SupplierInput
@@ -49,6 +49,7 @@ def typed_defaults() -> dict[str, Any]:
 def our_defaults() -> dict[str, Any]:
     """The same for fields that only we know of."""
     return {
+        "late_usage": LateUsage.BILL.value,
         "progressive_threshold": None,
         "progressive_threshold_currency": "",
         "dunning_days": default_dunning_days(),

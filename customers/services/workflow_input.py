@@ -20,6 +20,7 @@ WIRE_FIELDS = {
     "draft_period": "workflow.invoicing.draftPeriod",
     "due_after": "workflow.invoicing.dueAfter",
     "collection_method": "workflow.payment.collectionMethod",
+    "late_usage": "workflow.invoicing.lateUsage",
     "progressive_billing": "workflow.invoicing.progressiveBilling",
     "progressive_threshold": "workflow.invoicing.progressiveBillingThreshold.amount",
     "progressive_threshold_currency": "workflow.invoicing.progressiveBillingThreshold.currency",

@@ -34,6 +34,7 @@ def form(**changes):
         "draft_period": "P1D",
         "collection_interval": "PT0S",
         "collection_alignment": "subscription",
+        "late_usage": "bill",
         "progressive_threshold": "",
         "progressive_threshold_currency": "",
         "tax_enabled": "on",

@@ -27,6 +27,7 @@ SETTINGS = [
     ({"invoicing": {"autoAdvance": False}}, {"invoicing.autoAdvance"}),
     ({"invoicing": {"draftPeriod": "P3D"}}, {"invoicing.draftPeriod"}),
     ({"invoicing": {"dueAfter": "P60D"}}, {"invoicing.dueAfter"}),
+    ({"invoicing": {"lateUsage": "ask"}}, {"invoicing.lateUsage"}),
     ({"invoicing": {"progressiveBilling": True}}, {"invoicing.progressiveBilling"}),
     (
         {"invoicing": {"progressiveBillingThreshold": {"amount": "250", "currency": "EUR"}}},

@@ -77,6 +77,7 @@ class TestGet:
             "draftPeriod": "PT0S",
             "dueAfter": "P14D",
             "progressiveBilling": False,
+            "lateUsage": "bill",
         }
         assert shown["payment"]["terms"]["dueAt"][0]["dueAt"] == "2026-05-01T00:00:00Z"
         assert "lines" not in shown

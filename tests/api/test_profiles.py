@@ -59,6 +59,7 @@ class TestCreating:
                 "draftPeriod": "P0D",
                 "dueAfter": "P30D",
                 "progressiveBilling": True,
+                "lateUsage": "bill",
             },
             "payment": {
                 "collectionMethod": "charge_automatically",
@@ -88,6 +89,7 @@ class TestCreating:
                 "draftPeriod": "P2D",
                 "dueAfter": "P45D",
                 "progressiveBilling": True,
+                "lateUsage": "ask",
                 "progressiveBillingThreshold": {"amount": "250", "currency": "EUR"},
                 "subscriptionEndProrationMode": "bill_actual_period",
                 "defaultTaxConfig": {"behavior": "inclusive", "stripe": {"code": "txcd_10000000"}},

@@ -15,6 +15,7 @@ SAID = {
     "draft_period": ("P1D", "PT0S"),
     "due_after": ("P30D", "PT0S"),
     "collection_method": ("charge_automatically", "send_invoice"),
+    "late_usage": ("bill", "ask"),
     "progressive_billing": (True, False),
     "progressive_threshold": (100, 50),
     "progressive_threshold_currency": ("EUR", "USD"),
