@@ -30,20 +30,22 @@ _AFTER: Final[Mapping[Status, set[Status]]] = {
     Status.DRAFT_VALIDATING: {Status.DELETED},
     Status.DRAFT_SYNCING: {Status.DELETED},
     Status.DRAFT_SYNC_FAILED: {Status.DELETED},
-    Status.DRAFT_WAITING_AUTO_APPROVAL: {*_ISSUED, Status.DRAFT_INVALID},
+    Status.DRAFT_WAITING_AUTO_APPROVAL: {*_ISSUED, Status.DRAFT_INVALID, Status.ISSUING_FAILED},
     # What waits for a person is put aside by no failure: trying that step again would issue it without one.
     Status.DRAFT_MANUAL_APPROVAL_NEEDED: _ISSUED,
     Status.DRAFT_INVALID: _ISSUED,
     Status.ISSUING_SYNCING: set(),
-    Status.ISSUING_FAILED: set(),
-    Status.ISSUED: {*_CHARGED, *_ENDED, Status.OVERDUE},
+    # Issuing alone is tried again. A draft that has no lines left then is deleted by it.
+    Status.ISSUING_FAILED: _ISSUED,
+    # Voided only while nothing is paid, and no charge is under way. What was settled without a payment is paid, too.
+    Status.ISSUED: {*_CHARGED, *_ENDED, Status.OVERDUE, Status.VOIDED},
     # While a charge is under way the money may be on its way: not overdue before its outcome. Issued again: a part has
     # come in, or nothing was charged through no fault of the customer's.
     Status.PAYMENT_PENDING: {*_CHARGED, *_ENDED, Status.ISSUED},
-    Status.PAYMENT_ACTION_REQUIRED: {*_CHARGED, *_ENDED, Status.ISSUED, Status.OVERDUE},
-    Status.PAYMENT_FAILED: {*_CHARGED, *_ENDED, Status.ISSUED, Status.OVERDUE},
+    Status.PAYMENT_ACTION_REQUIRED: {*_CHARGED, *_ENDED, Status.ISSUED, Status.OVERDUE, Status.VOIDED},
+    Status.PAYMENT_FAILED: {*_CHARGED, *_ENDED, Status.ISSUED, Status.OVERDUE, Status.VOIDED},
     # Charges go on, and it stays overdue until one succeeds.
-    Status.OVERDUE: _ENDED,
+    Status.OVERDUE: {*_ENDED, Status.VOIDED},
     # Money that was given back past us, or that the customer's bank took back, is due again.
     Status.PAID: {Status.ISSUED, Status.OVERDUE},
     # What comes in after all.
@@ -81,9 +83,6 @@ NOT_WRITTEN: Final = frozenset(
         Status.DRAFT_SYNCING,
         Status.DRAFT_SYNC_FAILED,
         Status.ISSUING_SYNCING,
-        Status.ISSUING_FAILED,
-        # No verb voids yet.
-        Status.VOIDED,
     )
 )
 """States that REST promises and that nothing writes yet: no beginning, and no move leads there."""
