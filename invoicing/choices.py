@@ -87,6 +87,7 @@ class BalanceKind(models.TextChoices):
     CREDIT_NOTE = "credit_note", "Credit note"
     OVERPAYMENT = "overpayment", "Overpayment"
     APPLIED = "applied", "Applied to an invoice"
+    RELEASED = "released", "Released by a void"
     REFUND = "refund", "Refunded"
 
 

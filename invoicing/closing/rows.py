@@ -50,6 +50,7 @@ _BARE_INVOICE: Row = {
     "series_id": None,
     "sequence": None,
     "number": None,
+    "replaces_id": None,
     "period_start": None,
     "period_end": None,
     "collection_at": None,

@@ -30,6 +30,8 @@ INVOICE_FIELDS = (
     "workflow_snapshot",
     *TOTALS,
 )
+# What counts only where it is said: invoices that were issued before it could be keep their fingerprint.
+WHERE_SAID = ("replaces_id",)
 LINE_FIELDS = (
     "id",
     "position",
@@ -99,7 +101,8 @@ def contents(lines: Iterable[Mapping[str, Any]], details: Iterable[Mapping[str, 
 
 def fingerprint_with(invoice: Mapping[str, Any], rest: bytes) -> str:
     """The fingerprint of an invoice whose `contents` are there already."""
-    return hashlib.sha256(_text(INVOICE_FIELDS, (invoice,)) + rest).hexdigest()
+    said = tuple(name for name in WHERE_SAID if invoice.get(name) is not None)
+    return hashlib.sha256(_text((*INVOICE_FIELDS, *said) if said else INVOICE_FIELDS, (invoice,)) + rest).hexdigest()
 
 
 def _text(fields: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> bytes:

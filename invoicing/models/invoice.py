@@ -23,6 +23,7 @@ class Invoice(Record):
     A standard invoice copies what it needs of supplier, customer and settings when it is created, because later
     changes of those must not touch it (billing rules 5). Once `issued_at` is set the document is frozen: triggers
     refuse any change but that of its status and of the columns that follow the money. `content_hash` proves it.
+    `replaces` is said before it is issued; what has replaced an invoice is in `replaced_by`.
 
     Totals are those of REST: `amount` before discounts, `discounts_total`, `credits_total`, taxes, and `total`, gross.
     The money columns always satisfy billing rules 11: total - credited = paid - refunded - moved_to_balance +
@@ -70,6 +71,11 @@ class Invoice(Record):
     sent_to_customer_at = models.DateTimeField(null=True, blank=True)
     voided_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
+
+    # The voided invoice that it was issued instead of. A replacement may be replaced in its turn.
+    replaces = models.ForeignKey(
+        "self", on_delete=models.PROTECT, db_index=False, null=True, blank=True, related_name="replaced_by"
+    )
 
     supplier = models.ForeignKey(
         Supplier, on_delete=models.PROTECT, db_constraint=False, null=True, blank=True, related_name="invoices"
@@ -167,6 +173,8 @@ class Invoice(Record):
                 condition=Q(status__startswith="draft."),
             ),
             models.Index(fields=["run"], name="invoice_of_run", condition=Q(run__isnull=False)),
+            # Few replace another one.
+            models.Index(fields=["replaces"], name="invoice_replacing", condition=Q(replaces__isnull=False)),
             # With what the start page adds up for the month, so that it reads no invoice.
             models.Index(
                 fields=["-issued_at", "-id"],

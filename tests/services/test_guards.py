@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models import F
 from django.db.models.expressions import RawSQL
 from psycopg.types.range import TimestamptzRange
 
@@ -133,6 +134,7 @@ def test_windows_may_touch_and_those_of_other_items_may_overlap(issued):
         {"customer_snapshot": {}},
         {"content_hash": ""},
         {"currency": "USD"},
+        {"replaces": F("id")},
     ],
 )
 def test_an_issued_invoice_never_changes(issued, change):

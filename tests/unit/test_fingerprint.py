@@ -30,6 +30,12 @@ def test_the_fingerprint_of_known_columns_never_changes():
     assert fingerprint(INVOICE, LINES, DETAILS) == "dc65cd5e4e921e2e7b10fd1040dfeb8d1bdc1162938584227105a1b5b4bc0a8b"
 
 
+def test_what_it_replaces_counts_where_it_is_said():
+    first, second = ({**INVOICE, "replaces_id": UUID(int=number)} for number in (8, 9))
+    assert fingerprint({**INVOICE, "replaces_id": None}, LINES, DETAILS) == fingerprint(INVOICE, LINES, DETAILS)
+    assert len({fingerprint(row, LINES, DETAILS) for row in (INVOICE, first, second)}) == 3
+
+
 def test_it_is_the_same_in_two_steps():
     assert fingerprint_with(INVOICE, contents(LINES, DETAILS)) == fingerprint(INVOICE, LINES, DETAILS)
 
