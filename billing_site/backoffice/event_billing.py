@@ -38,7 +38,7 @@ def billing_of(
 
 
 def _lines() -> QuerySet[InvoiceLine]:
-    lines = InvoiceLine.objects.filter(kind=LineKind.USAGE, deleted_at=None, revision__feature__meter__isnull=False)
+    lines = InvoiceLine.objects.counted().filter(kind=LineKind.USAGE, revision__feature__meter__isnull=False)
     return lines.exclude(invoice__status__in=_NOT_BILLING).select_related("invoice__customer")
 
 
@@ -63,7 +63,8 @@ class LateEvent:
 
 _LATE = """
     SELECT l.id, f.id, e.id, e.time FROM invoicing_invoice i
-    JOIN invoicing_invoiceline l ON l.invoice_id = i.id AND l.kind = %(kind)s AND l.deleted_at IS NULL
+    JOIN invoicing_invoiceline l ON l.invoice_id = i.id AND l.kind = %(kind)s AND l.status = 'valid'
+        AND l.deleted_at IS NULL
     JOIN subscriptions_itemrevision r ON r.id = l.revision_id
     JOIN entitlements_feature f ON f.id = r.feature_id
     JOIN entitlements_meter m ON m.id = f.meter_id

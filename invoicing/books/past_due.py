@@ -63,7 +63,7 @@ def _under_way(exam: Examination) -> QuerySet[RunCustomer]:
 def _waiting_too_long() -> Iterator[Finding]:
     """Waiting lines that their subscription doesn't say: its next billing lies behind them."""
     unseen = Q(subscription__next_billing_at__isnull=True) | Q(subscription__next_billing_at__gt=F("invoice_at"))
-    lines = InvoiceLine.objects.filter(unseen, invoice__status=InvoiceStatus.GATHERING, deleted_at__isnull=True)
+    lines = InvoiceLine.objects.counted().filter(unseen, invoice__status=InvoiceStatus.GATHERING)
     seen: set[uuid.UUID] = set()
     for line in lines.select_related("subscription__customer").order_by("invoice_at").iterator(chunk_size=500):
         subscription = line.subscription

@@ -19,7 +19,7 @@ from invoicing.books.examination import (
     piece_by_piece,
 )
 from invoicing.books.histories import History, histories, name_item, subscribers
-from invoicing.choices import InvoiceStatus, LineKind, LineStatus, WindowKind
+from invoicing.choices import InvoiceStatus, LineKind, WindowKind
 from invoicing.corrections.unused_time import find_unused_times, unused_share
 from invoicing.models import BilledWindow, CreditNoteLine, InvoiceLine
 from invoicing.windows.billed_and_waiting import Billed
@@ -174,7 +174,7 @@ def _windows_without_their_line(exam: Examination) -> Iterator[Finding]:
 
 
 def _unbacked(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
-    lines = InvoiceLine.objects.filter(window=OuterRef("pk"), invoice=OuterRef("invoice"), deleted_at__isnull=True)
+    lines = InvoiceLine.objects.counted().filter(window=OuterRef("pk"), invoice=OuterRef("invoice"))
     lines = lines.exclude(kind=LineKind.CREDIT)
     own = lines.filter(amends__isnull=True)
     wrong = (
@@ -246,13 +246,9 @@ def _lines_without_their_window() -> Iterator[Finding]:
 
     A window that began when its item was active no more is gone; the whole of its line came back.
     """
-    lines = InvoiceLine.objects.filter(
-        item__isnull=False,
-        amends__isnull=True,
-        parent__isnull=True,
-        status=LineStatus.VALID,
-        deleted_at__isnull=True,
-    ).exclude(invoice__status__in=[InvoiceStatus.GATHERING, InvoiceStatus.VOIDED, InvoiceStatus.DELETED])
+    gone = [InvoiceStatus.GATHERING, InvoiceStatus.VOIDED, InvoiceStatus.DELETED]
+    lines = InvoiceLine.objects.counted().filter(item__isnull=False, amends__isnull=True)
+    lines = lines.exclude(invoice__status__in=gone)
     lines = lines.exclude(Exists(BilledWindow.objects.filter(pk=OuterRef("window_id"))))
     back = InvoiceLine.objects.filter(amends=OuterRef("pk"), kind=LineKind.CREDIT, deleted_at__isnull=True)
     noted = CreditNoteLine.objects.filter(invoice_line=OuterRef("pk"))

@@ -334,9 +334,10 @@ def _reported_late(ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
 def billed_quantities(window_ids: set[uuid.UUID]) -> dict[uuid.UUID, _Settled]:
     """What these windows were billed for, or would have been where that was waived."""
     found: dict[uuid.UUID, _Settled] = defaultdict(_Settled)
-    lines = InvoiceLine.objects.filter(
-        window_id__in=window_ids, kind=LineKind.USAGE, deleted_at__isnull=True, metered_quantity__isnull=False
-    ).exclude(invoice__status__in=[InvoiceStatus.GATHERING, InvoiceStatus.VOIDED])
+    lines = InvoiceLine.objects.counted().filter(
+        window_id__in=window_ids, kind=LineKind.USAGE, metered_quantity__isnull=False
+    )
+    lines = lines.exclude(invoice__status__in=[InvoiceStatus.GATHERING, InvoiceStatus.VOIDED])
     for line in lines.select_related("invoice__customer").order_by("id"):
         assert line.window_id is not None and line.metered_quantity is not None
         customer, settled = line.invoice.customer, found[line.window_id]

@@ -18,7 +18,7 @@ from customers.models import Customer
 from customers.selectors import attributions_of
 from entitlements.features.selectors import features_by_id
 from entitlements.models import Feature
-from invoicing.choices import InvoiceStatus, LineKind, WindowKind
+from invoicing.choices import InvoiceStatus, LineKind, LineStatus, WindowKind
 from invoicing.closing.rhythm import rhythm_of
 from invoicing.models import BilledWindow, CreditNoteLine, Invoice, InvoiceLine, TaxRate
 from invoicing.tax import RateFacts, TaxTerms
@@ -121,7 +121,7 @@ def tax_rates(countries: set[str]) -> dict[str, tuple[RateFacts, ...]]:
 
 def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
     owner = {invoice_id: loaded for loaded in customers.values() for invoice_id in loaded.gathering.values()}
-    rows = among(InvoiceLine.objects.order_by(), "invoice_id", owner).values_list(
+    rows = among(InvoiceLine.objects.filter(status=LineStatus.VALID).order_by(), "invoice_id", owner).values_list(
         "id",
         "invoice_id",
         "currency",
@@ -171,9 +171,8 @@ def _load_billed_lines(windows: dict[uuid.UUID, Billed]) -> None:
 
     What was on a voided invoice has ended with it, also where the window itself stands on another one.
     """
-    standing = InvoiceLine.objects.exclude(invoice__status__in=[InvoiceStatus.GATHERING, InvoiceStatus.VOIDED]).filter(
-        deleted_at__isnull=True
-    )
+    gone = [InvoiceStatus.GATHERING, InvoiceStatus.VOIDED]
+    standing = InvoiceLine.objects.counted().exclude(invoice__status__in=gone)
     rows = (
         among(standing, "window_id", windows)
         .exclude(kind=LineKind.CREDIT)

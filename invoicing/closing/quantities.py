@@ -188,9 +188,9 @@ def _frozen(lines: Sequence[PlannedLine]) -> dict[WindowKey, _Frozen]:
     if not uses:
         return {}
     rows = (
-        InvoiceLine.objects.filter(
+        InvoiceLine.objects.counted()
+        .filter(
             kind=LineKind.USAGE,
-            deleted_at__isnull=True,
             window__item_id__in={use.item_id for use in uses},
             window__span__startswith__gte=min(use.start for use in uses),
         )

@@ -35,7 +35,7 @@ def give_back_otherwise(
     drafts, that the same transaction may issue invoices of later on.
     """
     lines: dict[uuid.UUID, list[InvoiceLine]] = defaultdict(list)
-    kept = InvoiceLine.objects.filter(invoice_id__in=invoice_ids, deleted_at__isnull=True)
+    kept = InvoiceLine.objects.counted().filter(invoice_id__in=invoice_ids)
     for line in kept.select_related("amends", "invoice").order_by("invoice_id", "position", "id"):
         lines[line.invoice_id].append(line)
     notes: dict[uuid.UUID, CreditNoteDocument] = {}

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db.models import Exists, Min, OuterRef, QuerySet, Subquery
 
-from invoicing.choices import InvoiceStatus, LineKind, WindowKind
+from invoicing.choices import InvoiceStatus, LineKind, LineStatus, WindowKind
 from invoicing.corrections.count_again import count_again
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
@@ -53,7 +53,11 @@ def reopen_windows(invoice: Invoice, *, now: datetime) -> None:
     record_reports_in_time(_late_reports(opened))
     opened.delete()
     count_again((item_id, span.lower, span.upper) for item_id, span in times if span.upper is not None)
-    starts = invoice.lines.filter(subscription__isnull=False).order_by().values_list("subscription_id")
+    starts = (
+        invoice.lines.filter(status=LineStatus.VALID, subscription__isnull=False)
+        .order_by()
+        .values_list("subscription_id")
+    )
     first = dict(starts.annotate(start=Min("period_start")))
     for subscription in Subscription.objects.filter(pk__in=first).order_by("pk"):
         mark_for_billing(subscription=subscription, changed_from=first[subscription.pk], due_at=now)

@@ -79,7 +79,7 @@ def _delete_empty(invoice_ids: set[uuid.UUID], now: datetime) -> None:
 def _taxed(invoice_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[str, Decimal, list[tuple[Any, ...]]]]:
     """The currency of each of these drafts that has lines, what it comes to, and the tax columns of its lines."""
     rows: dict[uuid.UUID, list[tuple[uuid.UUID, str, Decimal, TaxTerms | None]]] = {}
-    kept = InvoiceLine.objects.filter(invoice_id__in=invoice_ids, deleted_at__isnull=True).order_by("position", "id")
+    kept = InvoiceLine.objects.counted().filter(invoice_id__in=invoice_ids).order_by("position", "id")
     for line_id, invoice_id, currency, amount, charges, discounts, rate, behavior in kept.values_list(
         "id",
         "invoice_id",

@@ -7,7 +7,7 @@ from core.locks import lock_customers
 from customers.models import Customer
 from customers.services.attribute_usage import forget_attribution
 from customers.services.record_deletion import record_deletion
-from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES
+from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES, LineStatus
 from invoicing.errors import OpenBusiness
 from invoicing.models import Invoice
 from subscriptions.lifecycle.states import not_ended, still_billed
@@ -45,7 +45,7 @@ def what_is_open(customer: Customer) -> str:
     invoices = Invoice.objects.filter(customer=customer)
     drafts = invoices.filter(status__in=UNISSUED_STATUSES).count()
     unpaid = invoices.filter(status__in=OPEN_STATUSES).count()
-    gathered = invoices.filter(status="gathering", lines__isnull=False).exists()
+    gathered = invoices.filter(status="gathering", lines__status=LineStatus.VALID).exists()
     parts = [
         f"{count} {noun}{'' if count == 1 else 's'}"
         for count, noun in ((running, "running subscription"), (drafts, "draft"), (unpaid, "unpaid invoice"))

@@ -89,12 +89,12 @@ def _with_earlier(invoices: Sequence[Invoice], as_of: datetime) -> list[Invoice]
     """These drafts, and those that wait with earlier windows of the periods that these bill. One query, where the
     customers have no other drafts that wait."""
     ids = {invoice.id for invoice in invoices}
-    others = InvoiceLine.objects.filter(
+    others = InvoiceLine.objects.counted().filter(
         invoice__customer_id__in={invoice.customer_id for invoice in invoices},
         invoice__status__in=TO_COLLECT,
         kind=LineKind.USAGE,
-        deleted_at__isnull=True,
-    ).exclude(invoice_id__in=ids)
+    )
+    others = others.exclude(invoice_id__in=ids)
     waiting = {
         (item_id, start): pk for item_id, start, pk in others.values_list("item_id", "period_start", "invoice_id")
     }
@@ -113,8 +113,8 @@ def _with_earlier(invoices: Sequence[Invoice], as_of: datetime) -> list[Invoice]
 
 def _lines(invoice_ids: Collection[uuid.UUID]) -> list[InvoiceLine]:
     """The usage lines of these drafts."""
-    lines = InvoiceLine.objects.filter(
-        invoice_id__in=invoice_ids, kind=LineKind.USAGE, deleted_at__isnull=True, subscription__isnull=False
+    lines = InvoiceLine.objects.counted().filter(
+        invoice_id__in=invoice_ids, kind=LineKind.USAGE, subscription__isnull=False
     )
     return list(lines.select_related("invoice"))
 

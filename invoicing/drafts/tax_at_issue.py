@@ -30,11 +30,10 @@ def tax_at_issue(invoice_ids: Collection[uuid.UUID], *, now: datetime, dates: Is
     """
     # A price that doesn't say when is in advance, and SQL compares what is missing with nothing.
     due_first = Q(price__paymentTerm__isnull=True) | ~Q(price__paymentTerm=IN_ARREARS)
-    in_advance = InvoiceLine.objects.filter(
+    in_advance = InvoiceLine.objects.counted().filter(
         due_first,
         invoice_id__in=invoice_ids,
         invoice__issued_at__isnull=True,
-        deleted_at__isnull=True,
         kind=LineKind.FLAT,
     )
     lines = in_advance.order_by("invoice_id", "position", "id").values_list(

@@ -9,7 +9,7 @@ from typing import Any
 from core.bulk import copy_rows, update_rows
 from customers.choices import CollectionMethod
 from invoicing.balance.apply_balances import Balances, applied_row
-from invoicing.choices import InvoiceStatus, SeriesKind
+from invoicing.choices import InvoiceStatus, LineStatus, SeriesKind
 from invoicing.lifecycle.bounds import MEND_DRAFT, refuse_beyond
 from invoicing.lifecycle.due_date import due_at
 from invoicing.lifecycle.fingerprint import fingerprint
@@ -44,11 +44,13 @@ def issue_drafts(invoice_ids: Collection[uuid.UUID], *, now: datetime, taxed_at:
     rows = Invoice.objects.filter(pk__in=invoice_ids, issued_at__isnull=True).order_by("id").values()
     drafts: list[dict[str, Any]] = [dict(row) for row in rows]
     lines, details = stored_lines([draft["id"] for draft in drafts])
-    empty = [draft["id"] for draft in drafts if not lines[draft["id"]]]
+    # A line that was split is no charge of its own.
+    charging = {line["invoice_id"] for each in lines.values() for line in each if line["status"] == LineStatus.VALID}
+    empty = [draft["id"] for draft in drafts if draft["id"] not in charging]
     if empty:
-        check_moves((draft["status"], InvoiceStatus.DELETED) for draft in drafts if not lines[draft["id"]])
+        check_moves((draft["status"], InvoiceStatus.DELETED) for draft in drafts if draft["id"] not in charging)
         Invoice.objects.filter(pk__in=empty).update(status=InvoiceStatus.DELETED, deleted_at=now, updated_at=now)
-        drafts = [draft for draft in drafts if lines[draft["id"]]]
+        drafts = [draft for draft in drafts if draft["id"] in charging]
     for draft in drafts:
         refuse_beyond("The draft", [draft["amount"], draft["total"]], draft["currency"], otherwise=MEND_DRAFT)
     blocks = take_blocks(Counter(draft["supplier_id"] for draft in drafts), kind=SeriesKind.INVOICE, issue_at=now)

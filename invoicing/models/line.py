@@ -1,5 +1,7 @@
 """Invoice lines, their detailed lines, and the billed windows that guard against billing twice."""
 
+from typing import Self
+
 from django.contrib.postgres.fields import DateTimeRangeField
 from django.db import models
 from django.db.models import F, Func, Q
@@ -12,6 +14,15 @@ from invoicing.models.invoice import Invoice, zero_amount
 from subscriptions.models import ItemRevision, Subscription, SubscriptionItem
 
 
+class LineQuerySet(models.QuerySet["InvoiceLine"]):
+    """Lines of invoices, deleted ones and groups of parts among them."""
+
+    def counted(self) -> Self:
+        """Those that stand and count: a line that was split is the group of its parts, and in no total (billing rules
+        7)."""
+        return self.filter(status=LineStatus.VALID, deleted_at__isnull=True)
+
+
 class InvoiceLine(Record):
     """One item's charge for one service period. It keeps its id from the gathering to the issued invoice.
 
@@ -19,7 +30,8 @@ class InvoiceLine(Record):
     what a flat line charges for, `[[quantity, numerator, denominator, from, to], ...]`: the close compares them with
     what ought to be billed. `window` is the settled window that the line bills, adds to or gives back of (none while
     it waits): what belongs together refers to it, and not to a first line. `amends` names, for readers, the line that
-    an adjustment adds to or that a credit is of; `parent` the group of a split line.
+    an adjustment adds to or that a credit is of; `parent` the line that was split, of which it is a part: that one has
+    the status `split`, no window and no money, and counts in no total.
     `explain` holds everything that the amount can be recomputed from.
     """
 
@@ -90,6 +102,8 @@ class InvoiceLine(Record):
     total = zero_amount()
     explain = models.JSONField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = LineQuerySet.as_manager()
 
     class Meta:
         ordering = ["invoice", "position", "id"]

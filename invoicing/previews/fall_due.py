@@ -59,11 +59,10 @@ def upcoming_of(customer_id: uuid.UUID, watched: Collection[uuid.UUID] = ()) -> 
     reviewed = Invoice.objects.filter(
         status=InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL, draft_until__isnull=False, **mine
     )
-    gathered = InvoiceLine.objects.filter(
+    gathered = InvoiceLine.objects.counted().filter(
         subscription_id__in=watched,
         invoice__status=InvoiceStatus.GATHERING,
         invoice__customer=OuterRef("pk"),
-        deleted_at__isnull=True,
     )
     parked = ParkedCustomer.objects.still_parked().filter(**mine)
     close_at, collect_at, issue_at, gathered_until, parked_for = (

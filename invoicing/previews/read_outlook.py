@@ -121,7 +121,7 @@ def _invoices(known: Known, reached: Mapping[uuid.UUID, Reached], moved: "_Moved
     found = found.filter(made | any_of("id", known.drafts)).exclude(status__in=NO_DOCUMENTS)
     shown = [invoice for invoice in found if _follows(invoice, known)]
     lines: dict[uuid.UUID, list[OutlookLine]] = defaultdict(list)
-    rows = among(InvoiceLine.objects.filter(deleted_at__isnull=True), "invoice_id", [invoice.pk for invoice in shown])
+    rows = among(InvoiceLine.objects.counted(), "invoice_id", [invoice.pk for invoice in shown])
     for line in rows.select_related("item").order_by("position", "id"):
         lines[line.invoice_id].append(_line(line))
     return [

@@ -79,9 +79,8 @@ def _upcoming(customer_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, _Upcoming]:
     """Of those who have something to bill. One query."""
     mine = OuterRef("pk")
     upcoming = Subscription.objects.filter(next_billing_at__isnull=False, customer=mine).order_by("next_billing_at")
-    waiting = InvoiceLine.objects.filter(
-        invoice__status=InvoiceStatus.GATHERING, invoice__customer=mine, deleted_at__isnull=True
-    ).order_by("invoice_at")
+    waiting = InvoiceLine.objects.counted().filter(invoice__status=InvoiceStatus.GATHERING, invoice__customer=mine)
+    waiting = waiting.order_by("invoice_at")
     customers = Customer.objects.filter(pk__in=customer_ids).annotate(
         wakes_at=Subquery(upcoming.values("next_billing_at")[:1]),
         invoiced_at=Subquery(waiting.values("invoice_at")[:1]),

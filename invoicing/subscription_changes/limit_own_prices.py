@@ -149,14 +149,17 @@ def _known(customer_id: uuid.UUID, currency: str) -> _Known:
         item__subscription__customer=customer_id, item__subscription__currency=currency
     ).exclude(active_to=F("active_from"))
     known = _Known(currency, list(rows.select_related("item__subscription", "phase").order_by("active_from", "id")))
-    billed = InvoiceLine.objects.filter(
-        invoice__customer=customer_id,
-        invoice__issued_at__isnull=False,
-        kind=LineKind.USAGE,
-        currency=currency,
-        amends=None,
-        deleted_at=None,
-    ).order_by("-period_end", "-id")
+    billed = (
+        InvoiceLine.objects.counted()
+        .filter(
+            invoice__customer=customer_id,
+            invoice__issued_at__isnull=False,
+            kind=LineKind.USAGE,
+            currency=currency,
+            amends=None,
+        )
+        .order_by("-period_end", "-id")
+    )
     columns = ("metered_quantity", "quantity", "pre_period_quantity", "period_start", "period_end")
     lines = billed.values_list("item__key", "feature_key", "revision__billing_cadence", *columns)
     for key, feature, cadence, metered, charged, earlier, start, end in lines[:_LINES_READ]:

@@ -129,9 +129,8 @@ def standing_of(customer: Customer, now: datetime) -> Standing:
 def usage_so_far(invoices: Sequence[Invoice], now: datetime) -> list[InvoiceLine]:
     """The metered lines of these gathering invoices whose period has begun, for `show_live` to fill in. One query."""
     lines = list(
-        InvoiceLine.objects.filter(
-            invoice__in=invoices, kind=LineKind.USAGE, deleted_at__isnull=True, period_start__lte=now
-        )
+        InvoiceLine.objects.counted()
+        .filter(invoice__in=invoices, kind=LineKind.USAGE, period_start__lte=now)
         .select_related("subscription")
         .order_by("currency", "subscription_id", "period_start", "position", "id")
     )

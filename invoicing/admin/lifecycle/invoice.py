@@ -130,7 +130,8 @@ def lines_of(invoice: Invoice) -> list[Any]:
     """The lines with their detailed lines and prices in words, times in the subscription's zone. Two queries."""
     details = InvoiceDetailedLine.objects.order_by("position")
     lines: list[Any] = list(
-        InvoiceLine.objects.filter(invoice=invoice, deleted_at__isnull=True)
+        InvoiceLine.objects.counted()
+        .filter(invoice=invoice)
         .select_related("subscription", "item", "revision", "amends__invoice")
         .order_by("position", "id")
         .prefetch_related(Prefetch("detailed_lines", details))
