@@ -65,12 +65,12 @@ def events(first: int, count: int, sender: int) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def web_server() -> Iterator[int]:
-    """The web server as `countinghouse serve` starts it, with two workers."""
+def web_server(application: str = "billing_site.wsgi") -> Iterator[int]:
+    """The web server as `countinghouse serve` starts it, with two workers; its port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "gunicorn", "billing_site.wsgi", "--config", "python:billing_site.web_server"]
+    command = [sys.executable, "-m", "gunicorn", application, "--config", "python:billing_site.web_server"]
     command += ["--workers", "2", "--threads", "4", "--log-level", "warning", "--bind", f"127.0.0.1:{port}"]
     server = subprocess.Popen(command)
     try:
@@ -93,7 +93,7 @@ def processor_time() -> dict[str, float]:
         )
         backends = [row[0] for row in cursor.fetchall()]
     mine = os.getpid()
-    server = [pid for child in _children(mine) for pid in (child, *_children(child))]
+    server = [pid for child in child_processes(mine) for pid in (child, *child_processes(child))]
     return {
         "senders": _seconds([mine]),
         "web server": _seconds(server),
@@ -101,7 +101,8 @@ def processor_time() -> dict[str, float]:
     }
 
 
-def _children(pid: int) -> list[int]:
+def child_processes(pid: int) -> list[int]:
+    """Those that the process started and that still run; Linux only."""
     return [
         int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
     ]
