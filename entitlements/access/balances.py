@@ -7,6 +7,7 @@ from datetime import datetime
 
 from customers.attribution import Attribution
 from customers.selectors import attributions_of
+from entitlements.access.asked import LoadedFacts
 from entitlements.access.burndown import Standing, State, Timeline, begin, last_reset, run, segments, standing
 from entitlements.access.chains import chained_timelines
 from entitlements.access.snapshots import Kept, hash_of_facts, keep_snapshots, latest_snapshots, state_of
@@ -29,12 +30,15 @@ class Burndown:
         return hash_of_facts(self.timeline, self.reading, self.subjects, moment)
 
 
-def burndowns_of(entitlements: Iterable[Entitlement]) -> list[Burndown]:
+def burndowns_of(entitlements: Iterable[Entitlement], loaded: LoadedFacts | None = None) -> list[Burndown]:
     """Their burn-downs; features with meters, grants and resets should be loaded. One query, and three more where any
-    continues another. NotMetered where one of them is not."""
+    continues another; none with `loaded`. NotMetered where one of them is not."""
     entitlements = list(entitlements)
-    timelines = chained_timelines(entitlements)
-    subjects = attributions_of({entitlement.customer_id for entitlement in entitlements})
+    if loaded is None:
+        timelines = chained_timelines(entitlements)
+        subjects = attributions_of({entitlement.customer_id for entitlement in entitlements})
+    else:
+        timelines, subjects = chained_timelines(entitlements, loaded.earlier), dict(loaded.subjects)
     found = []
     for entitlement in entitlements:
         reading = reading_of(entitlement.feature)
@@ -46,30 +50,39 @@ def burndowns_of(entitlements: Iterable[Entitlement]) -> list[Burndown]:
     return found
 
 
-def standings_at(burndowns: Sequence[Burndown], moment: datetime) -> dict[uuid.UUID, Standing]:
+def standings_at(
+    burndowns: Sequence[Burndown], moment: datetime, loaded: LoadedFacts | None = None
+) -> dict[uuid.UUID, Standing]:
     """How each stands at `moment`, which is not before its start (billing rules 9). Three queries, however many there
-    are; one more where a snapshot is taken, and another three where one turns out to have been overtaken."""
-    states = states_at(burndowns, moment)
+    are, or one where the facts of that moment are `loaded` and no event was taken back; one more where a snapshot is
+    taken, and another three where one turns out to have been overtaken."""
+    states = states_at(burndowns, moment, loaded)
     return {each.id: standing(each.timeline, states[each.id]) for each in burndowns}
 
 
-def states_at(burndowns: Sequence[Burndown], moment: datetime) -> dict[uuid.UUID, State]:
+def states_at(
+    burndowns: Sequence[Burndown], moment: datetime, loaded: LoadedFacts | None = None
+) -> dict[uuid.UUID, State]:
     """As `standings_at`, from where a burn-down can go on."""
-    stored = latest_snapshots([each.id for each in burndowns], moment)
+    stored = latest_snapshots([each.id for each in burndowns], moment) if loaded is None else loaded.snapshots
+    any_reversed = loaded is None or loaded.any_reversed
     right = {
         each.id: stored[each.id]
         for each in burndowns
         if each.id in stored and stored[each.id].facts == each.facts_at(stored[each.id].at)
     }
-    states = _run(burndowns, moment, right)
+    states = _run(burndowns, moment, right, any_reversed)
     overtaken = [each for each in burndowns if each.id not in states]
     if overtaken:
-        states.update(_run(overtaken, moment, {}))
+        states.update(_run(overtaken, moment, {}, any_reversed))
     return states
 
 
 def _run(
-    burndowns: Sequence[Burndown], moment: datetime, snapshots: Mapping[uuid.UUID, BalanceSnapshot]
+    burndowns: Sequence[Burndown],
+    moment: datetime,
+    snapshots: Mapping[uuid.UUID, BalanceSnapshot],
+    any_reversed: bool,
 ) -> dict[uuid.UUID, State]:
     """The states at `moment`, each from its snapshot or its start on; none where more events had come since the
     snapshot was taken. Keeps a snapshot of the last reset where there was one on the way."""
@@ -83,7 +96,7 @@ def _run(
         since, reset = starts[each.id].at, resets[each.id]
         counted = [(each.timeline.start, since), *([] if reset is None else [(since, reset)])]
         needs[each.id] = UsageNeed(each.reading, each.subjects, parts[each.id], counted)
-    found = find_usage(needs)
+    found = find_usage(needs, any_reversed=any_reversed)
     states: dict[uuid.UUID, State] = {}
     kept: list[Kept] = []
     for each in burndowns:

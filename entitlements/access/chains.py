@@ -24,11 +24,14 @@ from entitlements.models import Entitlement, Grant
 _TICK = datetime.resolution
 
 
-def chained_timelines(entitlements: Iterable[Entitlement]) -> dict[uuid.UUID, Timeline]:
+def chained_timelines(
+    entitlements: Iterable[Entitlement], earlier: Mapping[uuid.UUID, Entitlement] | None = None
+) -> dict[uuid.UUID, Timeline]:
     """The timeline of each of these metered entitlements, with what it takes over from those that it continues. They
-    should have their grants and resets loaded. Three queries more where any continues another."""
+    should have their grants and resets loaded. Three queries more where any continues another, unless these are given
+    as `earlier`."""
     entitlements = list(entitlements)
-    earlier = _earlier(entitlements)
+    earlier = _earlier(entitlements) if earlier is None else earlier
     return {each.pk: _timeline([*_before(each, earlier), each]) for each in entitlements}
 
 

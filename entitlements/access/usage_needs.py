@@ -47,13 +47,14 @@ class UsageFound:
     reversals: list[int]
 
 
-def find_usage(needs: Mapping[uuid.UUID, UsageNeed]) -> dict[uuid.UUID, UsageFound]:
-    """The usage that each of `needs` asks for. Two queries, or one where nothing is to be counted.
+def find_usage(needs: Mapping[uuid.UUID, UsageNeed], *, any_reversed: bool = True) -> dict[uuid.UUID, UsageFound]:
+    """The usage that each of `needs` asks for. Two queries, or one where nothing is to be counted or none of all these
+    events was reversed up to now (`any_reversed`).
 
     Reversals are counted first: one that comes between the queries is missed by the count and not by the usage, so that
     whoever compares the counts later sees that there are more.
     """
-    reversed_in = _reversals(needs)
+    reversed_in = _reversals(needs if any_reversed else {})
     requests: list[UsageRequest] = []
     for need in needs.values():
         adds_up = Aggregation(need.reading.aggregation) in ADDS_UP
@@ -71,7 +72,7 @@ def find_usage(needs: Mapping[uuid.UUID, UsageNeed]) -> dict[uuid.UUID, UsageFou
         for name, need in needs.items():
             figures = [next(answers).quantity for _ in need.segments]
             events = [next(answers).events for _ in need.counted]
-            reversals = [reversed_in[name, number] for number in range(len(need.counted))]
+            reversals = [reversed_in.get((name, number), 0) for number in range(len(need.counted))]
             answer[name] = UsageFound(_usages(need, figures), events, reversals)
     return answer
 

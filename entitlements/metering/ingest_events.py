@@ -11,6 +11,7 @@ from django.db import transaction
 from core import clock
 from core.errors import FieldProblem
 from core.ids import new_ids
+from core.prepared import prepared_cursor
 from entitlements.choices import Aggregation
 from entitlements.errors import BadEvent
 from entitlements.metering.event_checks import MAX_TEXT, MeterCheck, TimeBounds, checked, problems_of, read
@@ -18,7 +19,6 @@ from entitlements.metering.store.chosen import USAGE_STORE
 from entitlements.metering.store.interface import NewEvent
 from entitlements.metering.store.locks import share_types
 from entitlements.metering.store.partitions import month_of
-from entitlements.metering.store.prepared import prepared_cursor
 from entitlements.metering.store.rollup_sql import Rolled
 
 MAX_BATCH = 10_000

@@ -13,13 +13,14 @@ from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 from core import clock
 from core.errors import BillingError
 from core.periods import CADENCES, period_at
+from entitlements.access.asked import Addressed
 from entitlements.access.balances import burndowns_of
 from entitlements.access.create_grant import create_grant
 from entitlements.access.grant_input import GrantInput
 from entitlements.access.reset_usage import reset_usage
 from entitlements.access.selectors import active_at, entitlements_with_facts, ever_active
 from entitlements.access.settle_managed import unsettled
-from entitlements.access.values import values_at
+from entitlements.access.values import value_of, values_at
 from entitlements.access.void_grant import void_grant
 from entitlements.models import Entitlement, EntitlementReset, Grant, UsageEvent
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
@@ -182,6 +183,7 @@ class EntitledLife(RolledBackStory):
         with_time = {grant.pk for grant in staff if grant.voided_at is None or grant.voided_at > grant.effective_at}
         assert with_time <= set(counted)
         value = values_at([row], self.now)[row.pk]
+        assert value_of(Addressed.CUSTOMER, self.customer.key, row.feature_key, self.now) == value
         assert value.usage == self._used(row, lineage)
         assert value.total == value.usage - value.overage + value.balance
 

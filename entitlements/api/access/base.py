@@ -1,7 +1,5 @@
 """What the endpoints of one customer's entitlements share, whether they address the customer or a subject of theirs."""
 
-from typing import Any
-
 from django.db.models import Q, QuerySet
 from rest_framework import status
 from rest_framework.response import Response
@@ -13,6 +11,7 @@ from core.rest.serializers import WireSerializer
 from core.rest.views import WireViewSet
 from customers.models import Customer
 from customers.selectors import find_customer
+from entitlements.access.asked import Addressed
 from entitlements.access.balances import burndowns_of
 from entitlements.access.burndown import counted_from
 from entitlements.access.chains import carried_grants
@@ -28,7 +27,7 @@ from entitlements.access.selectors import (
     find_entitlement,
     grants_for_display,
 )
-from entitlements.access.values import AccessValue, values_at
+from entitlements.access.values import AccessValue, value_of
 from entitlements.api.access.inputs import ResetInputSerializer, entitlement_input, grant_input
 from entitlements.api.access.serializers import GrantSerializer
 from entitlements.api.access.value_serializers import (
@@ -51,16 +50,17 @@ class CustomerAccessViewSet(WireViewSet):
     required_scopes = SCOPES
     lookup_url_kwarg = "customerIdOrKey"
     entitlement_kwarg = "entitlementIdOrFeatureKey"
+    addresses = Addressed.CUSTOMER
     input_serializer: type[WireSerializer]
     grant_input_serializer: type[WireSerializer]
 
     def customer(self) -> Customer:
         return find_customer(self.addressed)
 
-    def entitlement(self, moment: Any = None) -> Entitlement:
+    def entitlement(self) -> Entitlement:
         """The one that is addressed, with all its facts."""
         asked = self.kwargs[self.entitlement_kwarg]
-        return find_entitlement(entitlements_with_facts(), self.customer(), asked, moment or clock.now())
+        return find_entitlement(entitlements_with_facts(), self.customer(), asked, clock.now())
 
     def theirs(self) -> QuerySet[Entitlement]:
         if getattr(self, "swagger_fake_view", False):
@@ -108,8 +108,7 @@ class CustomerAccessViewSet(WireViewSet):
 
     def value_of_one(self) -> AccessValue:
         moment = self.read_query(ValueQuerySerializer).get("time") or clock.now()
-        entitlement = self.entitlement(moment)
-        return values_at([entitlement], moment)[entitlement.pk]
+        return value_of(self.addresses, self.addressed, self.kwargs[self.entitlement_kwarg], moment)
 
     def history_of_one(self) -> Response:
         query = self.read_query(HistoryQuerySerializer)

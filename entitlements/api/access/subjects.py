@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from core.rest.lookups import MAX_KEY_LENGTH, missing
 from core.rest.pagination import BareArrayPagination
 from customers.models import Customer, UsageSubject
+from entitlements.access.asked import Addressed
 from entitlements.api.access.base import ENTITLEMENT_ORDER, GRANT_ORDER, CustomerAccessViewSet
 from entitlements.api.access.filters import CustomerEntitlementFilterSet, GrantFilterSet
 from entitlements.api.access.inputs import EntitlementV1InputSerializer, GrantV1InputSerializer, ResetInputSerializer
@@ -28,6 +29,7 @@ class SubjectAccessViewSet(CustomerAccessViewSet):
     """Whoever has the subject now. An entitlement is addressed by its id or its feature's key."""
 
     lookup_url_kwarg = "subjectIdOrKey"
+    addresses = Addressed.SUBJECT
 
     def customer(self) -> Customer:
         if len(self.addressed) <= MAX_KEY_LENGTH:

@@ -14,14 +14,14 @@ from core.rest.lookups import find, missing
 from core.rest.pagination import PageOrBareArrayPagination
 from core.rest.views import WireViewSet
 from customers.selectors import find_customer
+from entitlements.access.asked import Addressed
 from entitlements.access.selectors import (
     active_at,
     entitlements_for_display,
     entitlements_with_facts,
-    find_entitlement,
     grants_for_display,
 )
-from entitlements.access.values import NO_ACCESS, values_at
+from entitlements.access.values import NO_ACCESS, value_of, values_at
 from entitlements.access.void_grant import void_grant
 from entitlements.api.access.base import ENTITLEMENT_ORDER, GRANT_ORDER, SCOPES
 from entitlements.api.access.filters import EntitlementV1FilterSet, GrantV1FilterSet
@@ -52,14 +52,15 @@ class AccessViewSet(WireViewSet):
     def value(self, request: Request, *, featureKey: str, **kwargs: str) -> Response:  # noqa: N803 - the path's name
         """No access where the customer has no entitlement to the feature then; 404 where there is no such feature."""
         moment = self.read_query(ValueQuerySerializer).get("time") or clock.now()
-        customer = find_customer(self.addressed)
         try:
-            entitlement = find_entitlement(entitlements_with_facts(), customer, featureKey, moment)
-        except NotFound:
+            value = value_of(Addressed.CUSTOMER, self.addressed, featureKey, moment)
+        except NotFound as error:
+            if error.code != "entitlement_not_found":
+                raise
             if not Feature.objects.filter(key=featureKey).exists():
                 raise missing("feature", featureKey) from None
-            return self.show(shown_value(NO_ACCESS))
-        return self.show(shown_value(values_at([entitlement], moment)[entitlement.pk]))
+            value = NO_ACCESS
+        return self.show(shown_value(value))
 
     @extend_schema(operation_id="getCustomerAccess", responses=AccessSerializer)
     def access(self, request: Request, **kwargs: str) -> Response:

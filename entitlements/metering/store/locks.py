@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from django.db import connection
 
-from entitlements.metering.store.prepared import prepared_cursor
+from core.prepared import prepared_cursor
 
 _NAMESPACE = 0x75736167  # the first key of PostgreSQL's two-key advisory locks: "usag"
 _LOCKS = 64

@@ -8,8 +8,8 @@ from functools import lru_cache
 from psycopg import sql
 
 from core.bulk import array_text, ids_array, times_array
+from core.prepared import prepared_cursor
 from entitlements.metering.store.interface import NewEvent
-from entitlements.metering.store.prepared import prepared_cursor
 from entitlements.metering.store.rollup_sql import Rolled, add_to_rollups, figures_of
 
 # Each event once, where its key is new. The rollups need all of the batch, so that all keys are claimed before them.
