@@ -38,7 +38,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "make months for events": daily(2, 20, "entitlements.metering.tasks.make_event_months"),
     "drop months of billed events": daily(4, 10, "invoicing.usage_retention.tasks.drop_billed_months"),
     "deliver the outbox": every(10, "core.outbox.tasks.deliver_outbox"),
-    "tell of crossed thresholds": every(15, "entitlements.notices.tasks.tell_crossed_thresholds"),
+    "tell of entitlements": every(5, "entitlements.notices.tasks.tell_entitlements"),
     "tell of invoices": every(5, "invoicing.notices.tasks.tell_invoices"),
     "deliver webhooks": every(5, "core.notifications.tasks.deliver_webhooks"),
     "purge kept responses": daily(3, 10, "billing_site.access.tasks.purge_idempotent_responses"),

@@ -33,7 +33,7 @@ _TASKS = {
     WEBHOOKS: (
         "core.notifications.tasks.deliver_webhooks",
         "core.notifications.tasks.help_deliver_webhooks",
-        "entitlements.notices.tasks.tell_crossed_thresholds",
+        "entitlements.notices.tasks.tell_entitlements",
         "invoicing.notices.tasks.tell_invoices",
     ),
     DRAFTS: ("invoicing.runs.tasks.advance_invoices", "invoicing.runs.tasks.advance_clock"),

@@ -60,37 +60,49 @@ def standings_at(
     return {each.id: standing(each.timeline, states[each.id]) for each in burndowns}
 
 
+def standings_each(burndowns: Sequence[Burndown], moments: Mapping[uuid.UUID, datetime]) -> dict[uuid.UUID, Standing]:
+    """As `standings_at`, each at a moment of its own."""
+    states = _states(burndowns, moments, None)
+    return {each.id: standing(each.timeline, states[each.id]) for each in burndowns}
+
+
 def states_at(
     burndowns: Sequence[Burndown], moment: datetime, loaded: LoadedFacts | None = None
 ) -> dict[uuid.UUID, State]:
     """As `standings_at`, from where a burn-down can go on."""
-    stored = latest_snapshots([each.id for each in burndowns], moment) if loaded is None else loaded.snapshots
+    return _states(burndowns, {each.id: moment for each in burndowns}, loaded)
+
+
+def _states(
+    burndowns: Sequence[Burndown], moments: Mapping[uuid.UUID, datetime], loaded: LoadedFacts | None
+) -> dict[uuid.UUID, State]:
+    stored = latest_snapshots({each.id: moments[each.id] for each in burndowns}) if loaded is None else loaded.snapshots
     any_reversed = loaded is None or loaded.any_reversed
     right = {
         each.id: stored[each.id]
         for each in burndowns
         if each.id in stored and stored[each.id].facts == each.facts_at(stored[each.id].at)
     }
-    states = _run(burndowns, moment, right, any_reversed)
+    states = _run(burndowns, moments, right, any_reversed)
     overtaken = [each for each in burndowns if each.id not in states]
     if overtaken:
-        states.update(_run(overtaken, moment, {}, any_reversed))
+        states.update(_run(overtaken, moments, {}, any_reversed))
     return states
 
 
 def _run(
     burndowns: Sequence[Burndown],
-    moment: datetime,
+    moments: Mapping[uuid.UUID, datetime],
     snapshots: Mapping[uuid.UUID, BalanceSnapshot],
     any_reversed: bool,
 ) -> dict[uuid.UUID, State]:
-    """The states at `moment`, each from its snapshot or its start on; none where more events had come since the
+    """The states at their `moments`, each from its snapshot or its start on; none where more events had come since the
     snapshot was taken. Keeps a snapshot of the last reset where there was one on the way."""
     starts = {
         each.id: state_of(snapshots[each.id]) if each.id in snapshots else begin(each.timeline) for each in burndowns
     }
-    parts = {each.id: segments(each.timeline, starts[each.id].at, moment) for each in burndowns}
-    resets = {each.id: last_reset(each.timeline, starts[each.id].at, moment) for each in burndowns}
+    parts = {each.id: segments(each.timeline, starts[each.id].at, moments[each.id]) for each in burndowns}
+    resets = {each.id: last_reset(each.timeline, starts[each.id].at, moments[each.id]) for each in burndowns}
     needs: dict[uuid.UUID, UsageNeed] = {}
     for each in burndowns:
         since, reset = starts[each.id].at, resets[each.id]

@@ -8,7 +8,7 @@ delete it.
 
 import hashlib
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from core import clock
-from core.many_ids import among
+from core.bulk import ids_array, times_array
 from customers.attribution import Attribution
 from entitlements.access.burndown import State, Timeline
 from entitlements.metering.usage import MeterReading
@@ -33,11 +33,19 @@ class Kept(NamedTuple):
     reversals: int
 
 
-def latest_snapshots(entitlement_ids: Collection[uuid.UUID], moment: datetime) -> dict[uuid.UUID, BalanceSnapshot]:
-    """The last one of each up to `moment`, right or not. One query."""
-    rows = among(BalanceSnapshot.objects.filter(at__lte=moment), "entitlement_id", entitlement_ids)
-    latest = rows.order_by("entitlement_id", "-at").distinct("entitlement_id")
-    return {row.entitlement_id: row for row in latest}
+def latest_snapshots(moments: Mapping[uuid.UUID, datetime]) -> dict[uuid.UUID, BalanceSnapshot]:
+    """By entitlement, the last one up to its moment, right or not. One query."""
+    if not moments:
+        return {}
+    rows = BalanceSnapshot.objects.raw(
+        """
+        SELECT last.* FROM unnest(%s::uuid[], %s::timestamptz[]) AS wanted(id, moment) CROSS JOIN LATERAL (
+            SELECT * FROM entitlements_balancesnapshot s
+            WHERE s.entitlement_id = wanted.id AND s.at <= wanted.moment ORDER BY s.at DESC LIMIT 1) AS last
+        """,
+        [ids_array(moments), times_array(list(moments.values()))],
+    )
+    return {row.entitlement_id: row for row in rows}
 
 
 def keep_snapshots(kept: Iterable[Kept]) -> None:

@@ -1,5 +1,5 @@
-"""What keeps grants, resets, events and their reversals as they came in the database, and marks whose usage has moved,
-as it stands now."""
+"""What keeps grants, resets, events and their reversals as they came in the database, marks whose usage has moved, and
+whose entitlements have to be looked at, as it stands now."""
 
 from core.triggers import Function, Trigger
 
@@ -62,6 +62,34 @@ BEGIN
     RETURN NULL;
 END""",
     ),
+    Function(
+        "entitlements_note_entitlement",
+        body="""\
+BEGIN
+    INSERT INTO entitlements_entitlementchange (customer_id, feature_key, at, reset)
+    VALUES (NEW.customer_id, NEW.feature_key, NEW.updated_at,
+        CASE WHEN TG_OP = 'INSERT' AND NEW.continues_id IS NOT NULL THEN NEW.active_from END);
+    RETURN NULL;
+END""",
+    ),
+    Function(
+        "entitlements_note_grant",
+        body="""\
+BEGIN
+    INSERT INTO entitlements_entitlementchange (customer_id, feature_key, at)
+    SELECT customer_id, feature_key, NEW.updated_at FROM entitlements_entitlement WHERE id = NEW.entitlement_id;
+    RETURN NULL;
+END""",
+    ),
+    Function(
+        "entitlements_note_reset",
+        body="""\
+BEGIN
+    INSERT INTO entitlements_entitlementchange (customer_id, feature_key, at, reset)
+    SELECT customer_id, feature_key, NEW.created_at, NEW.at FROM entitlements_entitlement WHERE id = NEW.entitlement_id;
+    RETURN NULL;
+END""",
+    ),
 )
 
 TRIGGERS = (
@@ -113,5 +141,26 @@ TRIGGERS = (
         on="AFTER INSERT OR UPDATE OR DELETE",
         how="FOR EACH ROW",
         function="entitlements_note_subject_change",
+    ),
+    Trigger(
+        "note_change",
+        table="entitlements_entitlement",
+        on="AFTER INSERT OR UPDATE",
+        how="FOR EACH ROW WHEN (NEW.type = 'metered')",
+        function="entitlements_note_entitlement",
+    ),
+    Trigger(
+        "note_change",
+        table="entitlements_grant",
+        on="AFTER INSERT OR UPDATE",
+        how="FOR EACH ROW",
+        function="entitlements_note_grant",
+    ),
+    Trigger(
+        "note_change",
+        table="entitlements_entitlementreset",
+        on="AFTER INSERT",
+        how="FOR EACH ROW",
+        function="entitlements_note_reset",
     ),
 )

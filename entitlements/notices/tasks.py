@@ -1,13 +1,13 @@
-"""The scheduled look at thresholds."""
+"""The scheduled look at entitlements."""
 
 from celery import shared_task
 
-from entitlements.notices.tell_thresholds import tell_thresholds
+from entitlements.notices.tell_due import tell_due
 
-_SECONDS = 15.0  # of one call; beat sends for the next
+_SECONDS = 8.0  # of one call; beat sends for the next
 
 
 @shared_task
-def tell_crossed_thresholds() -> None:
-    """Tell of the thresholds that usage has crossed since the last look."""
-    tell_thresholds(seconds=_SECONDS)
+def tell_entitlements() -> None:
+    """Tell of the entitlements that were reset, and of the thresholds that were crossed, since the last look."""
+    tell_due(seconds=_SECONDS)

@@ -1,50 +1,41 @@
-"""Looks at the customers whose usage has changed, and tells of the thresholds that they have crossed.
+"""Tells of the thresholds that entitlements have crossed as they stand (billing rules 9).
 
-Billing rules 9. By any number of workers at once: what a rule has seen of a period is one row, which is locked while it
-is judged, and each crossing has a name by which it is told once.
+By any number of workers at once: what a rule has seen of a period is one row, which is locked while it is judged, and
+each crossing has a name by which it is told once.
 """
 
-import math
-import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db import transaction
-
 from core import clock
 from core.money import to_wire
 from core.notifications.choices import EventType
 from core.notifications.models import Rule
-from core.notifications.selectors import rules_in_force
 from core.notifications.services.record_events import Cause, record_events
-from customers.selectors import owners_of
-from entitlements.access.balances import burndowns_of, standings_at
-from entitlements.access.burndown import Standing, counted_from
-from entitlements.access.selectors import active_at
-from entitlements.choices import EntitlementType
-from entitlements.metering.touched import Reader, Touched, claim_touched
+from entitlements.access.burndown import Standing
 from entitlements.models import Entitlement, ThresholdState
-from entitlements.notices.payload import entitlements_to_tell, payload_of
+from entitlements.notices.payload import payload_of
 from entitlements.notices.thresholds import Figures, Judgement, Kind, Passed, Threshold, judge, threshold_of
-
-# Ingests into the hours of a batch wait for its end.
-BATCH_SIZE = 200
 
 # What a rule sees of a customer's period: rule, customer, feature, beginning.
 Key = tuple[uuid.UUID, uuid.UUID, uuid.UUID, datetime]
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """A rule looks at an entitlement as it stands."""
+class Look:
+    """A rule looks at an entitlement as it stands in the period that began to count at `period_start`."""
 
     rule: Rule
     entitlement: Entitlement
     standing: Standing
-    key: Key
+    period_start: datetime
+
+    @property
+    def key(self) -> Key:
+        return self.rule.pk, self.entitlement.customer_id, self.entitlement.feature_id, self.period_start
 
     def judge(self, state: ThresholdState | None) -> Judgement:
         rule = [threshold_of(each["type"], Decimal(each["value"])) for each in self.rule.thresholds]
@@ -52,56 +43,9 @@ class _Look:
         return judge(rule, figures, _passed(state))
 
 
-def tell_thresholds(*, seconds: float = math.inf) -> int:
-    """Judge whatever usage has changed until nothing is left or `seconds` have passed; returns how many events were
-    made. Without a rule in force the marks are taken away, and that is all."""
-    ends_at = time.monotonic() + seconds
-    told = 0
-    while True:
-        done = _tell_batch()
-        if done is None:
-            return told
-        told += done
-        if time.monotonic() > ends_at:
-            return told
-
-
-@transaction.atomic
-def _tell_batch() -> int | None:
-    """How many events a batch came to; None where there was none to be had."""
-    touched = claim_touched(Reader.THRESHOLDS, limit=BATCH_SIZE)
-    if not touched:
-        return None
-    rules = list(rules_in_force(EventType.BALANCE_THRESHOLD))
-    return _tell(_looks(rules, touched, clock.now())) if rules else 0
-
-
-def _looks(rules: Sequence[Rule], touched: Sequence[Touched], now: datetime) -> list[_Look]:
-    """What these rules look at: whoever has or had the subjects whose usage of a meter has changed. A few queries."""
-    owners = owners_of({each.subject for each in touched})
-    changed = {(each.meter_id, owner) for each in touched for _, owner in owners.get(each.subject, ())}
-    found = entitlements_to_tell().filter(
-        active_at(now),
-        type=EntitlementType.METERED,
-        feature__meter_id__in={meter for meter, _ in changed},
-        customer_id__in={owner for _, owner in changed},
-    )
-    about = [each for each in found.order_by("id") if (each.feature.meter_id, each.customer_id) in changed]
-    pairs = [
-        (rule, each) for each in about for rule in rules if not rule.feature_ids or each.feature_id in rule.feature_ids
-    ]
-    wanted = {each.pk: each for _, each in pairs}
-    burndowns = burndowns_of(wanted.values()) if wanted else []
-    standings = standings_at(burndowns, now)
-    starts = {each.id: counted_from(each.timeline, now) for each in burndowns}
-    return [
-        _Look(rule, each, standings[each.pk], (rule.pk, each.customer_id, each.feature_id, starts[each.pk]))
-        for rule, each in pairs
-    ]
-
-
-def _tell(looks: Sequence[_Look]) -> int:
-    """Judge, remember and tell. Most looks come to nothing, and cost no row."""
+def tell_thresholds(looks: Sequence[Look]) -> int:
+    """Judge, remember and tell; returns how many events were made. In the transaction of whoever looks. Most looks come
+    to nothing, and cost no row; a few queries, however many there are."""
     states = _states(looks, lock=False)
     looks = [look for look in looks if _changes(look, states.get(look.key))]
     if not looks:
@@ -123,12 +67,12 @@ def _tell(looks: Sequence[_Look]) -> int:
     return len(record_events(EventType.BALANCE_THRESHOLD, causes))
 
 
-def _changes(look: _Look, state: ThresholdState | None) -> bool:
+def _changes(look: Look, state: ThresholdState | None) -> bool:
     before, after = _passed(state), look.judge(state).passed
     return before.totals != after.totals or bool(before.totals and before.usage != after.usage)
 
 
-def _states(looks: Sequence[_Look], *, lock: bool) -> dict[Key, ThresholdState]:
+def _states(looks: Sequence[Look], *, lock: bool) -> dict[Key, ThresholdState]:
     """What these rules have seen of these periods. One query."""
     rows = ThresholdState.objects.filter(
         customer_id__in={key[1] for key in (look.key for look in looks)},
@@ -160,7 +104,7 @@ def _threshold(key: str) -> Threshold:
     return Threshold(Kind(kind), Decimal(value))
 
 
-def _cause(look: _Look, state: ThresholdState, threshold: Threshold, times: int) -> Cause:
+def _cause(look: Look, state: ThresholdState, threshold: Threshold, times: int) -> Cause:
     data = payload_of(look.entitlement, look.standing)
     said = next(
         each for each in look.rule.thresholds if threshold_of(each["type"], Decimal(each["value"])) == threshold

@@ -14,6 +14,7 @@ from core.locks import only_one
 from core.outbox.models import OutboxMessage
 from core.testclock.models import ClockSetting
 from entitlements.models import UsageEvent
+from entitlements.notices.tell_due import next_look_after
 from invoicing.closing.park_customer import is_parked
 from invoicing.lifecycle.draft_steps import first_step_after
 from invoicing.models import BillingDue, Invoice
@@ -99,6 +100,7 @@ def next_moment(*, after: datetime) -> datetime | None:
         Invoice.objects.filter(
             issued_at__isnull=False, status__in=BECOME_OVERDUE, due__gt=0, due_at__gt=after
         ).aggregate(at=Min("due_at"))["at"],
+        next_look_after(after),
         OutboxMessage.objects.filter(due_at__gt=after).aggregate(at=Min("due_at"))["at"],
     ]
     return min((moment for moment in moments if moment is not None), default=None)

@@ -1,9 +1,10 @@
-"""Does everything that is due: closes periods, moves drafts on, collects, marks overdue, delivers notices."""
+"""Does everything that is due: closes, moves drafts, collects, marks overdue, tells of entitlements, delivers mail."""
 
 from datetime import datetime
 
 from core import clock
 from core.outbox.services.deliver import deliver_due
+from entitlements.notices.tell_due import tell_due
 from invoicing.choices import RunStatus, RunTrigger
 from invoicing.drafts.advance_invoice import advance_due
 from invoicing.models import BillingRun, RunShard
@@ -42,6 +43,7 @@ def run_due(*, as_of: datetime) -> int:
     done += collect_due(as_of=max(as_of, clock.now()))
     done += mark_overdue(as_of=as_of)
     done += end_dunning(as_of=as_of)
+    done += tell_due()
     done += deliver_due()
     return done
 

@@ -9,32 +9,25 @@ from django.test.utils import CaptureQueriesContext
 
 from core import clock
 from core.notifications.models import Delivery, Event
-from core.notifications.services.save_channel import create_channel
-from core.notifications.services.save_rule import create_rule
 from entitlements.access.entitlement_input import EntitlementInput
 from entitlements.access.override_entitlement import override_entitlement
 from entitlements.access.reset_usage import reset_usage
+from entitlements.access.void_grant import void_grant
 from entitlements.features.create_feature import create_feature
 from entitlements.metering.create_meter import create_meter
 from entitlements.metering.ingest_events import ingest_events
 from entitlements.metering.touched import Reader, claim_touched
 from entitlements.models import ThresholdState
-from entitlements.notices.tell_thresholds import tell_thresholds
+from entitlements.notices.tell_due import tell_due
 from tests.support.clock import at
 from tests.support.crowd import at_once
 from tests.support.customers import make_customer
 from tests.support.entitlements import entitle, give
+from tests.support.managed import current, entitling_plan
+from tests.support.notices import make_rule, payloads, told
+from tests.support.subscriptions import change, subscribe
 
 pytestmark = pytest.mark.django_db
-
-
-def make_rule(*thresholds, features=()):
-    channel, _ = create_channel(name="Usage", url="https://hooks.example.com/")
-    said = [(kind, Decimal(value)) for kind, value in thresholds]
-    ids = [feature.pk for feature in features]
-    return create_rule(
-        type="entitlements.balance.threshold", name="Usage", channel_ids=[channel.pk], thresholds=said, feature_ids=ids
-    )
 
 
 def use(moment, amount, *subjects):
@@ -53,16 +46,6 @@ def use(moment, amount, *subjects):
                 for subject in subjects or ("acme",)
             ]
         )
-
-
-def told(moment):
-    """The thresholds that are told of when one looks in that moment: type and value."""
-    seen = set(Event.objects.values_list("pk", flat=True))
-    with clock.frozen_at(at(moment)):
-        tell_thresholds()
-    events = Event.objects.exclude(pk__in=seen).order_by("id")
-    found = [json.loads(event.body)["data"]["threshold"] for event in events]
-    return [(each["type"], each["value"]) for each in found]
 
 
 def make_feature(key, type="usage"):
@@ -145,6 +128,90 @@ def test_what_was_told_is_not_told_again_when_another_entitlement_takes_its_plac
     assert ThresholdState.objects.count() == 1
 
 
+def test_a_grant_that_is_voided_is_judged_without_usage(acme, feature):
+    entitlement = entitle(acme)
+    extra = give(entitlement, "100")
+    make_rule(EIGHTY, ("balance_value", 50))
+    use("2026-04-02T10:00", 90)
+    assert told("2026-04-02T10:01") == []  # 90 of 200
+    with clock.frozen_at(at("2026-04-03")):
+        void_grant(grant=extra)
+    # 90 were burned from what the entitlement came with, as it was made first: 10 are left of 100.
+    [usage, balance] = payloads("2026-04-03T00:00:05")
+    assert usage["data"]["threshold"] == {"type": "usage_percentage", "value": 80}
+    assert balance["data"]["threshold"] == {"type": "balance_value", "value": 50}
+    assert usage["data"]["value"]["balance"] == 10
+    assert told("2026-04-03T00:00:10") == []
+
+
+def test_a_grant_that_expires_is_judged_though_nobody_does_anything(acme, feature):
+    entitlement = entitle(acme)
+    give(entitlement, "50", priority=2, expiration=("DAY", 9))
+    make_rule(("balance_value", 120))
+    assert told("2026-04-09T23:59") == []  # 150
+    assert told("2026-04-10T00:00:05") == [("balance_value", 120)]
+    assert told("2026-04-11") == []
+
+
+def test_one_that_begins_and_one_that_is_renewed_by_time_are_judged_then(acme, feature):
+    entitlement = entitle(acme)
+    make_rule(EIGHTY)
+    use("2026-04-02T10:00", 85)
+    assert told("2026-04-02T10:01") == [EIGHTY]
+    give(entitlement, "20", "2026-04-03", effective_at=at("2026-04-05"))
+    assert told("2026-04-05") == []  # 85 of 120: armed again
+    use("2026-04-06T10:00", 12)
+    assert told("2026-04-06T10:01") == [EIGHTY]  # 97 of 120
+
+
+def test_a_grant_arms_a_percentage_at_once_so_that_its_void_is_another_crossing(acme, feature):
+    entitlement = entitle(acme)
+    make_rule(EIGHTY)
+    use("2026-04-02T10:00", 85)
+    assert told("2026-04-02T10:01") == [EIGHTY]
+    extra = give(entitlement, "20", "2026-04-03")
+    assert told("2026-04-03T00:00:05") == []
+    with clock.frozen_at(at("2026-04-04")):
+        void_grant(grant=extra)
+    assert told("2026-04-04T00:00:05") == [EIGHTY]
+    assert told("2026-04-04T00:00:10") == []
+
+
+def test_a_change_to_a_smaller_plan_is_judged_at_once_and_to_a_larger_one_tells_nothing_twice(feature):
+    started = subscribe(entitling_plan(feature, "hundred", 100))
+    make_rule(EIGHTY, ("usage_percentage", 100))
+    use("2026-04-02T10:00", 60)
+    assert told("2026-04-02T10:01") == []
+    down = change(started, entitling_plan(feature, "fifty", 50), "2026-04-03").successor
+    assert told("2026-04-03T00:00:05") == [("usage_percentage", 100)]
+    # 60 of 70: below 100 %, still above 80 %, which was passed with it.
+    up = change(down, entitling_plan(feature, "seventy", 70), "2026-04-04").successor
+    assert told("2026-04-04T00:00:05") == []
+    use("2026-04-04T10:00", 11)  # 71 of 70
+    assert told("2026-04-04T10:01") == [("usage_percentage", 100)]
+    change(up, entitling_plan(feature, "thousand", 1000), "2026-04-05")
+    use("2026-04-05T10:00", 730)  # 801 of 1000
+    assert told("2026-04-05T10:01") == [EIGHTY]
+
+
+def test_all_are_armed_again_at_each_kind_of_reset(feature):
+    started = subscribe(entitling_plan(feature, "hundred", 100))
+    make_rule(EIGHTY, ("usage_value", 10), ("balance_value", 50))
+    both = [EIGHTY, ("balance_value", 50)]
+    use("2026-04-02T10:00", 81)
+    assert told("2026-04-02T10:01") == both
+    change(started, entitling_plan(feature, "again", 100), "2026-04-03", usage="reset")
+    assert told("2026-04-03T00:00:05") == []
+    use("2026-04-03T10:00", 81)
+    assert told("2026-04-03T10:01") == both
+    with clock.frozen_at(at("2026-04-04")):
+        reset_usage(entitlement=current("2026-04-04"))
+    use("2026-04-04T10:00", 81)
+    assert told("2026-04-04T10:01") == both
+    use("2026-05-04T10:00", 81)
+    assert told("2026-05-04T10:01") == both
+
+
 def test_other_features_and_customers_without_an_entitlement_are_not_looked_at(acme, feature):
     other = make_feature("tokens", "tokens")
     entitle(acme)
@@ -170,7 +237,7 @@ def test_thirty_customers_take_as_many_queries_as_three(feature):
             entitle(make_customer(key=key, name=key))
         use("2026-04-02T10:00", 90, *keys)
         with clock.frozen_at(at("2026-04-02T10:01")), CaptureQueriesContext(connection) as queries:
-            assert tell_thresholds() == number
+            assert tell_due() == number
         counts.append(len(queries))
     assert counts[0] == counts[1]
 
@@ -183,6 +250,6 @@ def test_two_workers_tell_each_crossing_once(feature):
         entitle(make_customer(key=key, name=key))
     for hour in range(10, 20):  # many hours of each, which the workers share
         use(f"2026-04-02T{hour}:00", 9, *keys)
-    told_by = at_once(tell_thresholds, tell_thresholds, now=at("2026-04-02T20:00"))
+    told_by = at_once(tell_due, tell_due, now=at("2026-04-02T20:00"))
     assert sum(told_by) == Event.objects.count() == 20
     assert len(set(Event.objects.values_list("customer_id", flat=True))) == 20

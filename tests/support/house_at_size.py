@@ -14,6 +14,7 @@ from billing_site.access.services.create_api_key import create_api_key
 from core import clock
 from core.outbox.models import OutboxMessage
 from customers.models import BillingApp, Customer
+from entitlements.models import Entitlement, EntitlementDue, Grant
 from invoicing.models import (
     BillingDue,
     BillingRun,
@@ -32,6 +33,8 @@ from tests.support.catalog import make_excess_plan
 from tests.support.clock import at
 from tests.support.closing import START, make_subscriber, run_close
 from tests.support.customers import enterprise, make_default_profile
+from tests.support.entitlements import entitle, make_metered_feature
+from tests.support.notices import make_rule
 
 # The copies fall due second by second from here on: thirty numbers are due at NOW.
 _BEGIN = at("2026-04-17")
@@ -78,6 +81,7 @@ def _multiply_all(customer: Customer, invoice: Invoice, count: int, remote: Bill
     still = "CASE WHEN n % 50 > 0 THEN released_at END"
     multiply(parked, count // 20, customer_id=id_of(Customer, "n + 1000"), released_at=still)
     _messages(count)
+    _entitlements(customer, count)
 
 
 @contextmanager
@@ -191,6 +195,18 @@ def _messages(count: int) -> None:
     )
     old = "now() - CASE WHEN n < 5 THEN 8 ELSE 1 END * interval '1 day'"
     multiply(response, count, id="n + 1000", idempotency_key="n", created_at=old)
+
+
+def _entitlements(customer: Customer, count: int) -> None:
+    """100 calls a month for each customer; thirty are looked at by NOW, and a rule asks for what they are told."""
+    make_metered_feature()
+    entitlement = entitle(customer)
+    due = EntitlementDue.objects.create(customer=customer, feature_key="calls", due_at=_BEGIN, seen_to=_BEGIN)
+    multiply(Grant.objects.get(), count, entitlement_id=id_of(Entitlement))
+    multiply(entitlement, count, customer_id=id_of(Customer), created_at=_BEFORE)
+    multiply(due, count, id="n + 1000", customer_id=id_of(Customer), due_at=_SOON)
+    make_rule(("balance_value", 200))
+    make_rule(type="entitlements.reset")
 
 
 def multiply(record: models.Model, count: int, *, where: str = "true", **columns: str) -> None:

@@ -21,8 +21,8 @@ TOPIC = "webhook"
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Something that happened `at` a time. `data` is the payload's, in JSON values; `key` names the cause: by one rule
-    it is told once. `rule_id`: by this rule only."""
+    """Something that happened `at` a time, before it is told. `data` is the payload's, in JSON values; `key` names the
+    cause: by one rule it is told once. `rule_id`: by this rule only."""
 
     key: str
     data: Mapping[str, Any]
@@ -88,7 +88,7 @@ def _event(type: str, rule: Rule, cause: Cause) -> Event:
     payload = {"id": event_id, "type": type, "timestamp": cause.at, "data": cause.data}
     return Event(
         id=event_id,
-        created_at=cause.at,
+        created_at=clock.now(),
         type=type,
         rule=rule,
         dedupe_key=cause.key,
