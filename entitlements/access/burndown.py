@@ -97,24 +97,26 @@ class ResetFacts:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """All that changes a balance besides usage. Usage counts from `start`; `resets` are in order of time, none before
-    `start`."""
+    """All that changes a balance besides usage. Usage counts from `start`, except in the spans `unlimited`, in which it
+    was free; these and `resets` are in order of time, no reset before `start`."""
 
     start: datetime
     usage_period: Rhythm
     grants: tuple[GrantFacts, ...] = ()
     resets: tuple[ResetFacts, ...] = ()
     preserve_overage: bool = False
+    unlimited: tuple[Period, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch `[start, end)` in which only usage changes what is left; `counted_from` is where the usage period
-    that it belongs to began to count."""
+    that it belongs to began to count. Where it `is_free`, usage changes nothing."""
 
     start: datetime
     end: datetime
     counted_from: datetime
+    is_free: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +188,12 @@ def segments(timeline: Timeline, after: datetime, until: datetime) -> tuple[Segm
         return ()
     resets = _resets(timeline, after, until)
     moments = {moment for grant in timeline.grants for moment in _changes(grant, after, until)} | resets.keys()
+    moments |= {edge for free in timeline.unlimited for edge in (free.start, free.end) if after < edge < until}
     start, counted, found = after, counted_from(timeline, after), []
     for moment in [*sorted(moments), until]:
         if start in resets:
             counted = start
-        found.append(Segment(start, moment, counted))
+        found.append(Segment(start, moment, counted, any(start in free for free in timeline.unlimited)))
         start = moment
     return tuple(found)
 

@@ -6,7 +6,7 @@ The amount that the terms issue is replaced: for the whole usage period where th
 because their burn-down runs on from the first entitlement of the chain; so do resets, and the anchor that they moved,
 also where a change in the past takes their time away from the entitlement that was reset. All of it is read from the
 rows each time, so that a change that is only scheduled, usage that comes late and a grant that is voided all count as
-they should.
+they should. Where terms in between had no limit, what was used meanwhile counts for nothing.
 """
 
 import uuid
@@ -17,6 +17,7 @@ from datetime import datetime
 from django.db.models import Prefetch, QuerySet
 
 from core.many_ids import among
+from core.periods import Period
 from entitlements.access.burndown import GrantFacts, ResetFacts, Rhythm, Timeline, all_resets, counted_from
 from entitlements.access.facts import schedule_of, timeline_of
 from entitlements.models import Entitlement, Grant
@@ -76,17 +77,17 @@ def _earlier(entitlements: list[Entitlement]) -> dict[uuid.UUID, Entitlement]:
 
 
 def _before(entitlement: Entitlement, earlier: Mapping[uuid.UUID, Entitlement]) -> list[Entitlement]:
-    """Those whose burn-down `entitlement` goes on with, the first one first."""
+    """Those whose burn-down `entitlement` goes on with, the first one first; in between, those without a limit, too."""
     found: list[Entitlement] = []
     if entitlement.measure_usage_from is None:
         return found
     seen, current = {entitlement.pk}, entitlement
     while current.continues_id is not None and current.continues_id in earlier and current.continues_id not in seen:
         current = earlier[current.continues_id]
-        if current.measure_usage_from is None:
-            break
         seen.add(current.pk)
         found.append(current)
+    while found and found[-1].measure_usage_from is None:
+        found.pop()
     return found[::-1]
 
 
@@ -112,6 +113,7 @@ class _Chain:
     issued: list[GrantFacts] = field(default_factory=list)
     by_hand: dict[datetime, ResetFacts] = field(default_factory=dict)
     issued_since: datetime | None = None
+    unlimited: list[Period] = field(default_factory=list)
 
     def timeline(self) -> Timeline:
         last = self.terms[-1]
@@ -133,6 +135,7 @@ class _Chain:
             grants=tuple(grant for grant in (*self.granted, *self.issued) if grant.end > grant.effective_at),
             resets=tuple(resets[at] for at in sorted(resets)),
             preserve_overage=last.preserve_overage,
+            unlimited=tuple(self.unlimited),
         )
 
     def rhythm_at(self, moment: datetime) -> Rhythm:
@@ -164,6 +167,10 @@ def _timeline(entitlements: Iterable[Entitlement], *, with_grants: bool = True) 
 def _append(chain: _Chain, entitlement: Entitlement, *, is_in_force: bool, with_grants: bool) -> None:
     """Let `chain` go on with `entitlement`. One that something else was put in the place of has what staff did, and no
     terms."""
+    if entitlement.measure_usage_from is None:
+        if is_in_force and entitlement.active_to is not None:
+            chain.unlimited.append(Period(entitlement.active_from, entitlement.active_to))
+        return
     own = schedule_of(entitlement)
     assert own is not None
     by_hand = {reset.at: reset for reset in own.resets}

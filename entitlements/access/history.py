@@ -3,7 +3,7 @@
 import uuid
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 
@@ -143,9 +143,9 @@ def _cut(parts: Iterable[Segment], edges: Iterable[datetime]) -> Iterator[Segmen
         start = part.start
         for edge in listed:
             if start < edge < part.end:
-                yield Segment(start, edge, part.counted_from)
+                yield replace(part, start=start, end=edge)
                 start = edge
-        yield Segment(start, part.end, part.counted_from)
+        yield replace(part, start=start)
 
 
 def _grouped(pieces: Iterable[Segment], parts: Iterable[Segment]) -> Iterator[list[Segment]]:

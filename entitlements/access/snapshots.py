@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from core import clock
 from core.bulk import ids_array, times_array
+from core.periods import Period
 from customers.attribution import Attribution
 from entitlements.access.burndown import State, Timeline
 from entitlements.metering.usage import MeterReading
@@ -78,12 +79,13 @@ def hash_of_facts(timeline: Timeline, reading: MeterReading, subjects: Iterable[
         if grant.effective_at <= moment
     )
     resets = tuple(reset for reset in timeline.resets if reset.at <= moment)
+    unlimited = tuple(Period(free.start, min(free.end, moment)) for free in timeline.unlimited if free.start < moment)
     owned = sorted(
         (subject.key, str(subject.start), str(subject.end) if subject.end and subject.end < moment else "")
         for subject in subjects
         if subject.start is None or subject.start < moment
     )
-    facts = (replace(timeline, grants=grants, resets=resets), reading, owned)
+    facts = (replace(timeline, grants=grants, resets=resets, unlimited=unlimited), reading, owned)
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 

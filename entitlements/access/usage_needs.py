@@ -122,12 +122,13 @@ def _counting(reading: MeterReading) -> MeterReading:
 
 def _usages(need: UsageNeed, figures: list[Decimal]) -> list[Decimal]:
     if Aggregation(need.reading.aggregation) in ADDS_UP:
-        return figures
+        free = Decimal(0)
+        return [free if segment.is_free else figure for segment, figure in zip(need.segments, figures, strict=True)]
     usages, before, counted_from = [], Decimal(0), None
     for segment, figure in zip(need.segments, figures, strict=True):
         if segment.counted_from != counted_from:
             before, counted_from = Decimal(0), segment.counted_from
         figure = max(figure, Decimal(0))
-        usages.append(figure - before)
+        usages.append(Decimal(0) if segment.is_free else figure - before)
         before = figure
     return usages

@@ -93,6 +93,7 @@ def entitled_spans(subscriptions: Iterable[EntitlingSubscription]) -> list[Entit
     cut.sort(key=lambda span: (span.start, span.feature_key, span.item_id))
     found: list[EntitledSpan] = []
     last: dict[str, int] = {}
+    metered: dict[str, EntitledSpan] = {}
     for whole in cut:
         position = last.get(whole.feature_key)
         before = None if position is None else found[position]
@@ -103,7 +104,9 @@ def entitled_spans(subscriptions: Iterable[EntitlingSubscription]) -> list[Entit
             found[position] = replace(before, end=span.end)
             continue
         last[span.feature_key] = len(found)
-        found.append(_placed(span, before, known))
+        found.append(_placed(span, before, metered.get(span.feature_key), known))
+        if span.metered is not None:
+            metered[span.feature_key] = found[-1]
     return sorted(found, key=lambda span: span.start)
 
 
@@ -205,14 +208,21 @@ def _is_the_same(before: EntitledSpan, span: EntitledSpan) -> bool:
 
 
 def _placed(
-    span: EntitledSpan, before: EntitledSpan | None, known: Mapping[uuid.UUID, EntitlingSubscription]
+    span: EntitledSpan,
+    before: EntitledSpan | None,
+    metered: EntitledSpan | None,
+    known: Mapping[uuid.UUID, EntitlingSubscription],
 ) -> EntitledSpan:
+    """`span` behind the one `before`, and behind the last `metered` one, whose usage period goes on also where terms
+    without a limit lie in between."""
     follows, resets_usage = (False, False) if before is None else _goes_on(before, span, known)
     if span.metered is None:
         return replace(span, follows=follows)
-    measured = span.start
-    if follows and not resets_usage and before is not None and before.metered and before.measured_from is not None:
-        running = max(before.measured_from, _period_start(before, span.start - _TICK))
+    measured, goes_on = span.start, False
+    if follows and metered is not None:
+        goes_on, resets_usage = _goes_on(metered, span, known)
+    if goes_on and not resets_usage and metered is not None and metered.measured_from is not None:
+        running = max(metered.measured_from, _period_start(metered, span.start - _TICK))
         # Where both terms have their boundaries alike, this is the start of the period that goes on.
         measured = min(span.start, max(running, _period_start(span, span.start)))
     return replace(span, follows=follows, resets_usage=resets_usage, measured_from=measured)

@@ -7,11 +7,15 @@ import pytest
 
 from core import clock
 from core.ids import new_id
+from core.periods import Period
+from entitlements.access.balances import burndowns_of
 from entitlements.access.chains import carried_grants
+from entitlements.access.history import history_of
 from entitlements.access.reset_usage import reset_usage
+from entitlements.access.selectors import entitlements_with_facts
 from entitlements.access.void_grant import void_grant
 from entitlements.errors import BadGrant, BadReset
-from entitlements.models import Entitlement, Grant
+from entitlements.models import BalanceSnapshot, Entitlement, Grant, Meter
 from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.resume_subscription import resume_subscription
 from tests.support.clock import at
@@ -226,3 +230,72 @@ def test_a_ring_of_entitlements_ends(started, starter):
     later = current("2026-04-16")
     Entitlement.objects.filter(active_to=at("2026-04-16")).update(continues=later)
     assert have("2026-04-16") == (True, "300", "0", "300", "0")
+
+
+class TestTermsWithoutALimit:
+    """A plan in between that says yes, however much (billing rules 9: one-off grants move along)."""
+
+    @pytest.fixture
+    def boolean(self, calls):
+        return entitling_plan(calls, "unlimited", None, type="boolean", usagePeriod=None)
+
+    def test_grants_move_along_with_what_was_left_of_them(self, started, starter, boolean):
+        grant = give(current("2026-04-01"), "50", "2026-04-01", max_rollover=Decimal(50))
+        use("2026-04-05", 120)  # 20 of the 50
+        free = change(started, boolean, "2026-04-10").successor
+        use("2026-04-12", 1000)
+        assert value(current("2026-04-14"), "2026-04-14").has_access
+        change(free, starter, "2026-04-16")
+        # The period goes on, with the 120 of before; the thousand were free. 20 are of the grant, as before.
+        assert have("2026-04-16") == (True, "350", "120", "230", "0")
+        assert value(current("2026-04-16"), "2026-04-16").grants[grant.pk] == 50
+        assert [each.pk for each in carried_grants(current("2026-04-16"))] == [grant.pk]
+        use("2026-04-17", 240)
+        assert have("2026-04-18") == (False, "350", "360", "0", "10")
+        assert have("2026-05-01") == (True, "300", "0", "300", "0")
+
+    def test_over_a_boundary_a_period_begins_anew(self, started, starter, boolean):
+        give(current("2026-04-01"), "50", "2026-04-01", max_rollover=Decimal(40))
+        use("2026-04-05", 120)
+        free = change(started, boolean, "2026-04-10").successor
+        use("2026-05-12", 1000)
+        use("2026-06-02", 1000)
+        change(free, starter, "2026-06-16")
+        use("2026-06-17", 7)
+        # Of the 30 that were left, each of both resets kept as much.
+        assert have("2026-06-18") == (True, "330", "7", "323", "0")
+
+    def test_a_change_that_resets_usage_on_the_way_resets_it(self, started, starter, boolean):
+        use("2026-04-05", 20)
+        free = change(started, boolean, "2026-04-10", usage="reset").successor
+        change(free, starter, "2026-04-16")
+        assert have("2026-04-16") == (True, "300", "0", "300", "0")
+
+    def test_of_a_highest_value_what_came_meanwhile_is_free(self, calls, started, starter, boolean):
+        Meter.objects.update(aggregation="MAX")
+        use("2026-04-05", 20)
+        free = change(started, boolean, "2026-04-10").successor
+        use("2026-04-12", 90)
+        change(free, starter, "2026-04-16")
+        assert have("2026-04-16")[2:4] == ("20", "280")
+        use("2026-04-17", 95)
+        assert have("2026-04-18")[2:4] == ("25", "275")
+
+    def test_history_tells_it_apart(self, started, starter, boolean):
+        use("2026-04-05", 20)
+        free = change(started, boolean, "2026-04-10").successor
+        use("2026-04-12", 1000)
+        change(free, starter, "2026-04-16")
+        use("2026-04-17", 7)
+        [burndown] = burndowns_of(entitlements_with_facts().filter(pk=current("2026-04-18").pk))
+        found = history_of(burndown, Period(at("2026-04-01"), at("2026-04-18")), "DAY", "UTC")
+        assert [(f"{each.period.start:%m-%d}", each.usage) for each in found.windows] == [("04-05", 20), ("04-17", 7)]
+
+    def test_a_snapshot_of_a_reset_meanwhile_stays_right(self, started, starter, boolean):
+        use("2026-04-05", 20)
+        free = change(started, boolean, "2026-04-10").successor
+        change(free, starter, "2026-06-16")
+        assert have("2026-06-18") == (True, "300", "0", "300", "0")
+        use("2026-05-05", 5000)
+        assert have("2026-06-18") == (True, "300", "0", "300", "0")
+        assert BalanceSnapshot.objects.count() == 1
