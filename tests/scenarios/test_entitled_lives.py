@@ -44,14 +44,14 @@ from tests.support.managed import entitling_plan
 pytestmark = pytest.mark.django_db
 
 START = at("2026-01-31T10:00")
-PLANS = st.integers(0, 2)
+PLANS = st.sampled_from([0, 1, 2, 0, 1, 2, 3])
 TIMINGS = st.sampled_from(["immediate", "next_billing_cycle"])
 MONTH = CADENCES["P1M"]
 EXAMPLES = 8
 
 
 class EntitledLife(RolledBackStory):
-    """One customer, on one of three plans with the same usage periods, or on none."""
+    """One customer, on one of three plans with the same usage periods, on one without a limit, or on none."""
 
     @initialize(zone=st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]))
     def begin(self, zone):
@@ -60,6 +60,7 @@ class EntitledLife(RolledBackStory):
         make_default_profile()
         self.customer = make_customer(time_zone=zone)
         self.plans = [entitling_plan(calls, f"plan_{amount}", amount) for amount in (10, 100, 300)]
+        self.plans.append(entitling_plan(calls, "unlimited", None, type="boolean", usagePeriod=None))
         self._do(lambda: self._subscribe(1))
 
     # -- time and usage
@@ -173,7 +174,7 @@ class EntitledLife(RolledBackStory):
             assert row.active_from >= ends
             ends = row.active_to or ends
         row = self._entitlement()
-        if row is None:
+        if row is None or row.type != "metered":
             return
         [burndown] = burndowns_of([row])
         counted = [grant.id for grant in burndown.timeline.grants]
@@ -200,7 +201,15 @@ class EntitledLife(RolledBackStory):
         since = [begun, period_at(anchor, row.time_zone, MONTH, self.now).start, *(each.at for each in resets)]
         since += [each.active_from for each in by_change]
         events = UsageEvent.objects.filter(time__gte=max(since), time__lt=self.now)
-        return sum((Decimal(each.data["amount"]) for each in events), Decimal(0))
+        unlimited = Entitlement.objects.filter(ever_active(), managed_in__in=lineage, type="boolean")
+        return sum(
+            (
+                Decimal(each.data["amount"])
+                for each in events
+                if not any(free.active_from <= each.time < free.active_to for free in unlimited)
+            ),
+            Decimal(0),
+        )
 
     def _lineage(self, subscription_id):
         """The subscriptions that changes of plan led through."""
