@@ -58,7 +58,7 @@ def make_house(count: int, *, remote: BillingApp) -> Invoice:
     customer = make_subscriber(make_excess_plan())
     run_close()
     invoice = Invoice.objects.get(issued_at__isnull=False)
-    with _without_triggers():
+    with without_triggers():
         _multiply_all(customer, invoice, count, remote)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
@@ -85,7 +85,7 @@ def _multiply_all(customer: Customer, invoice: Invoice, count: int, remote: Bill
 
 
 @contextmanager
-def _without_triggers() -> Iterator[None]:
+def without_triggers() -> Iterator[None]:
     """Foreign keys hold by the way the ids are made: to look each up would take most of the time. Needs a superuser."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT usesuper FROM pg_user WHERE usename = current_user")
