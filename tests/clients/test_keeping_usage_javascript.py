@@ -1,10 +1,20 @@
 """A customer moves up and down between plans in mid-period and keeps what was used, through the JavaScript client.
 
 Billing rules 9: 3 of 50,000 are used, then 549,997 of 550,000 are left in the same period; what is scheduled is seen,
-taken back and scheduled again; usage is 0 at the reset.
+taken back and scheduled again; usage is 0 at the reset. A threshold that was told before the change is not told again
+for the same crossing, and one that was not reached counts the usage from before it.
 """
 
+import json
+import time
+from ipaddress import ip_network
+
 import pytest
+
+from core.notifications.signing import signature
+from core.notifications.tasks import deliver_webhooks
+from entitlements.notices.tasks import tell_entitlements
+from tests.support.endpoint import listening
 
 pytestmark = [pytest.mark.node, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("worker")]
 
@@ -67,6 +77,15 @@ const current = async () => {
   const page = await openmeter.customers.listSubscriptions('acme', { status: ['active', 'canceled'] })
   return page.items.map((subscription) => subscription.plan?.key)
 }
+"""
+
+NOTICES = """
+const channel = await openmeter.notifications.channels.create({
+  type: 'WEBHOOK', name: 'Usage', url: input.endpoint, customHeaders: { 'X-Team': 'usage' },
+})
+const rule = async (type, more = {}) => openmeter.notifications.rules.create({
+  type, name: type, channels: [channel.id], features: ['api_credits'], ...more,
+})
 """
 
 APRIL = ["2026-04-01T00:00:00.000Z", "2026-05-01T00:00:00.000Z"]
@@ -168,3 +187,103 @@ def test_reset_starts_anew_and_a_downgrade_at_once_shows_what_is_over(js):
     assert answer["down"] == [APRIL, has(60000, 0, 50000, overage=10000, access=False)]
     assert answer["anew"] == has(0, 550000, 550000)
     assert answer["used"] == has(5, 549995, 550000)
+
+
+@pytest.fixture
+def endpoint(settings):
+    settings.WEBHOOK_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
+    with listening() as endpoint:
+        yield endpoint
+
+
+def tick():
+    """What beat has done every five seconds."""
+    tell_entitlements()
+    deliver_webhooks()
+
+
+def received(endpoint, secret):
+    """What the endpoint was sent since the last time, once its signature and time were checked, in the order of ids."""
+    found = []
+    for headers, body in endpoint.received:
+        sent_at, message_id = int(headers["webhook-timestamp"]), headers["webhook-id"]
+        assert abs(time.time() - sent_at) < 300
+        assert headers["webhook-signature"] == signature(secret, message_id=message_id, timestamp=sent_at, body=body)
+        event = json.loads(body)
+        assert (event["id"], headers["x-team"]) == (message_id, "usage")
+        found.append(event)
+    endpoint.received.clear()
+    return sorted(found, key=lambda event: event["id"])
+
+
+def test_notices_of_thresholds_go_on_across_a_change_of_plan(js, endpoint):
+    thresholds = [{"type": "usage_percentage", "value": 80}, {"type": "usage_value", "value": 540}]
+    begun = js(
+        CLOCK
+        + NOTICES
+        + """
+        await rule('entitlements.balance.threshold', { thresholds: input.thresholds })
+        await rule('entitlements.reset')
+        const { id } = await openmeter.subscriptions.create({ customerId: customer.id, plan: { key: 'free' } })
+        await setClock('2026-04-10T00:00:00Z')
+        await use('e1', '2026-04-09T12:00:00Z', 450)
+        return { subscription: id, secret: channel.signingSecret }
+        """,
+        free=plan("free", 500, None),
+        starter=plan("starter", 550, "30.00"),
+        endpoint=endpoint.url,
+        thresholds=thresholds,
+    )
+    assert "error" not in begun, begun
+    secret = begun["secret"]
+    tick()
+    [told] = received(endpoint, secret)  # 450 of 500 is 90 %
+    assert (told["type"], told["data"]["threshold"]) == ("entitlements.balance.threshold", thresholds[0])
+    assert told["data"]["value"] == {
+        "hasAccess": True,
+        "balance": 50,
+        "usage": 450,
+        "overage": 0,
+        "totalAvailableGrantAmount": 500,
+    }
+    assert told["data"]["customer"]["key"] == "acme"
+
+    changed = js(
+        """
+        const up = await openmeter.subscriptions.change(input.subscription, {
+          plan: { key: 'starter' }, timing: 'immediate',
+        })
+        return up.next.plan.key
+        """,
+        subscription=begun["subscription"],
+    )
+    assert changed == "starter"
+    tick()
+    assert received(endpoint, secret) == []  # 450 of 550 is 81.8 %: the same crossing
+
+    answer = js(
+        """
+        await openmeter.events.ingest({
+          specversion: '1.0', id: 'e2', source: 'test', type: 'api.call', subject: 'acme',
+          time: new Date('2026-04-09T18:00:00Z'), data: { credits: 91 },
+        })
+        """
+    )
+    assert answer is None
+    tick()
+    [told] = received(endpoint, secret)  # 450 before the change and 91 after it are above 540
+    assert told["data"]["threshold"] == thresholds[1]
+    assert (told["data"]["value"]["usage"], told["data"]["value"]["balance"]) == (541, 9)
+
+    js(
+        """
+        const headers = { Authorization: `Bearer ${process.env.API_KEY}`, 'Content-Type': 'application/json' }
+        await fetch(`${process.env.BASE_URL}/api/v1/test-clock`, {
+          method: 'PUT', headers, body: JSON.stringify({ now: '2026-05-01T00:00:00Z' }),
+        })
+        """
+    )
+    tick()
+    [told] = received(endpoint, secret)
+    assert (told["type"], told["timestamp"]) == ("entitlements.reset", "2026-05-01T00:00:00Z")
+    assert (told["data"]["value"]["usage"], told["data"]["value"]["balance"]) == (0, 550)
