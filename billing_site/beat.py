@@ -41,5 +41,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "tell of entitlements": every(5, "entitlements.notices.tasks.tell_entitlements"),
     "tell of invoices": every(5, "invoicing.notices.tasks.tell_invoices"),
     "deliver webhooks": every(5, "core.notifications.tasks.deliver_webhooks"),
+    "forget old events of webhooks": daily(3, 30, "core.notifications.tasks.forget_events"),
+    "forget what was seen of old usage periods": daily(3, 50, "entitlements.notices.tasks.forget_states"),
     "purge kept responses": daily(3, 10, "billing_site.access.tasks.purge_idempotent_responses"),
 }

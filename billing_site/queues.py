@@ -33,7 +33,9 @@ _TASKS = {
     WEBHOOKS: (
         "core.notifications.tasks.deliver_webhooks",
         "core.notifications.tasks.help_deliver_webhooks",
+        "core.notifications.tasks.forget_events",
         "entitlements.notices.tasks.tell_entitlements",
+        "entitlements.notices.tasks.forget_states",
         "invoicing.notices.tasks.tell_invoices",
     ),
     DRAFTS: ("invoicing.runs.tasks.advance_invoices", "invoicing.runs.tasks.advance_clock"),

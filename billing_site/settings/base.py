@@ -206,6 +206,8 @@ CREDENTIALS_KEYS = [key for key in os.environ.get("CREDENTIALS_KEY", "").split("
 # Networks of our own that webhooks may go to (10.1.0.0/16, say), with commas between them; or, with 1, any at all.
 WEBHOOK_ALLOWED_NETWORKS = read_networks(os.environ.get("WEBHOOK_ALLOWED_NETWORKS", ""))
 WEBHOOK_ALLOW_PRIVATE = os.environ.get("WEBHOOK_ALLOW_PRIVATE") == "1"
+# So many days after an event was told it is forgotten, with what became of its webhooks; 0: never.
+NOTICE_RETENTION_DAYS = int(os.environ.get("NOTICE_RETENTION_DAYS", 90))
 # "test" or "live": keys of the other kind are refused, also where a copy of the database brings them along.
 STRIPE_MODE = os.environ.get("STRIPE_MODE", "test")
 # Where Stripe's API is; empty: at Stripe.

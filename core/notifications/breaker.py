@@ -1,8 +1,9 @@
 """The circuit breaker of each endpoint: one that answers nobody is left alone, and holds up no other.
 
 After five failures in a row nobody sends to an endpoint for half a minute; then one message is its trial: it closes the
-breaker, or opens it for twice as long, an hour at most. All of it is in the channel's row and in real time, so that all
-workers see the same. At most two workers wait for one endpoint at a time, however many messages it has.
+breaker, or opens it for twice as long, an hour at most. One that asks for time (429 or 503 with `Retry-After`) gets it.
+All of it is in the channel's row and in real time, so that all workers see the same. At most two workers wait for one
+endpoint at a time, however many messages it has.
 """
 
 import uuid
@@ -60,6 +61,13 @@ def note_failure(channel: Channel) -> None:
         to_open.filter(openings=openings).update(
             openings=openings + 1, open_until=now + pause_after(openings), probe_until=None
         )
+
+
+def rest(channel: Channel, wait: timedelta) -> None:
+    """The endpoint asks to be left alone for so long."""
+    until = real_now() + wait
+    awake = Channel.objects.filter(Q(open_until__isnull=True) | Q(open_until__lt=until), pk=channel.pk)
+    awake.update(open_until=until, probe_until=None)
 
 
 def end_trial(channel: Channel) -> None:

@@ -30,10 +30,12 @@ class NotSent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the endpoint said. `body` is the beginning of it, at most `MAX_ANSWER_BYTES`."""
+    """What the endpoint said. `body` is the beginning of it, at most `MAX_ANSWER_BYTES`; `retry_after` the header of
+    that name."""
 
     status: int
     body: bytes
+    retry_after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def post(
         read = answer.read(MAX_ANSWER_BYTES)
         if watch.is_over:  # what was read ends where the connection was cut
             raise TimeoutError
-        return Answer(answer.status, read)
+        return Answer(answer.status, read, answer.getheader("Retry-After"))
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise NotSent(watch.said() or _said(error)) from error
     finally:

@@ -1,8 +1,9 @@
-"""The scheduled delivery of webhooks."""
+"""The scheduled delivery of webhooks, and its housekeeping."""
 
 from celery import shared_task
 
 from core.notifications.services.deliver_webhooks import WEBHOOKS
+from core.notifications.services.forget_events import forget_events as forget
 from core.outbox.services.deliver import SECONDS, deliver_due, helpers_wanted
 
 
@@ -18,3 +19,9 @@ def deliver_webhooks() -> None:
 def help_deliver_webhooks() -> None:
     """Deliver webhooks that are due, beside whoever called for help."""
     deliver_due(topics=WEBHOOKS)
+
+
+@shared_task
+def forget_events() -> None:
+    """Once a day is enough."""
+    forget()

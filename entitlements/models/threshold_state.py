@@ -33,7 +33,10 @@ class ThresholdState(models.Model):
                 fields=["customer", "feature", "period_start", "rule"], name="thresholds_are_passed_once"
             )
         ]
-        indexes = [models.Index(fields=["rule"], name="threshold_state_of_rule")]
+        indexes = [
+            models.Index(fields=["rule"], name="threshold_state_of_rule"),
+            models.Index(fields=["period_start", "id"], name="threshold_state_by_period"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.customer}, {self.feature} from {self.period_start:%Y-%m-%d %H:%M} UTC"

@@ -13,6 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from core import clock
+from core.audit.models import AuditEntry
 from core.clock import real_now
 from core.ids import to_text
 from core.leases import lease_end
@@ -22,6 +23,7 @@ from core.notifications.models import Attempt, Channel, Delivery, Event, Rule
 from core.notifications.post import Limits, NotSent, post
 from core.notifications.selectors import state_of
 from core.notifications.services.deliver_webhooks import custom_headers
+from core.notifications.services.disable_gone import disable_gone
 from core.notifications.services.record_events import Cause, record_events
 from core.notifications.services.resend_event import resend_event
 from core.notifications.services.save_channel import (
@@ -192,6 +194,95 @@ def test_what_waits_for_a_channel_that_is_deleted_or_disabled_is_given_up(endpoi
     assert deliver() == 0
     assert (endpoint.received, states()) == ([], ["FAILED", "FAILED"])
     assert tell("two") and Delivery.objects.count() == 2
+
+
+def asking_for_time(status, said):
+    """An answer with `Retry-After`."""
+
+    def answer(handler):
+        handler.send_response(status)
+        handler.send_header("Retry-After", said)
+        handler.end_headers()
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_endpoint_that_asks_for_time_gets_it_for_all_its_messages(endpoint, status):
+    channel = make_channel(endpoint.url)
+    make_rule(channel)
+    tell("one", "two")
+    endpoint.answer = asking_for_time(status, "7200")
+    assert deliver() == 0
+    assert len(endpoint.received) == 1
+    channel.refresh_from_db()
+    assert timedelta(minutes=119) < channel.open_until - real_now() <= timedelta(minutes=120)
+    first, second = OutboxMessage.objects.order_by("-attempts")
+    assert (first.attempts, first.due_at) == (1, NOW + timedelta(hours=2))
+    assert first.last_error == f"The endpoint answered {status}, and asked for time."
+    assert second.attempts == 0
+    endpoint.answer = 200
+    Channel.objects.update(open_until=real_now())
+    assert deliver(NOW + timedelta(minutes=119)) == 1
+    assert deliver(NOW + timedelta(hours=2)) == 1
+
+
+def test_who_asks_for_less_time_than_is_planned_or_for_years_or_nonsense_gets_what_is_sensible(endpoint):
+    make_rule(make_channel(endpoint.url))
+    tell()
+    message = OutboxMessage.objects.get()
+    waits = []
+    for said in ("1", "soon", "99999999999999999999"):
+        endpoint.answer = asking_for_time(422, said)
+        OutboxMessage.objects.update(attempts=1, due_at=NOW)
+        deliver()
+        message.refresh_from_db()
+        waits.append(message.due_at - NOW)
+    assert all(timedelta(seconds=48) <= wait <= timedelta(seconds=72) for wait in waits[:2])
+    assert waits[2] == timedelta(days=1)
+    # The last attempt is the last, whatever it asks for.
+    OutboxMessage.objects.update(attempts=9, due_at=NOW)
+    deliver()
+    assert states() == ["FAILED"]
+
+
+def test_an_endpoint_that_is_gone_is_sent_nothing_more_until_staff_enable_it(endpoint):
+    channel = make_channel(endpoint.url)
+    make_rule(channel)
+    [event, _] = tell("one", "two")
+    endpoint.answer = 410
+    assert deliver() == 0
+    channel.refresh_from_db()
+    assert (len(endpoint.received), channel.disabled, states()) == (1, True, ["FAILED", "FAILED"])
+    assert AuditEntry.objects.get(verb="channel.disabled").sentence.endswith(
+        "disabled the webhook channel Orders: its endpoint answered 410, it wants nothing any more."
+    )
+    assert tell("three") and Delivery.objects.count() == 2
+    endpoint.answer = 200
+    update_channel(channel=channel, name="Orders", url=endpoint.url, headers={})
+    with clock.frozen_at(NOW):
+        resend_event(event=event)
+    assert deliver() == 1
+
+
+def test_an_answer_of_another_address_disables_nothing(endpoint):
+    channel = make_channel(endpoint.url)
+    stale = Channel.objects.get()
+    update_channel(channel=channel, name="Orders", url="https://new.example.com/", headers={})
+    disable_gone(stale)
+    channel.refresh_from_db()
+    assert not channel.disabled
+
+
+def test_a_stored_header_is_not_sent_to_another_server_by_who_does_not_know_it(endpoint):
+    channel = make_channel(endpoint.url, headers={"Authorization": "Bearer abc"})
+    moved = endpoint.url.replace("/hooks", "/other")
+    update_channel(channel=channel, name="Orders", url=moved, headers={"Authorization": KEPT})
+    for url in ("https://attacker.example/hooks", endpoint.url.replace("http:", "https:")):
+        with pytest.raises(BadChannel, match="for this server"):
+            update_channel(channel=channel, name="Orders", url=url, headers={"Authorization": KEPT})
+    channel.refresh_from_db()
+    assert (channel.url, custom_headers(channel)) == (moved, {"Authorization": "Bearer abc"})
 
 
 def test_no_redirect_is_followed(endpoint):

@@ -7,6 +7,7 @@ from core import clock
 from core.notifications.models import Event
 from core.notifications.services.save_channel import create_channel
 from core.notifications.services.save_rule import create_rule
+from entitlements.metering.ingest_events import ingest_events
 from entitlements.notices.tell_due import tell_due
 from tests.support.clock import at
 
@@ -31,3 +32,21 @@ def told(moment):
     """The thresholds that are told of when one looks in that moment: type and value."""
     found = [payload["data"]["threshold"] for payload in payloads(moment)]
     return [(each["type"], each["value"]) for each in found]
+
+
+def report(moment, amount, *subjects):
+    """So much by each subject, reported in that moment."""
+    with clock.frozen_at(at(moment)):
+        ingest_events(
+            events=[
+                {
+                    "id": f"{subject}-{moment}",
+                    "source": "test",
+                    "type": "usage",
+                    "subject": subject,
+                    "time": at(moment).isoformat(),
+                    "data": {"amount": str(amount)},
+                }
+                for subject in subjects or ("acme",)
+            ]
+        )

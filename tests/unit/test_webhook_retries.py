@@ -1,12 +1,13 @@
 """When webhooks are tried again: figures worked out by hand."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from core.notifications.retries import (
     MAX_ATTEMPTS,
     WAITS,
+    asked_wait,
     is_success,
     pause_after,
     speaks_against_endpoint,
@@ -46,3 +47,29 @@ def test_what_a_living_endpoint_says_of_one_message_does_not_speak_against_it():
         500,
         503,
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("\u0661\u0662", None),  # digits, and none of HTTP's
+        ("0", 0),
+        (" 120 ", 120),
+        ("86401", 86_400),
+        ("9" * 400, 86_400),
+        ("Wed, 01 Apr 2026 00:10:00 GMT", 600),
+        ("Wed, 01 Apr 2026 00:10:00 -0000", 600),
+        ("Wed, 01 Apr 2026 02:10:00 +0200", 600),
+        ("Tue, 31 Mar 2026 00:10:00 GMT", 0),
+        ("Thu, 01 Apr 2027 00:10:00 GMT", 86_400),
+        ("Wed, 41 Apr 2026 00:10:00 GMT", None),
+    ],
+)
+def test_an_endpoint_gets_the_time_that_it_asks_for_and_a_day_at_most(said, seconds):
+    expected = None if seconds is None else timedelta(seconds=seconds)
+    assert asked_wait(said, datetime(2026, 4, 1, tzinfo=UTC)) == expected

@@ -27,15 +27,26 @@ from core.notifications.breaker import (
     held_channels,
     note_failure,
     note_success,
+    rest,
     try_channel,
 )
 from core.notifications.models import Attempt, Channel, Delivery, Event
 from core.notifications.post import Answer, Limits, NotSent, post
-from core.notifications.retries import GIVE_UP_AFTER, MAX_ATTEMPTS, is_success, speaks_against_endpoint, wait_after
+from core.notifications.retries import (
+    ASKS_FOR_TIME,
+    GIVE_UP_AFTER,
+    GONE,
+    MAX_ATTEMPTS,
+    asked_wait,
+    is_success,
+    speaks_against_endpoint,
+    wait_after,
+)
+from core.notifications.services.disable_gone import disable_gone
 from core.notifications.services.record_events import TOPIC as TOPIC
 from core.notifications.signing import signature
 from core.outbox.services.deliver import Send, register
-from core.outbox.services.terms import Later, Never, Terms
+from core.outbox.services.terms import Later, Never, NotBefore, Terms
 
 WEBHOOKS = (TOPIC,)
 """The topics of the outbox that are delivered here."""
@@ -84,6 +95,7 @@ def _attempt(delivery: Delivery) -> None:
     took = int((time.monotonic() - begun) * 1000)
     status = answer.status if answer is not None else None
     succeeded = status is not None and is_success(status)
+    wait = asked_wait(answer.retry_after, real_now()) if answer is not None and not succeeded else None
     now = clock.now()
     with transaction.atomic():
         Attempt.objects.create(
@@ -100,8 +112,16 @@ def _attempt(delivery: Delivery) -> None:
         Delivery.objects.filter(pk=delivery.pk).update(**columns)
         if succeeded:
             note_success(channel)
+        elif status == GONE:
+            disable_gone(channel)
         elif speaks_against_endpoint(status):
             note_failure(channel)
+            if wait and status in ASKS_FOR_TIME:
+                rest(channel, wait)
+    if status == GONE:
+        raise Never("The endpoint answered 410: it wants nothing any more. The channel was disabled.")
+    if not succeeded and wait:
+        raise NotBefore(f"The endpoint answered {status}, and asked for time.", until=now + wait)
     if not succeeded:
         raise Refused(error or f"The endpoint answered {status}.")
 

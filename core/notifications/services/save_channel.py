@@ -70,17 +70,20 @@ def update_channel(
     metadata: Mapping[str, str] | None = None,
 ) -> Channel:
     """Replace what a channel says. Its secret stays where none is given, and so does a header's value that is given as
-    it is shown (`KEPT`). To another address its breaker starts anew. Nothing changed: nothing is written.
+    it is shown (`KEPT`). To another address, and enabled again, its breaker starts anew. Nothing changed: nothing is
+    written.
 
-    Raises `BadChannel` as above, and for `KEPT` in a header that the channel does not have.
+    Raises `BadChannel` as above, and for `KEPT` in a header that the channel does not have, or at another server: who
+    may change the address must not learn by it what is stored.
     """
     channel = Channel.objects.select_for_update().get(pk=channel.pk)
     former = custom_headers(channel)
-    wanted = {key: former.get(key, value) if value == KEPT else value for key, value in headers.items()}
+    kept = former if _server_of(url) == _server_of(channel.url) else {}
+    wanted = {key: kept.get(key, value) if value == KEPT else value for key, value in headers.items()}
     _refuse([*_url_problems(url), *_header_problems(wanted), *_secret_problems(signing_secret)])
     values = {"name": name, "url": url, "disabled": disabled, "metadata": dict(metadata or {})}
     changes = {key: [getattr(channel, key), value] for key, value in values.items() if getattr(channel, key) != value}
-    if "url" in changes:
+    if "url" in changes or ("disabled" in changes and not disabled):
         values |= {"failures": 0, "openings": 0, "open_until": None, "probe_until": None}
     if wanted != former:
         changes["headers"] = [sorted(former), sorted(wanted)]
@@ -122,6 +125,14 @@ def delete_channel(*, channel: Channel) -> None:
         record(verb="channel.deleted", target=channel, did=f"deleted the webhook channel {channel}")
 
 
+def _server_of(url: str) -> tuple[str, str, int] | None:
+    try:
+        target = read_url(url)
+    except ValueError:
+        return None
+    return target.scheme, target.host, target.port
+
+
 def _sealed(headers: Mapping[str, str]) -> str:
     return encrypt(json.dumps(dict(headers))) if headers else ""
 
@@ -152,7 +163,9 @@ def _header_problems(headers: Mapping[str, str]) -> list[FieldProblem]:
         elif _OURS.fullmatch(name):
             problems.append(FieldProblem(field, "reserved", f"{name} is set by us."))
         elif value == KEPT:
-            problems.append(FieldProblem(field, "required", "Give its value: none is stored under this name."))
+            problems.append(
+                FieldProblem(field, "required", "Give its value: none is stored under this name for this server.")
+            )
         elif not _VALUE.fullmatch(value):
             problems.append(FieldProblem(field, "bad_value", "Use printable ASCII characters, 4,096 at most."))
     return problems

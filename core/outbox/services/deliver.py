@@ -31,7 +31,7 @@ from core import clock
 from core.ids import new_id, to_text
 from core.leases import kept_alive, lease_end, unleased
 from core.outbox.models import OutboxMessage
-from core.outbox.services.terms import Later, Never, Terms
+from core.outbox.services.terms import Later, Never, NotBefore, Terms
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +133,8 @@ def _deliver(messages: Sequence[OutboxMessage], ends_at: float) -> int:
                 )
             except Never as never:
                 _mark(_ours(message, [message]), due_at=None, last_error=str(never))
+            except NotBefore as refused:
+                _mark_failed(message, str(refused), not_before=refused.until)
             except Exception as error:  # whatever stopped it, the message is kept and tried again
                 logger.warning("outbox message %s failed", to_text(message.pk), exc_info=True)
                 _mark_failed(message, f"{type(error).__name__}: {error}")
@@ -174,8 +176,12 @@ def _begin(message: OutboxMessage) -> bool:
     )
 
 
-def _mark_failed(message: OutboxMessage, error: str) -> None:
-    _mark(_ours(message, [message]), last_error=error)
+def _mark_failed(message: OutboxMessage, error: str, not_before: datetime | None = None) -> None:
+    """`_begin` has said when the next attempt may be, if any."""
+    ours = _ours(message, [message])
+    if not_before is not None:
+        ours.filter(due_at__lt=not_before).update(due_at=not_before)
+    _mark(ours, last_error=error)
 
 
 def _mark_delivered(message: OutboxMessage) -> int:

@@ -14,6 +14,15 @@ class Later(Exception):
         self.until = until
 
 
+class NotBefore(Exception):
+    """Raised by who sends a message that was refused: an attempt, and the next one is made at `until` at the
+    earliest."""
+
+    def __init__(self, reason: str, *, until: datetime) -> None:
+        super().__init__(reason)
+        self.until = until
+
+
 class Never(Exception):
     """Raised by who sends a message that can't be sent at all: it is given up at once."""
 
