@@ -164,9 +164,10 @@ def main() -> None:
     parser.add_argument("customers", type=int, nargs="?", default=0)
     parser.add_argument("--history", type=int, default=1)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--wide", action="store_true")
     given = parser.parse_args()
     if given.verb == "prepare":
-        make_customers(given.customers, history=given.history)
+        make_customers(given.customers, history=given.history, wide=given.wide)
     elif given.verb == "work":
         print(json.dumps(close(given.history, given.profile)))
     else:

@@ -1,6 +1,8 @@
-"""The customers that a close is measured with: one subscription each, a flat fee and a metered item, usage to bill."""
+"""The customers that a close is measured with: one subscription each, a flat fee and a metered item, usage to bill; or
+three subscriptions and ten lines, where they are asked for wide."""
 
 import random
+import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -30,13 +32,13 @@ def months_later(count: int) -> datetime:
     return datetime(START.year + (START.month - 1 + count) // 12, (START.month - 1 + count) % 12 + 1, 1, tzinfo=UTC)
 
 
-def make_customers(count: int, *, history: int) -> None:
+def make_customers(count: int, *, history: int, wide: bool = False) -> None:
     """`count` customers, subscribed since `START`, with `history` months closed and the usage of the next one there."""
     profile = BillingProfile.objects.get(is_default=True)
     profile.name = "Benchmark"
     profile.save()
     with clock.frozen_at(START):
-        model = _first_customer()
+        model = _first_customer(_PLANS if wide else _PLANS[:1])
         _copy_customer(model, count - 1)
     keys = list(Customer.objects.values_list("key", flat=True))
     chance = random.Random(SEED)
@@ -49,49 +51,87 @@ def make_customers(count: int, *, history: int) -> None:
     _analyze()
 
 
-def _first_customer() -> Customer:
-    meter = Meter.objects.create(
-        key="calls", name="Calls", event_type="call", aggregation="SUM", value_property="$.units"
-    )
-    feature = Feature.objects.create(key="calls", name="Calls", meter=meter)
-    plan = Plan.objects.create(key="standard", name="Standard", currency="EUR", effective_from=START)
-    phase = PlanPhase.objects.create(plan=plan, position=0, key="standard", name="Standard")
-    flat = {"type": "flat", "amount": "29.90", "paymentTerm": "in_advance"}
-    unit, free = {"type": "unit", "amount": "0.25"}, {"usage": {"quantity": "100"}}
-    month = {"phase": phase, "billing_cadence": "P1M"}
-    RateCard.objects.create(**month, position=0, type="flat_fee", key="base", name="Base fee", price=flat)
-    RateCard.objects.create(
-        **month,
-        position=1,
-        type="usage_based",
-        key="calls",
-        name="Calls",
-        price=unit,
-        discounts=free,
-        feature=feature,
-    )
+# Key and, for each line, what it costs and, where it is metered, how its events are put together.
+_PLANS: tuple[tuple[str, tuple[tuple[str, dict[str, Any], str | None], ...]], ...] = (
+    (
+        "standard",
+        (
+            ("base", {"type": "flat", "amount": "29.90", "paymentTerm": "in_advance"}, None),
+            ("calls", {"type": "unit", "amount": "0.25"}, "SUM"),
+        ),
+    ),
+    (
+        "reports",
+        (
+            ("reports_base", {"type": "flat", "amount": "12.00", "paymentTerm": "in_advance"}, None),
+            ("reports_made", {"type": "unit", "amount": "0.10"}, "COUNT"),
+            ("largest_report", {"type": "package", "amount": "2.00", "quantityPerPackage": "25"}, "MAX"),
+            (
+                "pages",
+                {
+                    "type": "tiered",
+                    "mode": "graduated",
+                    "tiers": [
+                        {"upToAmount": "100", "unitPrice": {"type": "unit", "amount": "0.05"}},
+                        {"unitPrice": {"type": "unit", "amount": "0.02"}},
+                    ],
+                },
+                "SUM",
+            ),
+        ),
+    ),
+    (
+        "support",
+        (
+            ("support_base", {"type": "flat", "amount": "99.00", "paymentTerm": "in_advance"}, None),
+            ("insurance", {"type": "flat", "amount": "4.90", "paymentTerm": "in_advance"}, None),
+            ("cases", {"type": "unit", "amount": "1.50"}, "COUNT"),
+            ("average_case", {"type": "unit", "amount": "0.01"}, "AVG"),
+        ),
+    ),
+)
+
+
+def _first_customer(plans: Iterable[tuple[str, Any]]) -> Customer:
     customer = Customer.objects.create(key="customer-0", name="Customer 0", currency="EUR")
     UsageSubject.objects.create(customer=customer, key="customer-0")
-    record_subscription(customer=customer, plan=plan, active_from=START)
+    for key, lines in plans:
+        plan = Plan.objects.create(key=key, name=key.title(), currency="EUR", effective_from=START)
+        phase = PlanPhase.objects.create(plan=plan, position=0, key=key, name=key.title())
+        for position, (line, price, aggregation) in enumerate(lines):
+            card = {"phase": phase, "billing_cadence": "P1M", "position": position, "key": line, "price": price}
+            card["name"] = "Base fee" if line == "base" else line.replace("_", " ").capitalize()
+            if aggregation is None:
+                RateCard.objects.create(**card, type="flat_fee")
+                continue
+            value = None if aggregation == "COUNT" else "$.units"
+            meter = Meter.objects.create(
+                key=line, name=card["name"], event_type="call", aggregation=aggregation, value_property=value
+            )
+            feature = Feature.objects.create(key=line, name=card["name"], meter=meter)
+            free = {"usage": {"quantity": "100"}} if line == "calls" else {}
+            RateCard.objects.create(**card, type="usage_based", discounts=free, feature=feature)
+        record_subscription(customer=customer, plan=plan, active_from=START)
     return customer
 
 
 def _copy_customer(model: Customer, copies: int) -> None:
     """More customers like the first, by COPY: subscribing them one by one is not what is measured."""
-    subscription = Subscription.objects.get(customer=model)
-    made = [(new_id(), new_id(), new_id(), [new_id(), new_id()]) for _ in range(copies)]
-    items = list(SubscriptionItem.objects.filter(subscription=subscription).order_by("running_number"))
+    made = [(new_id(), number) for number in range(1, copies + 1)]
     copy_rows(
         Customer,
-        [
-            _row(model, id=customer, key=f"customer-{number}", name=f"Customer {number}")
-            for number, (customer, _, _, _) in enumerate(made, start=1)
-        ],
+        [_row(model, id=customer, key=f"customer-{number}", name=f"Customer {number}") for customer, number in made],
     )
     UsageSubject.objects.bulk_create(
-        UsageSubject(customer_id=customer, key=f"customer-{number}")
-        for number, (customer, _, _, _) in enumerate(made, start=1)
+        UsageSubject(customer_id=customer, key=f"customer-{number}") for customer, number in made
     )
+    for subscription in Subscription.objects.filter(customer=model):
+        _copy_subscription(subscription, [customer for customer, _ in made])
+
+
+def _copy_subscription(subscription: Subscription, customers: Iterable[uuid.UUID]) -> None:
+    items = list(SubscriptionItem.objects.filter(subscription=subscription).order_by("running_number"))
+    made = [(customer, new_id(), new_id(), [new_id() for _ in items]) for customer in customers]
     copy_rows(Subscription, [_row(subscription, id=own, customer_id=customer) for customer, own, _, _ in made])
     phase = Phase.objects.get(subscription=subscription)
     copy_rows(Phase, [_row(phase, id=own, subscription_id=subscribed) for _, subscribed, own, _ in made])
