@@ -1,1 +1,1 @@
-"""The steps of a draft: collect, advance, approve, delete."""
+"""The steps of a draft: collect, advance, retry, approve, delete."""

@@ -21,7 +21,7 @@ from invoicing.closing.notify import notify_issued_rows
 from invoicing.drafts.collect_quantities import collect_quantities
 from invoicing.drafts.tax_at_issue import tax_at_issue
 from invoicing.errors import WrongInvoiceState
-from invoicing.lifecycle.draft_steps import TO_COLLECT, can_advance, drafts_due, step_of_failure
+from invoicing.lifecycle.draft_steps import TO_COLLECT, TO_RETRY, can_advance, drafts_due, step_of_failure
 from invoicing.lifecycle.issue import issue_drafts
 from invoicing.lifecycle.issue_dates import IssueDates, at_its_date
 from invoicing.lifecycle.states import may_follow, move
@@ -59,12 +59,13 @@ def advance_due(*, as_of: datetime, seconds: float = math.inf) -> int:
 
 
 def advance_invoice(*, invoice: Invoice) -> Invoice:
-    """Move one draft on, if its next step is due; a failed step is tried again. WrongInvoiceState when nothing is."""
+    """Move one draft on, if its next step is due. WrongInvoiceState when nothing is; a step that failed is retried
+    (`retry_invoice`)."""
     as_of = clock.now()
     stored = Invoice.objects.get(pk=invoice.pk)
     if not can_advance(stored, as_of):
         raise WrongInvoiceState(_why_not(stored))
-    _advance([invoice.pk], as_of=as_of, again=True)
+    _advance([invoice.pk], as_of=as_of)
     invoice.refresh_from_db()
     return invoice
 
@@ -82,16 +83,16 @@ def set_aside(invoice_id: uuid.UUID, error: Exception) -> None:
         draft.save(update_fields=["status", "status_note", "updated_at"])
 
 
-def _advance(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime, again: bool = False) -> None:
+def _advance(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime) -> None:
     """Collect what is to be collected, then issue what is to be issued: two transactions, so that a draft which can't
-    be issued keeps its quantities. `again`: also the step that failed before."""
+    be issued keeps its quantities."""
     customer_ids = list(Invoice.objects.filter(pk__in=invoice_ids).values_list("customer_id", flat=True))
     with transaction.atomic():
         lock_customers(customer_ids)
-        collect_drafts(invoice_ids, as_of=as_of, again=again)
+        collect_drafts(invoice_ids, as_of=as_of)
     with transaction.atomic():
         lock_customers(customer_ids)
-        ready = ready_to_issue(invoice_ids, as_of=as_of, again=again)
+        ready = ready_to_issue(invoice_ids, as_of=as_of)
         issue_and_notify(ready)
     collect_invoices(ready, as_of=clock.now())
 
@@ -140,6 +141,8 @@ def _why_not(invoice: Invoice) -> str:
         return f"It is approved automatically on {invoice.draft_until:%-d %B %Y %H:%M} UTC; approve it to issue it now."
     if invoice.status == InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED:
         return "It waits for approval: approve it to issue it."
+    if invoice.status in TO_RETRY:
+        return f"A step of it failed ({invoice.get_status_display()}): mend the cause, then retry that step."
     if invoice.status in TO_COLLECT:
         return f"Its usage is collected on {invoice.collection_at:%-d %B %Y %H:%M} UTC."
     return f"Only drafts can be advanced; this one is: {invoice.get_status_display()}."

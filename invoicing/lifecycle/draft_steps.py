@@ -81,9 +81,9 @@ def first_step_after(moment: datetime) -> datetime | None:
 
 
 def can_advance(invoice: Invoice, as_of: datetime) -> bool:
-    """Whether the next step can be taken at `as_of`: it is due, or failed and can be tried again."""
+    """Whether the next step is due at `as_of`. One that failed is retried instead."""
     due = next_step_at(invoice)
-    return invoice.status in TO_RETRY or (due is not None and due <= as_of)
+    return due is not None and due <= as_of
 
 
 class Act(StrEnum):
@@ -93,6 +93,7 @@ class Act(StrEnum):
     ADVANCE = "advance"
     APPROVE = "approve"
     DELETE = "delete"
+    RETRY = "retry"
     SNAPSHOT_QUANTITIES = "snapshotQuantities"
 
 
@@ -111,6 +112,8 @@ def allowed_acts(invoice: Invoice, as_of: datetime) -> dict[Act, InvoiceStatus |
         after = _after_collection(invoice, as_of)
         # Collected early, it is issued by its next step alone.
         acts[Act.SNAPSHOT_QUANTITIES] = _ISSUED_IN_TIME if after == InvoiceStatus.ISSUED else after
+    if invoice.status in TO_RETRY:
+        acts[Act.RETRY] = acts.get(Act.SNAPSHOT_QUANTITIES, InvoiceStatus.ISSUED)
     if invoice.status in TO_APPROVE:
         acts[Act.APPROVE] = InvoiceStatus.ISSUED
     if invoice.status in DRAFT_STATUSES:

@@ -72,12 +72,12 @@ def test_an_approved_draft_whose_charge_is_declined_says_so(approver):
 
 
 @pytest.mark.parametrize("outcome", ["decline", "action_required"])
-def test_a_draft_whose_next_step_ends_in_a_charge_without_success_says_so(approver, outcome):
+def test_a_draft_whose_retried_step_ends_in_a_charge_without_success_says_so(approver, outcome):
     draft = make_draft()
     draft.customer.app_data.create(app=draft.app, data={"outcome": outcome})
     Invoice.objects.filter(pk=draft.pk).update(status="draft.invalid")
     with clock.frozen_at(START):
-        response = approver.do(draft, "advance")
+        response = approver.do(draft, "retry")
     assert "The charge of INV-000001 did not succeed:" in said(response)[0]
     assert tones(response) == ["warning"]
 
@@ -111,7 +111,7 @@ def test_a_draft_whose_step_fails_again_is_no_success(approver, settings):
     Invoice.objects.filter(pk=draft.pk).update(status="draft.invalid")
     settings.AMOUNT_LIMITS = {"EUR": 10}
     with clock.frozen_at(START):
-        response = approver.do(draft, "advance")
+        response = approver.do(draft, "retry")
     assert "The draft comes to 50.00 EUR, beyond the safety limit of 10.00 EUR" in str(
         said(response) or response.content.decode()
     )

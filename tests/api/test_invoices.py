@@ -295,6 +295,25 @@ class TestDraft:
         with clock.frozen_at(at("2026-03-19")):
             assert data(api.post(f"/billing/invoices/{draft['id']}/advance"))["status"] == "issued"
 
+    def test_the_step_that_failed_is_retried_and_no_other(self, api):
+        make_default_profile(draft_period="P2D", collection_method="send_invoice")
+        customer, _ = subscribe()
+        bill(customer, "2026-03-17")
+        [draft] = invoices(api, "?statuses=draft", now="2026-03-18")["items"]
+        assert "retry" not in draft["statusDetails"]["availableActions"]
+        retry = f"/billing/invoices/{draft['id']}/retry"
+        with clock.frozen_at(at("2026-03-18")):
+            assert "No step of it has failed" in refused(api.post(retry), 412)["detail"]
+            Invoice.objects.filter(status__startswith="draft.").update(status="draft.invalid", status_note="No rate")
+            [draft] = invoices(api, "?statuses=draft", now="2026-03-18")["items"]
+            assert draft["statusDetails"]["availableActions"] == {
+                "retry": {"resultingState": "issued"},
+                "delete": {"resultingState": "deleted"},
+            }
+            assert "retry that step" in refused(api.post(f"/billing/invoices/{draft['id']}/advance"), 412)["detail"]
+            assert data(api.post(retry))["status"] == "issued"
+            assert refused(api.post(retry), 412)["detail"].startswith("No step of it has failed")
+
     def test_its_quantities_can_be_collected_early(self, api):
         make_default_profile(collection_interval="P1D")
         customer, subscription = subscribe()

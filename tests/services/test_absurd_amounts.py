@@ -11,6 +11,7 @@ from entitlements.metering.ingest_events import ingest_events
 from invoicing.choices import CustomerOutcome, InvoiceStatus
 from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.approve_invoice import approve_invoice
+from invoicing.drafts.retry_invoice import retry_invoice
 from invoicing.errors import CannotBill, StillParked
 from invoicing.gathering.live_totals import show_live
 from invoicing.models import BalanceEntry, Invoice, ParkedCustomer, Payment, RunCustomer
@@ -159,6 +160,7 @@ def test_a_draft_stops_at_its_collection_and_the_others_go_on(amounts, settings)
     if amounts != GIANT:
         settings.AMOUNT_LIMITS = {"EUR": Decimal(10) ** 28}
         with clock.frozen_at(at("2026-05-03")):
+            assert retry_invoice(invoice=drafts[0]).status == InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL
             advance_invoice(invoice=drafts[0])
         assert Invoice.objects.filter(issued_at__isnull=False).count() == 2
 

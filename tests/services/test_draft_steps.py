@@ -8,6 +8,7 @@ from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
 from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.drafts.delete_draft import delete_draft
+from invoicing.drafts.retry_invoice import retry_invoice
 from invoicing.drafts.snapshot_quantities import snapshot_quantities
 from invoicing.errors import WrongInvoiceState
 from invoicing.lifecycle.draft_steps import (
@@ -33,6 +34,7 @@ NOW = at("2026-03-20")
 LATER = at("2026-03-21")
 SERVICES = {
     Act.ADVANCE: lambda draft: advance_invoice(invoice=draft),
+    Act.RETRY: lambda draft: retry_invoice(invoice=draft),
     Act.APPROVE: lambda draft: approve_invoice(invoice=draft),
     Act.SNAPSHOT_QUANTITIES: lambda draft: snapshot_quantities(invoice=draft),
     Act.DELETE: lambda draft: delete_draft(invoice=draft, rebill=True, reason="Wrong"),
@@ -43,9 +45,9 @@ ALLOWED = {
     "draft.created": "delete snapshotQuantities / advance",
     "draft.waiting_for_collection": "delete snapshotQuantities / advance",
     "draft.collecting": "delete snapshotQuantities /",
-    "draft.collecting_failed": "delete snapshotQuantities advance /",
+    "draft.collecting_failed": "delete snapshotQuantities retry /",
     "draft.validating": "delete /",
-    "draft.invalid": "delete advance /",
+    "draft.invalid": "delete retry /",
     "draft.syncing": "delete /",
     "draft.sync_failed": "delete /",
     "draft.waiting_auto_approval": "delete approve / advance",

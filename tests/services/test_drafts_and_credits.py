@@ -6,8 +6,8 @@ import pytest
 
 from core import clock
 from customers.models import CustomerOverride, Supplier
-from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.delete_draft import delete_draft
+from invoicing.drafts.retry_invoice import retry_invoice
 from invoicing.models import CreditNote, Invoice, NumberSeries
 from invoicing.rating import read_explanation, recompute
 from invoicing.runs.run_due import run_due
@@ -173,7 +173,7 @@ def test_a_draft_that_cant_be_advanced_stops_no_other_and_says_why(subscription)
         assert str(Invoice.objects.get(customer=other, issued_at__isnull=False).total) == "7.00"
 
         Invoice.objects.filter(pk=broken.pk).update(workflow_snapshot=snapshot)
-        assert advance_invoice(invoice=broken).number == "INV-000003"
+        assert retry_invoice(invoice=broken).number == "INV-000003"
 
 
 def test_a_waived_period_can_be_paused_and_resumed():

@@ -17,7 +17,8 @@ from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus, L
 from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.approve_invoice import OWN_DRAFT, approve_invoice, made_by_current_actor
 from invoicing.drafts.delete_draft import delete_draft
-from invoicing.lifecycle.draft_steps import TO_APPROVE, TO_COLLECT, can_advance, next_step_at
+from invoicing.drafts.retry_invoice import retry_invoice, why_not_retry
+from invoicing.lifecycle.draft_steps import TO_APPROVE, TO_COLLECT, TO_RETRY, can_advance, next_step_at
 from invoicing.models import Invoice
 
 
@@ -89,9 +90,6 @@ class Advance(OnDraft):
     def asks(self, invoice: Invoice) -> str:
         return f"Is the next step to be taken now? It stands at: {invoice.get_status_display()}."
 
-    def consequences(self, invoice: Invoice) -> list[str]:
-        return ["A step that failed is tried again, that step alone."]
-
     def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
         if can_advance(invoice, clock.now()):
             return ""
@@ -99,6 +97,8 @@ class Advance(OnDraft):
             return "It waits for approval."
         if invoice.status not in DRAFT_STATUSES:
             return "Only drafts have a next step."
+        if invoice.status in TO_RETRY:
+            return "A step of it failed: retry that step."
         due = next_step_at(invoice)
         if due is None:
             return f"It takes no step by itself: {invoice.get_status_display().lower()}."
@@ -107,12 +107,41 @@ class Advance(OnDraft):
         return f"It is a draft until {moment_text(due)} UTC."
 
     def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
-        advance_invoice(invoice=invoice)
-        said = f"Now: {invoice.get_status_display()}."
-        if invoice.status in STOPPED_STATUSES:
-            return Failed(f"{said} {invoice.status_note}".strip())
-        problem = not_charged([invoice.pk])
-        return Warned(f"{said} {problem}") if problem else said
+        return _now(advance_invoice(invoice=invoice))
+
+
+class Retry(OnDraft):
+    slug = "retry"
+    label = "Retry the step that failed"
+    permission = "invoicing.advance_invoice"
+    tone = "primary"
+    form = OptionalReasonForm
+    bulk = True
+
+    def shows(self, invoice: Invoice) -> bool:
+        return invoice.status in TO_RETRY
+
+    def asks(self, invoice: Invoice) -> str:
+        return f"Is the step at which the draft of {invoice.customer} stopped to be tried again?"
+
+    def consequences(self, invoice: Invoice) -> list[str]:
+        step = "Its quantities are collected" if invoice.status in TO_COLLECT else "It is issued, and charged"
+        return [f"It stopped because: {invoice.status_note}", f"{step}, nothing else: what was done before stays."]
+
+    def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
+        return why_not_retry(invoice)
+
+    def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
+        return _now(retry_invoice(invoice=invoice, reason=answers["reason"]))
+
+
+def _now(invoice: Invoice) -> str:
+    """Where it stands after a step."""
+    said = f"Now: {invoice.get_status_display()}."
+    if invoice.status in STOPPED_STATUSES:
+        return Failed(f"{said} {invoice.status_note}".strip())
+    problem = not_charged([invoice.pk])
+    return Warned(f"{said} {problem}") if problem else said
 
 
 class DeleteDraft(OnDraft):
@@ -140,4 +169,4 @@ class DeleteDraft(OnDraft):
         return f"The draft is deleted; its periods are {after}."
 
 
-INVOICE_VERBS = (Approve(), Advance(), *COLLECTION_VERBS, DeleteDraft())
+INVOICE_VERBS = (Approve(), Retry(), Advance(), *COLLECTION_VERBS, DeleteDraft())

@@ -27,6 +27,7 @@ from invoicing.api.lifecycle.line_serializers import LineExplanationSerializer
 from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.drafts.delete_draft import delete_draft
+from invoicing.drafts.retry_invoice import retry_invoice
 from invoicing.drafts.snapshot_quantities import snapshot_quantities
 from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
 from invoicing.gathering.live_totals import show_live
@@ -142,6 +143,12 @@ class InvoiceViewSet(WireViewSet):
     @action(detail=True, methods=["post"])
     def approve(self, request: Request, **kwargs: str) -> Response:
         return self.whole(approve_invoice(invoice=self.addressed_invoice()))
+
+    @extend_schema(operation_id="retryInvoiceAction", request=None)
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, **kwargs: str) -> Response:
+        """Try the step at which a draft stopped again, that step alone."""
+        return self.whole(retry_invoice(invoice=self.addressed_invoice()))
 
     @extend_schema(operation_id="snapshotQuantitiesInvoiceAction", request=None)
     @action(detail=True, methods=["post"], url_path="snapshot-quantities")
