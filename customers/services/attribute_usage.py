@@ -43,7 +43,8 @@ def attribute_usage(*, customer: Customer, subjects: Sequence[str]) -> bool:
 def forget_attribution(*, customer: Customer) -> None:
     """Forget the subjects that the customer has given up, as if they had never been theirs.
 
-    For a customer who never subscribed to anything: whoever gets such a subject next gets its usage, too.
+    For a customer who never subscribed to anything, nor was entitled to any usage: whoever gets such a subject next
+    gets its usage, too.
     """
     customer.usage_subjects.filter(deleted_at__isnull=False).delete()
 

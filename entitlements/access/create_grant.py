@@ -22,7 +22,8 @@ def create_grant(
 
     Raises `NotMetered`, `EntitlementEnded`, or `BadGrant` with every field at fault.
     """
-    locked = Entitlement.objects.select_for_update(no_key=True).select_related("customer").get(pk=entitlement.pk)
+    rows = Entitlement.objects.select_for_update(no_key=True, of=("self",)).select_related("customer")
+    locked = rows.get(pk=entitlement.pk)
     timeline_of(locked)
     made = None if grant_id is None else locked.grants.filter(pk=grant_id).first()
     if made is not None:

@@ -4,6 +4,7 @@ from django.db import transaction
 
 from core import clock
 from core.errors import FieldProblem
+from customers.models import Customer
 from entitlements.access.create_entitlement import create_entitlement, refusal
 from entitlements.access.delete_entitlement import end_entitlement
 from entitlements.access.entitlement_input import EntitlementInput, feature_of
@@ -20,6 +21,8 @@ def override_entitlement(*, entitlement: Entitlement, replacement: EntitlementIn
     `EntitlementManaged` (403) where a subscription manages it, `EntitlementEnded` where it is over, `BadEntitlement`
     for terms that can't be.
     """
+    # The customer first, as whoever deletes them or settles what their subscriptions give does.
+    Customer.objects.select_for_update(no_key=True).get(pk=entitlement.customer_id)
     locked = Entitlement.objects.select_for_update(no_key=True).get(pk=entitlement.pk)
     refuse_managed(locked, "overridden")
     now = clock.now()

@@ -7,6 +7,10 @@ from core.locks import lock_customers
 from customers.models import Customer
 from customers.services.attribute_usage import forget_attribution
 from customers.services.record_deletion import record_deletion
+from entitlements.access.end_entitlements import end_entitlements
+from entitlements.access.selectors import ever_active
+from entitlements.choices import EntitlementType
+from entitlements.models import Entitlement
 from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES, LineStatus
 from invoicing.errors import OpenBusiness
 from invoicing.models import Invoice
@@ -16,8 +20,8 @@ from subscriptions.models import Subscription
 
 @transaction.atomic
 def delete_customer(*, customer: Customer) -> Customer:
-    """Delete softly. `OpenBusiness` (Conflict) where a subscription runs or will, something of one waits to be billed
-    or given back, or an invoice is open."""
+    """Delete softly, with what they are entitled to by hand (billing rules 9). `OpenBusiness` (Conflict) where a
+    subscription runs or will, something of one waits to be billed or given back, or an invoice is open."""
     lock_customers([customer.pk])
     open_business = what_is_open(customer)
     if open_business:
@@ -26,13 +30,16 @@ def delete_customer(*, customer: Customer) -> Customer:
             "waits be invoiced, and settle the invoices first."
         )
     deleted = record_deletion(customer=customer)
+    end_entitlements(customer=deleted)
     forget_if_never_subscribed(deleted)
     return deleted
 
 
 def forget_if_never_subscribed(customer: Customer) -> None:
-    """Let the usage of given-up subjects go to their next owner where this one never subscribed to anything."""
-    if not Subscription.objects.filter(customer=customer).exists():
+    """Let the usage of given-up subjects go to their next owner where this one never subscribed to anything, nor was
+    entitled to any usage: what was used of it stays used."""
+    entitled = Entitlement.objects.filter(ever_active(), customer=customer, type=EntitlementType.METERED)
+    if not Subscription.objects.filter(customer=customer).exists() and not entitled.exists():
         forget_attribution(customer=customer)
 
 

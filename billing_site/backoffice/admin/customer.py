@@ -61,6 +61,7 @@ class Delete(Verb[Customer]):
     def consequences(self, customer: Customer) -> list[str]:
         return [
             "Their invoices, payments and history stay; their key and usage subjects become free for others.",
+            "What they may use by an entitlement of their own ends now.",
             "While a subscription runs or an invoice is open, the deletion is refused.",
         ]
 
