@@ -17,7 +17,7 @@ from core.rest.wire_json import dumps
 from customers.selectors import owners_of
 from entitlements.choices import Aggregation
 from entitlements.metering.event_checks import MeterCheck, problems_of
-from entitlements.metering.ingest_events import time_bounds
+from entitlements.metering.ingest_events import dropped_before, time_bounds
 from entitlements.metering.json_path import is_number, value_at
 from entitlements.models import Feature, Meter, UsageEventKey
 
@@ -57,10 +57,10 @@ class Trial:
 
 
 def try_event(event: Any) -> Trial:
-    """What would come of `event`, a JSON value with exact numbers, if it were sent now. Five queries at most, and
+    """What would come of `event`, a JSON value with exact numbers, if it were sent now. Six queries at most, and
     nothing is stored."""
     now = clock.now()
-    bounds = time_bounds(now)
+    bounds = time_bounds(now, dropped_before())
     kind = event.get("type") if isinstance(event, dict) else None
     meters = meters_of(kind) if isinstance(kind, str) and "\x00" not in kind else []
     checks = {

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Max
 
 from core import clock
 from core.errors import FieldProblem
@@ -20,6 +21,7 @@ from entitlements.metering.store.interface import NewEvent
 from entitlements.metering.store.locks import share_types
 from entitlements.metering.store.partitions import month_of
 from entitlements.metering.store.rollup_sql import Rolled
+from entitlements.models import DroppedUsage
 
 MAX_BATCH = 10_000
 
@@ -36,11 +38,11 @@ def ingest_events(*, events: Sequence[Any], single: bool = False) -> int:
     if len(events) > MAX_BATCH:
         raise BadEvent(f"A batch has at most {MAX_BATCH} events; this one has {len(events)}. Nothing was stored.")
     now = clock.now()
-    bounds = time_bounds(now)
     types = {kind for event in events if (kind := _type_of(event)) is not None}
     with transaction.atomic():
         share_types(types)
-        meters, rollups = _readers(types)
+        meters, rollups, dropped = _readers(types)
+        bounds = time_bounds(now, dropped)
         rows, problems = [], []
         for index, event in enumerate(events):
             row = checked(event, bounds, meters)
@@ -57,11 +59,18 @@ def ingest_events(*, events: Sequence[Any], single: bool = False) -> int:
         return USAGE_STORE.store_events(new, rollups=rollups, now=now)
 
 
-def time_bounds(now: datetime) -> TimeBounds:
-    """Which times of events are taken at `now`: `USAGE_AHEAD_DAYS` ahead, and as old as events are kept."""
+def time_bounds(now: datetime, dropped: datetime | None) -> TimeBounds:
+    """Which times of events are taken at `now`: `USAGE_AHEAD_DAYS` ahead, and as old as events are kept; none from
+    before `dropped`, whatever the settings say today: nobody knows any more which of these were counted."""
     kept = settings.USAGE_RETENTION_MONTHS
-    first = month_of(now, -kept) if kept else None
+    first = max((each for each in (month_of(now, -kept) if kept else None, dropped) if each is not None), default=None)
     return TimeBounds(now, first, now + timedelta(days=settings.USAGE_AHEAD_DAYS))
+
+
+def dropped_before() -> datetime | None:
+    """The moment before which events were dropped; None where none were."""
+    found: datetime | None = DroppedUsage.objects.aggregate(before=Max("before"))["before"]
+    return found
 
 
 def _type_of(event: Any) -> str | None:
@@ -70,27 +79,35 @@ def _type_of(event: Any) -> str | None:
 
 
 _READERS = """
-    SELECT m.event_type, m.key, m.aggregation, m.value_property, m.event_from, m.deleted_at IS NULL, r.id, r.paths
-    FROM entitlements_meter m
-    LEFT JOIN entitlements_meterrollup r ON r.meter_id = m.id AND r.dropped_at IS NULL
-    WHERE m.event_type = ANY(%s::text[]) AND (m.deleted_at IS NULL OR r.id IS NOT NULL)
-    ORDER BY r.id
+    SELECT dropped.before, reader.* FROM (SELECT max(before) AS before FROM entitlements_droppedusage) AS dropped
+    LEFT JOIN (
+        SELECT m.event_type, m.key, m.aggregation, m.value_property, m.event_from, m.deleted_at IS NULL, r.id, r.paths
+        FROM entitlements_meter m
+        LEFT JOIN entitlements_meterrollup r ON r.meter_id = m.id AND r.dropped_at IS NULL
+        WHERE m.event_type = ANY(%s::text[]) AND (m.deleted_at IS NULL OR r.id IS NOT NULL)
+    ) AS reader ON true
+    ORDER BY reader.id
 """
 
 
-def _readers(types: set[str]) -> tuple[Mapping[str, list[MeterCheck]], list[Rolled]]:
-    """What meters ask of events of these types, and the rollups that they go into."""
+def _readers(types: set[str]) -> tuple[Mapping[str, list[MeterCheck]], list[Rolled], datetime | None]:
+    """What meters ask of events of these types, the rollups that they go into, and the moment before which events were
+    dropped."""
     checks: dict[str, list[MeterCheck]] = defaultdict(list)
     rollups: list[Rolled] = []
     with prepared_cursor() as cursor:
         cursor.run(_READERS, [sorted(types)])
-        for kind, key, aggregation, path, event_from, alive, rollup, paths in cursor.fetchall():
+        rows = cursor.fetchall()
+        dropped: datetime | None = rows[0][0]
+        for kind, key, aggregation, path, event_from, alive, rollup, paths in (row[1:] for row in rows):
+            if kind is None:  # no meter reads any of them
+                continue
             if rollup is not None:
                 rollups.append(Rolled(rollup, kind, aggregation, path, tuple(paths)))
             check = MeterCheck(key, aggregation, path, event_from)
             if alive and aggregation != Aggregation.COUNT and check not in checks[kind]:
                 checks[kind].append(check)
-    return checks, rollups
+    return checks, rollups, dropped
 
 
 def _refusal(problems: list[FieldProblem], *, single: bool) -> BadEvent:

@@ -1,5 +1,6 @@
 """The models of the entitlements package."""
 
+from entitlements.models.dropped import DroppedUsage
 from entitlements.models.due import EntitlementChange, EntitlementDue
 from entitlements.models.entitlement import Entitlement, EntitlementReset
 from entitlements.models.event import EventReversal, UsageEvent, UsageEventKey
@@ -12,6 +13,7 @@ from entitlements.models.threshold_state import ThresholdState
 
 __all__ = [
     "BalanceSnapshot",
+    "DroppedUsage",
     "Entitlement",
     "EntitlementChange",
     "EntitlementDue",

@@ -129,6 +129,13 @@ TRIGGERS = (
         function="entitlements_refuse_change",
     ),
     Trigger(
+        "never_changed",
+        table="entitlements_droppedusage",
+        on="BEFORE UPDATE OR DELETE",
+        how="FOR EACH ROW",
+        function="entitlements_refuse_change",
+    ),
+    Trigger(
         "kept_with_event",
         table="entitlements_usageeventkey",
         on="BEFORE UPDATE OR DELETE",

@@ -1,11 +1,15 @@
 """A deleted customer may use nothing any more; what they had stays to be read (billing rules 9)."""
 
+from importlib import import_module
+
 import pytest
+from django.db import connection
 
 from core import clock
 from core.audit.models import AuditEntry
 from core.errors import NotFound
 from core.ids import to_text
+from customers.models import Customer
 from customers.services.customer_input import CustomerInput
 from entitlements.access.create_grant import create_grant
 from entitlements.access.grant_input import GrantInput
@@ -101,3 +105,14 @@ def test_a_subject_that_is_given_up_leaves_what_was_used_by_it(customer):
         named = CustomerInput(name="Acme", key="acme", currency="EUR", subjects=("acme-eu",))
         update_customer(customer=customer, replacement=named)
     assert figures(entitlement, "2026-04-12") == (True, "100", "30", "70", "0")
+
+
+def test_who_was_deleted_before_has_none_after_the_upgrade(customer):
+    running, ended = entitle(customer), entitle(make_customer(key="other", name="Other"))
+    Customer.objects.filter(pk=customer.pk).update(deleted_at=at("2026-04-16"))
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("entitlements.migrations.0013_dropped_usage").ENDED)
+    running.refresh_from_db()
+    ended.refresh_from_db()
+    assert (running.active_to, running.deleted_at) == (at("2026-04-16"), at("2026-04-16"))
+    assert (ended.active_to, ended.deleted_at) == (None, None)

@@ -1,6 +1,9 @@
 """A month of events goes once it is old and all in it is billed; what was billed stays as it is (billing rules 6)."""
 
+from importlib import import_module
+
 import pytest
+from django.db import IntegrityError, connection, transaction
 
 from core import clock
 from core.audit.models import AuditEntry
@@ -11,7 +14,7 @@ from entitlements.metering.ingest_events import ingest_events
 from entitlements.metering.store.partitions import kept_since, make_months, month_of
 from entitlements.metering.store.prove import days_of, sample
 from entitlements.metering.usage import UsageRequest, reading_of, usage_of
-from entitlements.models import UsageEvent, UsageEventKey
+from entitlements.models import DroppedUsage, UsageEvent, UsageEventKey
 from invoicing.models import ParkedCustomer
 from invoicing.usage_retention.drop_billed_months import drop_billed_months
 from tests.services.test_event_months import first_missing
@@ -119,6 +122,43 @@ def test_events_of_a_time_that_is_not_kept_are_refused_with_the_reason(house):
     (problem,) = refused.value.problems
     assert (problem.field, problem.code) == ("0.time", "too_old")
     assert problem.message.endswith("events of that time are no longer kept.")
+
+
+@pytest.mark.parametrize("months", [0, 24])
+def test_what_was_dropped_is_not_taken_again_however_long_events_are_kept_now(house, settings, months):
+    house.bill(1)
+    assert house.drop(3).months
+    settings.USAGE_RETENTION_MONTHS = months
+    with pytest.raises(BadEvent, match="no longer kept"):
+        house.use(house.first.replace(day=10, hour=8, minute=30), 5, now=house.month(3))  # the very event, once more
+    with pytest.raises(BadEvent, match="no longer kept"):
+        ingest_events(
+            events=[{"id": "1", "source": "s", "type": "read_by_none", "subject": "a", "time": "2001-01-01T00:00:00Z"}]
+        )
+    assert house.quantity() == 5
+    assert house.use(house.month(1), 1, now=house.month(3)) == 1
+    refuses_change(DroppedUsage.objects.all())
+
+
+def test_a_database_from_before_that_was_remembered_tells_it_by_the_months_it_has(house):
+    house.bill(1)
+    house.drop(3)
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE entitlements_droppedusage")
+        cursor.execute(import_module("entitlements.migrations.0013_dropped_usage").KNOWN)
+    assert list(DroppedUsage.objects.values_list("before", flat=True)) == [house.month(1)]
+
+
+def test_where_nothing_was_dropped_nothing_is_remembered(house):
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("entitlements.migrations.0013_dropped_usage").KNOWN)
+    assert not DroppedUsage.objects.exists()
+
+
+def refuses_change(rows):
+    for change in (lambda: rows.update(dropped_at=clock.now()), rows.delete):
+        with pytest.raises(IntegrityError, match="never changed"), transaction.atomic():
+            change()
 
 
 def test_late_usage_that_is_to_be_decided_holds_its_month_until_it_is_left_for_a_reason(house):

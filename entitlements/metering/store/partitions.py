@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from core.locks import lock_if_free
+from entitlements.models import DroppedUsage
 
 EVENTS, REST = "entitlements_usageevent", "entitlements_usageevent_rest"
 MONTHS_AHEAD = 3
@@ -104,19 +105,21 @@ def ends_of_months(until: datetime) -> list[datetime]:
 
 
 def drop_months(before: datetime) -> list[str]:
-    """Drop the months that end by `before`, with the keys of their events; the names of those that were.
+    """Drop the months that end by `before`, with the keys of their events; the names of those that were. Ingest
+    refuses events of that time from then on.
 
-    The caller answers for it that everything in them is billed, and that ingest refuses events of that time.
+    The caller answers for it that everything in them is billed.
     """
     with connection.cursor() as cursor:
         cursor.execute(_BOUNDS)
         old = sorted((bound, name) for name, bound in cursor.fetchall() if bound is not None and bound <= before)
-        for _, name in old:
+        for bound, name in old:
             with transaction.atomic():
                 # Whoever reads or writes events waits behind this: rather give up, and be asked again.
                 cursor.execute("SET LOCAL lock_timeout = '5s'")
                 cursor.execute(sql.SQL(f"ALTER TABLE {EVENTS} DETACH PARTITION {{}}").format(sql.Identifier(name)))
                 cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+                DroppedUsage.objects.bulk_create([DroppedUsage(before=bound)], ignore_conflicts=True)
         deleted = 1
         while old and deleted:
             cursor.execute(
