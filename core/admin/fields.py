@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from core.errors import InvalidInput
@@ -100,16 +100,24 @@ class DurationField(forms.MultiValueField):
 
 
 class RowsWidget(forms.Widget):
-    """A table of text inputs: the rows typed so far, and empty ones to type more into.
+    """A table of inputs: the rows typed so far, and empty ones to type more into. Columns are text, those in `choices`
+    are chosen from.
 
     Its value is a list of rows, each a dictionary by column; rows without any text are left out.
     """
 
     spare = 2
 
-    def __init__(self, columns: Sequence[tuple[str, str]], *, noun: str, attrs: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        columns: Sequence[tuple[str, str]],
+        *,
+        noun: str,
+        choices: Mapping[str, Sequence[tuple[str, str]]] | None = None,
+        attrs: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(attrs)
-        self.columns, self.noun = tuple(columns), noun
+        self.columns, self.noun, self.choices = tuple(columns), noun, choices or {}
 
     def id_for_label(self, id_: str) -> str:
         return f"{id_}_0_{self.columns[0][0]}" if id_ else ""
@@ -138,18 +146,29 @@ class RowsWidget(forms.Widget):
         return format_html(table + more, name, head, body, name, self.noun)
 
     def _cells(self, name: str, index: int, row: Mapping[str, Any]) -> SafeString:
-        cell = (
-            '<td><input type="text" class="{}" name="{}_{}_{}" id="id_{}_{}_{}" value="{}" aria-label="{}" '
-            'inputmode="decimal" autocomplete="off"></td>'
+        cells = (
+            (self._cell(column, f"{name}_{index}_{column}", row.get(column) or "", f"{label}, {index + 1}"),)
+            for column, label in self.columns
         )
-        return format_html_join(
+        return format_html_join("", "<td>{}</td>", cells)
+
+    def _cell(self, column: str, name: str, value: str, label: str) -> SafeString:
+        if column not in self.choices:
+            cell = (
+                '<input type="text" class="{}" name="{}" id="id_{}" value="{}" aria-label="{}" inputmode="decimal" '
+                'autocomplete="off">'
+            )
+            return format_html(cell, _INPUT, name, name, value, label)
+        known = [("", ""), *self.choices[column]]
+        if value not in {key for key, _ in known}:
+            known.append((value, value))  # what an address has answered with is shown, and refused
+        options = format_html_join(
             "",
-            cell,
-            (
-                (_INPUT, name, index, column, name, index, column, row.get(column) or "", f"{label}, {index + 1}")
-                for column, label in self.columns
-            ),
+            '<option value="{}"{}>{}</option>',
+            ((key, mark_safe(" selected") if key == value else "", text) for key, text in known),
         )
+        cell = '<select class="{}" name="{}" id="id_{}" aria-label="{}">{}</select>'
+        return format_html(cell, _INPUT, name, name, label, options)
 
 
 class HiddenRowsWidget(RowsWidget):
@@ -167,8 +186,15 @@ class HiddenRowsWidget(RowsWidget):
 class RowsField(forms.Field):
     """Rows of text, as `RowsWidget` reads them."""
 
-    def __init__(self, columns: Sequence[tuple[str, str]], *, noun: str, **kwargs: Any) -> None:
-        super().__init__(widget=RowsWidget(columns, noun=noun), **kwargs)
+    def __init__(
+        self,
+        columns: Sequence[tuple[str, str]],
+        *,
+        noun: str,
+        choices: Mapping[str, Sequence[tuple[str, str]]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(widget=RowsWidget(columns, noun=noun, choices=choices), **kwargs)
         # Called without arguments, as Django calls a class of widgets.
         self.hidden_widget = partial(HiddenRowsWidget, columns, noun=noun)  # type: ignore[assignment]
 

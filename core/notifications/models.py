@@ -92,7 +92,7 @@ class Event(models.Model):
         permissions = [("resend_event", "Can send a webhook event again")]
 
     def __str__(self) -> str:
-        return f"{self.type} of {self.created_at:%Y-%m-%d %H:%M} UTC"
+        return f"“{self.get_type_display()}” of {self.created_at:%Y-%m-%d %H:%M} UTC"
 
 
 class Delivery(models.Model):

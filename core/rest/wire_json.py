@@ -135,6 +135,17 @@ def dumps(value: Any) -> str:
         return _exact(value)
 
 
+def indented(value: Any, indent: str = "") -> str:
+    """The same for people to read: a line for each member and item, two spaces deeper at each level."""
+    deeper = indent + "  "
+    if isinstance(value, dict) and value:
+        lines = [f"{deeper}{dumps(str(key))}: {indented(item, deeper)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    if isinstance(value, (list, tuple)) and value:
+        return "[\n" + ",\n".join(deeper + indented(item, deeper) for item in value) + f"\n{indent}]"
+    return dumps(value)
+
+
 def _exact(value: Any) -> str:
     # The C encoder can't write a number of our own making; this is the slow way for the bodies that need it.
     if isinstance(value, dict):

@@ -83,22 +83,23 @@ def test_a_rule_is_added_changed_and_tried(billing_admin, channel):
         "name": "Usage",
         "type": "entitlements.balance.threshold",
         "told": [str(channel.pk)],
-        "limits_0_kind": "usage %",
+        "limits_0_kind": "usage_percentage",
         "limits_0_value": "80",
-        "limits_1_kind": "balance",
+        "limits_1_kind": "balance_value",
         "limits_1_value": "0",
         "features": "calls",
     }
     page = billing_admin.post("/admin/notifications/rule/add/", answers | {"features": "nothing"}).content.decode()
     assert "There is no feature nothing." in page
     page = billing_admin.post("/admin/notifications/rule/add/", answers | {"limits_0_kind": "money"}).content.decode()
-    assert "write one of usage %, usage, balance" in page
+    assert "Choose what each threshold is compared with." in page
     assert billing_admin.post("/admin/notifications/rule/add/", answers).status_code == 302
     rule = Rule.objects.get()
     assert [each["value"] for each in rule.thresholds] == ["80", "0"]
     assert list(rule.channels.all()) == [channel]
     edit = f"/admin/notifications/rule/{rule.pk}/edit/"
-    assert 'value="usage %"' in billing_admin.read(edit)
+    assert '<option value="usage_percentage" selected>' in billing_admin.read(edit)
+    assert "usage above 80 %, nothing left" in billing_admin.read(page_url(rule))
     assert billing_admin.post(edit, answers | {"name": "All usage", "features": ""}).status_code == 302
     rule.refresh_from_db()
     assert (rule.name, rule.feature_ids, rule.type) == ("All usage", [], "entitlements.balance.threshold")
@@ -118,6 +119,7 @@ def test_deliveries_are_looked_at_and_sent_again(clerk, settings):
         deliver_due(topics=("webhook",))
         page = clerk.read(page_url(delivery))
         assert "Delivered" in page and "seen" in page and "EXAMPLE-000001" in page
+        assert "An invoice is made" in page
         clerk.do(delivery, "resend")
         assert "To be sent again" in clerk.read(f"{list_url(Delivery)}?state=RESENDING")
         deliver_due(topics=("webhook",))

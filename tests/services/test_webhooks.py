@@ -150,7 +150,7 @@ def test_a_failure_is_tried_again_under_the_same_id_and_given_up_after_ten_attem
         message.refresh_from_db()
         assert deliver(message.due_at) == 0
     message.refresh_from_db()
-    assert (message.attempts, message.due_at, message.last_error) == (10, None, "Refused: The endpoint answered 422.")
+    assert (message.attempts, message.due_at, message.last_error) == (10, None, "The endpoint answered 422.")
     assert endpoint.ids == [to_text(event.pk)] * 10
     assert Attempt.objects.filter(succeeded=False, status_code=422).count() == 10
     assert states() == ["FAILED"]

@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 
 from core.rest.times import parse_rfc3339
-from core.rest.wire_json import JSONProblem, dumps, loads
+from core.rest.wire_json import JSONProblem, dumps, indented, loads
 
 
 def test_numbers_come_in_exact():
@@ -54,3 +54,13 @@ def test_deeper_nesting_is_refused():
 )
 def test_times(text, moment):
     assert parse_rfc3339(text) == moment
+
+
+def test_what_people_read_is_what_is_sent_but_for_the_spaces():
+    sent = '{"a":{"b":[1,0.250000000000000001,"é"],"c":[],"d":{}},"e":null,"f":true}'
+    shown = indented(loads(sent.encode()))
+    assert shown == (
+        '{\n  "a": {\n    "b": [\n      1,\n      0.250000000000000001,\n      "é"\n    ],\n'
+        '    "c": [],\n    "d": {}\n  },\n  "e": null,\n  "f": true\n}'
+    )
+    assert dumps(loads(shown.encode())) == sent

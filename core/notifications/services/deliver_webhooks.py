@@ -46,17 +46,13 @@ from core.notifications.services.disable_gone import disable_gone
 from core.notifications.services.record_events import TOPIC as TOPIC
 from core.notifications.signing import signature
 from core.outbox.services.deliver import Send, register
-from core.outbox.services.terms import Later, Never, NotBefore, Terms
+from core.outbox.services.terms import Later, Never, Refused, Terms
 
 WEBHOOKS = (TOPIC,)
 """The topics of the outbox that are delivered here."""
 
 KEPT_BODY = 1000  # characters of an answer
 _LOOK_AGAIN = timedelta(seconds=10)
-
-
-class Refused(Exception):
-    """An endpoint did not take a message."""
 
 
 def _send(message_id: uuid.UUID, payload: Mapping[str, Any]) -> None:
@@ -121,7 +117,7 @@ def _attempt(delivery: Delivery) -> None:
     if status == GONE:
         raise Never("The endpoint answered 410: it wants nothing any more. The channel was disabled.")
     if not succeeded and wait:
-        raise NotBefore(f"The endpoint answered {status}, and asked for time.", until=now + wait)
+        raise Refused(f"The endpoint answered {status}, and asked for time.", until=now + wait)
     if not succeeded:
         raise Refused(error or f"The endpoint answered {status}.")
 

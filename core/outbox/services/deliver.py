@@ -31,7 +31,7 @@ from core import clock
 from core.ids import new_id, to_text
 from core.leases import kept_alive, lease_end, unleased
 from core.outbox.models import OutboxMessage
-from core.outbox.services.terms import Later, Never, NotBefore, Terms
+from core.outbox.services.terms import Later, Never, Refused, Terms
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ def _deliver(messages: Sequence[OutboxMessage], ends_at: float) -> int:
                 )
             except Never as never:
                 _mark(_ours(message, [message]), due_at=None, last_error=str(never))
-            except NotBefore as refused:
+            except Refused as refused:
                 _mark_failed(message, str(refused), not_before=refused.until)
             except Exception as error:  # whatever stopped it, the message is kept and tried again
                 logger.warning("outbox message %s failed", to_text(message.pk), exc_info=True)

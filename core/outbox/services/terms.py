@@ -14,11 +14,11 @@ class Later(Exception):
         self.until = until
 
 
-class NotBefore(Exception):
-    """Raised by who sends a message that was refused: an attempt, and the next one is made at `until` at the
-    earliest."""
+class Refused(Exception):
+    """Raised by who sends a message that its receiver did not take: an attempt. The next one is made at `until` at the
+    earliest; None: when it is planned."""
 
-    def __init__(self, reason: str, *, until: datetime) -> None:
+    def __init__(self, reason: str, *, until: datetime | None = None) -> None:
         super().__init__(reason)
         self.until = until
 

@@ -1,6 +1,5 @@
 """Deliveries of webhooks in the admin: what came of each, and sending it again."""
 
-import json
 from typing import Any
 
 from django.db.models import QuerySet
@@ -17,6 +16,7 @@ from core.notifications.choices import DeliveryState
 from core.notifications.models import Attempt, Delivery
 from core.notifications.selectors import next_attempt_at, reason_of, state_of, with_state
 from core.notifications.services.resend_event import resend_event
+from core.rest.wire_json import indented, loads
 
 _TONES = {
     DeliveryState.PENDING: "blue",
@@ -79,7 +79,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     @display(description="Event")
     def what(self, delivery: Delivery) -> SafeString:
-        return above(delivery.event.type, moment(delivery.created_at))
+        return above(delivery.event.get_type_display(), moment(delivery.created_at))
 
     @display(description="To")
     def to(self, delivery: Delivery) -> SafeString:
@@ -113,5 +113,5 @@ class DeliveryAdmin(ReadOnlyAdmin):
             "channel": link(obj.channel),
             "attempts": list(attempts),
             # As it is sent, but for the spaces.
-            "body": json.dumps(json.loads(obj.event.body, parse_float=str), indent=2, ensure_ascii=False),
+            "body": indented(loads(obj.event.body.encode())),
         }

@@ -1,5 +1,6 @@
 """Notification rules in the admin: which channels are told what."""
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -21,13 +22,25 @@ from core.notifications.services.save_rule import create_rule, delete_rule, upda
 from core.notifications.services.try_rule import try_rule
 from entitlements.features.selectors import features_by_id, features_named
 
-_KINDS = {
-    "usage %": ThresholdType.USAGE_PERCENTAGE,
-    "usage": ThresholdType.USAGE_VALUE,
-    "balance": ThresholdType.BALANCE_VALUE,
+_KINDS = (ThresholdType.USAGE_PERCENTAGE, ThresholdType.USAGE_VALUE, ThresholdType.BALANCE_VALUE)
+_FORMER = {"PERCENT": ThresholdType.USAGE_PERCENTAGE, "NUMBER": ThresholdType.USAGE_VALUE}
+_SAID = {
+    ThresholdType.USAGE_PERCENTAGE: "usage above {} %",
+    ThresholdType.USAGE_VALUE: "usage above {}",
+    ThresholdType.BALANCE_VALUE: "balance below {}",
 }
-_WORDS = {kind.value: word for word, kind in _KINDS.items()} | {"PERCENT": "usage %", "NUMBER": "usage"}
 _MOST_CHANNELS = 200
+
+
+def _kind_of(threshold: Mapping[str, str]) -> ThresholdType:
+    return _FORMER.get(threshold["type"]) or ThresholdType(threshold["type"])
+
+
+def _said(threshold: Mapping[str, str]) -> str:
+    kind, value = _kind_of(threshold), threshold["value"]
+    if kind is ThresholdType.BALANCE_VALUE and not Decimal(value):
+        return "nothing left"
+    return _SAID[kind].format(value)
 
 
 class RuleForm(ChangeReasonForm):
@@ -42,8 +55,8 @@ class RuleForm(ChangeReasonForm):
         noun="threshold",
         label="Thresholds",
         required=False,
-        help_text="For usage and balance alone. What: “usage %” of the total, “usage” or “balance”. A usage threshold "
-        "is crossed above its value, a balance threshold below it.",
+        choices={"kind": [(kind.value, str(kind.label)) for kind in _KINDS]},
+        help_text="For usage and balance alone. A balance of 0 is told when nothing is left.",
     )
     features = forms.CharField(
         required=False,
@@ -67,7 +80,7 @@ class RuleForm(ChangeReasonForm):
         if Rule.objects.filter(pk=rule.pk).exists():
             self.initial["told"] = list(rule.channels.values_list("pk", flat=True))
             self.initial["limits"] = [
-                {"kind": _WORDS[each["type"]], "value": each["value"]} for each in rule.thresholds
+                {"kind": _kind_of(each).value, "value": each["value"]} for each in rule.thresholds
             ]
             features = features_by_id(rule.feature_ids) if rule.feature_ids else {}
             self.initial["features"] = ", ".join(features[each].key for each in rule.feature_ids if each in features)
@@ -75,9 +88,9 @@ class RuleForm(ChangeReasonForm):
     def clean_limits(self) -> list[tuple[str, Decimal]]:
         found = []
         for row in self.cleaned_data["limits"]:
-            kind = _KINDS.get(row["kind"].strip().lower())
+            kind = next((kind for kind in _KINDS if kind.value == row["kind"]), None)
             if kind is None:
-                raise forms.ValidationError(f"“{row['kind'][:40]}”: write one of {', '.join(_KINDS)}.")
+                raise forms.ValidationError("Choose what each threshold is compared with.")
             try:
                 value = Decimal(row["value"])
             except InvalidOperation:
@@ -186,7 +199,7 @@ class RuleAdmin(MasterDataAdmin):
 
     @display(description="Thresholds")
     def limits_said(self, rule: Rule) -> str:
-        return ", ".join(f"{_WORDS[each['type']]} {each['value']}" for each in rule.thresholds) or "–"
+        return ", ".join(map(_said, rule.thresholds)) or "–"
 
     @display(description="State")
     def state(self, rule: Rule) -> SafeString:

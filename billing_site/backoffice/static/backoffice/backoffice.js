@@ -63,12 +63,13 @@ document.addEventListener("click", (event) => {
   if (!button) return;
   const last = button.parentElement.querySelector("[data-rows] tbody tr:last-child");
   const row = last.cloneNode(true);
-  row.querySelectorAll("input").forEach((input) => {
+  row.querySelectorAll("input, select").forEach((input) => {
     input.value = "";
+    input.ariaLabel = input.ariaLabel.replace(/\d+$/, (number) => +number + 1);
     ["name", "id"].forEach((part) => (input[part] = input[part].replace(/_(\d+)_/, (_, number) => `_${+number + 1}_`)));
   });
   last.after(row);
-  row.querySelector("input").focus();
+  row.querySelector("input, select").focus();
 });
 
 // What a money action would change is worked out anew as its form is filled in. Only the latest answer is shown.
