@@ -7,6 +7,7 @@ from django.db import transaction
 from core import clock
 from core.audit.services.record import record
 from core.errors import FieldProblem
+from customers.models import Customer
 from entitlements.access.burndown import counted_from
 from entitlements.access.chains import carrier_at, chained_timelines
 from entitlements.access.managed import refuse_managed
@@ -23,6 +24,9 @@ def void_grant(*, grant: Grant, at: datetime | None = None, reason: str = "") ->
     `at` is neither in the future nor before the current usage period, or `BadGrant`. The grant that a managed
     entitlement comes with is the plan's: `EntitlementManaged` (403).
     """
+    if grant.entitlement.managed_in is not None:
+        # As whoever settles what subscriptions give does first, so that both wait in one order.
+        Customer.objects.select_for_update(no_key=True).get(pk=grant.entitlement.customer_id)
     entitlement = locked_entitlement(grant.entitlement_id)
     locked = Grant.objects.get(pk=grant.pk)
     if locked.voided_at is not None:
@@ -31,8 +35,10 @@ def void_grant(*, grant: Grant, at: datetime | None = None, reason: str = "") ->
         refuse_managed(entitlement, "emptied by voiding its own grant")
     now = clock.now()
     moment = now if at is None else at
-    # It may have moved along to the terms of another plan, whose usage periods count then.
+    # It may have moved along to the terms of another plan, whose usage periods count then: nobody resets these now.
     carrier = carrier_at(entitlement, now)
+    if carrier.pk != entitlement.pk:
+        carrier = locked_entitlement(carrier.pk)
     timeline = chained_timelines([carrier])[carrier.pk]
     earliest = counted_from(timeline, max(now, timeline.start))
     if moment > now or moment < min(earliest, now):
