@@ -161,7 +161,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AppStatusEnum": ["ready", "unauthorized"],
         "AppTypeEnum": ["sandbox", "bank_transfer", "stripe"],
-        "BalanceMovementTypeEnum": ["credit_note", "overpayment", "applied", "refund"],
+        "BalanceMovementTypeEnum": ["credit_note", "overpayment", "applied", "released", "refund"],
         "NotificationEventTypeEnum": [
             "entitlements.balance.threshold",
             "entitlements.reset",

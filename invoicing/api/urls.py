@@ -4,9 +4,10 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from customers.api.suppliers import SupplierViewSet
-from invoicing.api.balance.balances import BalanceViewSet, CreditNoteViewSet
+from invoicing.api.balance.balances import BalanceViewSet
 from invoicing.api.bank_statements.bank_statements import BankStatementViewSet
 from invoicing.api.customer_guards.customers import BilledCustomerViewSet
+from invoicing.api.issued.credit_notes import CreditNoteViewSet
 from invoicing.api.lifecycle.invoices import InvoiceViewSet, SimulationViewSet
 from invoicing.api.payments.apps import AppViewSet, CustomerAppViewSet, StripeWebhookViewSet
 from invoicing.api.payments.payments import PaymentViewSet

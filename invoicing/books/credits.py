@@ -48,7 +48,7 @@ def _lines_of_notes(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Fin
 def _too_much(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
     notes = CreditNoteLine.objects.filter(invoice_line_id__in=ids).order_by().values_list("invoice_line_id")
     by_note = dict(notes.annotate(amount=Sum("amount")))
-    lines = InvoiceLine.objects.filter(amends_id__in=ids, kind=LineKind.CREDIT, deleted_at__isnull=True)
+    lines = InvoiceLine.objects.giving_back().filter(amends_id__in=ids)
     by_line = dict(lines.order_by().values_list("amends_id").annotate(amount=Sum("amount")))
     charged = InvoiceLine.objects.filter(pk__in=ids).select_related("invoice__customer").order_by("pk")
     for line in charged:

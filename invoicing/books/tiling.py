@@ -223,7 +223,7 @@ def _uncredited(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding
         unused = unused_share(components_from_json(line.components), end, line.period_end)
         net = line.amount + line.charges_total - line.discounts_total
         expected = round_share(net, unused.numerator, unused.denominator, line.currency)
-        on_invoices = line.amendments.filter(kind=LineKind.CREDIT, deleted_at__isnull=True)
+        on_invoices = InvoiceLine.objects.giving_back().filter(amends=line)
         found = -(on_invoices.aggregate(net=Sum("amount"))["net"] or ZERO)
         found += line.credit_note_lines.aggregate(net=Sum("amount"))["net"] or ZERO
         # What comes back is rounded as a charge for the same time is: part by part. A window that ended early
@@ -250,7 +250,7 @@ def _lines_without_their_window() -> Iterator[Finding]:
     lines = InvoiceLine.objects.counted().filter(item__isnull=False, amends__isnull=True)
     lines = lines.exclude(invoice__status__in=gone)
     lines = lines.exclude(Exists(BilledWindow.objects.filter(pk=OuterRef("window_id"))))
-    back = InvoiceLine.objects.filter(amends=OuterRef("pk"), kind=LineKind.CREDIT, deleted_at__isnull=True)
+    back = InvoiceLine.objects.giving_back().filter(amends=OuterRef("pk"))
     noted = CreditNoteLine.objects.filter(invoice_line=OuterRef("pk"))
     from_the_start = Q(period_start__lte=OuterRef("period_start"))
     lines = lines.exclude(Exists(back.filter(from_the_start)) | Exists(noted.filter(from_the_start)))

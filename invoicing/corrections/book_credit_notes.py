@@ -4,21 +4,31 @@ import uuid
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from core.bulk import copy_rows, update_rows
 from core.ids import new_id, to_text
 from core.money import ZERO, round_money
-from invoicing.choices import OPEN_STATUSES, BalanceKind, InvoiceStatus, SeriesKind
+from invoicing.choices import SETTLEABLE_STATUSES, BalanceKind, InvoiceStatus, SeriesKind
 from invoicing.corrections.credit_rows import credit_note_line_rows, credit_note_row
 from invoicing.corrections.credit_tax import tax_credit_notes
 from invoicing.corrections.documents import CreditNoteDocument
 from invoicing.errors import CannotBill
 from invoicing.lifecycle.numbering import take_blocks
 from invoicing.lifecycle.states import move
-from invoicing.models import BalanceEntry, CreditNote, CreditNoteLine, Invoice
+from invoicing.models import BalanceEntry, CreditNote, CreditNoteLine, Invoice, WriteOff
 
-_COLUMNS = ("credited", "due", "moved_to_balance", "status", "status_note", "next_collection_at", "updated_at")
+_COLUMNS = (
+    "credited",
+    "due",
+    "written_off",
+    "moved_to_balance",
+    "status",
+    "status_note",
+    "next_collection_at",
+    "updated_at",
+)
 
 
 def book_credit_notes(
@@ -27,7 +37,8 @@ def book_credit_notes(
     """Issue these credit notes, dated `now`, in the caller's transaction, which holds the customers' locks (billing
     rules 10, 11).
 
-    Gross, at the original lines' tax: first off what is still due on the original invoice, the rest to the balance.
+    Gross, at the original lines' tax: first off what is still due on the original invoice, then off what was written
+    off there, which nobody has paid; the rest to the balance.
     `billed_by` are the suppliers that the same transaction may issue invoices of later on. CannotBill, and nothing is
     booked, for a note over a draft.
     """
@@ -56,16 +67,22 @@ def book_credit_notes(
     rows: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
+    losses: list[dict[str, Any]] = []
     tax_credit_notes(notes)
     for note in notes:
         supplier_id = suppliers[note.id]
         assert supplier_id is not None
         row = credit_note_row(note, blocks[supplier_id], now)
         invoice = invoices[note.invoice_id]
-        row["reduced_due"] = round_money(min(row["total"], invoice.due), note.currency)
+        on_due = min(row["total"], invoice.due)
+        lost = min(row["total"] - on_due, invoice.written_off)
+        row["reduced_due"] = round_money(on_due + lost, note.currency)
         row["moved_to_balance"] = row["total"] - row["reduced_due"]
         invoice.credited += row["total"]
-        invoice.due -= row["reduced_due"]
+        invoice.due -= on_due
+        invoice.written_off -= lost
+        if lost:
+            losses.append(_no_loss(row, lost))
         invoice.moved_to_balance += row["moved_to_balance"]
         if row["moved_to_balance"]:
             entries.append(_entry(row))
@@ -74,8 +91,9 @@ def book_credit_notes(
     copy_rows(CreditNote, rows)
     copy_rows(CreditNoteLine, lines)
     copy_rows(BalanceEntry, entries)
+    copy_rows(WriteOff, losses)
     for invoice in invoices.values():
-        if invoice.due == ZERO and invoice.status in OPEN_STATUSES:
+        if invoice.due == ZERO and invoice.written_off == ZERO and invoice.status in SETTLEABLE_STATUSES:
             # With nothing due any more it is settled, and not collected.
             move(invoice, InvoiceStatus.PAID, note="Settled by credit note")
             invoice.next_collection_at = None
@@ -100,4 +118,17 @@ def _entry(note: dict[str, Any]) -> dict[str, Any]:
         "payment_id": None,
         "refund_id": None,
         "reason": "",
+    }
+
+
+def _no_loss(note: dict[str, Any], amount: Decimal) -> dict[str, Any]:
+    """What was written off and is owed no more was no loss."""
+    return {
+        "id": new_id(),
+        "invoice_id": note["invoice_id"],
+        "payment_id": None,
+        "amount": -amount,
+        "currency": note["currency"],
+        "reason": f"Credited by {note['number']}.",
+        "at": note["issued_at"],
     }

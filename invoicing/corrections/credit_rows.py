@@ -7,7 +7,7 @@ from typing import Any
 from core.ids import new_id
 from core.money import ONE, ZERO
 from customers.choices import TaxBehavior
-from invoicing.choices import CreditReason, LineKind, LineManagedBy, LineStatus
+from invoicing.choices import LineKind, LineManagedBy, LineStatus
 from invoicing.corrections.documents import CreditLine, CreditNoteDocument
 from invoicing.corrections.explain_credits import GIVEN_BY_NOTE, explain_unused, lessened
 from invoicing.lifecycle.numbering import NumberBlock
@@ -99,8 +99,8 @@ def credit_note_row(note: CreditNoteDocument, block: NumberBlock, now: datetime)
         "sequence": sequence,
         "number": number,
         "issued_at": block.issued_at,
-        "reason_code": CreditReason.UNUSED.value,
-        "reason": "",
+        "reason_code": note.reason_code.value,
+        "reason": note.reason,
         "amount": sum((total["amount"] for total in totals), ZERO),
         "taxes_total": sum((total["taxes_total"] for total in totals), ZERO),
         "total": sum((total["total"] for total in totals), ZERO),

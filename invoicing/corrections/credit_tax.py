@@ -8,7 +8,6 @@ from decimal import Decimal
 from core.many_ids import among
 from core.money import ZERO, allocate, round_money
 from customers.choices import TaxBehavior
-from invoicing.choices import LineKind
 from invoicing.corrections.documents import CreditLine, CreditNoteDocument, CreditPart
 from invoicing.models import CreditNoteLine, InvoiceLine
 from invoicing.tax import LineTax, TaxTerms, tax_on
@@ -88,9 +87,7 @@ def _lines_of(line_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, _Line]:
         line_id: _Line(amount + charges - discounts, tax)
         for line_id, amount, charges, discounts, tax in charged.values_list("pk", *columns)
     }
-    credits = among(
-        InvoiceLine.objects.filter(kind=LineKind.CREDIT, deleted_at__isnull=True).order_by(), "amends_id", line_ids
-    ).values_list(
+    credits = among(InvoiceLine.objects.giving_back().order_by(), "amends_id", line_ids).values_list(
         "amends_id", "amount", "taxes_total", "invoice__issued_at", "currency", "tax_rate", "tax_behavior", "tax_name"
     )
     for line_id, amount, tax, issued_at, currency, rate, behavior, name in credits:

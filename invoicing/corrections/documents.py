@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from core.ids import new_id
 from core.money import ZERO
+from invoicing.choices import CreditReason
 from invoicing.corrections.explain_credits import explain_unused, given_by_note
 from invoicing.corrections.unused_time import UnusedPart
 from invoicing.money_columns import Totals, line_totals
@@ -64,11 +65,14 @@ class CreditPart:
 
 @dataclass(slots=True)
 class CreditNoteDocument:
-    """What an invoice's charges could not take of its customer's credit: a note over the original invoice."""
+    """A note over an issued invoice: what other charges could not take of its customer's credit, or a correction by
+    staff, for a `reason`."""
 
     customer_id: uuid.UUID
     currency: str
     invoice_id: uuid.UUID
     parts: list[CreditPart]
+    reason_code: CreditReason = CreditReason.UNUSED
+    reason: str = ""
     id: uuid.UUID = field(default_factory=new_id)
     number: str = ""

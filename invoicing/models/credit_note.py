@@ -15,8 +15,8 @@ from invoicing.models.series import NumberSeries
 class CreditNote(Record):
     """Takes back `total` (gross) of `invoice`, at the original lines' tax (billing rules 6). Rows are only ever added.
 
-    What was still due on the invoice is due no more (`reduced_due`); the rest goes to the customer's balance
-    (`moved_to_balance`).
+    What was still due on the invoice, or written off there, is owed no more (`reduced_due`); the rest goes to the
+    customer's balance (`moved_to_balance`).
     """
 
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="credit_notes")

@@ -9,7 +9,7 @@ from django.db.models import F, Func, Q
 from core import clock
 from core.db import AmountField, Record, ULIDField, validate_metadata
 from core.ids import new_id
-from invoicing.choices import LineKind, LineManagedBy, LineStatus, WindowKind
+from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy, LineStatus, WindowKind
 from invoicing.models.invoice import Invoice, zero_amount
 from subscriptions.models import ItemRevision, Subscription, SubscriptionItem
 
@@ -21,6 +21,11 @@ class LineQuerySet(models.QuerySet["InvoiceLine"]):
         """Those that stand and count: a line that was split is the group of its parts, and in no total (billing rules
         7)."""
         return self.filter(status=LineStatus.VALID, deleted_at__isnull=True)
+
+    def giving_back(self) -> Self:
+        """The credit lines that count, on drafts and on invoices that stand: what was on a voided one has ended."""
+        lines = self.filter(kind=LineKind.CREDIT, deleted_at__isnull=True)
+        return lines.exclude(invoice__status=InvoiceStatus.VOIDED)
 
 
 class InvoiceLine(Record):

@@ -11,8 +11,8 @@ from invoicing.models.payment import Payment
 
 
 class WriteOff(models.Model):
-    """Positive: given up. Negative: recovered by `payment`. The sum is the invoice's `written_off`; rows are only ever
-    added."""
+    """Positive: given up. Negative: recovered by `payment`, or without one credited. The sum is the invoice's
+    `written_off`; rows are only ever added."""
 
     id = ULIDField(primary_key=True, default=new_id, editable=False)
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="write_offs")

@@ -41,22 +41,9 @@ def refund_invoice(*, invoice: Invoice, amount: Decimal, reason: str) -> Refund:
     lock_customers([invoice.customer_id])
     locked = Invoice.objects.select_for_update(of=("self",)).select_related("customer").get(pk=invoice.pk)
     payment = _source(locked, amount)
-    remote = payment.attempt is not None and payment.app.type in REMOTE_GATEWAYS
-    now = clock.now()
-    refund = Refund.objects.create(
-        payment=payment,
-        invoice=locked,
-        amount=amount,
-        from_balance=amount,
-        currency=locked.currency,
-        status=RefundStatus.PENDING if remote else RefundStatus.SUCCEEDED,
-        reason=reason,
-        refunded_at=None if remote else now,
-        next_check_at=clock.real_now() if remote else None,
-    )
-    take_from_balance(locked, refund, amount, reason)
+    refund = _give_back(locked, payment, amount, reason)
     worth = money_text(amount, locked.currency)
-    asked = f"asked {payment.app} to refund" if remote else "recorded a refund of"
+    asked = f"asked {payment.app} to refund" if refund.status == RefundStatus.PENDING else "recorded a refund of"
     record(
         verb="refund",
         target=locked,
@@ -64,6 +51,39 @@ def refund_invoice(*, invoice: Invoice, amount: Decimal, reason: str) -> Refund:
         reason=reason,
         customer_id=locked.customer_id,
     )
+    return refund
+
+
+def refund_over_payments(invoice: Invoice, amount: Decimal, *, reason: str) -> list[Refund]:
+    """Give `amount`, which `invoice` has just moved to the customer's balance, back by as many of its payments as it
+    takes, the newest first. What no payment brought in stays on the balance.
+
+    In the caller's transaction, which holds the customer's lock and the invoice's row, and tells the audit trail.
+    """
+    refunds: list[Refund] = []
+    for payment in payments_to_refund(invoice).filter(left__gt=0) if amount > 0 else ():
+        here = min(amount, payment.left)
+        refunds.append(_give_back(invoice, payment, here, reason))
+        amount -= here
+        if not amount:
+            break
+    return refunds
+
+
+def _give_back(invoice: Invoice, payment: Payment, amount: Decimal, reason: str) -> Refund:
+    remote = payment.attempt is not None and payment.app.type in REMOTE_GATEWAYS
+    refund = Refund.objects.create(
+        payment=payment,
+        invoice=invoice,
+        amount=amount,
+        from_balance=amount,
+        currency=invoice.currency,
+        status=RefundStatus.PENDING if remote else RefundStatus.SUCCEEDED,
+        reason=reason,
+        refunded_at=None if remote else clock.now(),
+        next_check_at=clock.real_now() if remote else None,
+    )
+    take_from_balance(invoice, refund, amount, reason)
     return refund
 
 

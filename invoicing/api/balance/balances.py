@@ -1,25 +1,19 @@
-"""`/customers/{idOrKey}/balance` and its ledger; `/credit-notes`."""
-
-from typing import Any
+"""`/customers/{idOrKey}/balance` and its ledger."""
 
 from django.db.models import F, QuerySet, Sum, Window
-from drf_spectacular.utils import extend_schema, extend_schema_field
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.errors import field_error
 from core.money import ZERO, round_money
-from core.rest.fields import CurrencyField, MoneyField, ObjectField, TextField, TimeField, ULIDField
-from core.rest.filters import AnyIdFilter, WireFilterSet
-from core.rest.lookups import find
+from core.rest.fields import CurrencyField, MoneyField, TextField, TimeField, ULIDField
 from core.rest.serializers import WireSerializer
 from core.rest.views import WireViewSet
 from customers.selectors import find_customer
-from invoicing.api.period_field import BilledPeriodField
-from invoicing.choices import BalanceKind, CreditReason
-from invoicing.models import BalanceEntry, CreditNote
-from invoicing.rating import read_explanation, readable
+from invoicing.choices import BalanceKind
+from invoicing.models import BalanceEntry
 
 
 class BalanceQuerySerializer(WireSerializer):
@@ -82,72 +76,3 @@ class BalanceViewSet(WireViewSet):
         return self.show_page(
             self.get_queryset().annotate(balance=running).order_by("-at", "-id"), BalanceEntrySerializer
         )
-
-
-class CreditNoteLineSerializer(WireSerializer):
-    """What comes back of one invoice line, at that line's tax. `explain` is the explanation that `amount` can be
-    computed again from, `readable` says it in sentences."""
-
-    id = ULIDField()
-    line_id = ULIDField(source="invoice_line_id")
-    name = TextField()
-    period = BilledPeriodField()
-    amount = MoneyField()
-    taxes_total = MoneyField()
-    total = MoneyField()
-    explain = ObjectField(required=False)
-    readable = serializers.SerializerMethodField()
-
-    @extend_schema_field(serializers.ListField(child=TextField(), required=False))
-    def get_readable(self, line: Any) -> list[str] | None:
-        return None if line.explain is None else readable(read_explanation(line.explain))
-
-
-class CreditNoteTotalsSerializer(WireSerializer):
-    amount = MoneyField()
-    taxes_total = MoneyField()
-    total = MoneyField()
-
-
-class CreditNoteSerializer(WireSerializer):
-    """`reducedDue` of the total came off what was still due on the invoice, `movedToBalance` went to the balance."""
-
-    id = ULIDField()
-    number = TextField()
-    invoice_id = ULIDField()
-    customer_id = ULIDField()
-    currency = CurrencyField()
-    issued_at = TimeField()
-    reason_code = serializers.ChoiceField(choices=CreditReason.values)
-    reason = TextField(required=False)
-    totals = CreditNoteTotalsSerializer(source="*")
-    reduced_due = MoneyField()
-    moved_to_balance = MoneyField()
-    lines = CreditNoteLineSerializer(source="lines.all", many=True)
-
-
-class CreditNoteFilterSet(WireFilterSet):
-    invoices = AnyIdFilter(field_name="invoice_id")
-    customers = AnyIdFilter(field_name="customer_id")
-
-
-class CreditNoteViewSet(WireViewSet):
-    """The newest first."""
-
-    required_scopes = {"GET": "billing:read"}
-    serializer_class = CreditNoteSerializer
-    filterset_class = CreditNoteFilterSet
-    order_by_fields = {"issuedAt": "issued_at"}
-    default_order = "DESC"
-    lookup_url_kwarg = "creditNoteId"
-
-    def get_queryset(self) -> QuerySet[CreditNote]:
-        return CreditNote.objects.prefetch_related("lines")
-
-    @extend_schema(operation_id="listCreditNotes")
-    def list(self, request: Request) -> Response:
-        return self.show_page(self.filter_queryset(self.get_queryset()))
-
-    @extend_schema(operation_id="getCreditNote")
-    def retrieve(self, request: Request, **kwargs: str) -> Response:
-        return self.show(find(self.get_queryset(), self.addressed, what="credit note"))

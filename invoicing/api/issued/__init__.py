@@ -1,0 +1,1 @@
+"""REST endpoints that correct issued invoices."""
