@@ -5,7 +5,8 @@ thousand at a time, while events go on coming in. The table is locked at the ver
 the keys of the last moment and to give tables other names. A run that was broken off goes on where it was. Meters get
 rollups that are still to be built: until they are whole, usage is read off the events.
 
-Taken back, the events are in one table again; later months are copied into it.
+Taken back, the largest month is the table again, with its indexes; the table is locked for as long as it takes to copy
+the other months into it.
 """
 
 import time
@@ -24,6 +25,7 @@ INDEXES = {
     "event_by_subject": "(subject, type, time)",
     "event_by_time": "(time DESC, id DESC)",
 }
+UNIQUE = {"entitlements_usageevent_pkey": "(id)", "event_is_stored_once": "(source, external_id)"}
 
 
 def forwards(apps, schema_editor):
@@ -97,34 +99,45 @@ def _partition(cursor, until):
 
 def backwards(apps, schema_editor):
     connection = schema_editor.connection
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        cursor.execute(f"LOCK TABLE {EVENTS} IN ACCESS EXCLUSIVE MODE")
-        # The largest partition becomes the table; the others are copied into it.
+    with connection.cursor() as cursor:
+        # The largest partition becomes the table; the others are copied into it. What it lacks is made ahead, while
+        # events come in.
         cursor.execute(
             f"SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = '{EVENTS}'::regclass "
             "ORDER BY pg_relation_size(inhrelid) DESC, inhrelid::regclass::text LIMIT 1"
         )
         largest = cursor.fetchone()[0]
-        cursor.execute(f"ALTER TABLE {EVENTS} DETACH PARTITION {largest}")
-        cursor.execute(f"INSERT INTO {largest} ({COLUMNS}) SELECT {COLUMNS} FROM {EVENTS}")
-        cursor.execute(f"ALTER TABLE {largest} ALTER seq DROP DEFAULT")
-        cursor.execute(f"DROP TABLE {EVENTS}")
-        cursor.execute(f"ALTER TABLE {largest} RENAME TO {EVENTS}")
-        cursor.execute(
-            "SELECT conname, contype FROM pg_constraint WHERE contype IN ('p', 'c') "
-            f"AND conrelid = '{EVENTS}'::regclass"
-        )
-        for name, _ in cursor.fetchall():
-            cursor.execute(f"ALTER TABLE {EVENTS} DROP CONSTRAINT {name}")
-        cursor.execute(f"SELECT indexname FROM pg_indexes WHERE tablename = '{EVENTS}'")
-        for (name,) in cursor.fetchall():
-            cursor.execute(f"DROP INDEX {name}")
-        cursor.execute(f"ALTER TABLE {EVENTS} DROP COLUMN seq, ADD PRIMARY KEY (id)")
-        for name, columns in INDEXES.items():
-            cursor.execute(f"CREATE INDEX {name} ON {EVENTS} {columns}")
-        cursor.execute(f"ALTER TABLE {EVENTS} ADD CONSTRAINT event_is_stored_once UNIQUE (source, external_id)")
-        cursor.execute("DELETE FROM entitlements_meterrollup")
-        cursor.execute(f"TRUNCATE {KEYS}, entitlements_usagerollup")
+        for name, columns in UNIQUE.items():
+            cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}_back")
+            cursor.execute(f"CREATE UNIQUE INDEX CONCURRENTLY {name}_back ON {largest} {columns}")
+        with transaction.atomic(using=connection.alias):
+            cursor.execute(f"LOCK TABLE {EVENTS} IN ACCESS EXCLUSIVE MODE")
+            _in_one(cursor, largest)
+            cursor.execute("DELETE FROM entitlements_meterrollup")
+            cursor.execute(f"TRUNCATE {KEYS}, entitlements_usagerollup")
+
+
+def _in_one(cursor, largest):
+    cursor.execute(
+        "SELECT parent.relname, child.relname FROM pg_inherits JOIN pg_class parent ON parent.oid = inhparent "
+        "JOIN pg_class child ON child.oid = inhrelid JOIN pg_index i ON i.indexrelid = inhrelid "
+        "WHERE i.indrelid = %s::regclass AND parent.relname = ANY(%s)",
+        [largest, list(INDEXES)],
+    )
+    kept = cursor.fetchall()
+    cursor.execute(f"ALTER TABLE {EVENTS} DETACH PARTITION {largest}")
+    cursor.execute(f"INSERT INTO {largest} ({COLUMNS}) SELECT {COLUMNS} FROM {EVENTS}")
+    cursor.execute(f"ALTER TABLE {largest} ALTER seq DROP DEFAULT")
+    cursor.execute(f"DROP TABLE {EVENTS}")
+    cursor.execute(f"ALTER TABLE {largest} RENAME TO {EVENTS}")
+    cursor.execute(f"SELECT conname FROM pg_constraint WHERE contype IN ('p', 'c') AND conrelid = '{EVENTS}'::regclass")
+    for (name,) in cursor.fetchall():
+        cursor.execute(f"ALTER TABLE {EVENTS} DROP CONSTRAINT {name}")
+    for name, index in kept:
+        cursor.execute(f"ALTER INDEX {index} RENAME TO {name}")
+    cursor.execute(f"ALTER TABLE {EVENTS} DROP COLUMN seq")
+    for name, kind in (("entitlements_usageevent_pkey", "PRIMARY KEY"), ("event_is_stored_once", "UNIQUE")):
+        cursor.execute(f"ALTER TABLE {EVENTS} ADD CONSTRAINT {name} {kind} USING INDEX {name}_back")
 
 
 class Migration(migrations.Migration):

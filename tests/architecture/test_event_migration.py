@@ -21,6 +21,7 @@ EVENTS = """
     FROM entitlements_usageevent ORDER BY id
 """
 KEYS = "SELECT stored_as, source, event_id, time FROM entitlements_usageeventkey ORDER BY stored_as"
+INDEXES = "SELECT indexdef FROM pg_indexes WHERE tablename = 'entitlements_usageevent' ORDER BY indexdef"
 PLACES = """
     SELECT replace(tableoid::regclass::text, 'entitlements_usageevent_', ''), count(*)
     FROM entitlements_usageevent GROUP BY 1 ORDER BY 1
@@ -45,7 +46,7 @@ def test_events_go_into_partitions_and_back():
         migrate(url, "auth")
         migrate(url, "entitlements", "0002_entitlements")
         run(url, FILL)
-        before = rows(url, EVENTS)
+        before, indexes = rows(url, EVENTS), rows(url, INDEXES)
         migrate(url, "entitlements")
         assert rows(url, EVENTS) == before
         assert rows(url, KEYS) == [(row[0], row[1], row[2], row[5]) for row in before]
@@ -60,5 +61,6 @@ def test_events_go_into_partitions_and_back():
         later = rows(url, EVENTS)
         migrate(url, "entitlements", "0002_entitlements")
         assert rows(url, EVENTS) == later
+        assert rows(url, INDEXES) == indexes
         with pytest.raises(psycopg.errors.UniqueViolation):
             run(url, f"INSERT INTO entitlements_usageevent {EVENTS.replace('id,', 'gen_random_uuid(),', 1)}")
