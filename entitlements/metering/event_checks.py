@@ -24,6 +24,7 @@ _EXTENSIONS = (
 )
 _TAKEN = frozenset({*_KNOWN, *_EXTENSIONS})
 _PLAIN = frozenset({*_TEXTS, "time", "data", "specversion"})
+_MOST = 10**60  # in every reading of a meter; see `json_path.NUMBER_PATTERN`
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -88,7 +89,7 @@ def checked(event: Any, bounds: TimeBounds, meters: Mapping[str, Sequence[MeterC
         if meter.event_from is not None and moment < meter.event_from:
             continue
         value = value_at(data, meter.path)
-        if type(value) is int and -(10**60) < value < 10**60:
+        if type(value) is int and -_MOST < value < _MOST:
             continue
         if value is None or not (
             (meter.aggregation == Aggregation.UNIQUE_COUNT and isinstance(value, str)) or is_number(value)

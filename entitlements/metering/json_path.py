@@ -31,7 +31,8 @@ def steps(path: str) -> tuple[str, ...]:
 def value_at(data: Any, path: str) -> Any:
     """What stands at `path` in `data`, or None where there is nothing."""
     for step in steps(path):
-        if isinstance(data, Mapping):
+        # The exact type first: asking for any mapping costs ten times as much.
+        if type(data) is dict or isinstance(data, Mapping):
             data = data.get(step)
         elif isinstance(data, Sequence) and not isinstance(data, str) and step.isdigit() and int(step) < len(data):
             data = data[int(step)]

@@ -1,5 +1,6 @@
 """Usage from a file: one JSON event a line, or CSV; started again after a stop, each event counts once."""
 
+import gc
 import json
 from decimal import Decimal
 
@@ -7,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from customers.attribution import Attribution
+from entitlements.management.commands import import_events
 from entitlements.metering.create_meter import create_meter
 from entitlements.metering.usage import Usage, UsageRequest, reading_of, usage_of
 from entitlements.models import UsageEvent
@@ -93,3 +95,15 @@ def test_with_skip_the_good_ones_are_stored(tmp_path, usage, capsys):
     assert "7 events read" in said.out
     assert ": 2 new, 0 stored before, 5 refused." in said.out
     assert usage() == Usage(Decimal(8), 2, 0)
+
+
+def test_batches_of_a_file_are_taken_in_its_order_and_none_behind_a_bad_one(tmp_path, usage, monkeypatch):
+    monkeypatch.setattr(import_events, "AT_ONCE", 2)
+    file = tmp_path / "events.ndjson"
+    again = line(1, data={"amount": 1000})
+    file.write_text("\n".join([line(1), line(2), line(4), again, line(8), "{broken", line(16), line(32)]))
+    with pytest.raises(CommandError, match="stopped before line 5; 3 events were stored"):
+        call_command("import_events", str(file))
+    # 1 + 2 + 4: the first event of a key counts, and what was read ahead is not stored.
+    assert usage() == Usage(Decimal(7), 3, 0)
+    assert gc.get_freeze_count() == 0
