@@ -4,6 +4,7 @@ from django.db import transaction
 
 from core import clock
 from core.audit.services.record import record
+from core.batches import is_away
 from core.locks import lock_customers
 from invoicing.drafts.advance_invoice import collect_drafts, issue_and_notify, ready_to_issue, set_aside
 from invoicing.errors import WrongInvoiceState
@@ -30,7 +31,9 @@ def retry_invoice(*, invoice: Invoice, reason: str = "") -> Invoice:
         issued = _retried(invoice, reason)
     except WrongInvoiceState:
         raise
-    except Exception as error:  # noqa: BLE001 - as when its time had come: the cause is kept for whoever mends it
+    except Exception as error:  # as when its time had come: the cause is kept for whoever mends it
+        if is_away(error):
+            raise
         set_aside(invoice.pk, error)
         issued = False
     if issued:

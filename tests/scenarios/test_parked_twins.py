@@ -2,6 +2,7 @@
 of its time."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db.models import Sum
@@ -45,7 +46,7 @@ def twins(plan, on):
 
 def live(subscriptions, *, months, changes, usage, park, release):
     """Each first of a month is closed; everything that happens, happens to both."""
-    days = {day: [] for day in (*months, *changes, park, release)}
+    days: dict[str, list[Any]] = {day: [] for day in (*months, *changes, park, release)}
     days[park].append(lambda: parked(subscriptions[1], park))
     days[release].append(lambda: released(release))
     for day, acts in changes.items():
