@@ -88,6 +88,7 @@ class _RevisionRow(NamedTuple):
     continued_at: datetime | None
     fee_charged_before: bool
     splits: list[datetime]
+    progressive_splits: list[datetime]
     addon_key: str | None
     addon_version: int | None
     id: uuid.UUID
@@ -122,6 +123,7 @@ def _build(
             continued_at=revisions[0].continued_at,
             fee_charged_before=revisions[0].fee_charged_before,
             splits=tuple(revisions[0].splits),
+            progressive_splits=tuple(revisions[0].progressive_splits),
         )
         for item_id, revisions in items.items()
     )
@@ -185,6 +187,7 @@ def _revisions(subscription_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[
             "item__continued_at",
             "item__fee_charged_before",
             "item__usage_splits",
+            "item__progressive_splits",
             "item__purchase__addon__key",
             "item__purchase__addon__version",
             "id",

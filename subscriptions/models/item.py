@@ -26,7 +26,9 @@ class SubscriptionItem(Record):
     After a change of plan that keeps the period's usage (billing rules 10), the item of the same key takes the period
     over at the old one's `continued_at`; its `earlier_use` lists what it takes over, `[{"item", "from", "to"}]`. Where
     an item of the same key and plan has charged its one-time fee, it owes none: `fee_charged_before`. `usage_splits`
-    are the moments, in order, at which a running period of its usage was cut into windows billed apart.
+    are the moments, in order, at which a running period of its usage was cut into windows billed apart. So are the
+    `progressive_splits`, but what they cut are parts of one window (billing rules 7): a later part takes up what comes
+    late for an earlier one.
     """
 
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="items")
@@ -38,6 +40,7 @@ class SubscriptionItem(Record):
     earlier_use = models.JSONField(default=list, blank=True)
     continued_at = models.DateTimeField(null=True, blank=True)
     usage_splits = ArrayField(models.DateTimeField(), default=list, blank=True)
+    progressive_splits = ArrayField(models.DateTimeField(), default=list, db_default=[], blank=True)
     fee_charged_before = models.BooleanField(default=False)
 
     class Meta:

@@ -90,6 +90,7 @@ class ItemFacts:
     An item that takes over the period of an item of the same key, with its usage, knows it from `earlier`. One whose
     one-time fee was charged by an item of the same key and plan owes none (`fee_charged_before`). `splits` are the
     moments, in order, at which a running period of usage was cut: it is billed in windows up to each and from each on.
+    `progressive_splits` cut such a window into parts of one group (billing rules 7).
     """
 
     id: uuid.UUID
@@ -103,6 +104,14 @@ class ItemFacts:
     continued_at: datetime | None = None
     fee_charged_before: bool = False
     splits: tuple[datetime, ...] = ()
+    progressive_splits: tuple[datetime, ...] = ()
+
+    @property
+    def cuts(self) -> tuple[datetime, ...]:
+        """All moments, in order, at which a running period of usage is cut, of whatever kind."""
+        if not self.progressive_splits:
+            return self.splits
+        return tuple(sorted({*self.splits, *self.progressive_splits}))
 
 
 @dataclass(frozen=True, slots=True)

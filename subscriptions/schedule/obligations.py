@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Container, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import NamedTuple
 
 from core.periods import Cadence, Period, fraction, in_seconds
@@ -28,6 +29,20 @@ class Component(NamedTuple):
     end: datetime
 
 
+class Group(NamedTuple):
+    """A window of usage `[start, end)` that is billed in parts (billing rules 7): up to each of `ends`, in order, and
+    from the last of them on."""
+
+    start: datetime
+    end: datetime
+    ends: tuple[datetime, ...]
+
+    @property
+    def parts(self) -> tuple[Span, ...]:
+        bounds = (self.start, *self.ends, self.end)
+        return tuple(Span(*pair) for pair in pairwise(bounds))
+
+
 class Obligation(NamedTuple):
     """One window of one item that ought to be billed at `invoice_at`.
 
@@ -38,6 +53,7 @@ class Obligation(NamedTuple):
 
     A usage window that is not the whole of its period knows what of the period came before it (`earlier`), and
     whether it `closes` the period; `share` is how much of the period was active up to its end: it prorates a minimum.
+    One that is a part knows its `group`.
     """
 
     subscription: SubscriptionFacts
@@ -52,6 +68,7 @@ class Obligation(NamedTuple):
     period: Period | None = None
     earlier: tuple[EarlierUse, ...] = ()
     closes: bool = True
+    group: Group | None = None
 
     @property
     def key(self) -> tuple[uuid.UUID, datetime]:
@@ -64,6 +81,11 @@ class Obligation(NamedTuple):
     @property
     def is_recurring(self) -> bool:
         return self.revision.cadence is not None
+
+    @property
+    def is_last_part(self) -> bool:
+        """Whether nothing of its group, if it has one, follows it."""
+        return self.group is None or self.end == self.group.end
 
     @property
     def coupon(self) -> CouponFacts | None:
@@ -214,7 +236,12 @@ def _windows(
             start, end = max(start, span.start), min(end, limit)
             if start < end and end > since:
                 window = _window(sub, item, revision, period, start, end, due_no_later_than)
-                yield window if window.is_flat else _usage_window(window, period, spans)
+                if not window.is_flat:
+                    window = _usage_window(window, period, spans)
+                    if item.progressive_splits:
+                        inside = Span(max(period.start, span.start), min(period.end, limit))
+                        window = window._replace(group=_group_of(item, start, inside))
+                yield window
 
 
 def _cuts(
@@ -222,8 +249,8 @@ def _cuts(
 ) -> Iterator[tuple[datetime, datetime, datetime | None]]:
     """A period's windows: one, but for usage that was split, and for a fee in advance whose period was moved out after
     it had been charged."""
-    if item.splits and revision.price is not None and not revision.price.is_flat:
-        for piece in split_at(Span(period.start, period.end), item.splits):
+    if (item.splits or item.progressive_splits) and revision.price is not None and not revision.price.is_flat:
+        for piece in split_at(Span(period.start, period.end), item.cuts):
             yield piece.start, piece.end or period.end, None
         return
     if period.moved_out_at is None or not in_advance(revision):
@@ -255,6 +282,16 @@ def _window(
     )
 
 
+def _group_of(item: ItemFacts, start: datetime, inside: Span) -> Group | None:
+    """The group of the part from `start` on, of the time `inside` a period; None where that is no part."""
+    for whole in split_at(inside, item.splits):
+        assert whole.end is not None
+        if whole.start <= start < whole.end:
+            ends = tuple(at for at in item.progressive_splits if whole.start < at < whole.end)
+            return Group(whole.start, whole.end, ends) if ends else None
+    return None
+
+
 def _usage_window(window: Obligation, period: ServicePeriod, spans: list[tuple[RevisionFacts, Span]]) -> Obligation:
     """The window as a part of its period: what came before it, and whether it closes the period."""
     if window.start == period.start and window.end == period.end:
@@ -282,7 +319,7 @@ def uses_of(
         start = max(span.start, period.start)
         end = span.end if period.end is None else min(span.end or period.end, period.end)
         if end is not None and start < end and goes_on(revision, counted):
-            for piece in split_at(Span(start, end), item.splits):
+            for piece in split_at(Span(start, end), item.cuts):
                 yield EarlierUse(item.id, piece.start, piece.end or end)
 
 

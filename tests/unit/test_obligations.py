@@ -437,3 +437,25 @@ def test_a_split_at_another_revision_of_the_period_is_no_window_of_nothing():
         ("2026-04-01 00:00", "2026-04-16 00:00"),
         ("2026-04-16 00:00", "2026-05-01 00:00"),
     ]
+
+
+def test_the_parts_of_a_window_tile_it_and_know_each_other():
+    """Cut by a change on the 8th, billed up to the 11th and the 21st: one window up to the 8th, a group from it on."""
+    cuts = {"splits": (at("2026-04-08"),), "progressive_splits": (at("2026-04-11"), at("2026-04-21"))}
+    used = subscription(item(revision(UNIT), **cuts))
+    found = [
+        each for each in obligations(used, since=used.start, as_of=at("2026-05-01")) if each.end <= at("2026-05-01")
+    ]
+    assert [(f"{each.start:%d}", f"{each.end:%d}", len(each.earlier), each.closes) for each in found] == [
+        ("01", "08", 0, False),
+        ("08", "11", 1, False),
+        ("11", "21", 2, False),
+        ("21", "01", 3, True),
+    ]
+    assert [each.group and each.group.start for each in found] == [None, *[at("2026-04-08")] * 3]
+    assert [each.is_last_part for each in found] == [True, False, False, True]
+    group = found[1].group
+    assert (group.end, [(part.start, part.end) for part in group.parts]) == (
+        at("2026-05-01"),
+        [(each.start, each.end) for each in found[1:]],
+    )
