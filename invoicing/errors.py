@@ -1,5 +1,7 @@
 """What can go wrong in billing, as errors that people can act on."""
 
+from datetime import datetime
+
 from core.approvals.errors import SecondPersonNeeded
 from core.errors import Conflict, PreconditionFailed
 from invoicing.choices import InvoiceStatus
@@ -48,6 +50,19 @@ class NegativeAmount(Conflict):
     """A change would lower what is billed already (billing rules 4): refused, nothing is changed."""
 
     default_code = "negative_amount"
+
+
+class PartBilled(Conflict):
+    """A part of a running period is billed with its free units (billing rules 7): those are not changed under it."""
+
+    default_code = "part_billed"
+
+    def __init__(self, *, item: str, until: datetime) -> None:
+        super().__init__(
+            f"A part of the running period of {item} is billed, with the units that were free until then. Its usage "
+            f"discount can't be changed before the period ends, on {until:%Y-%m-%d %H:%M} UTC. Nothing was changed. "
+            "Let the change begin then."
+        )
 
 
 class FiguresMoved(Conflict):

@@ -15,6 +15,7 @@ from invoicing.books.balances import balances_are_their_ledgers
 from invoicing.books.entitlements import entitlements_follow
 from invoicing.books.examination import UNREADABLE, Examination, Finding, said
 from invoicing.books.frozen import issued_invoices_are_unchanged
+from invoicing.books.parts import parts_add_up_to_wholes
 from invoicing.books.past_due import nothing_is_past_due
 from invoicing.books.payments import money_is_accounted_for
 from invoicing.books.second_close import second_close_is_empty
@@ -47,6 +48,7 @@ INVARIANTS = (
     Invariant(6, "Balances are the sums of their ledgers", "balances", balances_are_their_ledgers),
     Invariant(7, "The money of every invoice is accounted for", "invoices", money_is_accounted_for),
     Invariant(8, "Usage is billed, waived, open or late", "customers", usage_is_conserved),
+    Invariant(9, "What is billed in parts adds up to the whole", "items in parts", parts_add_up_to_wholes),
     Invariant(10, "Nothing is past due", "subscriptions", nothing_is_past_due),
     Invariant(11, "Entitlements are what subscriptions give", "customers", entitlements_follow),
 )

@@ -103,8 +103,25 @@ def usage_of_customers(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[
                 settled.append((history, obligation, window, line))
         exam.count(1)
     yield from _events_in_no_window(items.values())
-    yield from _compare(exam, settled, features)
+    yield from _compare(exam, _last_of_groups(settled), features)
     yield from _reported_late(ids)
+
+
+def _last_of_groups(
+    settled: Sequence[tuple[History, Obligation, Billed, PlannedLine]],
+) -> list[tuple[History, Obligation, Billed, PlannedLine]]:
+    """Of the settled windows, those which are no parts, and the last one of each group: it was billed for all that the
+    group came to, less what the others were (billing rules 7)."""
+    last: dict[tuple[uuid.UUID, datetime], datetime] = {}
+    for _, obligation, _, _ in settled:
+        if obligation.group is not None:
+            key = (obligation.item.id, obligation.group.start)
+            last[key] = max(last.get(key, obligation.start), obligation.start)
+    return [
+        each
+        for each in settled
+        if (group := each[1].group) is None or last[each[1].item.id, group.start] == each[1].start
+    ]
 
 
 def features_of(known: Sequence[History]) -> dict[uuid.UUID, Feature]:
@@ -261,31 +278,38 @@ def _compare(
         # Who has since read the usage by another meter, or by other filters, can't compare it with what was billed.
         if now.quantity is not None
         and billed[each[2].id].metering == _metering(now)
-        and now.quantity != billed[each[2].id].quantity
+        and _differs(each[1], billed[each[2].id].quantity, WIDE.subtract(now.quantity, now.shortfall))
     ]
     taken_back = _taken_back(exam, different)
     for index, ((history, obligation, _, _), then, now) in enumerate(different):
         assert now.quantity is not None
-        more, fewer = now.events - then.events, taken_back.get(index, 0)
+        come_to = WIDE.subtract(now.quantity, now.shortfall)
+        more, fewer = now.events - now.events_short - then.events, taken_back.get(index, 0)
         if more + fewer < 0:
             yield Finding(
                 then.name,
-                f"it was billed for {trimmed(then.quantity)}; its events come to {trimmed(now.quantity)}.",
+                f"it was billed for {trimmed(then.quantity)}; its events come to {trimmed(come_to)}.",
                 GONE,
             )
             continue
-        difference = WIDE.subtract(now.quantity, then.quantity)
+        difference = WIDE.subtract(come_to, then.quantity)
         why = f"by {more + fewer} more events" if more + fewer or not fewer else ""
         without = f"without {fewer} that were reversed" if fewer else ""
         yield Finding(
             name_item(obligation, history.name),
             f"late usage of {trimmed(difference)} from {obligation.start:%Y-%m-%d %H:%M} to "
             f"{obligation.end:%Y-%m-%d %H:%M} UTC: billed for {trimmed(then.quantity)} on {then.name}, it comes to "
-            f"{trimmed(now.quantity)} now, {' and '.join(filter(None, (why, without)))}.",
+            f"{trimmed(come_to)} now, {' and '.join(filter(None, (why, without)))}.",
             LATE,
             to_decide=True,
             usage_since=usage_start(obligation),
         )
+
+
+def _differs(window: Obligation, billed: Decimal, now: Decimal) -> bool:
+    """Whether what a window comes to now is more or less than it was billed for. What is more in a group whose last
+    part is still to be billed is not late: that one takes it up."""
+    return now < billed if not window.is_last_part else now != billed
 
 
 def _taken_back(
@@ -295,7 +319,7 @@ def _taken_back(
     requests, since = [], {}
     for index, ((history, obligation, _, _), then, now) in enumerate(different):
         if then.snapshot_at is not None and now.reading is not None and history.loaded is not None:
-            span = (obligation.start, min(obligation.end, exam.as_of))
+            span = ((obligation.group or obligation).start, min(obligation.end, exam.as_of))
             requests.append(UsageRequest(index, now.reading, history.loaded.subjects, (span,)))
             since[index] = then.snapshot_at
     return reversed_since(requests, since)

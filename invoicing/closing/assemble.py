@@ -27,7 +27,7 @@ from invoicing.lifecycle.bounds import beyond_limit, refuse_beyond
 from invoicing.lifecycle.draft_steps import collected_at, collection_at, draft_until, status_after_collection
 from invoicing.lifecycle.issue_dates import IssueDates, tax_point
 from invoicing.rating import RatedLine, RatingInput, rate
-from invoicing.rating.coupon_on_part import coupon_on, left_of
+from invoicing.rating.coupon_on_part import coupon_on, coupon_on_group, left_of
 from invoicing.rating.prorated_fee import rate_fee
 from invoicing.tax import TaxTerms
 from subscriptions.pricing import DimensionalPrice
@@ -61,7 +61,7 @@ def close_customer(
     close.gathering = [line for line in plan.lines if id(line) not in taken and line.on_draft is None]
     by_document: dict[_Key, list[RatedDocumentLine]] = {}
     terms: dict[_Key, Terms] = {}
-    nets: dict[WindowKey, Decimal] = {}
+    rated_before: dict[WindowKey, RatedLine] = {}
     # In order of time: a minimum or a maximum asks what the period's earlier windows came to, also in this very close,
     # and a coupon whether it had anything to take off in them.
     coupons = CouponMoves(loaded.subscriptions)
@@ -74,8 +74,8 @@ def close_customer(
             close.unreported.append(line)
             close.notes.append(f"{_what(line)}: nothing was reported for {_span(line)}, so there is nothing to bill.")
             continue
-        rated = rate_line(line, None if quantity is None else quantity.after(nets))
-        nets[line.obligation.key] = rated.net
+        rated = rate_line(line, None if quantity is None else quantity.after(rated_before))
+        rated_before[line.obligation.key] = rated.rated
         if line.amends is None:
             coupons.rated(line, is_reduced=bool(rated.rated.coupon_used))
         if rated.net < 0 and line.amends is not None:
@@ -182,7 +182,11 @@ def _another_price(line: PlannedLine) -> str:
 def _rated(line: PlannedLine, quantity: Quantity | None) -> RatedLine:
     obligation, revision = line.obligation, line.obligation.revision
     sub = obligation.subscription
-    coupon = coupon_on(sub, obligation.item, revision, obligation.start, obligation.end)
+    if obligation.group is None or quantity is None:
+        coupon = coupon_on(sub, obligation.item, revision, obligation.start, obligation.end)
+    else:
+        whole = obligation.group
+        coupon = coupon_on_group(sub, obligation.item, revision, whole, obligation.start, quantity.earlier_coupon)
     if quantity is None:
         return rate_fee(sub, revision, line.components, left_of(coupon, sub, revision, line.billed))
     assert revision.price is not None

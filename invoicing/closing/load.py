@@ -121,7 +121,7 @@ def tax_rates(countries: set[str]) -> dict[str, tuple[RateFacts, ...]]:
 
 def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
     owner = {invoice_id: loaded for loaded in customers.values() for invoice_id in loaded.gathering.values()}
-    rows = among(InvoiceLine.objects.filter(status=LineStatus.VALID).order_by(), "invoice_id", owner).values_list(
+    rows = among(InvoiceLine.objects.filter(deleted_at__isnull=True).order_by(), "invoice_id", owner).values_list(
         "id",
         "invoice_id",
         "currency",
@@ -132,8 +132,9 @@ def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
         "period_end",
         "invoice_at",
         Cast("components", TextField()),
+        "status",
     )
-    for line_id, invoice_id, currency, item_id, revision_id, window_id, start, end, invoice_at, components in rows:
+    for line_id, invoice_id, currency, item_id, revision_id, window_id, start, end, invoice_at, wire, status in rows:
         owner[invoice_id].pending.append(
             PendingLine(
                 id=line_id,
@@ -145,7 +146,8 @@ def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
                 start=start,
                 end=end,
                 invoice_at=invoice_at,
-                components=components_from_text(components),
+                components=components_from_text(wire),
+                is_group=status == LineStatus.SPLIT,
             )
         )
 

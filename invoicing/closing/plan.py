@@ -2,7 +2,8 @@
 
 A window that is not settled yet becomes a line, or changes the one that waits for it. A settled window on a draft
 changes that draft's line. One on an issued invoice gets an amendment that charges exactly what is missing. One that
-reaches beyond the time in which its item is active ends there, and what was not used comes back.
+reaches beyond the time in which its item is active ends there, and what was not used comes back. A window that is
+billed in parts has a row of its own, the group, which waits with the last of them and goes where that goes.
 """
 
 import uuid
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
+from core.ids import new_id
 from invoicing.corrections.unused_time import UnusedTime, find_unused_times
 from invoicing.windows.billed_and_waiting import Billed, PendingLine
 from subscriptions.schedule import Component, Obligation, obligations
@@ -35,6 +37,7 @@ class PlannedLine:
     amends: Billed | None = None
     on_draft: Billed | None = None
     billed: tuple[Component, ...] = ()
+    group: "PlannedGroup | None" = None
     collect_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,6 +53,7 @@ class PlannedLine:
             or waiting.invoice_at != self.invoice_at
             or waiting.revision_id != self.obligation.revision.id
             or waiting.components != self.components
+            or waiting.is_group
         )
 
     @property
@@ -62,12 +66,38 @@ class PlannedLine:
 
 
 @dataclass(slots=True)
+class PlannedGroup:
+    """The row of a window that is billed in parts (billing rules 7): the line that it was before the first split, if it
+    `waiting` there. It stands where the `last` of its parts does."""
+
+    id: uuid.UUID
+    waiting: PendingLine | None
+    last: PlannedLine | None = None
+
+    @property
+    def changes_waiting_line(self) -> bool:
+        """Whether the row on the gathering invoice no longer says what it should."""
+        waiting, last = self.waiting, self.last
+        if waiting is None or last is None:
+            return False
+        assert last.obligation.group is not None
+        return (
+            not waiting.is_group
+            or waiting.end != last.obligation.group.end
+            or waiting.invoice_at != last.invoice_at
+            or waiting.revision_id != last.obligation.revision.id
+        )
+
+
+@dataclass(slots=True)
 class Plan:
     """What a close will do for one customer before anything is rated."""
 
     lines: list[PlannedLine] = field(default_factory=list)
     unused_times: list[UnusedTime] = field(default_factory=list)
     obsolete: list[PendingLine] = field(default_factory=list)
+    # Rows of windows of which no part is billed any more, though some were.
+    obsolete_groups: list[PendingLine] = field(default_factory=list)
     # Settled fees that last longer than they were to: their end was taken back. `end` is the new one already.
     grown: list[Billed] = field(default_factory=list)
     # Moments at which usage was settled, and its period goes on all the same: each is a split from now on, by item.
@@ -89,18 +119,23 @@ def plan_customer(
     plan = Plan()
     waiting: dict[tuple[uuid.UUID, datetime], PendingLine] = {}
     waiting_amendments: dict[uuid.UUID, PendingLine] = {}
+    groups = _Groups()
     for line in pending:
-        if line.window_id is not None:
+        if line.is_group and line.item_id is not None:
+            groups.rows[(line.item_id, line.start)] = line
+        elif line.window_id is not None:
             waiting_amendments[line.window_id] = line
         elif line.item_id is not None:
             waiting[(line.item_id, line.start)] = line
     for subscription in subscriptions:
-        _plan_subscription(subscription, billed, waiting, waiting_amendments, as_of, plan)
-    if now is not None and now > as_of and (waiting or waiting_amendments):
+        _plan_subscription(subscription, billed, waiting, waiting_amendments, groups, as_of, plan)
+    if now is not None and now > as_of and (waiting or waiting_amendments or groups.rows):
         begun = _begun_between(subscriptions, billed, as_of, now)
         later = {window.id for key, window in billed.items() if key in begun}
         waiting = {key: line for key, line in waiting.items() if key not in begun}
         waiting_amendments = {key: line for key, line in waiting_amendments.items() if key not in later}
+        groups.rows = {key: line for key, line in groups.rows.items() if key not in begun}
+    plan.obsolete_groups = list(groups.rows.values())
     plan.obsolete = [*waiting.values(), *waiting_amendments.values()]
     for planned in plan.lines:
         planned.collect_at = collects(planned.obligation.subscription.id, planned.invoice_at)
@@ -116,12 +151,14 @@ def _begun_between(
     as_of: datetime,
     now: datetime,
 ) -> set[tuple[uuid.UUID, datetime]]:
-    """The windows that are owed at `now`, of which a close as of `as_of` says nothing: what waits for them stays."""
+    """The windows that are owed at `now`, and groups of them, of which a close as of `as_of` says nothing: what waits
+    for them stays."""
     owed, known = (
         {
-            obligation.key
+            key
             for subscription in subscriptions
             for obligation in _obligations(subscription, billed, (), moment, Plan())
+            for key in (obligation.key, (obligation.item.id, (obligation.group or obligation).start))
         }
         for moment in (now, as_of)
     )
@@ -133,6 +170,7 @@ def _plan_subscription(
     billed: Mapping[tuple[uuid.UUID, datetime], Billed],
     waiting: dict[tuple[uuid.UUID, datetime], PendingLine],
     waiting_amendments: dict[uuid.UUID, PendingLine],
+    groups: "_Groups",
     as_of: datetime,
     plan: Plan,
 ) -> None:
@@ -151,9 +189,13 @@ def _plan_subscription(
         settled = billed.get(obligation.key)
         line: PlannedLine | None
         if settled is None or settled.id in gone:
-            line = PlannedLine(
-                obligation, terms, obligation.components, obligation.invoice_at, waiting.pop(obligation.key, None)
-            )
+            line = PlannedLine(obligation, terms, obligation.components, obligation.invoice_at)
+            if obligation.group is not None:
+                groups.add(line, waiting, billed)
+            line.waiting = waiting.pop(obligation.key, None)
+            if groups.rows and obligation.group is None and obligation.key in groups.rows:
+                # What was split is one again.
+                line.waiting = groups.rows.pop(obligation.key)
         else:
             if _lasts_longer(obligation, settled):
                 settled.end = obligation.settles_until
@@ -161,6 +203,37 @@ def _plan_subscription(
             line = _against_settled(obligation, terms, settled, waiting_amendments)
         if line is not None:
             plan.lines.append(line)
+
+
+class _Groups:
+    """The windows of a customer that are billed in parts, while they are planned. `rows` are those that wait and are
+    not taken up yet."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[uuid.UUID, datetime], PendingLine] = {}
+        self._planned: dict[tuple[uuid.UUID, datetime], PlannedGroup] = {}
+
+    def add(
+        self,
+        line: PlannedLine,
+        waiting: dict[tuple[uuid.UUID, datetime], PendingLine],
+        billed: Mapping[tuple[uuid.UUID, datetime], Billed],
+    ) -> None:
+        """Let `line`, a part, know its group. The line that waits for the whole becomes the group's row. Where the last
+        part is settled the row is on its invoice, and a part that is billed again goes without."""
+        whole = line.obligation.group
+        assert whole is not None
+        item_id = line.obligation.item.id
+        if (item_id, whole.parts[-1].start) in billed:
+            return
+        key = (item_id, whole.start)
+        group = self._planned.get(key)
+        if group is None:
+            row = self.rows.pop(key, None) or waiting.pop(key, None)
+            group = self._planned[key] = PlannedGroup(new_id() if row is None else row.id, row)
+        line.group = group
+        if line.obligation.is_last_part:
+            group.last = line
 
 
 def _obligations(
@@ -183,7 +256,7 @@ def _obligations(
                 continue
             end = settled.end
             # What a cut does not shorten, such as usage without a cadence, is not cut again.
-            if end is not None and obligation.start < end and end not in obligation.item.splits:
+            if end is not None and obligation.start < end and end not in obligation.item.cuts:
                 splits.setdefault(obligation.item.id, end)
         if not splits:
             return owed

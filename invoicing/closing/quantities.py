@@ -10,13 +10,15 @@ from typing import NamedTuple
 
 from core.money import WIDE, ZERO
 from customers.attribution import Attribution
-from entitlements.metering.usage import NO_USAGE, MeterReading, UsageRequest, reading_of, usage_of
+from entitlements.metering.usage import NO_USAGE, MeterReading, Usage, UsageRequest, reading_of, usage_of
 from entitlements.models import Feature
 from invoicing.choices import InvoiceStatus, LineKind
+from invoicing.closing.parts import FrozenUse, PartReadings, before_group, events_and_coupon, other_parts
 from invoicing.closing.plan import PlannedLine
 from invoicing.errors import CannotBill
 from invoicing.lifecycle.draft_steps import TO_COLLECT
 from invoicing.models import InvoiceLine
+from invoicing.rating import RatedLine
 from subscriptions.lifecycle.facts import Report, reports_of
 from subscriptions.schedule.facts import EarlierUse
 
@@ -42,16 +44,27 @@ class Quantity(NamedTuple):
     earlier: Decimal = ZERO
     earlier_nets: Mapping[WindowKey, Decimal] = NO_NETS
     earlier_until: datetime | None = None
+    # Of a part of a group: what fixed coupons took off earlier parts, and what those were billed for too much.
+    earlier_coupons: Mapping[WindowKey, Decimal] = NO_NETS
+    shortfall: Decimal = ZERO
+    events_short: int = 0
 
     @property
     def earlier_net(self) -> Decimal:
         return sum(self.earlier_nets.values(), ZERO)
 
-    def after(self, nets: Mapping[WindowKey, Decimal]) -> "Quantity":
-        """The same where earlier windows were rated anew, together with this one, and came to `nets`."""
-        if not self.earlier_nets:
+    @property
+    def earlier_coupon(self) -> Decimal:
+        return sum(self.earlier_coupons.values(), ZERO)
+
+    def after(self, rated: Mapping[WindowKey, RatedLine]) -> "Quantity":
+        """The same where earlier windows were rated anew, together with this one, as `rated` says."""
+        if not self.earlier_nets and not self.earlier_coupons:
             return self
-        return self._replace(earlier_nets={key: nets.get(key, net) for key, net in self.earlier_nets.items()})
+        nets, coupons = dict(self.earlier_nets), dict(self.earlier_coupons)
+        nets |= {key: rated[key].net for key in nets if key in rated}
+        coupons |= {key: rated[key].coupon_used for key in coupons if key in rated}
+        return self._replace(earlier_nets=nets, earlier_coupons=coupons)
 
     @property
     def metered(self) -> bool:
@@ -86,9 +99,11 @@ def quantities_of(
     Usage up to `as_of` counts, so that the lines of open periods can be shown too. Quantities of a window and of what
     its period had before it are read together, so that unique counts and maxima are those of the whole: the window's
     own is what it adds. What earlier windows were billed for is frozen, whatever has come in for them since: that is
-    late usage of theirs, and takes up no free units and no tiers here. At most four queries.
+    late usage of theirs, and takes up no free units and no tiers here. A part of a group is billed for what the group
+    comes to with it, less what the parts before it were billed for (`parts.py`). At most four queries.
     """
     requests: list[UsageRequest] = []
+    asked_of_parts: dict[int, PartReadings] = {}
     reported: list[int] = []
     readings: dict[int, tuple[MeterReading, str]] = {}
     frozen = _frozen([line for line, _ in lines])
@@ -101,11 +116,22 @@ def quantities_of(
         readings[index] = (reading, feature.meter.key)
         window = line.obligation
         end = max(min(window.end, as_of), window.start)
-        before = tuple((use.start, use.end) for use in window.earlier)
-        requests.append(UsageRequest(3 * index, reading, subjects, (*before, (window.start, end))))
+        earlier_uses, start = window.earlier, window.start
+        if window.group is not None:
+            earlier_uses, start = before_group(window, window.group), window.group.start
+        before = tuple((use.start, use.end) for use in earlier_uses)
+        requests.append(UsageRequest(3 * index, reading, subjects, (*before, (start, end))))
+        if window.group is not None:
+            # By keys of their own, below zero.
+            asked = PartReadings(window, window.group, frozen, first_key=-1 - len(requests))
+            requests += [
+                UsageRequest(key, reading, subjects, (*before, (start, max(min(until, as_of), start))))
+                for key, until in asked.needed.items()
+            ]
+            asked_of_parts[index] = asked
         if before:
             requests.append(UsageRequest(3 * index + 1, reading, subjects, before))
-            then = tuple((use.start, use.end) for use in window.earlier if _is_frozen(use, frozen))
+            then = tuple((use.start, use.end) for use in earlier_uses if _is_frozen(use, frozen))
             if then:
                 requests.append(UsageRequest(3 * index + 2, reading, subjects, then))
     usage = usage_of(requests)
@@ -118,21 +144,21 @@ def quantities_of(
             whole, before_it = usage[3 * index], usage.get(3 * index + 1, NO_USAGE)
             # What is frozen as it was billed, the rest as it is now.
             earlier = WIDE.subtract(before_it.quantity, usage.get(3 * index + 2, NO_USAGE).quantity)
-            for use in line.obligation.earlier:
+            parts = asked_of_parts.get(index)
+            for use in line.obligation.earlier if parts is None else parts.before_group:
                 if _is_frozen(use, frozen):
                     earlier = WIDE.add(earlier, frozen[use.item_id, use.start].quantity)
-            found.append(
-                Quantity(
-                    WIDE.subtract(whole.quantity, before_it.quantity),
-                    whole.events - before_it.events,
-                    whole.unreadable,
-                    reading=reading,
-                    meter_key=meter_key,
-                    earlier=earlier,
-                    earlier_nets=nets,
-                    earlier_until=until,
-                )
+            quantity = Quantity(
+                WIDE.subtract(whole.quantity, before_it.quantity),
+                whole.events - before_it.events,
+                whole.unreadable,
+                reading=reading,
+                meter_key=meter_key,
+                earlier=earlier,
+                earlier_nets=nets,
+                earlier_until=until,
             )
+            found.append(quantity if parts is None else _of_part(quantity, parts, usage, before_it))
         else:
             window = line.obligation
             said = reports.get((window.item.id, window.start, window.end))
@@ -143,6 +169,24 @@ def quantities_of(
                 quantity = quantity._replace(quantity=said.quantity, reported_at=said.reported_at)
             found.append(quantity)
     return found
+
+
+def _of_part(whole: Quantity, asked: PartReadings, usage: Mapping[int, Usage], before_it: Usage) -> Quantity:
+    """The quantity of a part, where `whole` is that of its group with it."""
+    assert whole.quantity is not None
+    readings = {
+        key: (WIDE.subtract(usage[key].quantity, before_it.quantity), usage[key].events - before_it.events)
+        for key in asked.needed
+    }
+    part = asked.part(whole.quantity, whole.events, readings)
+    return whole._replace(
+        quantity=part.quantity,
+        events=part.events,
+        earlier=WIDE.add(whole.earlier, part.billed_before),
+        earlier_coupons=asked.coupons_before,
+        shortfall=part.shortfall,
+        events_short=part.events_short,
+    )
 
 
 _Window = tuple[uuid.UUID, datetime, datetime]
@@ -166,25 +210,17 @@ def _reports(lines: Sequence[PlannedLine]) -> dict[_Window, Report]:
     return found
 
 
-class _Frozen(NamedTuple):
-    """What a settled window was billed for; `is_final`: its quantity will not be read again. Until it is, its draft
-    waits, up to `collected_at`."""
-
-    quantity: Decimal
-    net: Decimal
-    is_final: bool
-    collected_at: datetime | None = None
-
-
-def _is_frozen(use: EarlierUse, frozen: Mapping[WindowKey, _Frozen]) -> bool:
+def _is_frozen(use: EarlierUse, frozen: Mapping[WindowKey, FrozenUse]) -> bool:
     known = frozen.get((use.item_id, use.start))
     return known is not None and known.is_final
 
 
-def _frozen(lines: Sequence[PlannedLine]) -> dict[WindowKey, _Frozen]:
+def _frozen(lines: Sequence[PlannedLine]) -> dict[WindowKey, FrozenUse]:
     """What was billed for the windows before each line's, in its period. What is rated together with them, on the same
     draft, is not final yet. One query; none where nothing came before."""
     uses = [use for line in lines for use in line.obligation.earlier]
+    parts = [line.obligation for line in lines if line.obligation.group is not None]
+    uses += [use for part in parts for use in other_parts(part)]
     if not uses:
         return {}
     rows = (
@@ -205,23 +241,28 @@ def _frozen(lines: Sequence[PlannedLine]) -> dict[WindowKey, _Frozen]:
             "invoice__quantity_snapshoted_at",
             "invoice__collection_at",
             "invoice__status",
+            *(("explain",) if parts else ()),
         )
     )
     together = {line.obligation.key for line in lines}
-    found: dict[WindowKey, _Frozen] = {}
-    for item_id, span, metered, amount, charges, discounts, snapshoted_at, collection_at, status in rows:
+    found: dict[WindowKey, FrozenUse] = {}
+    items = {part.item.id for part in parts}
+    for item_id, span, metered, amount, charges, discounts, snapshoted_at, collection_at, status, *explain in rows:
         key = (item_id, span.lower)
-        before = found.get(key, _Frozen(ZERO, ZERO, True))
-        found[key] = _Frozen(
+        before = found.get(key, FrozenUse(ZERO, ZERO, True))
+        events, coupon = events_and_coupon(explain[0]) if item_id in items and explain[0] else (0, ZERO)
+        found[key] = FrozenUse(
             WIDE.add(before.quantity, metered or ZERO),
             before.net + amount + charges - discounts,
             before.is_final and metered is not None and snapshoted_at is not None and key not in together,
             collection_at if status in TO_COLLECT and key not in together else None,
+            before.events + events,
+            before.coupon_used + coupon,
         )
     return found
 
 
-def _earlier_until(line: PlannedLine, frozen: Mapping[WindowKey, _Frozen]) -> datetime | None:
+def _earlier_until(line: PlannedLine, frozen: Mapping[WindowKey, FrozenUse]) -> datetime | None:
     """When the last draft that holds an earlier window of the line's period is collected; None: none waits."""
     known = (frozen.get((use.item_id, use.start)) for use in line.obligation.earlier)
     return max(
@@ -229,7 +270,7 @@ def _earlier_until(line: PlannedLine, frozen: Mapping[WindowKey, _Frozen]) -> da
     )
 
 
-def _earlier_nets(line: PlannedLine, frozen: Mapping[WindowKey, _Frozen]) -> Mapping[WindowKey, Decimal]:
+def _earlier_nets(line: PlannedLine, frozen: Mapping[WindowKey, FrozenUse]) -> Mapping[WindowKey, Decimal]:
     """What was billed for each window before the line's, in its period, where a minimum or a maximum asks for it."""
     price = line.obligation.revision.price
     if not line.obligation.earlier or price is None or (price.minimum is None and price.maximum is None):

@@ -6,12 +6,12 @@ from typing import Any
 
 from core.ids import new_id
 from core.jsontext import canonical_json
-from core.money import ZERO
+from core.money import ZERO, round_money
 from core.times import time_text
 from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy, LineStatus, WindowKind
 from invoicing.closing.basis import explained
 from invoicing.closing.documents import InvoiceDocument, RatedDocumentLine
-from invoicing.closing.plan import PlannedLine
+from invoicing.closing.plan import PlannedGroup, PlannedLine
 from invoicing.corrections.credit_rows import Row, tax_columns
 from invoicing.lifecycle.snapshots import customer_snapshot, supplier_snapshot, workflow_snapshot
 from invoicing.money_columns import SETTLEMENT, TOTALS
@@ -136,7 +136,7 @@ def line_row(planned: PlannedLine, line_id: uuid.UUID, invoice_id: uuid.UUID, no
         "kind": LineKind.FLAT.value if obligation.is_flat else LineKind.USAGE.value,
         "status": LineStatus.VALID.value,
         "managed_by": LineManagedBy.SUBSCRIPTION.value,
-        "parent_id": None,
+        "parent_id": None if planned.group is None else planned.group.id,
         "amends_id": None if planned.amends is None else planned.amends.lines[0].id,
         "window_id": None if planned.amends is None else planned.amends.id,
         "name": revision.name,
@@ -163,6 +163,20 @@ def line_row(planned: PlannedLine, line_id: uuid.UUID, invoice_id: uuid.UUID, no
         "explain": None,
         "deleted_at": None,
         **_NO_MONEY,
+    }
+
+
+def group_row(group: PlannedGroup, invoice_id: uuid.UUID, now: datetime) -> Row:
+    """The row of a window that is billed in parts: it stands for all of its time, and for no money."""
+    last = group.last
+    assert last is not None and last.obligation.group is not None
+    whole = last.obligation.group
+    return line_row(last, group.id, invoice_id, now) | {
+        "status": LineStatus.SPLIT.value,
+        "parent_id": None,
+        "period_start": whole.start,
+        "period_end": whole.end,
+        **dict.fromkeys(TOTALS, round_money(ZERO, last.obligation.subscription.currency)),
     }
 
 

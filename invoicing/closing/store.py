@@ -15,13 +15,14 @@ from invoicing.choices import SeriesKind, WindowKind
 from invoicing.closing.charge_at_issue import charge_at_issue
 from invoicing.closing.documents import CustomerClose, InvoiceDocument, Issued, RatedDocumentLine
 from invoicing.closing.due_times import set_due_times
-from invoicing.closing.plan import PlannedLine
+from invoicing.closing.plan import PlannedGroup, PlannedLine
 from invoicing.closing.rows import (
     RATED_COLUMNS,
     TAX_COLUMNS,
     TERMS_COLUMNS,
     detail_rows,
     gathering_row,
+    group_row,
     invoice_row,
     line_row,
     rated_columns,
@@ -40,6 +41,7 @@ from invoicing.lifecycle.numbering import take_blocks
 from invoicing.lifecycle.selectors import issuers_of
 from invoicing.lifecycle.states import check_beginnings, check_moves
 from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine, Payment
+from invoicing.money_columns import TOTALS
 from invoicing.windows.billed_and_waiting import Billed
 from subscriptions.lifecycle.record_untouched import record_untouched
 from subscriptions.lifecycle.record_usage_splits import record_usage_splits
@@ -48,6 +50,9 @@ from subscriptions.schedule import CouponFacts
 
 _MOVED = ("invoice_id", "window_id", "position", "updated_at", *TERMS_COLUMNS, *TAX_COLUMNS, *RATED_COLUMNS)
 _WAITING = ("updated_at", *TERMS_COLUMNS)
+# Of the rows of groups: where they stand, and that they are none, or are, from now on.
+_GROUPS = ("invoice_id", "position", "status", "parent_id", *_WAITING, *TOTALS)
+_REGROUPED = ("status", "parent_id")
 
 
 class Writer:
@@ -64,6 +69,9 @@ class Writer:
         self.new_lines: list[Row] = []
         self.moved_lines: list[Row] = []
         self.waiting_lines: list[Row] = []
+        self.group_rows: list[Row] = []
+        self.regrouped: list[Row] = []
+        self.obsolete_groups: list[uuid.UUID] = []
         self.details: list[Row] = []
         self.windows: list[Row] = []
         self.obsolete: list[uuid.UUID] = []
@@ -99,6 +107,7 @@ class Writer:
         for planned in close.gathering:
             self._add_waiting(close, planned)
         self.obsolete.extend(line.id for line in close.plan.obsolete)
+        self.obsolete_groups.extend(line.id for line in close.plan.obsolete_groups)
         for redrafted in close.redrafted:
             settled = redrafted.planned.on_draft
             if settled is not None:
@@ -130,6 +139,8 @@ class Writer:
                 row["window_id"] = window["id"]
                 self.windows.append(window)
             (self.new_lines if planned.waiting is None else self.moved_lines).append(row)
+            if planned.waiting is not None and planned.waiting.is_group:
+                self.regrouped.append(row)
             line_rows.append(row)
             details.extend(detail_rows(line))
         for position, credit in enumerate(document.credits, start=len(document.lines) + 1):
@@ -137,21 +148,44 @@ class Writer:
             self.new_lines.append(row)
             line_rows.append(row)
             details.append(credit_detail_row(credit))
+        for line in document.lines:
+            group = line.planned.group
+            if group is not None and group.last is line.planned:
+                row = group_row(group, document.id, self.now) | {"position": len(line_rows) + 1}
+                (self.new_lines if group.waiting is None else self.group_rows).append(row)
+                line_rows.append(row)
         self.details.extend(details)
         self.invoices.append((document, invoice_row(document, self.run_id, self.now, self.texts), line_rows, details))
 
     def _add_waiting(self, close: CustomerClose, planned: PlannedLine) -> None:
+        if planned.group is not None and planned.group.last is planned:
+            self._add_waiting_group(close, planned.group)
         waiting = planned.waiting
         if waiting is not None:
             if planned.changes_waiting_line:
-                self.waiting_lines.append(line_row(planned, waiting.id, waiting.invoice_id, self.now))
+                row = line_row(planned, waiting.id, waiting.invoice_id, self.now)
+                self.waiting_lines.append(row)
+                if waiting.is_group:
+                    self.regrouped.append(row)
             return
+        self.new_lines.append(line_row(planned, new_id(), self._gathering_of(close, planned), self.now))
+
+    def _add_waiting_group(self, close: CustomerClose, group: PlannedGroup) -> None:
+        """The row of a group whose last part waits."""
+        assert group.last is not None
+        if group.waiting is None:
+            self.new_lines.append(group_row(group, self._gathering_of(close, group.last), self.now))
+        elif group.changes_waiting_line:
+            self.group_rows.append(group_row(group, group.waiting.invoice_id, self.now))
+
+    def _gathering_of(self, close: CustomerClose, planned: PlannedLine) -> uuid.UUID:
+        """The gathering invoice on which the line is to wait, made where there is none."""
         currency = planned.obligation.subscription.currency
         invoice_id = close.loaded.gathering.get(currency)
         if invoice_id is None:
             invoice_id = close.loaded.gathering[currency] = new_id()
             self.gathering.append(gathering_row(invoice_id, close.loaded.id, currency, self.now))
-        self.new_lines.append(line_row(planned, new_id(), invoice_id, self.now))
+        return invoice_id
 
     def write(self) -> None:
         """Write everything. Lines go in before their invoices (the foreign keys are checked at commit), because a line
@@ -161,9 +195,14 @@ class Writer:
         record_usage_splits(self.splits)
         self._credit_drafts()
         delete_rows(InvoiceLine, self.obsolete)
+        if self.obsolete_groups:
+            # Their parts refer to them for good.
+            InvoiceLine.objects.filter(pk__in=self.obsolete_groups).update(deleted_at=self.now, updated_at=self.now)
         copy_rows(InvoiceLine, self.new_lines)
         self._update(InvoiceLine, _MOVED, self.moved_lines)
         self._update(InvoiceLine, _WAITING, self.waiting_lines)
+        self._update(InvoiceLine, _GROUPS, self.group_rows)
+        self._update(InvoiceLine, _REGROUPED, self.regrouped)
         copy_rows(InvoiceDetailedLine, self.details)
         copy_rows(BilledWindow, self.windows)
         update_rows(Subscription, ("next_billing_at", "reconcile_from"), self.schedule)

@@ -1,7 +1,10 @@
 """Lets the time that an invoice had settled be billed again: by the next close, in full (billing rules 6)."""
 
 import uuid
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Exists, Min, OuterRef, QuerySet, Subquery
 
@@ -9,8 +12,9 @@ from invoicing.choices import InvoiceStatus, LineKind, LineStatus, WindowKind
 from invoicing.corrections.count_again import count_again
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
+from subscriptions.lifecycle.record_progressive_splits import take_back_progressive_splits
 from subscriptions.lifecycle.record_reports_in_time import record_reports_in_time
-from subscriptions.models import QuantityReport, Subscription
+from subscriptions.models import QuantityReport, Subscription, SubscriptionItem
 
 _GONE = [InvoiceStatus.GATHERING, InvoiceStatus.VOIDED, InvoiceStatus.DELETED]
 
@@ -52,6 +56,7 @@ def reopen_windows(invoice: Invoice, *, now: datetime) -> None:
     times = list(opened.values_list("item_id", "span"))
     record_reports_in_time(_late_reports(opened))
     opened.delete()
+    _merge_parts(times)
     count_again((item_id, span.lower, span.upper) for item_id, span in times if span.upper is not None)
     starts = (
         invoice.lines.filter(status=LineStatus.VALID, subscription__isnull=False)
@@ -61,6 +66,20 @@ def reopen_windows(invoice: Invoice, *, now: datetime) -> None:
     first = dict(starts.annotate(start=Min("period_start")))
     for subscription in Subscription.objects.filter(pk__in=first).order_by("pk"):
         mark_for_billing(subscription=subscription, changed_from=first[subscription.pk], due_at=now)
+
+
+def _merge_parts(times: Iterable[tuple[uuid.UUID, Any]]) -> None:
+    """Take back the splits beside which nothing is settled any more: what was a part is one with what follows it, and
+    is billed with that (billing rules 7). One query where nothing was split."""
+    bounds: dict[uuid.UUID, set[datetime]] = defaultdict(set)
+    for item_id, span in times:
+        bounds[item_id] |= {span.lower, span.upper}
+    split = SubscriptionItem.objects.filter(pk__in=bounds).exclude(progressive_splits=[])
+    for item_id, cuts in split.values_list("pk", "progressive_splits"):
+        settled: set[datetime] = set()
+        for span in BilledWindow.objects.filter(item_id=item_id).order_by().values_list("span", flat=True):
+            settled |= {span.lower, span.upper}
+        take_back_progressive_splits(item_id, (bounds[item_id] & set(cuts)) - settled)
 
 
 def _late_reports(windows: QuerySet[BilledWindow]) -> list[uuid.UUID]:

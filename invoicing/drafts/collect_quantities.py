@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -28,6 +27,7 @@ from invoicing.lifecycle.draft_steps import TO_COLLECT, status_after_collection
 from invoicing.lifecycle.selectors import issuers_of
 from invoicing.lifecycle.states import check_moves
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
+from invoicing.rating import RatedLine
 from invoicing.windows.billed_and_waiting import Billed, BilledLine
 from subscriptions.lifecycle.facts import load_subscriptions
 from subscriptions.lifecycle.record_untouched import record_untouched
@@ -163,7 +163,7 @@ def read_quantities(
     coupons = CouponMoves(list(subscriptions.values()))
     rated: list[tuple[uuid.UUID, RatedDocumentLine]] = []
     unreported: list[InvoiceLine] = []
-    nets: dict[WindowKey, Decimal] = {}
+    rated_before: dict[WindowKey, RatedLine] = {}
     in_time = sorted(zip(planned, quantities, strict=True), key=lambda each: each[0][1].obligation.start)
     for (line, found), quantity in in_time:
         coupons.bring_up_to_date(found)
@@ -172,12 +172,12 @@ def read_quantities(
             unreported.append(line)
             continue
         try:
-            document_line = rate_line(found, quantity.after(nets))
+            document_line = rate_line(found, quantity.after(rated_before))
         except Exception as error:  # noqa: BLE001 - one draft that can't be rated must not stop the others
             failures[line.invoice_id] = as_cause(error, line.invoice.customer_id)
             continue
         document_line.id = line.id
-        nets[found.obligation.key] = document_line.net
+        rated_before[found.obligation.key] = document_line.rated
         coupons.rated(found, is_reduced=bool(document_line.rated.coupon_used))
         rated.append((line.invoice_id, document_line))
     record_untouched(list(coupons.changed.values()))

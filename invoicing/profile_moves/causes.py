@@ -23,6 +23,7 @@ class CauseCode(models.TextChoices):
     OTHER_CURRENCY = "other_currency", "Another currency"
     BALANCE = "balance", "Customer balance"
     UNUSED_PERIODS = "unused_periods", "Unused periods billed in advance"
+    OPEN_PARTS = "open_parts", "Periods billed in parts"
     NOT_ON_SOURCE = "not_on_source", "Not billed by the source profile"
     CUSTOMER_DELETED = "customer_deleted", "Deleted customer"
     TAX_OFF = "tax_off", "Without tax"

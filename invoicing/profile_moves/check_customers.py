@@ -17,7 +17,7 @@ from core.money import ZERO, to_wire
 from customers.choices import CollectionMethod
 from customers.effective_settings import Terms, profile_values, terms_of
 from customers.models import BillingProfile, Customer, CustomerOverride
-from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES, LineKind, WindowKind
+from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES, InvoiceStatus, LineKind, LineStatus, WindowKind
 from invoicing.gateways import CheckProblem, PaymentMethodCheck
 from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceLine
 from invoicing.profile_moves.causes import Cause, CauseCode, Link
@@ -49,6 +49,9 @@ class _Facts:
     paid_until: datetime | None = None
     paid_to: set[str] = field(default_factory=set)
     unused: list[Link] = field(default_factory=list)
+    # Lines that are billed in parts: their names, and when the last of their periods ends.
+    in_parts: list[str] = field(default_factory=list)
+    in_parts_until: datetime | None = None
 
 
 def check_customers(
@@ -62,7 +65,7 @@ def check_customers(
 
     `answers` are those of the target's app (`ask_app`); a customer without one is taken to be fine there. What only
     matters between suppliers is looked at where the supplier changes. Of drafts and invoices it is said what they have
-    frozen, whatever bills the customer now. Eight queries.
+    frozen, whatever bills the customer now. Nine queries.
     """
     facts = _facts_of(customer_ids, target)
     _add_currencies(facts, now)
@@ -71,6 +74,7 @@ def check_customers(
     if crossing:
         _add_balances(facts, crossing)
         _add_unused_periods(facts, crossing, target, now)
+        _add_open_parts(facts, crossing)
     return {
         key: tuple(_causes(known, target, answers.get(key, _NO_ANSWER), crosses=key in set(crossing)))
         for key, known in facts.items()
@@ -161,6 +165,21 @@ def _add_unused_periods(
             known.unused.append(link)
 
 
+def _add_open_parts(facts: Mapping[uuid.UUID, _Facts], crossing: Collection[uuid.UUID]) -> None:
+    groups = InvoiceLine.objects.filter(
+        status=LineStatus.SPLIT,
+        deleted_at__isnull=True,
+        invoice__status=InvoiceStatus.GATHERING,
+        invoice__customer_id__in=crossing,
+    )
+    rows = groups.order_by("period_end", "id").values_list("invoice__customer_id", "name", "period_end")
+    for customer_id, name, end in rows:
+        known = facts[customer_id]
+        known.in_parts_until = end
+        if name not in known.in_parts:
+            known.in_parts.append(name)
+
+
 def _causes(known: _Facts, target: BillingProfile, answer: PaymentMethodCheck, *, crosses: bool) -> Iterable[Cause]:
     yield from _blocks(known, target, answer, crosses=crosses)
     if known.drafts:
@@ -223,6 +242,13 @@ def _blocks(known: _Facts, target: BillingProfile, answer: PaymentMethodCheck, *
             f"Billed in advance by {joined(sorted(known.paid_to))} until {known.paid_until:%-d %B %Y %H:%M} UTC: wait "
             "until then, or credit what is unused.",
             tuple(known.unused[:_SHOWN]),
+        )
+    if known.in_parts_until is not None:
+        yield Cause(
+            CauseCode.OPEN_PARTS,
+            f"A part of {joined(known.in_parts)} is billed, and the rest until {known.in_parts_until:%-d %B %Y %H:%M} "
+            "UTC is not: wait until then.",
+            (who,),
         )
 
 

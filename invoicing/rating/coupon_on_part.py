@@ -16,7 +16,7 @@ from subscriptions.schedule import (
     SubscriptionFacts,
     service_period_at,
 )
-from subscriptions.schedule.obligations import coupon_at
+from subscriptions.schedule.obligations import Group, coupon_at, coupons_over, is_untouched
 
 
 def coupon_on(
@@ -27,8 +27,22 @@ def coupon_on(
     One that ends within a period, where a change of plan brought other boundaries, takes its share of it by time.
     """
     facts = coupon_at(item, start)
-    if facts is None:
+    return None if facts is None else _on(facts, sub, revision, start, end)
+
+
+def coupon_on_group(
+    sub: SubscriptionFacts, item: ItemFacts, revision: RevisionFacts, group: Group, start: datetime, used: Decimal
+) -> Coupon | None:
+    """The coupon that reduces the part from `start` on of a window that is billed in parts: the one that would reduce
+    the whole. Of a fixed amount what earlier parts, which have `used` so much of it, have left (billing rules 7)."""
+    facts = next(coupons_over(item, group.start), None)
+    if facts is None or is_untouched(facts, start):
         return None
+    coupon = _on(facts, sub, revision, group.start, group.end)
+    return coupon if coupon.remaining is None else coupon._replace(remaining=max(coupon.remaining - used, ZERO))
+
+
+def _on(facts: CouponFacts, sub: SubscriptionFacts, revision: RevisionFacts, start: datetime, end: datetime) -> Coupon:
     if facts.amount is None:
         coupon = Coupon(facts.code, facts.percentage)
         if facts.end is None or not _ends_within(facts.end, sub, revision, start, end):

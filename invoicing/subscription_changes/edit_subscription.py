@@ -7,6 +7,7 @@ from datetime import datetime
 from core.approvals.limits import foreseeing
 from invoicing.subscription_changes.bill_change import bill_change
 from invoicing.subscription_changes.change_result import ChangeResult
+from invoicing.subscription_changes.keep_discounts_of_parts import keeping_discounts_of_parts
 from invoicing.subscription_changes.limit_free_time import noticing_free_time
 from invoicing.subscription_changes.limit_own_prices import check_edits
 from subscriptions.lifecycle.edits import AddItem, Edit, RemoveItem
@@ -19,12 +20,12 @@ def edit_subscription(
     *, subscription: Subscription, timing: Timing, edits: Sequence[Edit], preview: bool = False
 ) -> ChangeResult:
     """As `record_edit`, when `timing` says, and billed at once where that is now; with `preview` nothing is
-    kept."""
+    kept. PartBilled (Conflict) for another usage discount within a period of which a part is billed."""
 
     def change(current: Subscription, at: datetime) -> None:
         with foreseeing() if preview else nullcontext():
             check_edits(current, edits)
-            with noticing_free_time(current):
+            with noticing_free_time(current), keeping_discounts_of_parts(current):
                 record_edit(subscription=current, at=max(at, current.active_from), edits=edits)
 
     return bill_change(

@@ -11,7 +11,8 @@ from subscriptions.schedule import Component
 
 @dataclass(frozen=True, slots=True)
 class PendingLine:
-    """A line that waits on the gathering invoice; with a `window_id` it adds to that settled window."""
+    """A line that waits on the gathering invoice; with a `window_id` it adds to that settled window. One that was split
+    is the row of a group: its parts are billed, and not it."""
 
     id: uuid.UUID
     invoice_id: uuid.UUID
@@ -23,6 +24,7 @@ class PendingLine:
     end: datetime
     invoice_at: datetime
     components: tuple[Component, ...]
+    is_group: bool = False
 
 
 @dataclass(slots=True)

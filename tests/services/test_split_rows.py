@@ -5,14 +5,11 @@ from decimal import Decimal
 import pytest
 
 from core import clock
-from customers.models import Customer
 from invoicing.corrections.retax_drafts import retax
 from invoicing.customer_guards.delete_customer import what_is_open
 from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.drafts.delete_draft import delete_draft
-from invoicing.gathering.live_totals import show_live
 from invoicing.lifecycle.issue import issue_drafts
-from invoicing.lifecycle.selectors import invoices_for_display
 from invoicing.models import Invoice, InvoiceLine
 from tests.support.books import assert_books_are_clean
 from tests.support.clock import at
@@ -47,19 +44,6 @@ def gathering():
     return Invoice.objects.get(status="gathering")
 
 
-def test_a_close_neither_counts_nor_removes_it(draft):
-    group = add_group(gathering())
-    with clock.frozen_at(START):
-        before = set(InvoiceLine.objects.values_list("pk", "updated_at"))
-        close(Customer.objects.get(), "2026-03-17")
-        assert set(InvoiceLine.objects.values_list("pk", "updated_at")) == before
-        shown = invoices_for_display(lines=True).get(pk=gathering().pk)
-        show_live([shown])
-    assert money(shown.total) == "50.00"
-    assert {line.status for line in shown.shown_lines} == {"valid", "split"}
-    assert {line.total for line in shown.shown_lines if line.pk == group.pk} == {0}
-
-
 def test_a_draft_is_added_up_taxed_and_issued_without_it(draft):
     add_group(draft)
     retax([draft.pk], now=clock.now())
@@ -72,7 +56,6 @@ def test_a_draft_is_added_up_taxed_and_issued_without_it(draft):
 
 def test_it_goes_with_its_invoice_and_the_books_stay_clean(draft):
     add_group(draft, amount=Decimal(0))
-    add_group(gathering(), amount=Decimal(0))
     with clock.frozen_at(at("2026-03-18")):
         issued = approve_invoice(invoice=draft)
     assert issued.lines.filter(status="split", deleted_at=None).count() == 1

@@ -109,7 +109,10 @@ class InvoiceViewSet(WireViewSet):
         if customer is None:
             raise field_error("customerId", "customer_not_found", "There is no such customer.")
         made = invoice_pending_lines(
-            customer=customer, as_of=body.get("as_of"), line_ids=body.get("filters", {}).get("line_ids")
+            customer=customer,
+            as_of=body.get("as_of"),
+            line_ids=body.get("filters", {}).get("line_ids"),
+            progressive=body.get("progressive_billing_override"),
         )
         invoices = invoices_for_display(lines=True).filter(pk__in=[invoice.pk for invoice in made])
         context = {**self.get_serializer_context(), "lines": True}
