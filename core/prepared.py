@@ -1,7 +1,7 @@
 """Owns the statements that PostgreSQL keeps ready: planning one that is sent again and again costs as much as what it
 does, and neither Django's cursors nor, as Django sets them up, those of the driver keep any."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ _THRESHOLD = 5  # the driver's own, without which it ignores `prepare=True`
 
 
 class _Prepared(Cursor[Any]):
-    def run(self, statement: str, parameters: Sequence[Any]) -> None:
+    def run(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
         if connection.queries_logged:
             # As Django's cursors do, so that tests and pages which count queries count these.
             connection.queries_log.append({"sql": f"{statement} -- {parameters!r}", "time": ""})

@@ -1,5 +1,6 @@
 """A deleted customer may use nothing any more; what they had stays to be read (billing rules 9)."""
 
+from decimal import Decimal
 from importlib import import_module
 
 import pytest
@@ -76,7 +77,7 @@ def test_nothing_can_be_given_afterwards(customer):
     with pytest.raises(NotFound):
         entitle(customer, "2026-04-17")
     with clock.frozen_at(at("2026-04-17")), pytest.raises(EntitlementEnded):
-        create_grant(entitlement=entitlement, grant=GrantInput(amount=5, effective_at=at("2026-04-17")))
+        create_grant(entitlement=entitlement, grant=GrantInput(amount=Decimal(5), effective_at=at("2026-04-17")))
 
 
 def test_over_rest_it_is_gone_and_can_be_read_by_its_id(api, customer):

@@ -53,7 +53,8 @@ def test_a_database_that_is_away_fails_nobody():
 @pytest.fixture
 def booking(monkeypatch):
     """What was booked, by a booking whose first statement is the one that is given for each id."""
-    booked, statements = [], {}
+    booked: list[uuid.UUID] = []
+    statements: dict[uuid.UUID, str] = {}
 
     def book(outcome, as_of, payment_id=None, refund_id=None):
         run(statements.get(payment_id or refund_id, "SELECT 1"))
@@ -94,8 +95,11 @@ def test_a_refund_that_takes_too_long_to_book_is_asked_about_again(booking):
 
 def test_a_check_of_the_books_that_takes_too_long_is_a_finding_of_its_own():
     def findings(statement):
-        invariant = Invariant(1, "", "", lambda exam: run(statement) or [])
-        return [finding.problem for finding in _findings(invariant, None)]
+        def look(exam):
+            run(statement)
+            yield from ()
+
+        return [finding.problem for finding in _findings(Invariant(1, "", "", look), None)]
 
     assert "statement timeout" in findings(TOO_LONG)[0]
     with pytest.raises(OperationalError, match="terminating connection"):

@@ -1,6 +1,7 @@
 """Notices of resets (billing rules 9): each is told once, soon after its moment, by any number of workers."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -25,7 +26,7 @@ from tests.support.usage import use
 
 pytestmark = pytest.mark.django_db
 
-EVERY_DAY = {"usage_period": ("P1D", None)}
+EVERY_DAY: dict[str, Any] = {"usage_period": ("P1D", None)}
 
 
 def resets(moment):
