@@ -6,7 +6,7 @@ nobody delays neither the heartbeat nor the closes. What waits for endpoints of 
 own. Names only, no Celery: what starts the services reads it, too.
 """
 
-TICKS = "ticks"  # beat's looks at what is due: each is over in a second
+TICKS = "ticks"  # beat's looks at what is due: each is over in seconds, and waits for nobody outside
 MONEY = "money"  # charges, refunds, dunning: waits for payment providers
 NOTICES = "notices"  # mails: waits for the mail server
 WEBHOOKS = "webhooks"  # waits for endpoints of anybody's
@@ -18,6 +18,10 @@ _TASKS = {
     TICKS: (
         "billing_site.tasks.beat_heartbeat",
         "billing_site.access.tasks.purge_idempotent_responses",
+        "core.notifications.tasks.forget_events",
+        "entitlements.notices.tasks.tell_entitlements",
+        "entitlements.notices.tasks.forget_states",
+        "invoicing.notices.tasks.tell_invoices",
         "entitlements.metering.tasks.make_event_months",
         "invoicing.runs.tasks.close_due_periods",
         "invoicing.runs.tasks.close_customers",
@@ -33,10 +37,6 @@ _TASKS = {
     WEBHOOKS: (
         "core.notifications.tasks.deliver_webhooks",
         "core.notifications.tasks.help_deliver_webhooks",
-        "core.notifications.tasks.forget_events",
-        "entitlements.notices.tasks.tell_entitlements",
-        "entitlements.notices.tasks.forget_states",
-        "invoicing.notices.tasks.tell_invoices",
     ),
     DRAFTS: ("invoicing.runs.tasks.advance_invoices", "invoicing.runs.tasks.advance_clock"),
     RUNS: (

@@ -39,7 +39,9 @@ class Life:
         found: dict[datetime, Reset] = {}
         for each in self.entitlements:
             timeline = self.timelines[each.pk]
-            after = max(due.seen_to, timeline.start, each.active_from - _TICK)
+            # One that goes on from another may begin with a reset.
+            begins = each.active_from if each.continues_id is None else each.active_from - _TICK
+            after = max(due.seen_to, timeline.start, begins)
             before = now + _TICK if each.active_to is None else min(now + _TICK, each.active_to)
             moments = {at for at in due.resets if at <= now and _is_active(each, at) and _is_reset(each, timeline, at)}
             if after < before:

@@ -5,7 +5,7 @@ from celery import shared_task
 from entitlements.notices.forget_states import forget_states as forget
 from entitlements.notices.tell_due import tell_due
 
-_SECONDS = 8.0  # of one call; beat sends for the next
+_SECONDS = 4.0  # of one call; beat sends for the next
 
 
 @shared_task

@@ -4,7 +4,7 @@ from celery import shared_task
 
 from invoicing.notices.tell_news import tell_news
 
-_SECONDS = 8.0  # of one call; beat sends for the next
+_SECONDS = 4.0  # of one call; beat sends for the next
 
 
 @shared_task

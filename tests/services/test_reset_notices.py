@@ -9,9 +9,12 @@ from django.test.utils import CaptureQueriesContext
 
 from core import clock
 from core.notifications.models import Delivery, Event
+from entitlements.access.create_entitlement import create_entitlement
 from entitlements.access.delete_entitlement import delete_entitlement
+from entitlements.access.entitlement_input import EntitlementInput
 from entitlements.access.reset_usage import reset_usage
 from entitlements.models import Entitlement, EntitlementChange, EntitlementDue
+from entitlements.notices.changes import make_due
 from entitlements.notices.tell_due import tell_due
 from invoicing.runs.advance_clock import advance_clock, set_clock
 from tests.support.catalog import make_feature
@@ -83,11 +86,62 @@ def test_that_an_entitlement_begins_is_no_reset_and_neither_is_what_lies_before_
     assert resets("2026-04-02") == [("2026-04-02T00:00:00Z", 100)]
 
 
+def entitle_from(customer, on, active_from, **terms):
+    """Made on one day, active from another."""
+    values = {"type": "metered", "feature_key": "calls", "issue": (Decimal(100), 1), "usage_period": ("P1D", None)}
+    with clock.frozen_at(at(on)):
+        return create_entitlement(
+            customer=customer, entitlement=EntitlementInput(**(values | terms)), active_from=at(active_from)
+        )
+
+
+def test_one_that_begins_later_is_told_of_from_its_first_reset_on(acme, feature, rule):
+    entitle_from(acme, "2026-04-10", "2026-04-20")
+    assert resets("2026-04-15") == resets("2026-04-20T00:00:05") == []
+    assert resets("2026-04-21T00:00:05") == [("2026-04-21T00:00:00Z", 100)]
+
+
+def test_so_is_one_whose_usage_is_measured_from_before_it_begins(acme, feature, rule):
+    entitle_from(acme, "2026-04-10", "2026-04-20", measure_usage_from=at("2026-04-01"))
+    assert resets("2026-04-20T00:00:05") == []
+    assert resets("2026-04-21T00:00:05") == [("2026-04-21T00:00:00Z", 100)]
+
+
+def test_what_is_entered_backwards_tells_of_no_calendar_reset_from_before_it_was_entered(acme, feature, rule):
+    entitlement = entitle(acme)
+    with clock.frozen_at(at("2026-04-02")):
+        delete_entitlement(entitlement=entitlement)
+    assert resets("2026-04-03") == []
+    entitle_from(acme, "2026-04-20T12:00", "2026-04-05")
+    assert resets("2026-04-20T12:00:05") == []
+    assert [when for when, _ in resets("2026-04-21T00:00:05")] == ["2026-04-21T00:00:00Z"]
+
+
+def test_a_change_just_after_a_reset_that_nobody_has_looked_at_yet_loses_nothing(acme, feature, rule):
+    entitlement = entitle(acme)
+    assert resets("2026-04-30") == []
+    give(entitlement, "5", "2026-05-01T00:00:02")
+    assert resets("2026-05-01T00:00:05") == [("2026-05-01T00:00:00Z", 100)]
+
+
+def test_a_reset_waits_with_the_changes_that_come_after_it(acme, feature, rule):
+    entitlement = entitle(acme)
+    assert resets("2026-04-10") == []
+    with clock.frozen_at(at("2026-04-10T08:00")):
+        reset_usage(entitlement=entitlement, effective_at=at("2026-04-05"))
+    assert make_due()
+    give(entitlement, "5", "2026-04-10T09:00")
+    assert [when for when, _ in resets("2026-04-10T10:00")] == ["2026-04-05T00:00:00Z"]
+
+
 def test_each_reset_that_was_missed_is_told_in_order_with_what_was_left_then(acme, feature, rule):
     give(entitle(acme, issue=None, **EVERY_DAY), "1000", max_rollover=Decimal(1000))
     use("2026-04-01T12:00", 100)
     use("2026-04-03T12:00", 50)
-    assert resets("2026-04-05T08:00") == [
+    found = payloads("2026-04-05T08:00")
+    periods = [each["data"]["entitlement"]["currentUsagePeriod"]["from"] for each in found]
+    assert periods == [f"2026-04-0{day}T00:00:00Z" for day in (2, 3, 4, 5)]
+    assert [(each["timestamp"], each["data"]["value"]["balance"]) for each in found] == [
         ("2026-04-02T00:00:00Z", 900),
         ("2026-04-03T00:00:00Z", 900),
         ("2026-04-04T00:00:00Z", 850),
@@ -139,8 +193,11 @@ def test_one_that_was_deleted_since_is_told_of_up_to_then_and_no_more(acme, feat
     assert resets("2026-05-01T00:00:05") == [("2026-05-01T00:00:00Z", 100)]
     assert EntitlementDue.objects.get().due_at is None
     assert resets("2026-06-02") == []
-    entitle(acme, "2026-06-10")
-    assert resets("2026-07-10") == [("2026-07-10T00:00:00Z", 100)]
+    later = entitle(acme, "2026-06-10")
+    with clock.frozen_at(at("2026-07-20")):
+        delete_entitlement(entitlement=later)
+    # Looked at long after its end.
+    assert resets("2026-09-15") == [("2026-07-10T00:00:00Z", 100)]
 
 
 def test_a_rule_about_another_feature_and_none_at_all_are_told_nothing_and_the_time_goes_on(acme, feature):
