@@ -88,7 +88,10 @@ class Event(models.Model):
         verbose_name = "webhook event"
         ordering = ["-created_at", "-id"]
         constraints = [models.UniqueConstraint(fields=["rule", "dedupe_key"], name="webhook_event_is_told_once")]
-        indexes = [models.Index(fields=["-created_at", "-id"], name="webhook_event_by_time")]
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="webhook_event_by_time"),
+            models.Index(fields=["subject", "-created_at"], name="webhook_event_of_subject"),
+        ]
         permissions = [("resend_event", "Can send a webhook event again")]
 
     def __str__(self) -> str:

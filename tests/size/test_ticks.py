@@ -22,6 +22,7 @@ WRITES = {
     "invoicing.payments.tasks.reconcile_payments": "invoicing_payment",
     "invoicing.payments.tasks.send_refunds": "invoicing_refund",
     "invoicing.payments.tasks.mark_invoices_overdue": "invoicing_invoice",
+    "core.notifications.tasks.forget_events": "notifications_event",
     "entitlements.notices.tasks.tell_entitlements": "entitlements_entitlementdue",
     "core.outbox.tasks.deliver_outbox": "outbox_outboxmessage",
     "billing_site.access.tasks.purge_idempotent_responses": "access_idempotentresponse",

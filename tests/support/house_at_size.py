@@ -12,6 +12,7 @@ from django.db import connection, models
 from billing_site.access.models import IdempotentResponse
 from billing_site.access.services.create_api_key import create_api_key
 from core import clock
+from core.notifications.models import Delivery, Event, Rule
 from core.outbox.models import OutboxMessage
 from customers.models import BillingApp, Customer
 from entitlements.models import Entitlement, EntitlementDue, Grant
@@ -206,7 +207,20 @@ def _entitlements(customer: Customer, count: int) -> None:
     multiply(entitlement, count, customer_id=id_of(Customer), created_at=_BEFORE)
     multiply(due, count, id="n + 1000", customer_id=id_of(Customer), due_at=_SOON)
     make_rule(("balance_value", 200))
-    make_rule(type="entitlements.reset")
+    rule = make_rule(type="entitlements.reset")
+    _events(rule, count)
+
+
+def _events(rule: Rule, count: int) -> None:
+    """One told event for each customer, of which some are old enough to be forgotten."""
+    told_at = f"timestamptz '{_BEGIN.isoformat()}' - (CASE WHEN n <= 40 THEN 100 ELSE n % 80 END) * interval '1 day'"
+    event = Event.objects.create(type=rule.type, rule=rule, dedupe_key="0", body="{}", subject="acme")
+    message = OutboxMessage.objects.create(topic="webhook", payload={}, due_at=None, delivered_at=NOW)
+    channel = rule.channels.get()
+    delivery = Delivery.objects.create(event=event, channel=channel, message=message, give_up_at=NOW)
+    multiply(event, count, dedupe_key="n", subject="'c' || n", created_at=told_at)
+    multiply(message, count, id=id_of(Delivery, "n"))
+    multiply(delivery, count, event_id=id_of(Event), message_id=id_of(Delivery, "n"))
 
 
 def multiply(record: models.Model, count: int, *, where: str = "true", **columns: str) -> None:

@@ -14,6 +14,7 @@ from core.admin.display import badge, cut, moment, number
 from core.admin.filters import ChoiceFilter
 from core.admin.registry import page_of
 from core.outbox.models import OutboxMessage
+from core.rest.wire_json import indented
 
 
 class DeliveryState(ChoiceFilter):
@@ -63,7 +64,7 @@ class OutboxMessageAdmin(ReadOnlyAdmin):
 
     @display(description="Text")
     def body(self, message: OutboxMessage) -> SafeString:
-        return format_html('<pre class="ch-pre">{}</pre>', message.payload.get("body") or message.payload)
+        return format_html('<pre class="ch-pre">{}</pre>', message.payload.get("body") or indented(message.payload))
 
     @display(description="State")
     def state(self, message: OutboxMessage) -> SafeString:
