@@ -24,7 +24,8 @@ RESTORE = (
 )
 
 _NOTED = Q(balance_entries__kind=BalanceKind.CREDIT_NOTE)
-_APPLIED = Q(balance_entries__kind=BalanceKind.APPLIED)
+# What a void gave back is applied no more.
+_APPLIED = Q(balance_entries__kind__in=[BalanceKind.APPLIED, BalanceKind.RELEASED])
 
 
 def balances_are_their_ledgers(exam: Examination) -> Iterator[Finding]:

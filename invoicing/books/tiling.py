@@ -211,7 +211,7 @@ def _uncredited_rests(exam: Examination) -> Iterator[Finding]:
         subscription__pro_rating_enabled=True,
         # A one-time fee is not for time: no part of it comes back.
         revision__billing_cadence__isnull=False,
-    )
+    ).exclude(invoice__status=InvoiceStatus.VOIDED)
     yield from piece_by_piece(exam, ended_early, INVOICES_AT_ONCE, _uncredited)
 
 

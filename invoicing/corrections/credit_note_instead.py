@@ -15,7 +15,7 @@ from invoicing.corrections.creditable_amount import CreditableAmount
 from invoicing.corrections.documents import CreditNoteDocument, CreditPart
 from invoicing.corrections.explain_credits import GIVEN_BY_NOTE, given_by_note, lessened, without_note
 from invoicing.lifecycle.selectors import issuers_of
-from invoicing.models import InvoiceDetailedLine, InvoiceLine
+from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
 from invoicing.rating.explanation_json import read_credit, to_stored
 from invoicing.tax import TaxTerms
 
@@ -49,21 +49,40 @@ def give_back_otherwise(
             left = room.take(amount, terms)
             if left < amount:
                 _lower(line, to=left, now=now)
-                assert line.amends is not None
-                note = notes.setdefault(
-                    line.amends.invoice_id,
-                    CreditNoteDocument(line.invoice.customer_id, line.currency, line.amends.invoice_id, []),
-                )
-                explained = None if line.explain is None else read_credit(line.explain)
-                given = None if explained is None else given_by_note(explained, amount - left)
-                note.parts.append(
-                    CreditPart(
-                        line.amends.id, line.name, line.period_start, line.period_end, amount - left, terms, given
-                    )
-                )
+                _add_part(notes, line.invoice.customer_id, line, amount - left)
     # Of all that was issued to them: what follows in this transaction may credit another one's invoice, or issue.
     issuers = issuers_of({note.customer_id for note in notes.values()})
     book_credit_notes(list(notes.values()), now=now, billed_by={*billed_by, *issuers})
+
+
+def give_back_of_voided(invoice: Invoice, *, now: datetime, billed_by: Collection[uuid.UUID] = ()) -> list[uuid.UUID]:
+    """Make credit notes of what `invoice`, which is voided, gave back of earlier invoices: the customer had paid it,
+    and gets it all the same. Returns their ids.
+
+    In the caller's transaction, which holds the customer's lock; `billed_by` are the suppliers that it may issue
+    invoices of later on.
+    """
+    notes: dict[uuid.UUID, CreditNoteDocument] = {}
+    for line in InvoiceLine.objects.counted().filter(invoice=invoice).select_related("amends").order_by("position"):
+        if _gives_back_elsewhere(line):
+            _add_part(notes, invoice.customer_id, line, -_net(line))
+    book_credit_notes(list(notes.values()), now=now, billed_by={*billed_by, *issuers_of({invoice.customer_id})})
+    return [note.id for note in notes.values()]
+
+
+def _add_part(
+    notes: dict[uuid.UUID, CreditNoteDocument], customer_id: uuid.UUID, line: InvoiceLine, amount: Decimal
+) -> None:
+    """Let the note over the invoice that had charged it give `amount` of a credit line."""
+    assert line.amends is not None
+    note = notes.setdefault(
+        line.amends.invoice_id, CreditNoteDocument(customer_id, line.currency, line.amends.invoice_id, [])
+    )
+    explained = None if line.explain is None else read_credit(line.explain)
+    given = None if explained is None else given_by_note(explained, amount)
+    note.parts.append(
+        CreditPart(line.amends.id, line.name, line.period_start, line.period_end, amount, _terms(line), given)
+    )
 
 
 def _gives_back_elsewhere(line: InvoiceLine) -> bool:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -31,16 +31,16 @@ def _unreported_of(invoice: Invoice) -> QuerySet[BilledWindow]:
     return BilledWindow.objects.filter(pk__in=dropped, kind=WindowKind.UNREPORTED, invoice__isnull=True)
 
 
-def reopen_windows(invoice: Invoice, *, now: datetime) -> None:
-    """Open the windows of `invoice`, whose lines are to count no more, in the caller's transaction, which holds the
-    customer's lock and takes the lines off the books.
+def reopen_windows(invoice: Invoice, *, now: datetime, besides: Collection[uuid.UUID] = ()) -> None:
+    """Open the windows of `invoice`, those `besides` left out, in the caller's transaction, which holds the customer's
+    lock and takes the lines off the books: they are to count no more.
 
     A window that later invoices have added to stays settled by what those charge, so that the close bills the rest,
     and it is theirs from now on. What coupons found untouched in the others is decided anew, and what was reported too
     late for them counts, also where nothing had been reported in time. Amendments that `invoice` itself holds open
     nothing: the close finds them missing.
     """
-    mine = windows_of(invoice) | _unreported_of(invoice)
+    mine = (windows_of(invoice) | _unreported_of(invoice)).exclude(pk__in=besides)
     elsewhere = (
         InvoiceLine.objects.filter(window=OuterRef("pk"), deleted_at__isnull=True)
         .exclude(invoice=invoice)

@@ -9,6 +9,7 @@ from django.db.models import Min, Q, QuerySet
 from core.periods import parse_duration
 from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus
 from invoicing.lifecycle.states import may_follow
+from invoicing.lifecycle.voiding import why_not_by_sums
 from invoicing.models import Invoice
 
 TO_COLLECT = tuple(status for status in DRAFT_STATUSES if may_follow(status, InvoiceStatus.DRAFT_COLLECTING_FAILED))
@@ -87,7 +88,7 @@ def can_advance(invoice: Invoice, as_of: datetime) -> bool:
 
 
 class Act(StrEnum):
-    """What can be done to an invoice before it is issued, by its name on the wire."""
+    """What can be done to an invoice, by its name on the wire."""
 
     INVOICE = "invoice"
     ADVANCE = "advance"
@@ -95,6 +96,7 @@ class Act(StrEnum):
     DELETE = "delete"
     RETRY = "retry"
     SNAPSHOT_QUANTITIES = "snapshotQuantities"
+    VOID = "void"
 
 
 def allowed_acts(invoice: Invoice, as_of: datetime) -> dict[Act, InvoiceStatus | None]:
@@ -118,6 +120,9 @@ def allowed_acts(invoice: Invoice, as_of: datetime) -> dict[Act, InvoiceStatus |
         acts[Act.APPROVE] = InvoiceStatus.ISSUED
     if invoice.status in DRAFT_STATUSES:
         acts[Act.DELETE] = InvoiceStatus.DELETED
+    if not why_not_by_sums(invoice):
+        # Refused all the same while a charge of it has no known end.
+        acts[Act.VOID] = InvoiceStatus.VOIDED
     return acts
 
 

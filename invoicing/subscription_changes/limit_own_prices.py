@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from core import clock
 from core.approvals.limits import may_act_alone
 from core.periods import parse_cadence
-from invoicing.choices import LineKind
+from invoicing.choices import InvoiceStatus, LineKind
 from invoicing.models import InvoiceLine
 from invoicing.subscription_changes.limit_free_time import check_free_phases
 from invoicing.tax_guards.cuts import any_cuts
@@ -158,6 +158,7 @@ def _known(customer_id: uuid.UUID, currency: str) -> _Known:
             currency=currency,
             amends=None,
         )
+        .exclude(invoice__status=InvoiceStatus.VOIDED)
         .order_by("-period_end", "-id")
     )
     columns = ("metered_quantity", "quantity", "pre_period_quantity", "period_start", "period_end")

@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Upper
 
 from core.periods import zone_info
-from invoicing.choices import LineKind, WindowKind
+from invoicing.choices import InvoiceStatus, LineKind, WindowKind
 from invoicing.errors import ContradictsInvoice
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from subscriptions.models import Subscription
@@ -44,7 +44,7 @@ def refuse_contradiction(*, subscription: Subscription, at: datetime, item_keys:
         deleted_at__isnull=True,
         period_end__gt=at,
         invoice__issued_at__gt=at,
-    )
+    ).exclude(invoice__status=InvoiceStatus.VOIDED)
     if item_keys is not None:
         added = added.filter(item__key__in=item_keys)
     line = added.select_related("invoice").order_by("invoice__issued_at", "id").first()

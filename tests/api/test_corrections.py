@@ -7,8 +7,9 @@ from core.ids import new_id, to_text
 from invoicing.models import CreditNote
 from tests.support.api import data, fields_at_fault, refused
 from tests.support.books import assert_books_are_clean
+from tests.support.closing import run
 from tests.support.corrections import NOW, amounts, line, make_correctable, pay
-from tests.support.invoices import balance, notes
+from tests.support.invoices import balance, invoices, lines_of, notes
 
 pytestmark = pytest.mark.django_db
 
@@ -81,3 +82,68 @@ class TestCreditNotes:
         data(credit(api, invoice), 201)
         assert refused(credit(api, invoice), 412)["type"].endswith(":nothing_left")
         assert len(notes()) == 1
+
+
+WHOLE = {"percentage": 100, "action": {"type": "pending"}}
+WAIVED = {"percentage": 100, "action": {"type": "discard"}}
+
+
+def void(api, invoice, action=WHOLE, **body):
+    shown = {"action": action, "reason": "Wrong address"} | body
+    return api.post(f"/billing/invoices/{to_text(invoice.pk)}/void", shown)
+
+
+def shown_actions(api, invoice):
+    return data(api.get(f"/billing/invoices/{to_text(invoice.pk)}"))["statusDetails"]["availableActions"]
+
+
+class TestVoid:
+    def test_it_is_voided_and_billed_again_at_the_next_close(self, api, invoice):
+        assert shown_actions(api, invoice) == {"void": {"resultingState": "voided"}}
+        shown = data(void(api, invoice))
+        assert (shown["status"], shown["number"], shown["voidedAt"]) == ("voided", "INV-000001", "2026-04-10T00:00:00Z")
+        assert (shown["amounts"]["total"], shown["amounts"]["due"]) == ("154.70", "0.00")
+        assert len(shown["lines"]) == 2
+        assert shown_actions(api, invoice) == {}
+        run("2026-04-10")
+        assert lines_of("INV-000002") == [("Base", "100.00"), ("Seats", "30.00")]
+
+    def test_discarded_lines_are_waived(self, api, invoice):
+        override = {"lineId": to_text(line(invoice, "Base").pk), "action": WHOLE}
+        data(void(api, invoice, WAIVED, overrides=[override]))
+        run("2026-04-10")
+        assert lines_of("INV-000002") == [("Base", "100.00")]
+
+    def test_without_overrides_as_null(self, api, invoice):
+        data(void(api, invoice, WAIVED, overrides=None))
+        run("2026-04-10")
+        assert len(invoices()) == 1
+
+    def test_what_is_paid_is_refused_with_the_way(self, api, invoice):
+        pay(invoice, "54.70")
+        assert "void" not in shown_actions(api, invoice)
+        problem = refused(void(api, invoice), 412)
+        assert "54.70 EUR of it is paid: credit it instead" in problem["detail"]
+        assert amounts(invoice)["due"] == "100.00"
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"action": {"percentage": 50, "action": {"type": "pending"}}}, "action.percentage"),
+            ({"action": {"percentage": 100, "action": {"type": "keep"}}}, "action.action.type"),
+            (
+                {"action": {"percentage": 100, "action": {"type": "pending", "nextInvoiceAt": "2026-05-01T00:00:00Z"}}},
+                "action.action.nextInvoiceAt",
+            ),
+            ({"reason": ""}, "reason"),
+            ({"overrides": [{"lineId": to_text(new_id()), "action": WHOLE}]}, "overrides"),
+        ],
+    )
+    def test_what_can_not_be_done_is_refused(self, api, invoice, body, field):
+        assert list(fields_at_fault(void(api, invoice, **body))) == [field]
+        assert amounts(invoice)["status"] == "issued"
+
+    def test_a_draft_and_an_unknown_one_are_refused(self, api, invoice):
+        gathering = type(invoice).objects.get(status="gathering")
+        refused(void(api, gathering), 412)
+        refused(api.post(f"/billing/invoices/{to_text(new_id())}/void", {"action": WHOLE, "reason": "x"}), 404)

@@ -44,6 +44,7 @@ class ActionsSerializer(WireSerializer):
     delete = ActionSerializer(required=False)
     retry = ActionSerializer(required=False)
     snapshot_quantities = ActionSerializer(required=False)
+    void = ActionSerializer(required=False)
 
 
 class StatusDetailsSerializer(WireSerializer):

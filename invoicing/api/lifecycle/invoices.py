@@ -15,6 +15,7 @@ from core.rest.lookups import find, missing
 from core.rest.views import WireViewSet
 from customers.models import Customer
 from customers.selectors import find_customer
+from invoicing.api.issued.void_inputs import VoidInvoiceSerializer, choices_of
 from invoicing.api.lifecycle.invoice_filters import InvoiceFilterSet
 from invoicing.api.lifecycle.invoice_inputs import (
     DeleteDraftQuerySerializer,
@@ -32,6 +33,7 @@ from invoicing.drafts.snapshot_quantities import snapshot_quantities
 from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
 from invoicing.gathering.live_totals import show_live
 from invoicing.gathering.simulate_invoice import simulate_invoice
+from invoicing.issued.void_invoice import void_invoice
 from invoicing.lifecycle.selectors import invoices_for_display
 from invoicing.models import Invoice
 from invoicing.rating import read_explanation, readable
@@ -157,6 +159,13 @@ class InvoiceViewSet(WireViewSet):
     @action(detail=True, methods=["post"], url_path="snapshot-quantities")
     def snapshot_quantities(self, request: Request, **kwargs: str) -> Response:
         return self.whole(snapshot_quantities(invoice=self.addressed_invoice()))
+
+    @extend_schema(operation_id="voidInvoiceAction", request=VoidInvoiceSerializer)
+    @action(detail=True, methods=["post"])
+    def void(self, request: Request, **kwargs: str) -> Response:
+        """Take an issued invoice back while nothing of it is paid or credited. It keeps its number."""
+        choices = choices_of(self.read_body(VoidInvoiceSerializer))
+        return self.whole(void_invoice(invoice=self.addressed_invoice(), **choices).invoice)
 
     def addressed_invoice(self) -> Invoice:
         return find(Invoice.objects.all(), self.addressed, what="invoice")
