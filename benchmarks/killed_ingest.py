@@ -47,19 +47,43 @@ class Services:
         self.supervisor.terminate()
         self.supervisor.wait(WITHIN)
 
-    def begin(self, *words: str) -> "subprocess.Popen[bytes]":
-        """Start one of our processes."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.killed_sender", *words],
-            env=self.environment,
-            cwd=ROOT,
-            stderr=subprocess.DEVNULL if words[0] == "send" else None,
+
+class Processes:
+    """Those of `benchmarks.killed_sender`, by their numbers. They are forked from one that has loaded Django, since
+    loading it takes longer than a point."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        words = [sys.executable, "-m", "benchmarks.killed_sender"]
+        self.parent = subprocess.Popen(
+            words, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
+    def begin(self, *words: str) -> int:
+        """Start one; its number."""
+        return self._ask("start", *words)
+
+    def wait(self, number: int) -> int:
+        """Wait until it has ended; its code, which is negative for a signal."""
+        return self._ask("wait", str(number))
+
+    def kill(self, number: int) -> None:
+        """End it as `kill -9` does."""
+        os.kill(number, signal.SIGKILL)
+        self.wait(number)
+
     def run(self, *words: str) -> None:
-        """Run one of our processes; it has to end well."""
-        code = self.begin(*words).wait(WITHIN)
+        """Run one; it has to end well."""
+        code = self.wait(self.begin(*words))
         assert code == 0, f"{words[0]} ended with {code}"
+
+    def stop(self) -> None:
+        """End the one that they come from."""
+        self.parent.communicate()
+
+    def _ask(self, *words: str) -> int:
+        assert self.parent.stdin is not None and self.parent.stdout is not None
+        print(*words, file=self.parent.stdin, flush=True)
+        return int(self.parent.stdout.readline())
 
 
 def answered(journal: Path) -> int:
@@ -76,12 +100,14 @@ def killed_ingest(points: int, batches: int, seed: int, *, judge_each: bool = Tr
     journal.touch()
     services = Services(data)
     services.start()
+    processes = Processes(services.environment)
     try:
-        services.run("prepare")
+        processes.run("prepare")
         for point in range(points):
             done = answered(journal)
             # Both go over the same batches, so that they meet; the first of them are repeats.
-            senders = [services.begin("send", str(max(0, done - 3)), str(batches), str(journal)) for _ in range(2)]
+            words = ("send", str(max(0, done - 3)), str(batches), str(journal))
+            senders = [processes.begin(*words) for _ in range(2)]
             limit, until = time.monotonic() + WITHIN, min(batches, done + 1 + chance.randrange(8))
             while answered(journal) < until:
                 assert time.monotonic() < limit, "nobody stores anything"
@@ -92,13 +118,13 @@ def killed_ingest(points: int, batches: int, seed: int, *, judge_each: bool = Tr
                 services.stop()
                 services.start()
             for sender in senders:
-                sender.send_signal(signal.SIGKILL)
-                sender.wait()
+                processes.kill(sender)
             if judge_each:
-                services.run("judge", "0", str(journal))
-        services.run("send", "0", str(batches), str(journal))
-        services.run("judge", str(batches), str(journal))
+                processes.run("judge", "0", str(journal))
+        processes.run("send", "0", str(batches), str(journal))
+        processes.run("judge", str(batches), str(journal))
     finally:
+        processes.stop()
         services.stop()
         shutil.rmtree(data, ignore_errors=True)
         journal.unlink(missing_ok=True)

@@ -1,14 +1,21 @@
-"""The processes of `benchmarks.killed_ingest`: one stores batches, others prepare and judge.
+"""The processes of `benchmarks.killed_ingest`: some store batches, others prepare and judge.
 
-    python -m benchmarks.killed_sender prepare
-    python -m benchmarks.killed_sender send FIRST LAST JOURNAL
-    python -m benchmarks.killed_sender judge BATCHES JOURNAL
+    python -m benchmarks.killed_sender
+
+Reads lines: `start` with one of the following begins it in a process of its own, forked from this one, which has loaded
+everything and opened nothing, and answers with its number; `wait NUMBER` answers with the code that it ended with.
+
+    prepare
+    send FIRST LAST JOURNAL
+    judge BATCHES JOURNAL
 
 A batch stands in the journal, on the disk, once `ingest_events` has answered for it.
 """
 
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +37,7 @@ from entitlements.models import Feature, UsageEvent, UsageEventKey  # noqa: E402
 
 EACH = 20  # events of a batch, of 1 to 20 units
 SUM_OF_BATCH = 210
+WITHIN = 180  # seconds, for any of it
 SPAN = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
 
 
@@ -91,10 +99,15 @@ def judge(batches: int, journal: Path) -> None:
     assert tuple(rolled[0]) == expected, (rolled[0], expected)
     assert rolled[1].quantity == (5 if stored else 0)
     call_command("prove_usage", verbosity=0)
-    print(f"{len(acknowledged):,} batches acknowledged, {len(stored):,} stored", flush=True)
+    print(
+        f"{len(acknowledged):,} batches acknowledged, {len(stored):,} stored; off rollups, they come to "
+        f"{rolled[0].quantity:,} in {rolled[0].events:,} events, one by one to {plain[0].quantity:,} in "
+        f"{plain[0].events:,}",
+        flush=True,
+    )
 
 
-def main(words: Sequence[str]) -> None:
+def do(words: Sequence[str]) -> None:
     """Do what is said."""
     if words[0] == "prepare":
         prepare()
@@ -104,5 +117,34 @@ def main(words: Sequence[str]) -> None:
         judge(int(words[1]), Path(words[2]))
 
 
+def begin(words: Sequence[str]) -> int:
+    """Do it in a process of its own; its number."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        signal.alarm(WITHIN)
+        os.dup2(2, 1)  # what it prints is no answer
+        if words[0] == "send":
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # it says what it thinks of being killed
+        do(words)
+        code = 0
+    finally:
+        if code:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def main() -> None:
+    """Do what each line says."""
+    for line in sys.stdin:
+        what, *words = line.split()
+        answer = begin(words) if what == "start" else os.waitstatus_to_exitcode(os.waitpid(int(words[0]), 0)[1])
+        print(answer, flush=True)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
