@@ -27,6 +27,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "heartbeat": HEARTBEAT,
     "close due periods": every(5, "invoicing.runs.tasks.close_due_periods"),
     "advance drafts": every(5, "invoicing.runs.tasks.advance_invoices"),
+    "watch spending": every(10, "invoicing.progressive.tasks.watch_spending"),
     "collect issued invoices": every(5, "invoicing.payments.tasks.collect_invoices"),
     "ask about open charges": every(30, "invoicing.payments.tasks.reconcile_payments"),
     "send refunds": every(10, "invoicing.payments.tasks.send_refunds"),

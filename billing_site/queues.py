@@ -38,7 +38,11 @@ _TASKS = {
         "core.notifications.tasks.deliver_webhooks",
         "core.notifications.tasks.help_deliver_webhooks",
     ),
-    DRAFTS: ("invoicing.runs.tasks.advance_invoices", "invoicing.runs.tasks.advance_clock"),
+    DRAFTS: (
+        "invoicing.runs.tasks.advance_invoices",
+        "invoicing.runs.tasks.advance_clock",
+        "invoicing.progressive.tasks.watch_spending",
+    ),
     RUNS: (
         "invoicing.runs.tasks.work_next_shard",
         "invoicing.parking.tasks.release_asked",

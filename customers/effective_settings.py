@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from core.errors import PreconditionFailed
@@ -123,3 +124,17 @@ def _sources(override: CustomerOverride | None, default: BillingProfile) -> Sour
 
 def _said(value: Any) -> Any:
     return None if value == "" else value
+
+
+def spending_threshold(terms: Terms) -> tuple[Decimal, str] | None:
+    """What a customer's unbilled usage is to reach, net, so that it is billed, and in which currency (billing rules 7);
+    None where they are not billed so."""
+    values = terms.settings.values
+    amount, currency = values["progressive_threshold"], values["progressive_threshold_currency"]
+    return (amount, currency) if values["progressive_billing"] and amount is not None and currency else None
+
+
+def anyone_spends_to_a_threshold() -> bool:
+    """Whether any profile or customer names such a threshold. Two queries at most."""
+    profiles = BillingProfile.objects.filter(progressive_threshold__isnull=False)
+    return profiles.exists() or CustomerOverride.objects.filter(progressive_threshold__isnull=False).exists()

@@ -4,7 +4,8 @@ from invoicing.notices import tasks as notices
 from invoicing.parking import tasks as parking
 from invoicing.payments import tasks as payments
 from invoicing.profile_moves import tasks as profile_moves
+from invoicing.progressive import tasks as progressive
 from invoicing.runs import tasks as runs
 from invoicing.usage_retention import tasks as usage_retention
 
-__all__ = ["notices", "parking", "payments", "profile_moves", "runs", "usage_retention"]
+__all__ = ["notices", "parking", "payments", "profile_moves", "progressive", "runs", "usage_retention"]

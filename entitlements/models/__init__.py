@@ -1,7 +1,7 @@
 """The models of the entitlements package."""
 
 from entitlements.models.dropped import DroppedUsage
-from entitlements.models.due import EntitlementChange, EntitlementDue
+from entitlements.models.due import EntitlementChange, EntitlementDue, SpendingChange
 from entitlements.models.entitlement import Entitlement, EntitlementReset
 from entitlements.models.event import EventReversal, UsageEvent, UsageEventKey
 from entitlements.models.feature import Feature
@@ -23,6 +23,7 @@ __all__ = [
     "Grant",
     "Meter",
     "MeterRollup",
+    "SpendingChange",
     "SubjectChange",
     "ThresholdState",
     "UsageEvent",

@@ -34,6 +34,18 @@ class EntitlementDue(models.Model):
         return f"{self.feature_key} of {self.customer}"
 
 
+class SpendingChange(models.Model):
+    """A customer who is billed whenever their spending reaches a threshold has used something, or it was taken back:
+    `notices.changes` writes this where it finds what has changed, and the watch of spending (billing rules 7) takes it
+    away. Any number for one customer: nobody waits for anybody to write one."""
+
+    id = models.BigAutoField(primary_key=True)
+    customer_id = models.UUIDField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"usage of {self.customer_id}"
+
+
 class EntitlementChange(models.Model):
     """A customer's entitlement to `feature_key`, a grant or a reset of it was written at `at`: the database writes this
     with the change (`triggers.py`), and `notices.changes` turns it into due times. `reset`: when usage may have been

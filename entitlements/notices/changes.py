@@ -3,16 +3,21 @@
 Billing rules 9. By any number of workers at once.
 """
 
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+
 from django.db import connection, transaction
 
 from core import clock
 from core.notifications.choices import EventType
 from core.notifications.selectors import rules_in_force
+from customers.attribution import Attribution
+from customers.effective_settings import anyone_spends_to_a_threshold, spending_threshold, terms_of
 from customers.selectors import owners_of
 from entitlements.access.selectors import active_at
 from entitlements.choices import EntitlementType
-from entitlements.metering.touched import Reader, claim_touched
-from entitlements.models import Entitlement, EntitlementChange
+from entitlements.metering.touched import Reader, Touched, claim_touched
+from entitlements.models import Entitlement, EntitlementChange, SpendingChange
 
 BATCH_SIZE = 1000
 # Ingests into the hours of a batch wait for its end.
@@ -46,14 +51,31 @@ def make_due() -> bool:
 @transaction.atomic
 def note_usage() -> bool:
     """Note a change for whoever has the subjects whose usage has changed, some of it; whether there was any. A few
-    queries. Without a rule about thresholds the marks are taken away, and that is all."""
+    queries. Where nobody has a threshold, of a balance or of spending, the marks are taken away, and that is all."""
     touched = claim_touched(Reader.THRESHOLDS, limit=HOURS_AT_ONCE)
     if not touched:
         return False
-    if not rules_in_force(EventType.BALANCE_THRESHOLD).exists():
+    spends, has_rules = anyone_spends_to_a_threshold(), rules_in_force(EventType.BALANCE_THRESHOLD).exists()
+    if not spends and not has_rules:
         return True
-    now = clock.now()
     owners = owners_of({each.subject for each in touched})
+    if spends:
+        _note_spending({owner for found in owners.values() for _, owner in found})
+    if has_rules:
+        _note_entitlements(touched, owners)
+    return True
+
+
+def _note_spending(customer_ids: Collection[uuid.UUID]) -> None:
+    """Have those looked at who are billed whenever their spending reaches a threshold."""
+    watched = sorted(key for key, terms in terms_of(customer_ids).items() if spending_threshold(terms) is not None)
+    SpendingChange.objects.bulk_create(SpendingChange(customer_id=customer_id) for customer_id in watched)
+
+
+def _note_entitlements(
+    touched: Sequence[Touched], owners: Mapping[str, Sequence[tuple[Attribution, uuid.UUID]]]
+) -> None:
+    now = clock.now()
     changed = {(each.meter_id, owner) for each in touched for _, owner in owners.get(each.subject, ())}
     found = Entitlement.objects.filter(
         active_at(now),
@@ -65,4 +87,3 @@ def note_usage() -> bool:
     EntitlementChange.objects.bulk_create(
         EntitlementChange(customer_id=customer, feature_key=key, at=now) for customer, key in pairs
     )
-    return True

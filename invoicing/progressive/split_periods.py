@@ -5,8 +5,10 @@ import uuid
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from core.errors import FieldProblem, InvalidInput
+from core.money import ZERO
 from invoicing.closing.close import compute, returns_none, select_none, store
 from invoicing.closing.load import LoadedCustomer, load_batch
 from invoicing.closing.plan import PlannedLine
@@ -40,12 +42,14 @@ def split_periods(
     line_ids: Collection[uuid.UUID] | None = None,
     currency: str | None = None,
     is_chosen: bool = True,
+    at_least: Decimal = ZERO,
 ) -> SplitPeriods:
     """Split the lines of the customer's usage that are running at `as_of` (UTC, not in the future), or of those only
     `line_ids` or those in `currency`: the part up to then waits, due, for an invoice, and the rest for the next one.
 
-    What would come to nothing is not split. In the caller's transaction, which holds the customer's lock. InvalidInput
-    where `as_of`, if somebody has chosen it, is not after the last split: nothing was changed.
+    What would come to nothing is not split, and nothing is where all of it would come to less than `at_least`, net. In
+    the caller's transaction, which holds the customer's lock. InvalidInput where `as_of`, if somebody has chosen it, is
+    not after the last split: nothing was changed.
     """
     batch = load_batch([customer_id])
     loaded = batch.customers[0]
@@ -64,7 +68,9 @@ def split_periods(
             running[obligation.key] = obligation.item.id
     if running:
         record_progressive_splits(set(running.values()), at=as_of)
-        split.parts = _worth_billing(customer_id, as_of, running)
+        nets = _nets_of(customer_id, as_of, running)
+        if sum(nets.values(), ZERO) >= at_least:
+            split.parts = {key for key, net in nets.items() if net}
         for key in running.keys() - split.parts:
             take_back_progressive_splits(running[key], [as_of])
     if split.parts:
@@ -101,10 +107,10 @@ def _ids_of(loaded: LoadedCustomer, obligation: Obligation) -> set[uuid.UUID]:
     }
 
 
-def _worth_billing(
+def _nets_of(
     customer_id: uuid.UUID, as_of: datetime, running: dict[tuple[uuid.UUID, datetime], uuid.UUID]
-) -> set[tuple[uuid.UUID, datetime]]:
-    """Those of the windows that end at `as_of` now for which something would be owed."""
+) -> dict[tuple[uuid.UUID, datetime], Decimal]:
+    """What each of the windows that end at `as_of` now would be billed for, before credits and tax."""
     computed = compute(
         [customer_id],
         as_of=as_of,
@@ -112,11 +118,10 @@ def _worth_billing(
         give_back=returns_none,
     ).or_refuse()
     return {
-        line.planned.obligation.key
+        line.planned.obligation.key: line.net
         for close in computed.closes
         for document in close.invoices
         for line in document.lines
-        if line.net
     }
 
 

@@ -1,4 +1,5 @@
-"""Does everything that is due: closes, moves drafts, collects, marks overdue, tells of entitlements, delivers mail."""
+"""Does everything that is due: closes, moves drafts, collects, marks overdue, tells of entitlements, bills who has
+reached a threshold, delivers mail."""
 
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from invoicing.models import BillingRun, RunShard
 from invoicing.payments.collect import collect_due
 from invoicing.payments.end_dunning import end_dunning
 from invoicing.payments.mark_overdue import mark_overdue
+from invoicing.progressive.watch_spending import watch_spending
 from invoicing.runs.start_run import start_run
 from invoicing.runs.work_shard import Progress, work_shard
 
@@ -43,7 +45,9 @@ def run_due(*, as_of: datetime) -> int:
     done += collect_due(as_of=max(as_of, clock.now()))
     done += mark_overdue(as_of=as_of)
     done += end_dunning(as_of=as_of)
+    # Usage that it finds changed is what spending is watched by.
     done += tell_due()
+    done += watch_spending()
     done += deliver_due()
     return done
 
