@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
-from psycopg import Cursor
+from psycopg import ClientCursor, Cursor
 
 _THRESHOLD = 5  # the driver's own, without which it ignores `prepare=True`
 
@@ -14,8 +14,9 @@ _THRESHOLD = 5  # the driver's own, without which it ignores `prepare=True`
 class _Prepared(Cursor[Any]):
     def run(self, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
         if connection.queries_logged:
-            # As Django's cursors do, so that tests and pages which count queries count these.
-            connection.queries_log.append({"sql": f"{statement} -- {parameters!r}", "time": ""})
+            # As Django's cursors do, so that tests and pages which count or repeat queries have these, too.
+            said = ClientCursor(self.connection).mogrify(statement, parameters)
+            connection.queries_log.append({"sql": said, "time": ""})
         self.execute(statement, parameters, prepare=True)
 
 

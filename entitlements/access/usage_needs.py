@@ -62,7 +62,7 @@ def find_usage(needs: Mapping[uuid.UUID, UsageNeed], *, any_reversed: bool = Tru
             start = segment.start if adds_up else segment.counted_from
             requests.append(UsageRequest(len(requests), need.reading, need.subjects, [(start, segment.end)]))
         requests += [
-            UsageRequest(len(requests) + number, _counting(need.reading), need.subjects, [span])
+            UsageRequest(len(requests) + number, replace(need.reading, only_events=True), need.subjects, [span])
             for number, span in enumerate(need.counted)
         ]
     found = usage_of(requests)
@@ -111,13 +111,6 @@ def _reversals(needs: Mapping[uuid.UUID, UsageNeed]) -> Mapping[tuple[uuid.UUID,
         for key, number in cursor.fetchall():
             found[names[key]] = number
     return found
-
-
-def _counting(reading: MeterReading) -> MeterReading:
-    """How the events of `reading` are counted, without looking at different values one by one."""
-    if reading.aggregation == Aggregation.UNIQUE_COUNT:
-        return replace(reading, aggregation=Aggregation.COUNT, value_property=None)
-    return reading
 
 
 def _usages(need: UsageNeed, figures: list[Decimal]) -> list[Decimal]:

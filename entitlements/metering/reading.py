@@ -18,7 +18,8 @@ SUBJECT, CUSTOMER = "subject", "customerId"
 
 @dataclass(frozen=True, slots=True)
 class MeterReading:
-    """How a feature's usage is read: its meter, narrowed by the feature's filters (dimension path -> values)."""
+    """How a feature's usage is read: its meter, narrowed by the feature's filters (dimension path -> values). Whoever
+    asks for `only_events` wants to know how many there are, and no quantity."""
 
     event_type: str
     aggregation: str
@@ -27,6 +28,7 @@ class MeterReading:
     filters: tuple[tuple[str, tuple[str, ...]], ...]
     # Says where the rollups are; meters that read alike read the same.
     meter_id: UUID | None = field(default=None, compare=False)
+    only_events: bool = False
 
 
 class UsageRequest(NamedTuple):

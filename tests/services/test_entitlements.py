@@ -217,9 +217,9 @@ class TestSnapshots:
             with CaptureQueriesContext(connection) as queries:
                 assert figures(entitlement, "2026-05-20") == (True, "100", "0", "100", "0")
             [usage] = [query["sql"] for query in queries if "AS asked" in query["sql"] or "asked AS" in query["sql"]]
-            asked.append(max(len(keys.split(",")) for keys in re.findall(r"'\{([\d,]+)\}'", usage)))
+            asked.append([len(keys.split(",")) for keys in re.findall(r"'\{([\d,]+)\}'", usage)])
         # 74 months and the span before this one, whose events are counted; then this month, and that span.
-        assert asked == [75, 2]
+        assert asked == [[74, 1], [1, 1]]
 
     def test_a_balance_costs_the_same_number_of_queries_for_many(self, customer, calls):
         first = entitle(customer)

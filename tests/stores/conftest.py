@@ -3,6 +3,7 @@
 import importlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -79,7 +80,9 @@ class House:
     def usage(self, meter: Meter, *spans: tuple[str, str], subjects: Sequence[str] = ("acme",), **filters: str) -> Any:
         """Quantity, events and unreadable ones of the subjects in all of the spans together."""
         windows = [Window(1, subject, at(start), at(end)) for subject in subjects for start, end in spans]
-        found = self.store.usage({self.reading(meter, **filters): windows}).get(1, Usage(Decimal(0), 0, 0))
+        reading, nothing = self.reading(meter, **filters), Usage(Decimal(0), 0, 0)
+        found = self.store.usage({reading: windows}).get(1, nothing)
+        assert self.store.usage({replace(reading, only_events=True): windows}).get(1, nothing).events == found.events
         return f"{found.quantity.normalize():f}", found.events, found.unreadable
 
     @staticmethod

@@ -64,8 +64,9 @@ class UsageStore(Protocol):
 
     def usage(self, asked: Mapping[MeterReading, Sequence[Window]]) -> Mapping[int, Usage]:
         """What the windows come to, by their keys: a key's windows are read together, as one set of events. A key may
-        be missing where its windows have no event. Where no event can be read, the quantity is zero. The number of
-        queries does not depend on the number of windows."""
+        be missing where its windows have no event. Where no event can be read, the quantity is zero; where a
+        reading asks `only_events`, it and what can't be read may be anything. The number of queries does not depend on
+        the number of windows."""
 
     def query(self, meter: Meter, query: UsageQuery) -> list[UsageRow]:
         """What the meter's events come to by windows of the query's time zone and by groups, in order of time and

@@ -8,6 +8,7 @@ from django.db import connection
 
 from core.prepared import prepared_cursor
 from entitlements.metering.reading import MeterReading, Usage, UsageQuery, UsageRow, Window
+from entitlements.metering.store.count import counted_select
 from entitlements.metering.store.interface import NewEvent, StoredEvent
 from entitlements.metering.store.plain import plain_select
 from entitlements.metering.store.query import distinct_values, plain_rows, query_rows
@@ -43,7 +44,7 @@ class PostgresqlStore:
     def usage(self, asked: Mapping[MeterReading, Sequence[Window]]) -> Mapping[int, Usage]:
         """Read off rollups where there are whole ones: the days and hours that a window holds all events of, and raw
         events for the hour that a boundary cuts."""
-        return _read(asked, rolled_select)
+        return _read(asked, _select)
 
     def plain_usage(self, asked: Mapping[MeterReading, Sequence[Window]]) -> Mapping[int, Usage]:
         """The same, read off the events one by one."""
@@ -58,6 +59,10 @@ class PostgresqlStore:
 
     def group_values(self, meter: Meter, name: str, *, start: datetime | None, end: datetime | None) -> list[str]:
         return distinct_values(meter, name, start, end)
+
+
+def _select(reading: MeterReading, windows: Sequence[Window]) -> tuple[str, list[Any]]:
+    return (counted_select if reading.only_events else rolled_select)(reading, windows)
 
 
 def _read(asked: Mapping[MeterReading, Sequence[Window]], select: _Select) -> Mapping[int, Usage]:
