@@ -2,16 +2,17 @@
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from customers.attribution import Attribution
 from customers.selectors import attributions_of
 from entitlements.access.asked import LoadedFacts
-from entitlements.access.burndown import Standing, State, Timeline, begin, last_reset, run, segments, standing
+from entitlements.access.burndown import Segment, Standing, State, Timeline, begin, last_reset, run, segments, standing
 from entitlements.access.chains import chained_timelines
 from entitlements.access.snapshots import Kept, hash_of_facts, keep_snapshots, latest_snapshots, state_of
-from entitlements.access.usage_needs import UsageNeed, find_usage
+from entitlements.access.usage_needs import ADDS_UP, UsageNeed, find_usage
+from entitlements.choices import Aggregation
 from entitlements.errors import NotMetered
 from entitlements.metering.usage import MeterReading, reading_of
 from entitlements.models import BalanceSnapshot, Entitlement
@@ -97,16 +98,19 @@ def _run(
     any_reversed: bool,
 ) -> dict[uuid.UUID, State]:
     """The states at their `moments`, each from its snapshot or its start on; none where more events had come since the
-    snapshot was taken. Keeps a snapshot of the last reset where there was one on the way."""
+    snapshot was taken. Keeps another snapshot where there is a moment for it on the way."""
     starts = {
         each.id: state_of(snapshots[each.id]) if each.id in snapshots else begin(each.timeline) for each in burndowns
     }
     parts = {each.id: segments(each.timeline, starts[each.id].at, moments[each.id]) for each in burndowns}
-    resets = {each.id: last_reset(each.timeline, starts[each.id].at, moments[each.id]) for each in burndowns}
+    worth_keeping: dict[uuid.UUID, datetime | None] = {}
+    for each in burndowns:
+        worth_keeping[each.id] = _worth_keeping(each, starts[each.id].at, parts[each.id], moments[each.id])
+        parts[each.id] = _cut(parts[each.id], worth_keeping[each.id])
     needs: dict[uuid.UUID, UsageNeed] = {}
     for each in burndowns:
-        since, reset = starts[each.id].at, resets[each.id]
-        counted = [(each.timeline.start, since), *([] if reset is None else [(since, reset)])]
+        since, keep = starts[each.id].at, worth_keeping[each.id]
+        counted = [(each.timeline.start, since), *([] if keep is None else [(since, keep)])]
         needs[each.id] = UsageNeed(each.reading, each.subjects, parts[each.id], counted)
     found = find_usage(needs, any_reversed=any_reversed)
     states: dict[uuid.UUID, State] = {}
@@ -118,10 +122,34 @@ def _run(
             continue
         on_the_way = run(each.timeline, starts[each.id], parts[each.id], usages)
         states[each.id] = on_the_way[-1]
-        reset = resets[each.id]
-        if reset is not None:
-            at_reset = next(state for state in on_the_way if state.at == reset)
-            kept.append(Kept(each.id, at_reset, each.facts_at(reset), sum(events), sum(reversals)))
+        keep = worth_keeping[each.id]
+        if keep is not None:
+            then = next(state for state in on_the_way if state.at == keep)
+            kept.append(Kept(each.id, then, each.facts_at(keep), sum(events), sum(reversals)))
     if kept:
         keep_snapshots(kept)
     return states
+
+
+def _worth_keeping(burndown: Burndown, since: datetime, parts: Sequence[Segment], moment: datetime) -> datetime | None:
+    """Where a snapshot spares most of what comes later, after `since` and up to `moment`: at the first whole hour after
+    the last change, so that no later reading cuts an hour and has to look at its events. Until then, and where usage
+    does not add up over parts of a period: at the last reset."""
+    if parts and Aggregation(burndown.reading.aggregation) in ADDS_UP:
+        last = parts[-1].start
+        hour = last.replace(minute=0, second=0, microsecond=0)
+        hour = hour if hour == last else hour + timedelta(hours=1)
+        if since < hour <= moment:
+            return hour
+    return last_reset(burndown.timeline, since, moment)
+
+
+def _cut(parts: Sequence[Segment], moment: datetime | None) -> tuple[Segment, ...]:
+    """`parts`, with the one that `moment` lies in as two."""
+    found: list[Segment] = []
+    for part in parts:
+        if moment is not None and part.start < moment < part.end:
+            found.append(replace(part, end=moment))
+            part = replace(part, start=moment)
+        found.append(part)
+    return tuple(found)

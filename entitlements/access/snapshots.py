@@ -101,6 +101,7 @@ def state_of(snapshot: BalanceSnapshot) -> State:
         ),
         overage=Decimal(stored["overage"]),
         usage=Decimal(stored["usage"]),
+        since_change=Decimal(stored.get("since_change", 0)),
     )
 
 
@@ -110,4 +111,5 @@ def _as_json(state: State) -> dict[str, Any]:
         "taken": [[str(holder) if holder else None, str(grant), str(amount)] for holder, grant, amount in state.taken],
         "overage": str(state.overage),
         "usage": str(state.usage),
+        "since_change": str(state.since_change),
     }

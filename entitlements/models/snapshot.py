@@ -7,7 +7,7 @@ from entitlements.models.entitlement import Entitlement
 
 
 class BalanceSnapshot(models.Model):
-    """The `state` of an entitlement's burn-down at `at`, a reset. It costs time to do without, and never meaning:
+    """The `state` of an entitlement's burn-down at `at`. It costs time to do without, and never meaning:
     `facts` is a hash of all that it came from but usage, `events` how many usage events, and `reversals` how many had
     been taken back by then. Whoever reads it compares all of them with what there is now, and does without it where
     they differ."""

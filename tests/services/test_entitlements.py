@@ -32,7 +32,7 @@ from entitlements.errors import (
 )
 from entitlements.metering.ingest_events import ingest_events
 from entitlements.metering.reverse_event import reverse_event
-from entitlements.models import BalanceSnapshot, Entitlement, EntitlementReset, Grant
+from entitlements.models import BalanceSnapshot, Entitlement, EntitlementReset, Grant, Meter
 from tests.support.catalog import make_feature, make_meter
 from tests.support.clock import at
 from tests.support.customers import make_customer
@@ -208,6 +208,40 @@ class TestSnapshots:
             fresh.append(figures(entitlement, moment))
         assert kept == fresh
         assert kept[2] == (True, "123", "1", "122", "0")  # 25 rolled over; 2 of them used in May
+
+    def test_one_is_kept_at_the_first_whole_hour_after_a_change_so_that_no_later_reading_cuts_an_hour(
+        self, customer, calls
+    ):
+        entitlement = entitle(customer, on="2026-04-01T10:20")
+        # Of what is taken as one figure between two changes, 130 and -50 are 80, wherever a snapshot lies between.
+        use("2026-04-01T10:40", 130)
+        use("2026-04-01T11:30", -50)
+        use("2026-05-01T10:30", 7)
+        for moment, found, kept in (
+            ("2026-04-01T10:50", (False, "100", "130", "0", "30"), None),
+            ("2026-04-01T11:10", (False, "100", "130", "0", "30"), "2026-04-01T11:00"),
+            ("2026-04-20", (True, "100", "80", "20", "0"), "2026-04-01T11:00"),
+            ("2026-05-01T10:50", (True, "100", "7", "93", "0"), "2026-05-01T10:20"),
+            ("2026-05-01T11:00", (True, "100", "7", "93", "0"), "2026-05-01T11:00"),
+            ("2026-05-20", (True, "100", "7", "93", "0"), "2026-05-01T11:00"),
+        ):
+            for _ in range(2):
+                assert figures(entitlement, moment) == found
+            last = BalanceSnapshot.objects.order_by("at").last()
+            assert (last and last.at) == (kept and at(kept))
+        use("2026-05-01T10:45", 5)  # late, of the hour of the reset
+        assert figures(entitlement, "2026-05-20") == (True, "100", "12", "88", "0")
+
+    @pytest.mark.parametrize("aggregation", ["MAX", "LATEST", "UNIQUE_COUNT"])
+    def test_what_does_not_add_up_is_kept_at_a_reset(self, customer, calls, aggregation):
+        Meter.objects.update(aggregation=aggregation)
+        entitlement = entitle(customer, on="2026-04-01T10:20")
+        use("2026-05-01T10:30", 7)
+        use("2026-05-02", 9)
+        expected = "2" if aggregation == "UNIQUE_COUNT" else "9"
+        for _ in range(2):
+            assert figures(entitlement, "2026-05-20")[2] == expected
+        assert [row.at for row in BalanceSnapshot.objects.all()] == [at("2026-05-01T10:20")]
 
     def test_after_the_first_time_a_balance_reads_one_usage_period_however_old_it_is(self, customer, calls):
         entitlement = entitle(customer, on="2020-04-01")
