@@ -52,10 +52,15 @@ def close_customers(
 
 
 def bill_customer(
-    customer_id: uuid.UUID, *, as_of: datetime, select: LineSelector, give_back: UnusedSelector | None = None
+    customer_id: uuid.UUID,
+    *,
+    as_of: datetime,
+    select: LineSelector,
+    give_back: UnusedSelector | None = None,
+    replaces: uuid.UUID | None = None,
 ) -> CustomerClose:
     """Bill the lines of one customer that `select` chooses, and raise what stands in the way instead of parking.
-    `give_back` as for `compute`.
+    `give_back` as for `compute`. What is made says that it `replaces` that invoice.
 
     For staff and API, who are told at once. In the caller's transaction, which holds the customer's lock.
     CustomerParked (PreconditionFailed) where the customer is parked already, also once the cause is gone.
@@ -63,17 +68,24 @@ def bill_customer(
     parked = parked_customer(customer_id)
     if parked is not None:
         raise CustomerParked(customer=str(parked.customer), cause=parked.cause)
-    return bill_unparked(customer_id, as_of=as_of, select=select, give_back=give_back)
+    return bill_unparked(customer_id, as_of=as_of, select=select, give_back=give_back, replaces=replaces)
 
 
 def bill_unparked(
-    customer_id: uuid.UUID, *, as_of: datetime, select: LineSelector, give_back: UnusedSelector | None = None
+    customer_id: uuid.UUID,
+    *,
+    as_of: datetime,
+    select: LineSelector,
+    give_back: UnusedSelector | None = None,
+    replaces: uuid.UUID | None = None,
 ) -> CustomerClose:
     """As `bill_customer`, for a caller who has seen, behind the customer's lock, that they are not parked."""
 
     def bill(dates: IssueDates) -> CustomerClose:
         computed = compute([customer_id], as_of=as_of, select=select, give_back=give_back, issue_dates=dates)
-        _store(computed.or_refuse(), as_of=as_of, run_id=None)
+        for document in computed.or_refuse().closes[0].invoices:
+            document.replaces = replaces
+        _store(computed, as_of=as_of, run_id=None)
         return computed.closes[0]
 
     return at_its_date(bill)

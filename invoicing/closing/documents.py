@@ -70,6 +70,7 @@ class InvoiceDocument:
     snapshot_at: datetime | None = None
     draft_until: datetime | None = None
     issued: Issued | None = None
+    replaces: uuid.UUID | None = None
 
     @property
     def entries(self) -> list[RatedDocumentLine | CreditLine]:

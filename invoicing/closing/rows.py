@@ -107,6 +107,7 @@ def invoice_row(document: InvoiceDocument, run_id: uuid.UUID | None, now: dateti
             "currency": document.currency,
             "status": str(document.status),
             "run_id": run_id,
+            "replaces_id": document.replaces,
             "period_start": document.period_start,
             "period_end": document.period_end,
             "collection_at": document.collection_at,

@@ -147,3 +147,35 @@ class TestVoid:
         gathering = type(invoice).objects.get(status="gathering")
         refused(void(api, gathering), 412)
         refused(api.post(f"/billing/invoices/{to_text(new_id())}/void", {"action": WHOLE, "reason": "x"}), 404)
+
+
+class TestReissue:
+    def test_the_two_name_each_other(self, api, invoice):
+        path = f"/billing/invoices/{to_text(invoice.pk)}"
+        pair = data(api.post(f"{path}/reissue", {"reason": "Wrong address"}))
+        voided, replacement = pair["voided"], pair["replacement"]
+        assert (voided["number"], voided["status"]) == ("INV-000001", "voided")
+        assert (replacement["number"], replacement["status"]) == ("INV-000002", "issued")
+        assert voided["replacedBy"] == {"id": replacement["id"], "number": "INV-000002"}
+        assert replacement["preceding"] == [
+            {
+                "type": "credit_note_original_invoice",
+                "number": "INV-000001",
+                "issuedAt": "2026-04-01T00:00:00Z",
+                "url": f"http://testserver/api/v1{path}",
+                "id": to_text(invoice.pk),
+            }
+        ]
+        assert "preceding" not in voided
+        assert "replacedBy" not in replacement
+        assert [each["totals"]["amount"] for each in replacement["lines"]] == ["100.00", "30.00"]
+        listed = data(api.get("/billing/invoices?statuses=voided"))["items"]
+        assert [each["replacedBy"]["number"] for each in listed] == ["INV-000002"]
+
+    def test_what_is_paid_and_what_is_no_issued_invoice_is_refused(self, api, invoice):
+        gathering = type(invoice).objects.get(status="gathering")
+        refused(api.post(f"/billing/invoices/{to_text(gathering.pk)}/reissue", {"reason": "x"}), 412)
+        pay(invoice, "154.70")
+        problem = refused(api.post(f"/billing/invoices/{to_text(invoice.pk)}/reissue", {"reason": "x"}), 412)
+        assert "credit it instead" in problem["detail"]
+        assert len(invoices()) == 1

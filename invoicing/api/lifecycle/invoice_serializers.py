@@ -13,7 +13,7 @@ from core.rest.serializers import WireSerializer
 from customers.api.app_serializers import profile_apps
 from customers.api.supplier_serializers import PartySerializer
 from customers.api.workflow_serializers import show_workflow
-from invoicing.api.lifecycle.line_serializers import LineSerializer, TotalsSerializer
+from invoicing.api.lifecycle.line_serializers import InvoiceReferenceSerializer, LineSerializer, TotalsSerializer
 from invoicing.api.lifecycle.party_serializers import InvoiceCustomerSerializer, WorkflowSettingsSerializer, party
 from invoicing.choices import FAILED_STATUSES, InvoiceStatus
 from invoicing.lifecycle.draft_steps import allowed_acts
@@ -91,10 +91,20 @@ class PaymentSerializer(WireSerializer):
     terms = PaymentTermsSerializer()
 
 
+class PrecedingSerializer(WireSerializer):
+    """The voided invoice that this one was issued instead of. The clients' types know one kind of such a reference."""
+
+    type = serializers.ChoiceField(choices=["credit_note_original_invoice"])
+    number = TextField()
+    issued_at = TimeField()
+    url = serializers.URLField()
+    id = ULIDField()
+
+
 class InvoiceSerializer(WireSerializer):
     """Expects the app and, with the context's `lines`, `shown_lines`: see `invoices_for_display`.
 
-    The context's `apps` shows the apps whole. `amounts` is ours beyond the clients' types.
+    The context's `apps` shows the apps whole. `amounts` and `replacedBy` are ours beyond the clients' types.
     """
 
     id = ULIDField()
@@ -123,6 +133,8 @@ class InvoiceSerializer(WireSerializer):
     sent_to_customer_at = TimeField(required=False)
     workflow = serializers.SerializerMethodField()
     payment = serializers.SerializerMethodField()
+    preceding = serializers.SerializerMethodField()
+    replaced_by = serializers.SerializerMethodField()
     lines = serializers.SerializerMethodField()
 
     @extend_schema_field(serializers.ChoiceField(choices=["standard"]))
@@ -197,6 +209,24 @@ class InvoiceSerializer(WireSerializer):
         due = {"due_at": invoice.due_at, "amount": to_wire(invoice.total), "currency": invoice.currency}
         return PaymentSerializer({"terms": {"type": "due_date", "due_at": [due]}}).data
 
+    @extend_schema_field(PrecedingSerializer(many=True, required=False))
+    def get_preceding(self, invoice: Invoice) -> list[dict[str, Any]] | None:
+        replaced, request = invoice.replaces, self.context.get("request")
+        if replaced is None:
+            return None
+        path = f"/api/v1/billing/invoices/{to_text(replaced.pk)}"
+        url = path if request is None else request.build_absolute_uri(path)
+        found = {"number": replaced.number, "issued_at": replaced.issued_at, "id": replaced.pk, "url": url}
+        return [PrecedingSerializer({"type": "credit_note_original_invoice"} | found).data]
+
+    @extend_schema_field(InvoiceReferenceSerializer(required=False))
+    def get_replaced_by(self, invoice: Invoice) -> dict[str, Any] | None:
+        later = getattr(invoice, "replacement_id", None)
+        if later is None:
+            return None
+        number = invoice.replacement_number  # type: ignore[attr-defined]
+        return InvoiceReferenceSerializer({"id": later} | ({} if number is None else {"number": number})).data
+
     @extend_schema_field(LineSerializer(many=True, required=False))
     def get_lines(self, invoice: Invoice) -> list[dict[str, Any]] | None:
         if not self.context.get("lines"):
@@ -204,6 +234,13 @@ class InvoiceSerializer(WireSerializer):
         context = {"reference": {"id": to_text(invoice.id), "number": shown_number(invoice)}}
         lines: Any = invoice.shown_lines  # type: ignore[attr-defined]
         return LineSerializer(lines, many=True, context=context).data  # type: ignore[return-value]
+
+
+class ReissuedSerializer(WireSerializer):
+    """The two of a void and reissue; each names the other."""
+
+    voided = InvoiceSerializer()
+    replacement = InvoiceSerializer()
 
 
 def shown_number(invoice: Invoice) -> str:

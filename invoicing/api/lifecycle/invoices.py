@@ -15,7 +15,7 @@ from core.rest.lookups import find, missing
 from core.rest.views import WireViewSet
 from customers.models import Customer
 from customers.selectors import find_customer
-from invoicing.api.issued.void_inputs import VoidInvoiceSerializer, choices_of
+from invoicing.api.issued.void_inputs import ReissueInvoiceSerializer, VoidInvoiceSerializer, choices_of
 from invoicing.api.lifecycle.invoice_filters import InvoiceFilterSet
 from invoicing.api.lifecycle.invoice_inputs import (
     DeleteDraftQuerySerializer,
@@ -23,7 +23,7 @@ from invoicing.api.lifecycle.invoice_inputs import (
     SimulationSerializer,
     simulated_line,
 )
-from invoicing.api.lifecycle.invoice_serializers import EXPANDS, InvoiceSerializer
+from invoicing.api.lifecycle.invoice_serializers import EXPANDS, InvoiceSerializer, ReissuedSerializer
 from invoicing.api.lifecycle.line_serializers import LineExplanationSerializer
 from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.approve_invoice import approve_invoice
@@ -33,6 +33,7 @@ from invoicing.drafts.snapshot_quantities import snapshot_quantities
 from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
 from invoicing.gathering.live_totals import show_live
 from invoicing.gathering.simulate_invoice import simulate_invoice
+from invoicing.issued.reissue_invoice import reissue_invoice
 from invoicing.issued.void_invoice import void_invoice
 from invoicing.lifecycle.selectors import invoices_for_display
 from invoicing.models import Invoice
@@ -166,6 +167,17 @@ class InvoiceViewSet(WireViewSet):
         """Take an issued invoice back while nothing of it is paid or credited. It keeps its number."""
         choices = choices_of(self.read_body(VoidInvoiceSerializer))
         return self.whole(void_invoice(invoice=self.addressed_invoice(), **choices).invoice)
+
+    @extend_schema(operation_id="reissueInvoice", request=ReissueInvoiceSerializer, responses=ReissuedSerializer)
+    @action(detail=True, methods=["post"])
+    def reissue(self, request: Request, **kwargs: str) -> Response:
+        """Void an invoice and bill its periods at once on another one, by the facts as they are now."""
+        body = self.read_body(ReissueInvoiceSerializer)
+        reissued = reissue_invoice(invoice=self.addressed_invoice(), reason=body["reason"])
+        found = invoices_for_display(lines=True).in_bulk([reissued.voided.pk, reissued.replacement.pk])
+        pair = {"voided": found[reissued.voided.pk], "replacement": found[reissued.replacement.pk]}
+        context = {**self.get_serializer_context(), "lines": True}
+        return Response(ReissuedSerializer(pair, context=context).data)
 
     def addressed_invoice(self) -> Invoice:
         return find(Invoice.objects.all(), self.addressed, what="invoice")
