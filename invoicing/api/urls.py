@@ -9,6 +9,7 @@ from invoicing.api.bank_statements.bank_statements import BankStatementViewSet
 from invoicing.api.customer_guards.customers import BilledCustomerViewSet
 from invoicing.api.issued.credit_notes import CreditNoteViewSet
 from invoicing.api.lifecycle.invoices import InvoiceViewSet, SimulationViewSet
+from invoicing.api.lifecycle.pending_lines import PendingLineViewSet
 from invoicing.api.payments.apps import AppViewSet, CustomerAppViewSet, StripeWebhookViewSet
 from invoicing.api.payments.payments import PaymentViewSet
 from invoicing.api.previews.previews import PreviewViewSet
@@ -86,5 +87,6 @@ urlpatterns = [
     path("customers/<str:customerIdOrKey>/subscriptions", CustomerSubscriptionViewSet.as_view({"get": "list"})),
     path("customers/<str:customerIdOrKey>/preview-invoices", PreviewViewSet.as_view({"get": "list"})),
     path("billing/customers/<str:customerId>/invoices/simulate", SimulationViewSet.as_view({"post": "simulate"})),
+    path("billing/customers/<str:customerId>/invoices/pending-lines", PendingLineViewSet.as_view({"post": "create"})),
     path("test-clock", TestClockViewSet.as_view({"get": "retrieve", "put": "update"})),
 ]

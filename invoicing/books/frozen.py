@@ -42,7 +42,7 @@ def _unchanged(document: Document) -> Iterator[Finding]:
 def _recomputed(document: Document) -> Iterator[Finding]:
     details = by_line(document.details)
     for line in document.lines:
-        if line["explain"] is None or line["item_id"] is None:
+        if line["explain"] is None:
             continue
         problem = _differs(line, details.get(line["id"], []))
         if problem:

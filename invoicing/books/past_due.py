@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from core.ids import to_text
 from customers.effective_settings import terms_of
 from invoicing.books.examination import Examination, Finding, name_customer, name_invoice
-from invoicing.choices import CustomerOutcome, InvoiceStatus, RunStatus
+from invoicing.choices import CustomerOutcome, InvoiceStatus, LineManagedBy, RunStatus
 from invoicing.closing.park_customer import is_parked
 from invoicing.closing.rhythm import rhythm_of
 from invoicing.lifecycle.draft_steps import drafts_due
@@ -26,6 +26,7 @@ def nothing_is_past_due(exam: Examination) -> Iterator[Finding]:
     yield from _customers(exam)
     yield from _waiting_too_long()
     yield from _due_too_late(exam)
+    yield from _charges_unseen()
     for draft in drafts_due(exam.settled_by).select_related("customer").iterator(chunk_size=500):
         customer = draft.customer
         yield Finding(
@@ -102,6 +103,22 @@ def _due_too_late(exam: Examination) -> Iterator[Finding]:
                 + ("never." if seen_at is None else f"only on {seen_at:%Y-%m-%d %H:%M} UTC."),
                 "Set the subscription's updated_at to now: the database makes its customer due again.",
             )
+
+
+def _charges_unseen() -> Iterator[Finding]:
+    """Charges by hand whose customer nobody would look at: no row of theirs is due, in that currency, ever."""
+    mine = BillingDue.objects.filter(customer=OuterRef("invoice__customer"), currency=OuterRef("currency"))
+    waiting = InvoiceLine.objects.counted().filter(
+        ~Exists(mine), invoice__status=InvoiceStatus.GATHERING, managed_by=LineManagedBy.MANUAL
+    )
+    for line in waiting.select_related("invoice__customer").order_by("pk").iterator(chunk_size=_AT_ONCE):
+        customer = line.invoice.customer
+        yield Finding(
+            f"Customer {name_customer(customer.name, customer.key, customer.id)}",
+            f"the charge {line.name}, added by hand, is due on {line.invoice_at:%Y-%m-%d %H:%M} UTC, but they are "
+            "never looked at.",
+            f"Insert a row into invoicing_billingdue for them in {line.currency}, due then.",
+        )
 
 
 def _name(subscription: Subscription) -> str:

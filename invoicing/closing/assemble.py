@@ -16,6 +16,7 @@ from invoicing.choices import InvoiceStatus
 from invoicing.closing.coupon_moves import CouponMoves
 from invoicing.closing.documents import CustomerClose, InvoiceDocument, RatedDocumentLine
 from invoicing.closing.load import LoadedCustomer
+from invoicing.closing.manual_lines import ManualLine, RatedManualLine, rate_manual
 from invoicing.closing.plan import Plan, PlannedLine
 from invoicing.closing.quantities import Quantity, WindowKey
 from invoicing.closing.taxation import find_tax_terms, tax_document
@@ -35,18 +36,23 @@ from subscriptions.schedule.facts import SubscriptionFacts
 
 UnusedSelector = Callable[[UnusedTime], bool]
 
+# What lines have in common that share an invoice: the currency, and the terms (billing rules 5).
+_Key = tuple[str, int]
+
 
 def close_customer(
     loaded: LoadedCustomer,
     plan: Plan,
     due: Sequence[tuple[PlannedLine, Quantity | None]],
+    by_hand: Sequence[ManualLine] = (),
     *,
     as_of: datetime,
     made_at: datetime,
     issue_dates: IssueDates,
     give_back: UnusedSelector,
 ) -> CustomerClose:
-    """The documents for the `due` lines of `plan`, as of `as_of`; whatever else is planned waits.
+    """The documents for the `due` lines of `plan`, as of `as_of`, and for the charges `by_hand`; whatever else is
+    planned, or was added by hand, waits.
 
     They are made at `made_at`, which counts for all that follows from their making: when they are collected, reviewed
     and issued, and the tax of what is billed in advance, unless `issue_dates` has a later date for the supplier. A run
@@ -91,10 +97,12 @@ def close_customer(
             terms[key] = loaded.terms_for(line.obligation.subscription.id)
             by_document.setdefault(key, []).append(rated)
     close.coupons = list(coupons.changed.values())
+    added = _rate_by_hand(loaded, by_hand, by_document, terms)
+    close.manual = [line for line in loaded.manual if line not in by_hand]
     documents: dict[_Key, InvoiceDocument] = {}
     for key, lines in by_document.items():
         lines.sort(key=_line_order)
-        documents[key] = _standard_invoice(loaded, key[0], lines, terms[key], made_at)
+        documents[key] = _standard_invoice(loaded, key[0], lines, added.get(key, []), terms[key], made_at)
     close.invoices = list(documents.values())
     for document in close.invoices:
         find_tax_terms(document, tax_point(issue_dates, document.terms.profile.supplier_id, made_at))
@@ -105,6 +113,23 @@ def close_customer(
         tax_document(document)
     _refuse_beyond_limits(close)
     return close
+
+
+def _rate_by_hand(
+    loaded: LoadedCustomer,
+    by_hand: Sequence[ManualLine],
+    by_document: dict[_Key, list[RatedDocumentLine]],
+    terms: dict[_Key, Terms],
+) -> dict[_Key, list[RatedManualLine]]:
+    """What was charged by hand, rated, by the document that it goes on: that of the customer's own terms, which is made
+    where there is none."""
+    added: dict[_Key, list[RatedManualLine]] = defaultdict(list)
+    for line in by_hand:
+        key = (line.currency, id(loaded.terms))
+        terms[key] = loaded.terms
+        by_document.setdefault(key, [])
+        added[key].append(rate_manual(line))
+    return added
 
 
 def _refuse_beyond_limits(close: CustomerClose) -> None:
@@ -207,20 +232,21 @@ def _rated(line: PlannedLine, quantity: Quantity | None) -> RatedLine:
     )
 
 
-# What lines have in common that share an invoice: the currency, and the terms (billing rules 5).
-_Key = tuple[str, int]
-
-
 def _key(loaded: LoadedCustomer, subscription: SubscriptionFacts) -> _Key:
     return (subscription.currency, id(loaded.terms_for(subscription.id)))
 
 
 def _standard_invoice(
-    loaded: LoadedCustomer, currency: str, lines: list[RatedDocumentLine], terms: Terms, made_at: datetime
+    loaded: LoadedCustomer,
+    currency: str,
+    lines: list[RatedDocumentLine],
+    by_hand: list[RatedManualLine],
+    terms: Terms,
+    made_at: datetime,
 ) -> InvoiceDocument:
     """A standard invoice at the step of its life that it reaches at once (billing rules 6)."""
     settings = terms.settings.values
-    document = InvoiceDocument(loaded, currency, lines, terms)
+    document = InvoiceDocument(loaded, currency, lines, terms, by_hand)
     metered = [line.planned.invoice_at for line in lines if line.quantity is not None]
     # Not before what came first in its periods: who comes later knows what free units and tiers are left.
     before = (line.quantity.earlier_until for line in lines if line.quantity is not None)
@@ -258,7 +284,8 @@ def _give_back(close: CustomerClose, documents: Mapping[_Key, InvoiceDocument]) 
 
 def _certain(document: InvoiceDocument) -> list[tuple[Decimal, TaxTerms | None]]:
     """Charges that can take a credit. Usage that is not collected yet may still fall."""
-    return [(line.net, line.tax_terms) for line in document.lines if document.snapshot_at or line.quantity is None]
+    certain = [line for line in document.lines if document.snapshot_at or line.quantity is None]
+    return [(charge.net, charge.tax_terms) for charge in (*certain, *document.manual)]
 
 
 def _unused(unused_times: Sequence[UnusedTime]) -> list[UnusedPart]:

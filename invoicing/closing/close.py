@@ -21,6 +21,7 @@ from entitlements.models import Feature
 from invoicing.closing.assemble import UnusedSelector, close_customer
 from invoicing.closing.documents import CustomerClose
 from invoicing.closing.load import Batch, LoadedCustomer, load_batch
+from invoicing.closing.manual_lines import ManualLine
 from invoicing.closing.plan import Plan, PlannedLine, plan_customer
 from invoicing.closing.quantities import Quantity, feature_of, quantities_of
 from invoicing.closing.redraft import redraft
@@ -31,7 +32,7 @@ from invoicing.lifecycle.issue_dates import IssueDates
 
 logger = logging.getLogger(__name__)
 
-LineSelector = Callable[[PlannedLine], bool]
+LineSelector = Callable[[PlannedLine | ManualLine], bool]
 
 
 @dataclass(slots=True)
@@ -82,29 +83,37 @@ def _computed(
     batch: Batch, *, as_of: datetime, select: LineSelector, give_back: UnusedSelector, issue_dates: IssueDates
 ) -> Computed:
     computed, now = Computed(issue_dates=issue_dates), clock.now()
-    plans: list[tuple[LoadedCustomer, Plan, list[PlannedLine]]] = []
+    plans: list[tuple[LoadedCustomer, Plan, list[PlannedLine], list[ManualLine]]] = []
     usage_lines: list[tuple[PlannedLine, Sequence[Attribution]]] = []
     for loaded in batch.customers:
         try:
             plan = plan_customer(loaded.subscriptions, loaded.pending, loaded.billed, as_of, loaded.collects, now)
             due = [line for line in plan.lines if select(line) or line.on_draft is not None]
+            by_hand = [line for line in loaded.manual if select(line)]
             usage = [(line, loaded.subjects) for line in due if not line.obligation.is_flat]
             for line, _ in usage:
                 feature_of(line, batch.features)
         except Exception as error:  # noqa: BLE001 - one customer's bad facts must not stop the others
             computed.failures[loaded.id] = as_cause(error, loaded.id)
             continue
-        plans.append((loaded, plan, due))
+        plans.append((loaded, plan, due, by_hand))
         usage_lines.extend(usage)
     # Read before usage is, so that what comes in meanwhile never counts as read. Of a later time, that time.
     computed.made_at = made_at = max(as_of, clock.now())
     quantities = _quantities(usage_lines, batch.features, as_of)
-    for loaded, plan, due in plans:
+    for loaded, plan, due, by_hand in plans:
         try:
             lines = [(line, quantities.get(id(line))) for line in due]
             computed.closes.append(
                 close_customer(
-                    loaded, plan, lines, as_of=as_of, made_at=made_at, issue_dates=issue_dates, give_back=give_back
+                    loaded,
+                    plan,
+                    lines,
+                    by_hand,
+                    as_of=as_of,
+                    made_at=made_at,
+                    issue_dates=issue_dates,
+                    give_back=give_back,
                 )
             )
         except Exception as error:  # noqa: BLE001 - as above
@@ -147,7 +156,7 @@ def returns_due(unused_time: UnusedTime) -> bool:
     return True
 
 
-def select_none(line: PlannedLine) -> bool:
+def select_none(line: PlannedLine | ManualLine) -> bool:
     """Takes no line: everything stays on the gathering invoice."""
     return False
 

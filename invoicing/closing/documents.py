@@ -11,6 +11,7 @@ from core.money import ZERO
 from customers.effective_settings import Terms
 from invoicing.choices import InvoiceStatus
 from invoicing.closing.load import LoadedCustomer
+from invoicing.closing.manual_lines import ManualLine, RatedManualLine
 from invoicing.closing.plan import Plan, PlannedLine
 from invoicing.closing.quantities import Quantity
 from invoicing.corrections.documents import CreditLine, CreditNoteDocument
@@ -37,12 +38,24 @@ class RatedDocumentLine:
         return self.planned.obligation.subscription.id
 
     @property
+    def start(self) -> datetime:
+        return self.planned.start
+
+    @property
+    def end(self) -> datetime:
+        return self.planned.end
+
+    @property
     def net(self) -> Decimal:
         return self.rated.net
 
     def totals(self) -> Totals:
         """The money columns of the line."""
         return line_totals(self.rated.amount, self.rated.charges_total, self.rated.discounts_total, self.tax)
+
+
+Entry = RatedDocumentLine | RatedManualLine | CreditLine
+"""A line of a document, of whatever kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,7 @@ class InvoiceDocument:
     currency: str
     lines: list[RatedDocumentLine]
     terms: Terms
+    manual: list[RatedManualLine] = field(default_factory=list)
     credits: list[CreditLine] = field(default_factory=list)
     id: uuid.UUID = field(default_factory=new_id)
     status: str = InvoiceStatus.DRAFT_CREATED
@@ -73,17 +87,22 @@ class InvoiceDocument:
     replaces: uuid.UUID | None = None
 
     @property
-    def entries(self) -> list[RatedDocumentLine | CreditLine]:
+    def charges(self) -> list[RatedDocumentLine | RatedManualLine]:
+        """What is charged: what subscriptions owe first, then what was added by hand."""
+        return [*self.lines, *self.manual]
+
+    @property
+    def entries(self) -> list["Entry"]:
         """All lines, charges first."""
-        return [*self.lines, *self.credits]
+        return [*self.charges, *self.credits]
 
     @property
     def period_start(self) -> datetime:
-        return min(line.planned.start for line in self.lines)
+        return min(charge.start for charge in self.charges)
 
     @property
     def period_end(self) -> datetime:
-        return max(line.planned.end for line in self.lines)
+        return max(charge.end for charge in self.charges)
 
     @property
     def is_issued(self) -> bool:
@@ -101,6 +120,8 @@ class CustomerClose:
     loaded: LoadedCustomer
     plan: Plan
     gathering: list[PlannedLine] = field(default_factory=list)
+    # Charges by hand that wait on.
+    manual: list[ManualLine] = field(default_factory=list)
     invoices: list[InvoiceDocument] = field(default_factory=list)
     credit_notes: list[CreditNoteDocument] = field(default_factory=list)
     # Credits for charges that are on drafts themselves, with the draft that each goes on.
@@ -113,7 +134,7 @@ class CustomerClose:
     coupons: list[CouponFacts] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def entries_of(self, subscription_ids: Container[uuid.UUID]) -> list[RatedDocumentLine | CreditLine]:
+    def entries_of(self, subscription_ids: Container[uuid.UUID]) -> list[Entry]:
         """The lines of these subscriptions on the invoices, and what comes back there."""
         entries = [entry for document in self.invoices for entry in document.entries]
         return [entry for entry in entries if entry.subscription_id in subscription_ids]
@@ -148,6 +169,9 @@ class CustomerClose:
             at = moment if moment > as_of else self.loaded.collects(subscription_id, moment)
             currency = currencies[subscription_id]
             due[currency] = min(due.get(currency, at), at)
+        for line in self.manual:
+            at = line.invoice_at if line.invoice_at > as_of else line.collect_at
+            due[line.currency] = min(due.get(line.currency, at), at)
         return due
 
     def _waits(self) -> Iterator[tuple[uuid.UUID, datetime, datetime]]:

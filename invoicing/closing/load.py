@@ -19,7 +19,8 @@ from customers.selectors import attributions_of
 from entitlements.features.selectors import features_by_id
 from entitlements.models import Feature
 from invoicing.choices import InvoiceStatus, LineKind, LineStatus, WindowKind
-from invoicing.closing.rhythm import rhythm_of
+from invoicing.closing.manual_lines import ManualLine
+from invoicing.closing.rhythm import Rhythm, rhythm_of
 from invoicing.models import BilledWindow, CreditNoteLine, Invoice, InvoiceLine, TaxRate
 from invoicing.tax import RateFacts, TaxTerms
 from invoicing.windows.billed_and_waiting import Billed, BilledLine, PendingLine
@@ -41,6 +42,8 @@ class LoadedCustomer:
     subscriptions: list[LoadedSubscription] = field(default_factory=list)
     gathering: dict[str, uuid.UUID] = field(default_factory=dict)
     pending: list[PendingLine] = field(default_factory=list)
+    # Charges by hand that wait: of no subscription, and planned by nothing.
+    manual: list[ManualLine] = field(default_factory=list)
     billed: dict[tuple[uuid.UUID, datetime], Billed] = field(default_factory=dict)
 
     def terms_for(self, subscription_id: uuid.UUID) -> Terms:
@@ -65,7 +68,8 @@ def load_batch(
     whole_history: bool = False,
     terms: Mapping[uuid.UUID, Terms] | None = None,
 ) -> Batch:
-    """Everything that is needed to close these customers, in the order of their ids. Eleven queries.
+    """Everything that is needed to close these customers, in the order of their ids. Eleven queries, and
+    one more where charges by hand wait.
 
     With `terms`, as if the customers had those. With `whole_history` as if nothing had ever been reconciled: every
     subscription, from its start.
@@ -134,7 +138,11 @@ def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
         Cast("components", TextField()),
         "status",
     )
+    manual: list[uuid.UUID] = []
     for line_id, invoice_id, currency, item_id, revision_id, window_id, start, end, invoice_at, wire, status in rows:
+        if item_id is None and window_id is None:
+            manual.append(line_id)
+            continue
         owner[invoice_id].pending.append(
             PendingLine(
                 id=line_id,
@@ -150,6 +158,16 @@ def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
                 is_group=status == LineStatus.SPLIT,
             )
         )
+    if manual:
+        _load_manual(manual, owner)
+
+
+def _load_manual(line_ids: list[uuid.UUID], owner: dict[uuid.UUID, LoadedCustomer]) -> None:
+    rhythms: dict[uuid.UUID, Rhythm] = {}
+    for row in InvoiceLine.objects.counted().filter(pk__in=line_ids).order_by("invoice_at", "id").values():
+        mine = owner[row["invoice_id"]]
+        rhythm = rhythms.setdefault(mine.id, rhythm_of(mine.terms, mine.customer))
+        mine.manual.append(ManualLine(row, rhythm.collects(row["invoice_at"])))
 
 
 def _load_billed(since: dict[uuid.UUID, datetime], owner: dict[uuid.UUID, LoadedCustomer]) -> None:

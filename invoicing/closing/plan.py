@@ -57,6 +57,10 @@ class PlannedLine:
         )
 
     @property
+    def subscription_id(self) -> uuid.UUID:
+        return self.obligation.subscription.id
+
+    @property
     def start(self) -> datetime:
         return self.obligation.start if self.amends is None else min(part.start for part in self.components)
 

@@ -15,6 +15,7 @@ from invoicing.choices import SeriesKind, WindowKind
 from invoicing.closing.charge_at_issue import charge_at_issue
 from invoicing.closing.documents import CustomerClose, InvoiceDocument, Issued, RatedDocumentLine
 from invoicing.closing.due_times import set_due_times
+from invoicing.closing.manual_lines import BY_HAND, manual_details, moved_row
 from invoicing.closing.plan import PlannedGroup, PlannedLine
 from invoicing.closing.rows import (
     RATED_COLUMNS,
@@ -53,6 +54,7 @@ _WAITING = ("updated_at", *TERMS_COLUMNS)
 # Of the rows of groups: where they stand, and that they are none, or are, from now on.
 _GROUPS = ("invoice_id", "position", "status", "parent_id", *_WAITING, *TOTALS)
 _REGROUPED = ("status", "parent_id")
+_CHARGED_BY_HAND = (*BY_HAND, *TAX_COLUMNS, *RATED_COLUMNS)
 
 
 class Writer:
@@ -68,6 +70,7 @@ class Writer:
         self.invoices: list[tuple[InvoiceDocument, Row, list[Row], list[Row]]] = []
         self.new_lines: list[Row] = []
         self.moved_lines: list[Row] = []
+        self.moved_manual: list[Row] = []
         self.waiting_lines: list[Row] = []
         self.group_rows: list[Row] = []
         self.regrouped: list[Row] = []
@@ -143,7 +146,12 @@ class Writer:
                 self.regrouped.append(row)
             line_rows.append(row)
             details.extend(detail_rows(line))
-        for position, credit in enumerate(document.credits, start=len(document.lines) + 1):
+        for position, charge in enumerate(document.manual, start=len(document.lines) + 1):
+            row = moved_row(charge, document.id, position, self.now)
+            self.moved_manual.append(row)
+            line_rows.append(row)
+            details.extend(manual_details(charge))
+        for position, credit in enumerate(document.credits, start=len(document.charges) + 1):
             row = credit_row(credit, document.id, self.now) | {"position": position}
             self.new_lines.append(row)
             line_rows.append(row)
@@ -200,6 +208,7 @@ class Writer:
             InvoiceLine.objects.filter(pk__in=self.obsolete_groups).update(deleted_at=self.now, updated_at=self.now)
         copy_rows(InvoiceLine, self.new_lines)
         self._update(InvoiceLine, _MOVED, self.moved_lines)
+        self._update(InvoiceLine, _CHARGED_BY_HAND, self.moved_manual)
         self._update(InvoiceLine, _WAITING, self.waiting_lines)
         self._update(InvoiceLine, _GROUPS, self.group_rows)
         self._update(InvoiceLine, _REGROUPED, self.regrouped)

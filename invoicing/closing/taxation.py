@@ -19,6 +19,14 @@ def find_tax_terms(document: InvoiceDocument, issued_at: datetime) -> None:
     """Say of each charge of `document` how it is taxed. CannotBill where tax is enforced and no rate is known."""
     for line in document.lines:
         line.tax_terms = terms_of_line(document.loaded, line, issued_at)
+    for charge in document.manual:
+        charge.tax_terms = terms_at(
+            document.terms.settings.values,
+            document.loaded.tax_rates,
+            document.loaded.customer,
+            charge.manual.tax_config,
+            issued_at if charge.manual.in_advance else charge.end,
+        )
 
 
 def tax_document(document: InvoiceDocument) -> None:

@@ -38,7 +38,7 @@ def reopen_windows(invoice: Invoice, *, now: datetime, besides: Collection[uuid.
     A window that later invoices have added to stays settled by what those charge, so that the close bills the rest,
     and it is theirs from now on. What coupons found untouched in the others is decided anew, and what was reported too
     late for them counts, also where nothing had been reported in time. Amendments that `invoice` itself holds open
-    nothing: the close finds them missing.
+    nothing: the close finds them missing. What was charged by hand has no window (`charge_again`).
     """
     mine = (windows_of(invoice) | _unreported_of(invoice)).exclude(pk__in=besides)
     elsewhere = (

@@ -7,6 +7,7 @@ from core.audit.services.record import record
 from core.errors import InvalidInput
 from core.locks import lock_customers
 from invoicing.choices import DRAFT_STATUSES, InvoiceStatus, WindowKind
+from invoicing.corrections.charge_again import charge_again
 from invoicing.corrections.credit_note_instead import give_back_otherwise
 from invoicing.corrections.reopen_windows import reopen_windows, windows_of
 from invoicing.corrections.retax_drafts import retax
@@ -44,6 +45,7 @@ def delete_draft(*, invoice: Invoice, rebill: bool, reason: str) -> Invoice:
     retax([locked.pk], now=now)
     locked.refresh_from_db()
     if rebill:
+        charge_again(locked, now=now)
         reopen_windows(locked, now=now)
         locked.lines.update(deleted_at=now, updated_at=now)
     else:

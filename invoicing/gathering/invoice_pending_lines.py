@@ -14,6 +14,7 @@ from customers.effective_settings import terms_of
 from customers.models import Customer
 from invoicing.closing.close import returns_due
 from invoicing.closing.close_customers import bill_customer
+from invoicing.closing.manual_lines import ManualLine
 from invoicing.closing.plan import PlannedLine
 from invoicing.gathering.sync import sync_customers
 from invoicing.models import Invoice
@@ -55,7 +56,7 @@ def invoice_pending_lines(
             split = split_periods(customer.id, as_of=as_of, line_ids=line_ids, is_chosen=chosen)
         taken: set[uuid.UUID] = set()
 
-        def select(line: PlannedLine) -> bool:
+        def select(line: PlannedLine | ManualLine) -> bool:
             if line.invoice_at > as_of or line.waiting is None:
                 return False
             known_as = {line.waiting.id} | ({line.group.id} if line.group is not None else set())

@@ -14,10 +14,13 @@ from customers.models import Customer
 from invoicing.choices import InvoiceStatus
 from invoicing.closing.close import compute
 from invoicing.closing.documents import RatedDocumentLine
+from invoicing.closing.manual_lines import RatedManualLine, manual_columns, manual_details
 from invoicing.closing.rows import detail_rows, rated_columns
 from invoicing.lifecycle.snapshots import customer_snapshot, supplier_snapshot, workflow_snapshot
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
 from invoicing.money_columns import add_totals
+
+_Rated = RatedDocumentLine | RatedManualLine
 
 
 def show_live(invoices: Sequence[Invoice]) -> None:
@@ -32,13 +35,15 @@ def show_live(invoices: Sequence[Invoice]) -> None:
         return
     now = clock.now()
     computed = compute({invoice.customer_id for invoice in gathering}, as_of=now, select=lambda line: True)
-    rated: dict[uuid.UUID, list[RatedDocumentLine]] = {}
+    rated: dict[uuid.UUID, list[_Rated]] = {}
     for close in computed.closes:
         for document in close.invoices:
             for line in document.lines:
                 waiting = line.planned.waiting
                 if waiting is not None:
                     rated.setdefault(waiting.invoice_id, []).append(line)
+            for charge in document.manual:
+                rated.setdefault(charge.manual.invoice_id, []).append(charge)
     loaded = {close.loaded.id: close.loaded for close in computed.closes}
     failed = [invoice.customer_id for invoice in gathering if invoice.customer_id not in loaded]
     fallback = _failed_customers(failed) if failed else {}
@@ -67,25 +72,27 @@ def set_columns(row: Any, columns: dict[str, Any]) -> None:
         setattr(row, name, value)
 
 
-def _fill(invoice: Invoice, lines: list[RatedDocumentLine], now: datetime) -> None:
+def _fill(invoice: Invoice, lines: list[_Rated], now: datetime) -> None:
     # Of the lines' own totals, tax included: an invoice adds up by what is printed on it.
     set_columns(invoice, add_totals([line.totals() for line in lines], invoice.currency))
-    later = [line.totals() for line in lines if line.planned.start > now]
+    later = [line.totals() for line in lines if line.start > now]
     invoice.__dict__["begins_later"] = add_totals(later, invoice.currency)["total"]
     invoice.due = invoice.total
     if lines:
-        invoice.period_start = min(line.planned.start for line in lines)
-        invoice.period_end = max(line.planned.end for line in lines)
+        invoice.period_start = min(line.start for line in lines)
+        invoice.period_end = max(line.end for line in lines)
     shown: list[InvoiceLine] = getattr(invoice, "shown_lines", [])
-    by_id = {line.planned.waiting.id: line for line in lines if line.planned.waiting is not None}
+    # A line that waits keeps its id.
+    by_id = {line.id: line for line in lines}
     for line in shown:
         found = by_id.get(line.id)
         if found is None:
             _clear(line)
             continue
-        columns = rated_columns(found)
+        columns = manual_columns(found) if isinstance(found, RatedManualLine) else rated_columns(found)
         set_columns(line, columns | {"explain": json.loads(columns["explain"])})
-        line.shown_details = [InvoiceDetailedLine(**row) for row in detail_rows(found)]  # type: ignore[attr-defined]
+        details = manual_details(found) if isinstance(found, RatedManualLine) else detail_rows(found)
+        line.shown_details = [InvoiceDetailedLine(**row) for row in details]  # type: ignore[attr-defined]
 
 
 def _clear(line: InvoiceLine) -> None:

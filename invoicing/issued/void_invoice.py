@@ -15,6 +15,7 @@ from core.locks import lock_customers
 from core.money import ZERO, round_money
 from entitlements.metering.store.partitions import kept_since
 from invoicing.choices import IN_FLIGHT, BalanceKind, InvoiceStatus, LineKind, PaymentStatus, WindowKind
+from invoicing.corrections.charge_again import charge_again
 from invoicing.corrections.credit_note_instead import give_back_of_voided
 from invoicing.corrections.reopen_windows import reopen_windows, windows_of
 from invoicing.errors import WrongInvoiceState
@@ -116,6 +117,7 @@ def void_locked(
     waiting = locked.payments.filter(status=PaymentStatus.ACTION_REQUIRED)
     waiting.update(to_cancel=True, next_check_at=clock.real_now())
     notes = give_back_of_voided(locked, now=now, billed_by=billed_by)
+    charge_again(locked, now=now, which=lambda line_id: lines.get(line_id, rebill))
     reopen_windows(locked, now=now, besides=waived)
     BilledWindow.objects.filter(pk__in=waived).update(kind=WindowKind.WAIVER)
     return Voided(locked, tuple(CreditNote.objects.filter(pk__in=notes).order_by("sequence")))

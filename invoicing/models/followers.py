@@ -46,9 +46,17 @@ BEGIN
     WITH early AS MATERIALIZED (
         SELECT due.id, bills.at
         FROM invoicing_billingdue due JOIN (
-            SELECT customer_id, currency, min(next_billing_at) AS at
-            FROM subscriptions_subscription
-            WHERE customer_id = ANY(affected) AND next_billing_at IS NOT NULL
+            SELECT customer_id, currency, min(falls_due) AS at
+            FROM (
+                SELECT customer_id, currency, next_billing_at AS falls_due
+                FROM subscriptions_subscription
+                WHERE customer_id = ANY(affected) AND next_billing_at IS NOT NULL
+                UNION ALL
+                SELECT gathering.customer_id, line.currency, line.invoice_at
+                FROM invoicing_invoice gathering JOIN invoicing_invoiceline line ON line.invoice_id = gathering.id
+                WHERE gathering.customer_id = ANY(affected) AND gathering.status = 'gathering'
+                    AND line.managed_by = 'manual' AND line.deleted_at IS NULL
+            ) what
             GROUP BY customer_id, currency
         ) bills ON bills.customer_id = due.customer_id AND bills.currency = due.currency
         WHERE due.due_at > bills.at

@@ -189,6 +189,9 @@ class Invoice(Record):
         permissions = [
             ("approve_invoice", "Can approve drafts"),
             ("advance_invoice", "Can advance drafts"),
+            ("charge_once_invoice", "Can add one-off charges"),
+            ("edit_draft_invoice", "Can edit drafts"),
+            ("invoice_now_invoice", "Can invoice before the time what waits"),
             ("void_invoice", "Can void invoices"),
             ("collect_invoice", "Can retry the collection of invoices"),
             ("reconcile_payment", "Can have providers asked for unknown outcomes"),

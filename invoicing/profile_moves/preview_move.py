@@ -86,9 +86,12 @@ def _upcoming(customer_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, _Upcoming]:
         invoiced_at=Subquery(waiting.values("invoice_at")[:1]),
     )
     return {
-        customer.pk: _Upcoming(customer, customer.wakes_at, customer.invoiced_at or customer.wakes_at)
+        customer.pk: _Upcoming(
+            customer, customer.wakes_at or customer.invoiced_at, customer.invoiced_at or customer.wakes_at
+        )
         for customer in customers
-        if customer.wakes_at is not None
+        # A charge by hand needs no subscription.
+        if customer.wakes_at is not None or customer.invoiced_at is not None
     }
 
 

@@ -8,8 +8,10 @@ from django.db import transaction
 
 from core import clock
 from core.locks import lock_customers
+from invoicing.closing.close import LineSelector
 from invoicing.closing.close_customers import bill_unparked
 from invoicing.closing.documents import CustomerClose
+from invoicing.closing.manual_lines import ManualLine
 from invoicing.closing.park_customer import parked_customer
 from invoicing.closing.plan import PlannedLine
 from invoicing.closing.rhythm import rhythm_for
@@ -90,27 +92,25 @@ def _bill_changed(
         return bill_unparked(
             customer_id,
             as_of=now,
-            select=lambda line: line.collect_at <= now and line.obligation.subscription.id in changed,
+            select=lambda line: line.collect_at <= now and line.subscription_id in changed,
         )
     held = HeldBack.after(earlier, now)
     return bill_unparked(
         customer_id,
         as_of=now,
-        select=lambda line: (
-            line.invoice_at <= now and line.obligation.subscription.id in changed and not held.holds(line)
-        ),
+        select=lambda line: line.invoice_at <= now and line.subscription_id in changed and not held.holds(line),
         give_back=lambda unused_time: not held.holds_credit(unused_time),
     )
 
 
-def _due_before(subscription_id: uuid.UUID, at: datetime, now: datetime) -> Callable[[PlannedLine], bool]:
+def _due_before(subscription_id: uuid.UUID, at: datetime, now: datetime) -> LineSelector:
     """Lines of a customer that are collected whether or not a subscription changes at `at`: time before it, and fees in
     advance that fell due before it. A period that begins at that very second is not billed only to come back."""
 
-    def select(line: PlannedLine) -> bool:
+    def select(line: PlannedLine | ManualLine) -> bool:
         if line.collect_at > now:
             return False
-        if line.obligation.subscription.id != subscription_id:
+        if line.subscription_id != subscription_id:
             return True
         return line.end <= at or line.invoice_at < at
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from invoicing.closing.documents import CustomerClose
+from invoicing.closing.manual_lines import ManualLine
 from invoicing.closing.plan import PlannedLine
 from invoicing.corrections.unused_time import UnusedTime
 
@@ -26,8 +27,8 @@ class HeldBack:
             frozenset(unused_time.billed.id for unused_time in close.plan.unused_times) - taken,
         )
 
-    def holds(self, line: PlannedLine) -> bool:
-        return _identity(line) in self.lines
+    def holds(self, line: PlannedLine | ManualLine) -> bool:
+        return isinstance(line, PlannedLine) and _identity(line) in self.lines
 
     def holds_credit(self, unused_time: UnusedTime) -> bool:
         return unused_time.billed.id in self.windows

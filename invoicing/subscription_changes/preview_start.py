@@ -56,7 +56,7 @@ def _alone(subscription: Subscription, now: datetime) -> ChangeResult:
             close = bill_customer(
                 subscription.customer_id,
                 as_of=now,
-                select=lambda line: line.collect_at <= now and line.obligation.subscription.id == subscription.id,
+                select=lambda line: line.collect_at <= now and line.subscription_id == subscription.id,
             )
         sync_customers([subscription.customer_id], as_of=now)
         result = change_result(subscription, close=close)

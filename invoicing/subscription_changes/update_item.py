@@ -180,9 +180,7 @@ def _bill_difference(subscription: Subscription, now: datetime, held: HeldBack) 
     close = bill_customer(
         subscription.customer_id,
         as_of=now,
-        select=lambda line: (
-            line.invoice_at <= now and line.obligation.subscription.id == subscription.id and not held.holds(line)
-        ),
+        select=lambda line: line.invoice_at <= now and line.subscription_id == subscription.id and not held.holds(line),
         give_back=lambda unused_time: not held.holds_credit(unused_time),
     )
     _refuse_negative(close, subscription.id)

@@ -21,6 +21,7 @@ BULK_WRITERS = {
     "invoicing/corrections/book_credit_notes.py",
     "invoicing/corrections/retax_drafts.py",
     "invoicing/drafts/collect_quantities.py",
+    "invoicing/lifecycle/gathering_invoice.py",
     "invoicing/lifecycle/issue.py",
     "invoicing/closing/charge_at_issue.py",
     "invoicing/payments/collect.py",

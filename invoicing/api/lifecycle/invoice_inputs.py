@@ -17,6 +17,7 @@ from core.rest.fields import (
 )
 from core.rest.serializers import WireSerializer
 from customers.api.workflow_serializers import TaxConfigSerializer
+from invoicing.gathering.add_charges import MOST_LINES, Charge
 from invoicing.gathering.simulate_invoice import SimulatedLine
 
 
@@ -73,6 +74,44 @@ def simulated_line(body: Mapping[str, Any]) -> SimulatedLine:
         quantity=body["quantity"],
         pre_quantity=body.get("pre_line_period_quantity", Decimal(0)),
         events=body.get("event_count", 0),
+        price=card.get("price", body.get("price")),
+        discounts=card.get("discounts"),
+        tax_config=card.get("tax_config", body.get("tax_config")),
+        feature_key=card.get("feature_key", body.get("feature_key")),
+    )
+
+
+class ChargeSerializer(WireSerializer):
+    """A charge by hand. `quantity`, of a flat price, is ours beyond the clients' types."""
+
+    name = TextField(max_length=256)
+    description = TextField(required=False, allow_blank=True, max_length=1024)
+    metadata = TextMapField(required=False, allow_null=True)
+    tax_config = TaxConfigSerializer(required=False)
+    period = PeriodInputSerializer()
+    invoice_at = TimeField()
+    price = ObjectField(required=False)
+    feature_key = TextField(required=False, max_length=64)
+    rate_card = RateCardInputSerializer(required=False)
+    quantity = DecimalStringField(required=False, negative=False)
+
+
+class ChargesSerializer(WireSerializer):
+    currency = CurrencyField()
+    lines = serializers.ListField(child=ChargeSerializer(), min_length=1, max_length=MOST_LINES)
+
+
+def charge_of(body: Mapping[str, Any]) -> Charge:
+    """What the service takes, from a validated line; the rate card wins over the older fields beside it."""
+    card = body.get("rate_card", {})
+    return Charge(
+        name=body["name"],
+        description=body.get("description"),
+        metadata=body.get("metadata") or {},
+        start=body["period"]["start"],
+        end=body["period"]["end"],
+        invoice_at=body["invoice_at"],
+        quantity=body.get("quantity", Decimal(1)),
         price=card.get("price", body.get("price")),
         discounts=card.get("discounts"),
         tax_config=card.get("tax_config", body.get("tax_config")),
