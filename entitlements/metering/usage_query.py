@@ -4,8 +4,10 @@ A value that can't be read as a number (its event came before the meter did) cou
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
+from core.ids import from_text
 from entitlements.errors import BadQuery
 from entitlements.metering.reading import CUSTOMER, MAX_ROWS, SUBJECT, WINDOWS, UsageQuery, UsageRow
 from entitlements.metering.store.chosen import USAGE_STORE
@@ -27,15 +29,15 @@ __all__ = [
 
 def query_usage(meter: Meter, query: UsageQuery) -> list[UsageRow]:
     """The rows, by time and group; windows without events have none. `BadQuery` for a dimension that the meter doesn't
-    have, and beyond 10,000 rows."""
+    have, for a value of "customerId" that is no id, and beyond 10,000 rows."""
     _check_names(meter, (*query.group_by, *query.filters))
-    return _not_too_many(USAGE_STORE.query(meter, query))
+    return _not_too_many(USAGE_STORE.query(meter, _by_customer(query)))
 
 
 def plain_query_usage(meter: Meter, query: UsageQuery) -> list[UsageRow]:
     """The same, read off PostgreSQL's events one by one: what `query_usage` has to equal."""
     _check_names(meter, (*query.group_by, *query.filters))
-    return _not_too_many(POSTGRESQL.plain_query(meter, query))
+    return _not_too_many(POSTGRESQL.plain_query(meter, _by_customer(query)))
 
 
 def group_values(meter: Meter, name: str, *, start: datetime | None, end: datetime | None) -> list[str]:
@@ -50,6 +52,22 @@ def _check_names(meter: Meter, names: Iterable[str]) -> None:
         if name not in meter.group_by and name not in (SUBJECT, CUSTOMER):
             known = ", ".join([*sorted(meter.group_by), SUBJECT, CUSTOMER])
             raise BadQuery(f"The meter {meter.key} doesn't group by {name[:64]}. It groups by: {known}.")
+
+
+def _by_customer(query: UsageQuery) -> UsageQuery:
+    """The query with what its filters say of customers said as `customers`: those that both let through."""
+    if CUSTOMER not in query.filters:
+        return query
+    filters = dict(query.filters)
+    asked = []
+    for text in filters.pop(CUSTOMER):
+        customer = from_text(text)
+        if customer is None:
+            raise BadQuery(f"{text[:64]} is no id of a customer: give its 26 characters to filter by {CUSTOMER}.")
+        asked.append(customer)
+    also = query.customers
+    customers = asked if also is None else [customer for customer in asked if customer in also]
+    return replace(query, filters=filters, customers=customers)
 
 
 def _not_too_many(rows: list[UsageRow]) -> list[UsageRow]:

@@ -97,6 +97,17 @@ def test_by_customer(api):
     assert sorted(row["value"] for row in shown) == [8.5, 10]
     (mine,) = [row["customerId"] for row in shown if "customerId" in row]
     assert [row["value"] for row in rows(api, f"?filterCustomerId={mine}")] == [8.5]
+    # The same as a filter of the dimension; of both, what both let through.
+    assert [row["value"] for row in rows(api, f"?filterGroupBy[customerId]={mine.lower()}")] == [8.5]
+    other = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+    assert [row["value"] for row in rows(api, f"?filterGroupBy[customerId]={mine}&filterCustomerId={mine}")] == [8.5]
+    assert rows(api, f"?filterGroupBy[customerId]={other}&filterCustomerId={mine}") == []
+
+
+@pytest.mark.parametrize("text", ["acme", "Z" * 26, "é" * 26])
+def test_a_filter_by_what_is_no_customers_id_is_400(api, text):
+    problem = refused(api.get(f"/meters/usage/query?filterGroupBy[customerId]={text}"), 400)
+    assert "is no id of a customer" in problem["detail"]
 
 
 @pytest.mark.parametrize(
@@ -124,6 +135,10 @@ def test_the_same_as_a_post(api):
     assert (shown["windowSize"], [row["value"] for row in shown["data"]]) == ("MONTH", [6])
     advanced = {"advancedMeterGroupByFilters": {"model": {"$in": ["gpt-3.5"]}}}
     assert [row["value"] for row in data(api.post("/meters/usage/query", advanced))["data"]] == [2.5]
+    # Where both ways name a dimension, both have to hold.
+    for models, values in ((["gpt-4"], []), (["gpt-4", "gpt-3.5"], [2.5])):
+        both = advanced | {"filterGroupBy": {"model": models}}
+        assert [row["value"] for row in data(api.post("/meters/usage/query", both))["data"]] == values
 
 
 @pytest.mark.parametrize(

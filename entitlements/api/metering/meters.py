@@ -158,7 +158,7 @@ class MeterUsageViewSet(WireViewSet):
             window=wire.get("window_size"),
             time_zone=wire["window_time_zone"],
             group_by=tuple(dict.fromkeys(wire.get("group_by", ()))),
-            filters=wire.get("filter_group_by", {}) | wire.get("advanced_meter_group_by_filters", {}),
+            filters=_both(wire.get("filter_group_by", {}), wire.get("advanced_meter_group_by_filters", {})),
             subjects=wire.get("subject"),
             customers=wire.get("filter_customer_id"),
         )
@@ -184,6 +184,13 @@ def _spelled_out(params: QueryDict) -> dict[str, Any]:
     asked |= {name: params.getlist(name) for name in _LISTS if name in params}
     filters = deep_object(params, "filterGroupBy")
     return asked | ({"filterGroupBy": dict(filters)} if filters else {})
+
+
+def _both(some: dict[str, list[str]], others: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Filters that are given in two ways, together: of a dimension in both, the values that both let through."""
+    return some | {
+        name: [value for value in values if name not in some or value in some[name]] for name, values in others.items()
+    }
 
 
 def _row(row: UsageRow, query: UsageQuery) -> dict[str, Any]:
