@@ -67,6 +67,7 @@ _APPROVER = _CLERK | {
     "invoicing.approve_profilemigration",
     "invoicing.invoice_now_invoice",
     "invoicing.void_invoice",
+    "invoicing.credit_invoice",
     "invoicing.refund_payment",
     "invoicing.mark_uncollectible_invoice",
     "invoicing.write_off_invoice",

@@ -20,7 +20,7 @@ from invoicing.corrections.creditable_lines import CreditableLine, creditable_li
 from invoicing.corrections.documents import CreditNoteDocument, CreditPart
 from invoicing.errors import WrongInvoiceState
 from invoicing.lifecycle.numbering import uncounted
-from invoicing.models import CreditNote, Invoice, Refund
+from invoicing.models import CreditNote, CreditNoteLine, Invoice, Refund
 from invoicing.payments.refund import refund_over_payments
 
 NOTHING_LEFT = "Everything on it has been credited already."
@@ -36,9 +36,11 @@ class LineCredit:
 
 @dataclass(frozen=True, slots=True)
 class Credited:
-    """The credit note, its invoice with the sums as they are then, and what went back to payment methods."""
+    """The credit note with its lines, its invoice with the sums as they are then, and what went back to payment
+    methods."""
 
     note: CreditNote
+    lines: tuple[CreditNoteLine, ...]
     invoice: Invoice
     refunds: tuple[Refund, ...]
 
@@ -99,7 +101,7 @@ def _credit(invoice: Invoice, lines: Sequence[LineCredit] | None, refund: bool, 
         reason=reason,
         customer_id=locked.customer_id,
     )
-    return Credited(note, locked, tuple(refunds))
+    return Credited(note, tuple(note.lines.order_by("position")), locked, tuple(refunds))
 
 
 def _locked(invoice: Invoice) -> Invoice:

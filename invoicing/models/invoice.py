@@ -193,6 +193,7 @@ class Invoice(Record):
             ("edit_draft_invoice", "Can edit drafts"),
             ("invoice_now_invoice", "Can invoice before the time what waits"),
             ("void_invoice", "Can void invoices"),
+            ("credit_invoice", "Can credit invoices"),
             ("collect_invoice", "Can retry the collection of invoices"),
             ("reconcile_payment", "Can have providers asked for unknown outcomes"),
             ("record_payment", "Can record payments"),

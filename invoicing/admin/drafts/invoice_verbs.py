@@ -2,15 +2,15 @@
 
 from decimal import Decimal
 
-from django import forms
 from django.db.models import Sum
 from django.http import HttpRequest
-from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from core import clock
-from core.admin.verbs import Answers, Failed, OptionalReasonForm, ReasonForm, Verb, Warned
+from core.admin.verbs import Answers, Failed, OptionalReasonForm, Verb, Warned
 from core.admin.words import moment_text, money_text
 from core.money import ZERO
+from invoicing.admin.issued.correction_forms import WindowsForm
+from invoicing.admin.issued.correction_verbs import CORRECTION_VERBS
 from invoicing.admin.payments.charge_words import not_charged
 from invoicing.admin.payments.collection_verbs import COLLECTION_VERBS
 from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus, LineKind
@@ -20,19 +20,6 @@ from invoicing.drafts.delete_draft import delete_draft
 from invoicing.drafts.retry_invoice import retry_invoice, why_not_retry
 from invoicing.lifecycle.draft_steps import TO_APPROVE, TO_COLLECT, TO_RETRY, can_advance, next_step_at
 from invoicing.models import Invoice
-
-
-class DeleteDraftForm(ReasonForm):
-    windows = forms.ChoiceField(
-        label="The periods on it",
-        choices=(
-            ("rebill", "are billed again at the next close"),
-            ("waive", "are waived: nothing is billed for them"),
-        ),
-        initial="rebill",
-        widget=UnfoldAdminRadioSelectWidget,
-    )
-    field_order = ("windows", "reason")
 
 
 def gives_back_elsewhere(draft: Invoice) -> Decimal:
@@ -149,7 +136,7 @@ class DeleteDraft(OnDraft):
     label = "Delete draft"
     permission = "invoicing.delete_draft_invoice"
     tone = "danger"
-    form = DeleteDraftForm
+    form = WindowsForm
 
     def asks(self, invoice: Invoice) -> str:
         return f"Is the draft for {invoice.customer} over {money_text(invoice.total, invoice.currency)} to be deleted?"
@@ -169,4 +156,4 @@ class DeleteDraft(OnDraft):
         return f"The draft is deleted; its periods are {after}."
 
 
-INVOICE_VERBS = (Approve(), Retry(), Advance(), *COLLECTION_VERBS, DeleteDraft())
+INVOICE_VERBS = (Approve(), Retry(), Advance(), *COLLECTION_VERBS, *CORRECTION_VERBS, DeleteDraft())

@@ -49,7 +49,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
     verbs = INVOICE_VERBS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
-        return super().get_queryset(request).select_related("customer", "supplier", "app", "profile", "run")
+        return super().get_queryset(request).select_related("customer", "supplier", "app", "profile", "run", "replaces")
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changes = super().get_changelist_instance(request)
@@ -115,6 +115,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
             "dunning": steps,
             "dunning_ends": after_dunning(obj, steps),
             "credit_notes": notes,
+            "replaced_by": list(obj.replaced_by.exclude(status=InvoiceStatus.DELETED).order_by("id")),
             "money_rows": money_rows(obj),
             "terms": terms_rows(obj),
             "timeline": merge_timeline(

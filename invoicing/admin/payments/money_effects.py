@@ -18,7 +18,9 @@ from invoicing.payments.refundable import balance_of
 class Booking:
     """By how much each sum of an invoice moves, and the status that follows (None: the same)."""
 
+    credited: Decimal = ZERO
     paid: Decimal = ZERO
+    from_balance: Decimal = ZERO
     due: Decimal = ZERO
     written_off: Decimal = ZERO
     moved_to_balance: Decimal = ZERO
@@ -32,7 +34,9 @@ def effects_of(invoice: Invoice, booking: Booking) -> list[Effect]:
     status = booking.status or InvoiceStatus(invoice.status)
     rows = [
         ("Due", invoice.due, booking.due),
+        ("Credited", invoice.credited, booking.credited),
         ("Paid", invoice.paid, booking.paid),
+        ("From the balance", invoice.applied_from_balance, booking.from_balance),
         ("Written off", invoice.written_off, booking.written_off),
         ("Refunded", invoice.refunded, booking.refunded),
         ("Moved to the balance", invoice.moved_to_balance, booking.moved_to_balance),
