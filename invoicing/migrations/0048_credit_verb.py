@@ -14,6 +14,9 @@ class Migration(migrations.Migration):
                 "permissions": [
                     ("approve_invoice", "Can approve drafts"),
                     ("advance_invoice", "Can advance drafts"),
+                    ("charge_once_invoice", "Can add one-off charges"),
+                    ("edit_draft_invoice", "Can edit drafts"),
+                    ("invoice_now_invoice", "Can invoice before the time what waits"),
                     ("void_invoice", "Can void invoices"),
                     ("credit_invoice", "Can credit invoices"),
                     ("collect_invoice", "Can retry the collection of invoices"),
