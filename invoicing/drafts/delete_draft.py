@@ -3,6 +3,7 @@
 from django.db import transaction
 
 from core import clock
+from core.admin.words import counted
 from core.audit.services.record import record
 from core.errors import InvalidInput
 from core.locks import lock_customers
@@ -15,7 +16,7 @@ from invoicing.drafts.collect_quantities import read_quantities
 from invoicing.errors import WrongInvoiceState
 from invoicing.lifecycle.draft_steps import TO_COLLECT
 from invoicing.lifecycle.states import move
-from invoicing.models import Invoice
+from invoicing.models import Invoice, LineEdit
 
 
 @transaction.atomic
@@ -44,6 +45,7 @@ def delete_draft(*, invoice: Invoice, rebill: bool, reason: str) -> Invoice:
     give_back_otherwise([locked.pk], now=now, everything=True)
     retax([locked.pk], now=now)
     locked.refresh_from_db()
+    edited = LineEdit.objects.filter(line__invoice=locked).count() if rebill else 0
     if rebill:
         charge_again(locked, now=now)
         reopen_windows(locked, now=now)
@@ -57,7 +59,8 @@ def delete_draft(*, invoice: Invoice, rebill: bool, reason: str) -> Invoice:
         verb="delete_draft",
         target=locked,
         did=f"deleted a draft of {locked.customer} over {locked.total} {locked.currency}; its periods are "
-        + ("billed again at the next close" if rebill else "waived"),
+        + ("billed again at the next close" if rebill else "waived")
+        + (f", without what was set by hand on {counted(edited, 'line')}" if edited else ""),
         reason=reason,
         customer_id=locked.customer_id,
     )

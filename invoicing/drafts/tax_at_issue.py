@@ -47,7 +47,7 @@ def tax_at_issue(invoice_ids: Collection[uuid.UUID], *, now: datetime, dates: Is
         "invoice__workflow_snapshot",
         "invoice__customer_snapshot",
     )
-    found = [(*row[:-2], row[-2]["values"], _place(row[-1])) for row in lines if row[-2]["values"]["tax_enabled"]]
+    found = [(*row[:-2], row[-2]["values"], place_of(row[-1])) for row in lines if row[-2]["values"]["tax_enabled"]]
     rates = tax_rates({place.country for *_, place in found}) if found else {}
     changed: list[tuple[Any, ...]] = []
     drafts: set[uuid.UUID] = set()
@@ -66,7 +66,7 @@ def tax_at_issue(invoice_ids: Collection[uuid.UUID], *, now: datetime, dates: Is
         retax(drafts, now=now, billed_by=billed_by)
 
 
-def _place(snapshot: dict[str, Any]) -> Customer:
+def place_of(snapshot: dict[str, Any]) -> Customer:
     """Where the customer was, as far as tax asks."""
     address = snapshot.get("address") or {}
     return Customer(country=address.get("country", ""), state=address.get("state", ""))

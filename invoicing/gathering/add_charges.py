@@ -75,7 +75,7 @@ def add_charges(*, customer: Customer, currency: str, charges: Sequence[Charge],
         nets = [check_charge(charge, currency, f"lines.{index}").net for index, charge in enumerate(charges)]
     now = clock.now()
     invoice, is_new = gathering_invoice(customer.pk, currency)
-    lines = tuple(_line(charge, invoice.pk, currency) for charge in charges)
+    lines = tuple(line_of(charge, invoice.pk, currency) for charge in charges)
     InvoiceLine.objects.bulk_create(lines)
     wake(customer.pk, currency, min(charge.invoice_at for charge in charges))
     for charge, line, net in zip(charges, lines, nets, strict=True):
@@ -135,7 +135,8 @@ def _refuse_currency(customer: Customer, currency: str) -> None:
         )
 
 
-def _line(charge: Charge, invoice_id: uuid.UUID, currency: str) -> InvoiceLine:
+def line_of(charge: Charge, invoice_id: uuid.UUID, currency: str) -> InvoiceLine:
+    """The charge as a line of that invoice, neither stored nor rated yet."""
     return InvoiceLine(
         id=new_id(),
         invoice_id=invoice_id,

@@ -6,6 +6,7 @@ from invoicing.models.credit_note import CreditNote, CreditNoteLine
 from invoicing.models.due import BillingDue
 from invoicing.models.invoice import Invoice
 from invoicing.models.line import BilledWindow, InvoiceDetailedLine, InvoiceLine
+from invoicing.models.line_edit import LineEdit
 from invoicing.models.migration import MigrationItem, MigrationShard, ProfileMigration
 from invoicing.models.news import InvoiceNews
 from invoicing.models.payment import Payment, Refund
@@ -29,6 +30,7 @@ __all__ = [
     "InvoiceDetailedLine",
     "InvoiceLine",
     "InvoiceNews",
+    "LineEdit",
     "MigrationItem",
     "MigrationShard",
     "NumberSeries",

@@ -14,21 +14,24 @@ def replay(explanation: Explanation) -> RatedLine:
     """The line rated once more from the inputs in its explanation. ValueError for a credit, which was not rated."""
     if not isinstance(explanation, ChargeExplanation):
         raise ValueError("A credit has no price to be rated by.")
-    return rate(
-        RatingInput(
-            price=explanation.price,
-            quantity=explanation.quantity.window,
-            currency=explanation.currency,
-            discounts=explanation.discounts,
-            pre_quantity=explanation.quantity.earlier,
-            fraction=explanation.fraction or (1, 1),
-            is_first_split=explanation.split.first,
-            is_last_split=explanation.split.last,
-            previously_billed_net=explanation.billed_earlier,
-            event_count=explanation.event_count or 0,
-            coupon=explanation.coupon,
-            components=explanation.components,
-        )
+    return rate(input_of(explanation))
+
+
+def input_of(explanation: ChargeExplanation) -> RatingInput:
+    """What the line was rated from."""
+    return RatingInput(
+        price=explanation.price,
+        quantity=explanation.quantity.window,
+        currency=explanation.currency,
+        discounts=explanation.discounts,
+        pre_quantity=explanation.quantity.earlier,
+        fraction=explanation.fraction or (1, 1),
+        is_first_split=explanation.split.first,
+        is_last_split=explanation.split.last,
+        previously_billed_net=explanation.billed_earlier,
+        event_count=explanation.event_count or 0,
+        coupon=explanation.coupon,
+        components=explanation.components,
     )
 
 
