@@ -56,7 +56,7 @@ def check(now: datetime, grace: timedelta, usage: UsageLedger) -> None:
         )
     assert not found, found
     usage.is_late(to_decide)
-    lines = InvoiceLine.objects.filter(deleted_at=None).exclude(invoice__status=InvoiceStatus.GATHERING)
+    lines = InvoiceLine.objects.counted().exclude(invoice__status=InvoiceStatus.GATHERING)
     for line in lines:
         explanation = line.explain
         assert explanation is not None, f"{line} has no explanation"

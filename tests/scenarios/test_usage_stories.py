@@ -28,6 +28,8 @@ AGO = st.sampled_from([0, 1, 3600, 3 * DAY, 20 * DAY])
 class UsageLife(RolledBackStory):
     """See `UsageWorld`."""
 
+    world_of: type[UsageWorld] = UsageWorld
+
     @initialize(
         start=st.sampled_from(["2026-01-01", "2026-01-31", "2026-03-28T01:30", "2026-10-24T00:30"]),
         zone=st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]),
@@ -39,7 +41,7 @@ class UsageLife(RolledBackStory):
         amount=AMOUNT,
     )
     def begin(self, start, zone, tax, draft_period, interval, unpaid, plan, amount):
-        self.world = UsageWorld(
+        self.world = self.world_of(
             start=at(start), zone=zone, currency="EUR", tax=tax, draft_period=draft_period, interval=interval
         )
         if unpaid:
