@@ -39,6 +39,12 @@ class BadEvent(InvalidInput):
     default_code = "invalid_event"
 
 
+class RollupsUnfinished(Conflict):
+    """Events are needed to build rollups from."""
+
+    default_code = "rollups_unfinished"
+
+
 class BadQuery(InvalidInput):
     """The usage can't be asked for in this way."""
 

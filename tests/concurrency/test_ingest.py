@@ -1,10 +1,16 @@
 import threading
+import time
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
+from entitlements.errors import BadEvent
+from entitlements.metering.create_meter import create_meter
 from entitlements.metering.ingest_events import ingest_events
-from entitlements.models import UsageEvent
+from entitlements.metering.store.build import build_day, drop_rollups
+from entitlements.metering.store.locks import lock_months_alone, lock_type_alone
+from entitlements.models import DroppedUsage, UsageEvent, UsageEventKey, UsageRollup
+from tests.support.clock import at
 
 
 def event(number):
@@ -34,3 +40,63 @@ def test_overlapping_batches_at_once_store_each_event_once_and_never_lock_each_o
     assert not failed
     assert sum(stored) == 300
     assert UsageEvent.objects.count() == 300
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_event_that_comes_while_its_month_is_dropped_is_refused():
+    """Its key goes with the month, so nobody could tell whether it was counted before."""
+    locked, refused = threading.Event(), []
+
+    def send():
+        locked.wait(10)
+        try:
+            ingest_events(events=[event(1) | {"time": "2026-01-15T00:00:00Z"}])
+        except BadEvent as error:
+            refused.extend(problem.code for problem in error.problems)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    with transaction.atomic():
+        # As `drop_months` does; the month itself stays for the other tests.
+        lock_months_alone()
+        DroppedUsage.objects.create(before=at("2026-02-01"))
+        locked.set()
+        while thread.is_alive() and not waiting():
+            time.sleep(0.01)
+    thread.join()
+    assert refused == ["too_old"]
+    assert not UsageEvent.objects.exists()
+    assert not UsageEventKey.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rollup_that_is_being_built_can_be_dropped_by_who_has_its_type_alone():
+    ingest_events(events=[event(1)])
+    meter = create_meter(key="usage", event_type="usage", aggregation="COUNT")
+    rollup, added = meter.rollups.get(), []
+
+    def build():
+        added.append(build_day(rollup.id))
+        connection.close()
+
+    thread = threading.Thread(target=build)
+    with transaction.atomic():
+        # As `delete_meter` does, in this order.
+        lock_type_alone("usage")
+        thread.start()
+        while not waiting():
+            time.sleep(0.01)
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '3s'")
+        drop_rollups([rollup], "usage")
+    thread.join()
+    assert added == [False]
+    assert not UsageRollup.objects.exists()
+
+
+def waiting():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return cursor.fetchone()[0]

@@ -73,6 +73,14 @@ def test_what_is_dropped_takes_its_keys_along_and_nothing_else():
     UsageEventKey.objects.create(source="s", event_id="e2", stored_as=UsageEvent.objects.latest("time").id, time=month)
     assert drop_months(at("2000-01-01")) == []
     assert drop_months(month) == ["entitlements_usageevent_before"]
+    # Until this is committed no ingest goes on: what it looked up before would no longer hold.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted"
+            " AND pid = pg_backend_pid() AND (classid, objid) = (%s, %s)",
+            [0x75736167, 64],
+        )
+        assert cursor.fetchone() == (1,)
     assert [key.event_id for key in UsageEventKey.objects.all()] == ["e2"]
     assert [stored.external_id for stored in UsageEvent.objects.all()] == ["e2"]
 

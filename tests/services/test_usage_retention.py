@@ -11,10 +11,13 @@ from customers.selectors import attributions_of
 from entitlements.errors import BadEvent
 from entitlements.metering.create_meter import create_meter
 from entitlements.metering.ingest_events import ingest_events
+from entitlements.metering.store.build import build_rollups
 from entitlements.metering.store.partitions import kept_since, make_months, month_of
-from entitlements.metering.store.prove import days_of, sample
+from entitlements.metering.store.prove import days_of, differences, sample
+from entitlements.metering.update_meter import update_meter
 from entitlements.metering.usage import UsageRequest, reading_of, usage_of
-from entitlements.models import DroppedUsage, UsageEvent, UsageEventKey
+from entitlements.metering.usage_query import UsageQuery, query_usage
+from entitlements.models import DroppedUsage, MeterRollup, UsageEvent, UsageEventKey
 from invoicing.models import ParkedCustomer
 from invoicing.usage_retention.drop_billed_months import drop_billed_months
 from tests.services.test_event_months import first_missing
@@ -112,6 +115,41 @@ def test_what_was_billed_stays_and_the_books_are_right(house):
     assert sample(10) == {}
     code, said = run_check("--only", "8", now=f"{house.month(2):%Y-%m-%d}T03:00")
     assert code == 0, said
+
+
+@pytest.mark.parametrize("events_are_left", [True, False])
+def test_a_dimension_that_comes_after_leaves_what_was_used_before_as_it_was(house, events_are_left):
+    house.bill(1)
+    house.bill(2)
+    if events_are_left:
+        house.use(house.month(2).replace(day=10, hour=8, minute=30), 11)
+    house.drop(4)
+    for dimensions in ({"model": "$.model"}, {"region": "$.region"}):
+        meter = update_meter(meter=house.feature.meter, group_by=dimensions)
+        assert house.quantity() == 5
+        build_rollups()
+        (rollup,) = MeterRollup.objects.filter(dropped_at=None)
+        assert (rollup.paths, rollup.whole_at is None) == (list(dimensions.values()), False)
+        # 5 in the first month, 7 in the second, which are dropped, and 11 in the third.
+        assert house.quantity() == 5
+        by_month = query_usage(meter, UsageQuery(window="MONTH", group_by=tuple(dimensions)))
+        figures = [5, 7, 11] if events_are_left else [5, 7]
+        assert [(row.value, row.groups) for row in by_month] == [(figure, (None,)) for figure in figures]
+    assert list(differences(house.month(2).replace(day=10))) == []
+
+
+def test_months_stay_while_a_rollup_is_being_built_from_them(house):
+    house.bill(1)
+    update_meter(meter=house.feature.meter, group_by={"model": "$.model"})
+    held = house.drop(3)
+    assert held.months == []
+    assert held.held_by.why.startswith("The rollups of the meter usage are still being built from the events.")
+    assert kept() == [5, 7]
+    assert not DroppedUsage.objects.exists()
+    build_rollups()
+    assert house.drop(3).months
+    assert kept() == [7]
+    assert house.quantity() == 5
 
 
 def test_events_of_a_time_that_is_not_kept_are_refused_with_the_reason(house):

@@ -2,22 +2,31 @@
 with its meter.
 
 From the moment that a rollup is there, every ingest adds to it. The events of before, known by their `seq`, are added
-day by day, each day once: what was added and how far it went are one transaction.
+day by day, each day once: what was added and how far it went are one transaction. Of the time whose events were
+dropped, the rollup before says what there was.
 """
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Min
+from django.db.models import Max, Min
 from django.db.models.functions import Now
 from psycopg import sql
 
 from core.locks import lock_alone
 from entitlements.metering.meter_sql import NOT_REVERSED
 from entitlements.metering.store.locks import lock_type_alone, share_types
-from entitlements.metering.store.rollup_sql import Rolled, add_to_rollups, figures_of, rolled
-from entitlements.models import Meter, MeterRollup, UsageEvent, UsageRollup
+from entitlements.metering.store.rollup_sql import (
+    COLUMNS,
+    TOGETHER,
+    Rolled,
+    add_to_rollups,
+    figures_of,
+    groups_key,
+    rolled,
+)
+from entitlements.models import DroppedUsage, Meter, MeterRollup, UsageEvent, UsageRollup
 
 _BUILDING = 0x6275696C  # "buil": one at a time
 _DAY = timedelta(days=1)
@@ -35,7 +44,7 @@ def start_rollup(meter: Meter) -> MeterRollup:
         cursor.execute("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM entitlements_usageevent_seq")
         watermark = cursor.fetchone()[0]
     rollup = MeterRollup(meter=meter, paths=sorted(set(meter.group_by.values())), watermark=watermark)
-    if not UsageEvent.objects.exists():
+    if not UsageEvent.objects.exists() and not DroppedUsage.objects.exists():
         rollup.whole_at = Now()
     rollup.save()
     return rollup
@@ -70,9 +79,16 @@ def build_rollups(until: datetime | None = None) -> int:
 
 
 def build_day(rollup_id: int) -> bool:
-    """Add the next day of events that came before the rollup did; False once there are none, and it is whole."""
+    """Add the next day of events that came before the rollup did; False once there are none, and it is whole. First
+    of all, what the rollup before has of the time whose events were dropped."""
     with transaction.atomic():
         lock_alone(_BUILDING)
+        event_type = MeterRollup.objects.filter(id=rollup_id).values_list("meter__event_type", flat=True).first()
+        if event_type is None:
+            return False
+        # So that no event of the type is taken back, and no month dropped, between the look at it and the commit.
+        # Before the row is locked: who drops the rollup has the type alone when they come to the row.
+        share_types([event_type])
         row = (
             MeterRollup.objects.select_for_update(of=("self",))
             .select_related("meter")
@@ -81,8 +97,12 @@ def build_day(rollup_id: int) -> bool:
         )
         if row is None:
             return False
-        # So that no event of the type is taken back between the look at it and the commit.
-        share_types([row.meter.event_type])
+        if row.built_to is None:
+            dropped = DroppedUsage.objects.aggregate(before=Max("before"))["before"]
+            if dropped is not None:
+                _take_over(row, dropped)
+                row.built_to = dropped
+                row.save(update_fields=["built_to"])
         day = _next_day(row)
         if day is None:
             row.whole_at = Now()
@@ -104,6 +124,29 @@ def build_day(rollup_id: int) -> bool:
         row.built_to = day + _DAY
         row.save(update_fields=["built_to"])
         return True
+
+
+def _take_over(row: MeterRollup, before: datetime) -> None:
+    """Add what the meter's rollup in use has of the time `before`, a midnight in UTC, by the dimensions that both know:
+    of a new dimension there is no value, as in an event without it. One statement, which reads all of that rollup."""
+    older = row.meter.rollups.filter(dropped_at=None, id__lt=row.id).exclude(whole_at=None).order_by("-id").first()
+    if older is None:
+        return
+    pairs = sql.SQL(", ").join(sql.SQL("{0}, groups ->> {0}").format(sql.Literal(path)) for path in row.paths)
+    groups = sql.SQL("jsonb_build_object({})").format(pairs) if row.paths else sql.SQL("NULL::jsonb")
+    figures = sql.SQL(
+        f"""
+        SELECT {{id}}::int AS rollup_id, subject, grain, start, {groups_key("known")} AS groups_key, value_key,
+            known AS groups, {TOGETHER}
+        FROM (
+            SELECT *, {{groups}} AS known FROM entitlements_usagerollup
+            WHERE rollup_id = {{older}} AND start < {{before}}::timestamptz AND events > 0 OFFSET 0
+        ) AS kept
+        GROUP BY subject, grain, start, known, value_key
+        """
+    ).format(id=sql.Literal(row.id), older=sql.Literal(older.id), before=sql.Literal(before.isoformat()), groups=groups)
+    with connection.cursor() as cursor:
+        cursor.execute(add_to_rollups(sql.SQL(""), sql.SQL(f"SELECT {COLUMNS} FROM ({{}}) AS known").format(figures)))
 
 
 def _next_day(row: MeterRollup) -> datetime | None:

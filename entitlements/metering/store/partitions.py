@@ -11,7 +11,9 @@ from django.db import connection, transaction
 from psycopg import sql
 
 from core.locks import lock_if_free
-from entitlements.models import DroppedUsage
+from entitlements.errors import RollupsUnfinished
+from entitlements.metering.store.locks import lock_months_alone
+from entitlements.models import DroppedUsage, MeterRollup
 
 EVENTS, REST = "entitlements_usageevent", "entitlements_usageevent_rest"
 MONTHS_AHEAD = 3
@@ -106,9 +108,10 @@ def ends_of_months(until: datetime) -> list[datetime]:
 
 def drop_months(before: datetime) -> list[str]:
     """Drop the months that end by `before`, with the keys of their events; the names of those that were. Ingest
-    refuses events of that time from then on.
+    refuses events of that time from then on, also those that were on their way.
 
-    The caller answers for it that everything in them is billed.
+    The caller answers for it that everything in them is billed. Raises `RollupsUnfinished` where rollups are still to
+    be built from them: their usage would be in none.
     """
     with connection.cursor() as cursor:
         cursor.execute(_BOUNDS)
@@ -117,6 +120,14 @@ def drop_months(before: datetime) -> list[str]:
             with transaction.atomic():
                 # Whoever reads or writes events waits behind this: rather give up, and be asked again.
                 cursor.execute("SET LOCAL lock_timeout = '5s'")
+                lock_months_alone()
+                unfinished = MeterRollup.objects.filter(whole_at=None, dropped_at=None).select_related("meter").first()
+                if unfinished is not None:
+                    raise RollupsUnfinished(
+                        f"The rollups of the meter {unfinished.meter.key} are still being built from the events. None "
+                        f"of before {bound:%Y-%m-%d} were dropped. Wait until they are built, or run "
+                        "manage.py prove_usage, which builds them."
+                    )
                 cursor.execute(sql.SQL(f"ALTER TABLE {EVENTS} DETACH PARTITION {{}}").format(sql.Identifier(name)))
                 cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
                 DroppedUsage.objects.bulk_create([DroppedUsage(before=bound)], ignore_conflicts=True)

@@ -12,6 +12,7 @@ from entitlements.metering.store.rollup_sql import (
     COLUMNS,
     DAY,
     HOUR,
+    TOGETHER,
     add_to_rollups,
     figures_of,
     rolled,
@@ -29,13 +30,7 @@ _EMPTIED = f"""
 _DAYS = f"""
     SELECT rollup_id, subject, {DAY}::smallint AS grain, date_bin('1 day', start, 'epoch') AS start,
         groups_key, value_key, groups,
-        sum(events)::bigint AS events, sum(unreadable)::bigint AS unreadable, sum(sum) AS sum,
-        min(min) AS min, max(max) AS max,
-        (array_agg(latest ORDER BY latest_at DESC, latest_id DESC) FILTER (WHERE latest_id IS NOT NULL))[1] AS latest,
-        max(latest_at) AS latest_at,
-        (array_agg(latest_id ORDER BY latest_at DESC, latest_id DESC) FILTER (WHERE latest_id IS NOT NULL))[1]
-            AS latest_id,
-        min(first_at) AS first_at, max(last_at) AS last_at
+        {TOGETHER}
     FROM entitlements_usagerollup
     WHERE rollup_id = %s AND subject = %s AND grain = {HOUR} AND start >= %s AND start < %s AND events > 0
     GROUP BY rollup_id, subject, date_bin('1 day', start, 'epoch'), groups_key, value_key, groups

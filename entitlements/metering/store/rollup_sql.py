@@ -27,6 +27,16 @@ KEY_COLUMNS: Final = "rollup_id, subject, grain, start, groups_key, value_key"
 COLUMNS: Final = (
     f"{KEY_COLUMNS}, groups, events, unreadable, sum, min, max, latest, latest_at, latest_id, first_at, last_at"
 )
+# The figures of several rows of rollups as those of one.
+TOGETHER: Final = """
+    sum(events)::bigint AS events, sum(unreadable)::bigint AS unreadable, sum(sum) AS sum,
+    min(min) AS min, max(max) AS max,
+    (array_agg(latest ORDER BY latest_at DESC, latest_id DESC) FILTER (WHERE latest_id IS NOT NULL))[1] AS latest,
+    max(latest_at) AS latest_at,
+    (array_agg(latest_id ORDER BY latest_at DESC, latest_id DESC) FILTER (WHERE latest_id IS NOT NULL))[1]
+        AS latest_id,
+    min(first_at) AS first_at, max(last_at) AS last_at
+"""
 
 
 class Rolled(NamedTuple):
@@ -78,6 +88,11 @@ def value_key(raw: str) -> str:
     return f"CASE WHEN {raw} IS NULL THEN {_NO_KEY} ELSE {_KEY.format(text=raw)} END"
 
 
+def groups_key(groups: str) -> str:
+    """What stands for a combination of values, a jsonb: the key of none where there is none."""
+    return f"CASE WHEN {groups} IS NULL THEN {_NO_KEY} ELSE {_KEY.format(text=f'{groups}::text')} END"
+
+
 def figures_of(rollups: Iterable[Rolled], *, buckets: str = BUCKETS) -> sql.Composed:
     """The rows of the rollups that the events in the relation `batch` come to, one for each bucket and combination of
     values. `batch` has `id, type, subject, time, data` of events; each rollup takes those of its type. There is one at
@@ -88,7 +103,7 @@ def figures_of(rollups: Iterable[Rolled], *, buckets: str = BUCKETS) -> sql.Comp
     return sql.SQL(
         """
         SELECT rollup_id, subject, grain, start,
-            CASE WHEN groups IS NULL THEN {none} ELSE {groups_key} END AS groups_key,
+            {groups_key} AS groups_key,
             CASE WHEN counted IS NULL THEN {none} ELSE {value_key} END AS value_key,
             groups, events, unreadable, sum, min, max, latest, latest_at, latest_id, first_at, last_at
         FROM (
@@ -101,7 +116,7 @@ def figures_of(rollups: Iterable[Rolled], *, buckets: str = BUCKETS) -> sql.Comp
         """
     ).format(
         none=sql.SQL(_NO_KEY),
-        groups_key=sql.SQL(_KEY.format(text="groups::text")),
+        groups_key=sql.SQL(groups_key("groups")),
         value_key=sql.SQL(_KEY.format(text="counted")),
         latest=sql.SQL(_LATEST if latest else _NO_LATEST),
         parts=parts,
