@@ -1,10 +1,13 @@
 """Kills those who take usage in, and PostgreSQL, at random moments, and proves that nothing was lost or counted twice.
 
-    python -m benchmarks.killed_ingest [--points 100] [--batches 2000] [--seed 1]
+    python -m benchmarks.killed_ingest [--points 100] [--batches 2000] [--seed 1] [--web]
 
 Two senders store batches. At each point one of the two, or PostgreSQL itself in every fourth, is ended by SIGKILL; then
 what is stored is compared with what was acknowledged, and the senders send everything again that was not. In the end,
 all is sent once more, and each batch is stored and counted once. Services and data are this measurement's own.
+
+With `--web`, two senders post to a web server of two workers and never stop; at each point one of its workers, or
+PostgreSQL in every fourth, is ended by SIGKILL, and whatever was not acknowledged is posted again.
 """
 
 import argparse
@@ -12,10 +15,13 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from billing_site.runtime.layout import ROOT, Layout, running_state
@@ -130,14 +136,79 @@ def killed_ingest(points: int, batches: int, seed: int, *, judge_each: bool = Tr
         journal.unlink(missing_ok=True)
 
 
+def killed_web(points: int, batches: int, seed: int) -> None:
+    """Raises AssertionError where anything that was posted was lost, doubled or half stored."""
+    chance = random.Random(seed)
+    data = Path(tempfile.mkdtemp(prefix="killed-")).resolve()
+    data.chmod(0o755)  # PostgreSQL may run as another user
+    journal, key = data.with_suffix(".journal"), data.with_suffix(".key")
+    journal.touch()
+    services = Services(data)
+    services.start()
+    processes = Processes(services.environment)
+    try:
+        processes.run("prepare")
+        processes.run("key", str(key))
+        with web_server(services.environment) as (port, server):
+            words = ("post", "0", str(batches), str(journal), str(key), str(port))
+            senders = [processes.begin(*words) for _ in range(2)]
+            for point in range(points):
+                limit, until = time.monotonic() + WITHIN, answered(journal) + 1 + chance.randrange(8)
+                while answered(journal) < until:
+                    assert time.monotonic() < limit, "nobody takes anything"
+                    time.sleep(0.005)
+                assert until < batches, "all was posted before the last point: give it more batches"
+                time.sleep(chance.random() * 0.02)
+                if point % 4 == 1:
+                    os.kill(services.postgres, signal.SIGKILL)
+                    services.stop()
+                    services.start()
+                else:
+                    os.kill(chance.choice(child_processes(server)), signal.SIGKILL)
+            codes = [processes.wait(sender) for sender in senders]
+            assert codes == [0, 0], codes
+        processes.run("judge", str(batches), str(journal))
+    finally:
+        processes.stop()
+        services.stop()
+        shutil.rmtree(data, ignore_errors=True)
+        journal.unlink(missing_ok=True)
+        key.unlink(missing_ok=True)
+
+
+@contextmanager
+def web_server(environment: dict[str, str]) -> Iterator[tuple[int, int]]:
+    """The web server with two workers; its port and the process that starts them anew."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    command = [sys.executable, "-m", "gunicorn", "billing_site.wsgi", "--config", "python:billing_site.web_server"]
+    command += ["--workers", "2", "--threads", "4", "--log-level", "critical", "--bind", f"127.0.0.1:{port}"]
+    server = subprocess.Popen(command, env=environment | {"API_RATE_LIMIT": ""}, cwd=ROOT)
+    try:
+        yield port, server.pid
+    finally:
+        server.terminate()
+        server.wait(WITHIN)
+
+
+def child_processes(pid: int) -> list[int]:
+    """Those that the process has started and that still run; Linux only."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def main() -> None:
     """Say how it went."""
     parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
     parser.add_argument("--points", type=int, default=100)
     parser.add_argument("--batches", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--web", action="store_true", help="kill workers of a web server that is posted to")
     given = parser.parse_args()
-    killed_ingest(given.points, given.batches, given.seed)
+    if given.web:
+        killed_web(given.points, given.batches, given.seed)
+    else:
+        killed_ingest(given.points, given.batches, given.seed)
     print(f"{given.points} kills: each acknowledged batch was stored whole, and counted once.")
 
 

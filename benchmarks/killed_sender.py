@@ -7,14 +7,20 @@ everything and opened nothing, and answers with its number; `wait NUMBER` answer
 
     prepare
     send FIRST LAST JOURNAL
+    key FILE
+    post FIRST LAST JOURNAL FILE PORT
     judge BATCHES JOURNAL
 
-A batch stands in the journal, on the disk, once `ingest_events` has answered for it.
+A batch stands in the journal, on the disk, once `ingest_events` has answered for it, or the web server, whose API key
+is in the file. What posts sends a batch until it is acknowledged, whatever happens to the server meanwhile.
 """
 
+import http.client
+import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -28,6 +34,7 @@ django.setup()
 from django.core.management import call_command  # noqa: E402 - Django first
 from django.db.models import Count  # noqa: E402
 
+from billing_site.access.services.create_api_key import create_api_key  # noqa: E402
 from customers.attribution import Attribution  # noqa: E402
 from entitlements.metering.create_meter import create_meter  # noqa: E402
 from entitlements.metering.ingest_events import ingest_events  # noqa: E402
@@ -37,7 +44,8 @@ from entitlements.models import Feature, UsageEvent, UsageEventKey  # noqa: E402
 
 EACH = 20  # events of a batch, of 1 to 20 units
 SUM_OF_BATCH = 210
-WITHIN = 180  # seconds, for any of it
+WITHIN = 180  # seconds, for any of it but posting, which goes on through all points
+ALL_POSTED_WITHIN = 3600
 SPAN = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
 
 
@@ -73,6 +81,36 @@ def send(first: int, last: int, journal: Path) -> None:
             file.write(f"{batch}\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def post(first: int, last: int, journal: Path, key: Path, port: int) -> None:
+    """Post these batches in turn, each until it is acknowledged, and write down each then."""
+    headers = {
+        "Authorization": f"Bearer {key.read_text()}",
+        "Content-Type": "application/cloudevents-batch+json",
+        "Connection": "close",
+    }
+    with journal.open("a") as file:
+        for batch in range(first, last):
+            body = json.dumps([{"specversion": "1.0", **event} for event in events_of(batch)])
+            while not _taken(body, headers, port):
+                time.sleep(0.02)
+            file.write(f"{batch}\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _taken(body: str, headers: dict[str, str], port: int) -> bool:
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        link.request("POST", "/api/v1/events", body, headers)
+        status = link.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        link.close()
+    assert status == 204 or status >= 500, status
+    return status == 204
 
 
 def judge(batches: int, journal: Path) -> None:
@@ -113,6 +151,10 @@ def do(words: Sequence[str]) -> None:
         prepare()
     elif words[0] == "send":
         send(int(words[1]), int(words[2]), Path(words[3]))
+    elif words[0] == "key":
+        Path(words[1]).write_text(create_api_key(name="Sender", scopes=["*"])[1])
+    elif words[0] == "post":
+        post(int(words[1]), int(words[2]), Path(words[3]), Path(words[4]), int(words[5]))
     else:
         judge(int(words[1]), Path(words[2]))
 
@@ -124,7 +166,7 @@ def begin(words: Sequence[str]) -> int:
         return pid
     code = 1
     try:
-        signal.alarm(WITHIN)
+        signal.alarm(ALL_POSTED_WITHIN if words[0] == "post" else WITHIN)
         os.dup2(2, 1)  # what it prints is no answer
         if words[0] == "send":
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # it says what it thinks of being killed

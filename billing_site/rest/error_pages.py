@@ -1,14 +1,16 @@
 """What Django answers outside of any view: problem details under `/api/`, pages elsewhere."""
 
 import logging
+import sys
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.views import defaults
 
+from core.batches import is_away
 from core.ids import new_id, to_text
 
-from .errors import is_api, plain_problem
+from .errors import AWAY, RETRY_SOON, is_api, plain_problem
 
 
 def bad_request(request: HttpRequest, exception: Exception, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -36,6 +38,9 @@ def server_error(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpRespons
     """Django's 500: an error outside of a view. Django has logged it; the id ties the two together."""
     if not is_api(request):
         return defaults.server_error(request)
+    error = sys.exc_info()[1]
+    if error is not None and is_away(error):
+        return plain_problem(status=503, code="unavailable", detail=AWAY, headers=RETRY_SOON)
     error_id = to_text(new_id())
     logging.getLogger("billing_site.rest").error("Unexpected error %s at %s", error_id, request.path)
     return plain_problem(

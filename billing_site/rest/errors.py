@@ -16,6 +16,7 @@ from rest_framework import exceptions
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.response import Response
 
+from core.batches import is_away
 from core.errors import BillingError, FieldProblem
 from core.ids import new_id, to_text
 from core.rest.parsers import BodyTooLarge
@@ -23,6 +24,12 @@ from core.rest.renderers import WireJSONRenderer
 from core.rest.wire_json import dumps
 
 CONTENT_TYPE = "application/problem+json"
+# Where the connection broke at the end, the database may have kept what was asked for.
+AWAY = (
+    "The database can't be reached at this moment. Send the same request again in some seconds, a change with the same "
+    "Idempotency-Key: nothing is then done twice."
+)
+RETRY_SOON = {"Retry-After": "2"}
 logger = logging.getLogger("billing_site.rest")
 
 
@@ -71,6 +78,8 @@ def exception_handler(exception: Exception, context: dict[str, Any]) -> Response
         return _answer(_validation_problem(exception))
     if isinstance(exception, exceptions.APIException):
         return _api_problem(exception)
+    if is_away(exception):
+        return _away(exception, context)
     return _unexpected(exception, context)
 
 
@@ -117,6 +126,14 @@ def _api_problem(exception: exceptions.APIException) -> Response:
     return _answer(problem(status=exception.status_code, code=code, detail=detail), headers)
 
 
+def _away(exception: Exception, context: dict[str, Any]) -> Response:
+    """Nobody's fault, and over soon: whoever asked can ask again."""
+    request = context.get("request")
+    logger.error("The database can't be reached, at %s", getattr(request, "path", "?"), exc_info=exception)
+    got_request_exception.send(sender=exception_handler, request=getattr(request, "_request", None))
+    return _answer(problem(status=503, code="unavailable", detail=AWAY), RETRY_SOON)
+
+
 def _unexpected(exception: Exception, context: dict[str, Any]) -> Response:
     error_id = to_text(new_id())
     request = context.get("request")
@@ -132,10 +149,10 @@ def _unexpected(exception: Exception, context: dict[str, Any]) -> Response:
     return _answer(body)
 
 
-def plain_problem(*, status: int, code: str, detail: str) -> HttpResponse:
+def plain_problem(*, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> HttpResponse:
     """A problem detail from outside of DRF: middleware and Django's own error pages."""
     body = dumps(problem(status=status, code=code, detail=detail))
-    return HttpResponse(body, status=status, content_type=CONTENT_TYPE)
+    return HttpResponse(body, status=status, headers=headers, content_type=CONTENT_TYPE)
 
 
 def is_api(request: HttpRequest) -> bool:

@@ -1,6 +1,7 @@
 """A small API of the tests' own, to show the conventions without any billing object."""
 
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.urls import include, path
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -51,6 +52,9 @@ class ThingViewSet(WireViewSet):
             raise InvalidInput("Too late. Nothing was stored.", code="late", problems=[problem])
         if body["full_name"] == "crash":
             raise ZeroDivisionError("secret: 42")
+        if body["full_name"] == "lost connection":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         return self.show(body, ThingSerializer, status=201)
 
     def retrieve(self, request, pk):
