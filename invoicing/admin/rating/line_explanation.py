@@ -20,6 +20,7 @@ from invoicing.choices import LineKind
 from invoicing.models import InvoiceLine
 from invoicing.rating import Explanation, read_explanation
 from invoicing.rating.basis import Basis, FromMeter, FromReport
+from invoicing.rating.by_hand import words_of
 from invoicing.rating.explanation import (
     ChargeExplanation,
     CreditExplanation,
@@ -91,6 +92,9 @@ def _facts(explanation: Explanation, line: InvoiceLine, zone: str) -> Iterator[t
         if explanation.same_time is not None:
             yield "A charge for the same time", same_time(explanation)
         return
+    set_by_hand = words_of(line.explain or {}, explanation.quantity.window)
+    if set_by_hand:
+        yield "Set by hand", set_by_hand
     if explanation.basis is not None:
         yield from _basis(explanation.basis, zone)
     yield from _terms(explanation, line)

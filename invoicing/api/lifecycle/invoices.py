@@ -16,6 +16,7 @@ from core.rest.views import WireViewSet
 from customers.models import Customer
 from customers.selectors import find_customer
 from invoicing.api.issued.void_inputs import ReissueInvoiceSerializer, VoidInvoiceSerializer, choices_of
+from invoicing.api.lifecycle.draft_updates import DraftUpdateSerializer, changes_of
 from invoicing.api.lifecycle.invoice_filters import InvoiceFilterSet
 from invoicing.api.lifecycle.invoice_inputs import (
     DeleteDraftQuerySerializer,
@@ -28,8 +29,10 @@ from invoicing.api.lifecycle.line_serializers import LineExplanationSerializer
 from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.drafts.delete_draft import delete_draft
+from invoicing.drafts.edit_draft import edit_draft, why_not_edit
 from invoicing.drafts.retry_invoice import retry_invoice
 from invoicing.drafts.snapshot_quantities import snapshot_quantities
+from invoicing.errors import WrongInvoiceState
 from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
 from invoicing.gathering.live_totals import show_live
 from invoicing.gathering.simulate_invoice import simulate_invoice
@@ -91,6 +94,22 @@ class InvoiceViewSet(WireViewSet):
         deleted_lines = request.query_params.get("includeDeletedLines") == "true"
         invoices = invoices_for_display(lines="lines" in self.expanded(), deleted_lines=deleted_lines)
         return self.present(find(invoices, self.addressed, what="invoice"))
+
+    @extend_schema(operation_id="updateInvoice", request=DraftUpdateSerializer)
+    def update(self, request: Request, **kwargs: str) -> Response:
+        """Replace what can be changed of a draft: charges by hand, quantities, discounts, description, metadata."""
+        body = self.read_body(DraftUpdateSerializer)
+        invoice = self.addressed_invoice()
+        why_not = why_not_edit(invoice)
+        if why_not:
+            raise WrongInvoiceState(f"{why_not} Nothing was changed.")
+        served = InvoiceSerializer(
+            invoices_for_display(lines=True).get(pk=invoice.pk),
+            context={**self.get_serializer_context(), "lines": True},
+        ).data
+        changes = changes_of(invoice, body, served)
+        read_at = body.get("updated_at", invoice.updated_at)
+        return self.whole(edit_draft(invoice=invoice, changes=changes, reason=body["reason"], read_at=read_at))
 
     @extend_schema(operation_id="deleteInvoice", parameters=[DeleteDraftQuerySerializer], responses={204: None})
     def destroy(self, request: Request, **kwargs: str) -> Response:
