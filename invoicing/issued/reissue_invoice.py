@@ -14,15 +14,16 @@ from core.errors import InvalidInput
 from core.locks import lock_customers
 from core.money import ZERO
 from customers.effective_settings import terms_of
-from invoicing.choices import LineKind
+from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy
 from invoicing.closing.close_customers import bill_customer
+from invoicing.closing.manual_lines import ManualLine
 from invoicing.closing.plan import PlannedLine
 from invoicing.issued.void_invoice import tell, void_locked
 from invoicing.lifecycle.numbering import uncounted
 from invoicing.models import CreditNote, Invoice, InvoiceLine
 from invoicing.payments.collect import collect_invoices
 
-_Key = tuple[uuid.UUID | None, datetime, bool]
+_Key = tuple[uuid.UUID | str, datetime, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,13 @@ def reissue_invoice(*, invoice: Invoice, reason: str, preview: bool = False) -> 
 
 def _reissue(invoice: Invoice, reason: str) -> Reissued:
     now, supplier_id = clock.now(), terms_of([invoice.customer_id])[invoice.customer_id].profile.supplier_id
+    waited = _waiting_by_hand(invoice)
     voided = void_locked(invoice, rebill=True, reason=reason, lines={}, billed_by={supplier_id} if supplier_id else ())
-    spans = _spans(voided.invoice)
+    spans, again = _spans(voided.invoice), _waiting_by_hand(invoice) - waited
 
-    def select(line: PlannedLine) -> bool:
+    def select(line: PlannedLine | ManualLine) -> bool:
+        if isinstance(line, ManualLine):
+            return line.id in again
         mine = spans.get(line.obligation.item.id, ())
         return line.invoice_at <= now and any(start <= line.start < end or line.start == start for start, end in mine)
 
@@ -95,6 +99,17 @@ def _spans(invoice: Invoice) -> Mapping[uuid.UUID, Sequence[tuple[datetime, date
     return spans
 
 
+def _waiting_by_hand(invoice: Invoice) -> set[uuid.UUID]:
+    """What was charged by hand and waits on the customer's gathering invoice."""
+    waiting = InvoiceLine.objects.counted().filter(
+        invoice__customer_id=invoice.customer_id,
+        invoice__currency=invoice.currency,
+        invoice__status=InvoiceStatus.GATHERING,
+        managed_by=LineManagedBy.MANUAL,
+    )
+    return set(waiting.order_by().values_list("pk", flat=True))
+
+
 def compare_lines(before: Invoice, after: Invoice) -> list[ReissuedLine]:
     """The lines of two invoices side by side, in the order of the first: charges of one item for one time are one.
     Two queries."""
@@ -102,7 +117,7 @@ def compare_lines(before: Invoice, after: Invoice) -> list[ReissuedLine]:
     for invoice, is_after in ((before, False), (after, True)):
         for line in InvoiceLine.objects.counted().filter(invoice=invoice).order_by("position", "id"):
             net = line.amount + line.charges_total - line.discounts_total
-            key = (line.item_id, line.period_start, line.kind == LineKind.CREDIT)
+            key: _Key = (line.item_id or line.name, line.period_start, line.kind == LineKind.CREDIT)
             known = found.get(key)
             was, becomes = (known.before, known.after) if known is not None else (ZERO, ZERO)
             sums = (was, becomes + net) if is_after else (was + net, becomes)

@@ -7,6 +7,7 @@ import pytest
 from core import clock
 from core.errors import InvalidInput, PreconditionFailed
 from invoicing.errors import WrongInvoiceState
+from invoicing.gathering.add_charges import Charge, add_charges
 from invoicing.issued.credit_invoice import LineCredit, credit_invoice
 from invoicing.issued.reissue_invoice import reissue_invoice
 from invoicing.models import Invoice, TaxRate
@@ -154,3 +155,22 @@ def test_without_a_reason_or_while_parked_nothing_is_voided(invoice):
     with pytest.raises(PreconditionFailed, match="is parked"):
         reissue(invoice)
     assert amounts(invoice)["status"] == "issued"
+
+
+def test_charges_by_hand_are_billed_again_with_it_and_others_wait_on(invoice):
+    """Training, 20.00 net, is on the first invoice; Setup was added since, and waits."""
+
+    def charge(name, on):
+        one = Charge(name=name, start=at(on), end=at(on), invoice_at=at(on), price={"type": "flat", "amount": "20.00"})
+        with clock.frozen_at(at(on)):
+            add_charges(customer=invoice.customer, currency="EUR", charges=[one])
+
+    charge("Training", "2026-04-02")
+    run("2026-04-03")
+    second = Invoice.objects.get(number="INV-000002")
+    charge("Setup", "2026-04-04")
+    reissued = reissue(second)
+    assert (lines_of("INV-000003"), difference(reissued)) == ([("Training", "20.00")], [("Training", "20.00", "20.00")])
+    run("2026-04-10")
+    assert lines_of("INV-000004") == [("Setup", "20.00")]
+    assert_books_are_clean("2026-04-10")
