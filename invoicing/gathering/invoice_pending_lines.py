@@ -17,6 +17,8 @@ from invoicing.closing.close_customers import bill_customer
 from invoicing.closing.manual_lines import ManualLine
 from invoicing.closing.plan import PlannedLine
 from invoicing.gathering.sync import sync_customers
+from invoicing.lifecycle.numbering import uncounted
+from invoicing.lifecycle.selectors import invoices_for_display
 from invoicing.models import Invoice
 from invoicing.payments.collect import collect_invoices
 from invoicing.progressive.split_periods import SplitPeriods, split_periods
@@ -28,6 +30,7 @@ def invoice_pending_lines(
     as_of: datetime | None = None,
     line_ids: Collection[uuid.UUID] | None = None,
     progressive: bool | None = None,
+    preview: bool = False,
 ) -> list[Invoice]:
     """Bill the customer's lines that are due by `as_of` (by default now; never later), or of those only `line_ids`.
     It does not wait for the customer's rhythm of collection.
@@ -37,7 +40,8 @@ def invoice_pending_lines(
 
     Returns the invoices made. InvalidInput when nothing is due, a line asked for is not, or `as_of` is not after the
     last split; CustomerParked (PreconditionFailed) when the customer is parked. Repeating it bills nothing twice: what
-    was billed is due no more.
+    was billed is due no more. With `preview`, all is undone again, and nothing charged: the invoices that would be
+    made, each with `shown_lines`.
     """
     now = clock.now()
     chosen, as_of = as_of is not None, as_of or now
@@ -46,7 +50,7 @@ def invoice_pending_lines(
             "asOf must not lie in the future. Nothing was invoiced.",
             problems=[FieldProblem("asOf", "in_the_future", "must not lie in the future")],
         )
-    with transaction.atomic():
+    with transaction.atomic(), uncounted(when=preview):
         sync_customers([customer.id], as_of=as_of)
         lock_customers([customer.id])
         if progressive is None:
@@ -79,7 +83,12 @@ def invoice_pending_lines(
             did=f"invoiced the pending lines of {customer} up to {as_of:%Y-%m-%d %H:%M} UTC",
             customer_id=customer.id,
         )
-    ids = [document.id for document in documents]
+        ids = [document.id for document in documents]
+        if preview:
+            shown = invoices_for_display(lines=True).filter(pk__in=ids)
+            made = list(shown.order_by("created_at", "id"))
+            transaction.set_rollback(True)
+            return made
     collect_invoices(ids, as_of=clock.now())
     return list(Invoice.objects.filter(pk__in=ids).order_by("created_at", "id"))
 

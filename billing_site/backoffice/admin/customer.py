@@ -33,6 +33,7 @@ from customers.services.customer_input import CustomerInput
 from customers.settings_words import SETTING_LABELS, setting_words
 from entitlements.admin.access.of_customer import entitlements_of
 from invoicing.admin.drafts.charge_once import ChargeOnce
+from invoicing.admin.drafts.invoice_now import InvoiceNow
 from invoicing.admin.lifecycle.invoice_states import state_badge
 from invoicing.admin.subscription_changes.start_verb import StartSubscription
 from invoicing.choices import NO_DOCUMENTS, OPEN_STATUSES, CustomerOutcome, InvoiceStatus
@@ -78,7 +79,7 @@ class Delete(Verb[Customer]):
 class CustomerPage(CustomerSettings):
     list_display = ("name", "standing", "reached_by", "billed_in", "billed_by", "since")
     page_template = "backoffice/customer.html"
-    verbs = (*MOVES, StartSubscription(), ChargeOnce(), Delete(), *SETTINGS_VERBS)
+    verbs = (*MOVES, StartSubscription(), ChargeOnce(), InvoiceNow(), Delete(), *SETTINGS_VERBS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
         pinned = "billing_override__billing_profile"

@@ -9,6 +9,7 @@ from core import clock
 from core.admin.verbs import Answers, Failed, OptionalReasonForm, Verb, Warned
 from core.admin.words import moment_text, money_text
 from core.money import ZERO
+from invoicing.admin.drafts.edit_draft import EditDraft
 from invoicing.admin.issued.correction_forms import WindowsForm
 from invoicing.admin.issued.correction_verbs import CORRECTION_VERBS
 from invoicing.admin.payments.charge_words import not_charged
@@ -156,4 +157,4 @@ class DeleteDraft(OnDraft):
         return f"The draft is deleted; its periods are {after}."
 
 
-INVOICE_VERBS = (Approve(), Retry(), Advance(), *COLLECTION_VERBS, *CORRECTION_VERBS, DeleteDraft())
+INVOICE_VERBS = (Approve(), Retry(), Advance(), EditDraft(), *COLLECTION_VERBS, *CORRECTION_VERBS, DeleteDraft())
