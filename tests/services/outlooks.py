@@ -33,7 +33,7 @@ class Books:
         for invoice in Invoice.objects.exclude(pk__in=self.invoices).exclude(status__in=hidden):
             if invoice.issued_at is None and self.drafts.get(invoice.pk) == invoice.total:
                 continue
-            lines = invoice.lines.filter(deleted_at=None).order_by("position", "id")
+            lines = invoice.lines.counted().order_by("position", "id")
             found.append(
                 (
                     "invoice",
