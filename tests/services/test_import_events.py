@@ -63,6 +63,39 @@ def test_csv_has_the_attributes_by_name_and_the_rest_as_data(tmp_path, usage):
     assert UsageEvent.objects.get(external_id="b").data == {"amount": "2", "model": "gpt, the third"}
 
 
+def test_a_line_of_csv_that_is_no_utf_8_is_named_and_not_taken_for_another(tmp_path, usage, capsys):
+    file = tmp_path / "events.csv"
+    lines = ["id,source,type,subject,amount", "é1,file,usage,acme,1", "è1,file,usage,acme,2", "u1,file,usage,acme,4"]
+    file.write_bytes("\n".join(lines).encode("latin-1"))
+    with pytest.raises(CommandError, match="stopped before line 2; 0 events were stored"):
+        call_command("import_events", str(file))
+    said = capsys.readouterr().err
+    assert said.splitlines() == ["Line 2: The line is not UTF-8 text.", "Line 3: The line is not UTF-8 text."]
+    # As UTF-8 they are two.
+    times = ["time", *["2026-03-02T10:00:00Z"] * 3]
+    file.write_text("\n".join(f"{line},{time}" for line, time in zip(lines, times, strict=True)))
+    call_command("import_events", str(file), verbosity=0)
+    assert usage() == Usage(Decimal(7), 3, 0)
+
+
+@pytest.mark.parametrize(("lines", "why"), [(10_000, "field larger than field limit"), (3, "unexpected end of data")])
+def test_a_quote_that_never_ends_swallows_no_lines(tmp_path, usage, lines, why):
+    file = tmp_path / "events.csv"
+    more = "u1,file,usage,acme,4,2026-03-02T10:00:00Z,\n" * lines
+    file.write_text('id,source,type,subject,amount,time,note\nq1,file,usage,acme,1,2026-03-02T10:00:00Z,"so\n' + more)
+    with pytest.raises(CommandError, match=f"which is no CSV: {why}"):
+        call_command("import_events", str(file))
+    assert usage() == Usage(Decimal(0), 0, 0)
+
+
+def test_a_heading_that_says_a_column_twice_or_is_no_csv_is_refused(tmp_path):
+    file = tmp_path / "events.csv"
+    for heading, why in (("amount,amount", "has amount more than once"), ('amount,"', "is no CSV: unexpected end")):
+        file.write_text(f"id,source,type,subject,{heading}\na,file,usage,acme,1,2\n")
+        with pytest.raises(CommandError, match=f"The heading {why}"):
+            call_command("import_events", str(file))
+
+
 BAD = [
     line(1),
     line(2, data={"amount": "many"}),

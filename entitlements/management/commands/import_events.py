@@ -133,11 +133,41 @@ def _json_events(source: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
 
 
 def _csv_events(source: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
-    rows = csv.DictReader(line.decode("utf-8-sig", errors="replace") for line in source)
-    for row in rows:
+    # What is no UTF-8 is told of its line: read as something else, two ids could become one, and count once.
+    # Strict, so that a quote which is never closed swallows no lines.
+    rows = csv.DictReader((line.decode("utf-8-sig", errors="surrogateescape") for line in source), strict=True)
+    try:
+        heading = rows.fieldnames or ()
+    except csv.Error as error:
+        raise CommandError(f"The heading is no CSV: {error}. Nothing was imported.") from error
+    if twice := sorted({name for name in heading if heading.count(name) > 1}):
+        raise CommandError(f"The heading has {', '.join(twice)} more than once. Nothing was imported.")
+    while True:
+        try:
+            row = next(rows, None)
+        except csv.Error as error:
+            raise CommandError(
+                f"The import stopped before line {rows.line_num:,}, which is no CSV: {error}. What was stored is known "
+                "by its source and id: mend the file and start again."
+            ) from error
+        if row is None:
+            return
+        if not _is_text(row):
+            yield rows.line_num, JSONProblem("The line is not UTF-8 text.")
+            continue
         event: dict[str, Any] = {name: row.pop(name) for name in _ATTRIBUTES if row.get(name)}
         if None in row:
             yield rows.line_num, JSONProblem("The line has more columns than the heading.")
             continue
         event["data"] = {name: value for name, value in row.items() if value is not None and name not in _ATTRIBUTES}
         yield rows.line_num, event
+
+
+def _is_text(row: dict[Any, Any]) -> bool:
+    try:
+        for name, value in row.items():
+            for text in (name, *value) if isinstance(value, list) else (name, value):
+                (text or "").encode()
+    except UnicodeEncodeError:
+        return False
+    return True
