@@ -69,7 +69,8 @@ def test_a_paid_one_is_credited_and_refunded_at_once(approver, invoice):
     assert figures(page)["Refunded"] == ("0.00 EUR", "154.70 EUR")
     assert Refund.objects.count() == 0
     assert said(approver.do(invoice, "credit", **typed)) == [
-        "CN-000001 credits 154.70 EUR of INV-000001. 154.70 EUR is refunded by you: send the money."
+        "CN-000001 credits 154.70 EUR of INV-000001. 154.70 EUR is recorded as given back: send the money to the "
+        "customer."
     ]
     assert (amounts(invoice)["refunded"], balance()) == ("154.70", "0.00")
 

@@ -26,7 +26,7 @@ class CreditForm(ReasonForm):
         widget=UnfoldAdminRadioSelectWidget,
     )
     refund_to = forms.ChoiceField(
-        label="What is not due any more by that",
+        label="What was paid of it already",
         choices=(
             ("balance", "goes to the customer's balance, which the next invoices use"),
             ("payment_method", "is refunded by the payments that brought it in"),
@@ -44,14 +44,15 @@ class CreditForm(ReasonForm):
             left = money_text(each.left, currency)
             of = "" if each.left == each.net else f" of {money_text(each.net, currency)}"
             self.fields[name] = forms.DecimalField(
-                label=f"{each.line.name}, net",
+                label=each.line.name if _is_inclusive(each) else f"{each.line.name}, net",
                 required=False,
                 max_digits=30,
                 decimal_places=12,
                 widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal", "autocomplete": "off"}),
-                help_text=f"{left}{of} is left, without the tax that comes on top.",
+                help_text=f"{left}{of} is left, {_taxed(each)}.",
             )
-            self.fields[name].shown_for = "what lines"  # type: ignore[attr-defined]
+            # One of them is needed, whichever.
+            self.fields[name].shown_for, self.fields[name].needed = "what lines", True  # type: ignore[attr-defined]
         self.order_fields(["what", *self.lines, "refund_to", "reason"])
 
     def clean(self) -> dict[str, Any]:
@@ -66,6 +67,16 @@ class CreditForm(ReasonForm):
             if not credits and not any(name in self.errors for name in self.lines):
                 self.add_error(None, "Write an amount beside a line, or choose everything that is left.")
         return answers | {"credits": credits}
+
+
+def _is_inclusive(each: CreditableLine) -> bool:
+    return each.tax_terms is not None and each.tax_terms.inclusive
+
+
+def _taxed(each: CreditableLine) -> str:
+    if each.tax_terms is None:
+        return "without tax"
+    return "the tax included" if _is_inclusive(each) else "without the tax that comes on top"
 
 
 class WindowsForm(ReasonForm):

@@ -185,8 +185,10 @@ def _credit_notes(credited: Credited) -> list[str]:
         said.append(f"{money_text(note.reduced_due, currency)} comes off what is owed.")
     if refunded:
         remote = {refund.payment.app for refund in credited.refunds if refund.status == RefundStatus.PENDING}
-        how = f"through {joined(sorted(map(str, remote)))}, within seconds" if remote else "by you: send the money"
-        said.append(f"{money_text(refunded, currency)} is refunded {how}.")
+        how = "is recorded as given back: send the money to the customer"
+        if remote:
+            how = f"goes back within seconds: {joined(sorted(map(str, remote)))} is asked for it"
+        said.append(f"{money_text(refunded, currency)} {how}.")
     if rest:
         said.append(f"{money_text(rest, currency)} goes to the customer's balance.")
     return said

@@ -47,8 +47,6 @@ def timeline_of(invoice: Invoice, payments: Iterable[Payment], notes: Iterable[C
         TimelineEntry(note.issued_at, format_html("{} credited {}.", link(note), _worth(note.total, note.currency)))
         for note in notes
     ]
-    if invoice.voided_at is not None:
-        found.append(TimelineEntry(invoice.voided_at, SafeString("It was voided.")))
     return sorted(found, key=lambda entry: entry.at)[::-1]
 
 
