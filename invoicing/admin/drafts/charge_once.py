@@ -48,7 +48,7 @@ class ChargeForm(ReasonForm):
     due = forms.ChoiceField(
         label="Invoiced",
         choices=(
-            (NOW, "with the next close, or by “Invoice now”"),
+            (NOW, "with the next close, or by “Invoice what is due”"),
             (AT_A_TIME, "at a date"),
         ),
         initial=NOW,
@@ -62,6 +62,7 @@ class ChargeForm(ReasonForm):
         widget=UnfoldAdminTextInputWidget,
         help_text="Empty: that of the customer's settings.",
     )
+    field_order = ("name", "amount", "quantity", "discount", "currency", "due", "moment", "tax_code", "reason")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

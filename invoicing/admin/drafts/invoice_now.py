@@ -16,7 +16,7 @@ from invoicing.models import Invoice
 
 class InvoiceNow(Verb[Customer]):
     slug = "invoice-now"
-    label = "Invoice now"
+    label = "Invoice what is due"
     permission = "invoicing.invoice_now_invoice"
 
     def asks(self, customer: Customer) -> str:
