@@ -11,6 +11,7 @@ from core.errors import FieldProblem, InvalidInput
 from core.money import ZERO
 from invoicing.closing.close import compute, returns_none, select_none, store
 from invoicing.closing.load import LoadedCustomer, load_batch
+from invoicing.closing.manual_lines import ManualLine
 from invoicing.closing.plan import PlannedLine
 from invoicing.progressive.splittable import WORDS, Unsplittable, why_not_split
 from subscriptions.lifecycle.record_progressive_splits import record_progressive_splits, take_back_progressive_splits
@@ -25,9 +26,9 @@ class SplitPeriods:
     parts: set[tuple[uuid.UUID, datetime]] = field(default_factory=set)
     whole: dict[uuid.UUID, Unsplittable] = field(default_factory=dict)
 
-    def takes(self, line: PlannedLine) -> bool:
+    def takes(self, line: PlannedLine | ManualLine) -> bool:
         """Whether the line is one of the parts that the split made."""
-        return line.obligation.key in self.parts
+        return isinstance(line, PlannedLine) and line.obligation.key in self.parts
 
     def why_whole(self, line_ids: Collection[uuid.UUID]) -> str:
         """Why those of these lines that are unsplittable are, in words; or nothing."""
@@ -111,17 +112,17 @@ def _nets_of(
     customer_id: uuid.UUID, as_of: datetime, running: dict[tuple[uuid.UUID, datetime], uuid.UUID]
 ) -> dict[tuple[uuid.UUID, datetime], Decimal]:
     """What each of the windows that end at `as_of` now would be billed for, before credits and tax."""
-    computed = compute(
-        [customer_id],
-        as_of=as_of,
-        select=lambda line: line.obligation.key in running and line.obligation.end == as_of,
-        give_back=returns_none,
-    ).or_refuse()
+
+    def ends_now(line: PlannedLine | ManualLine) -> bool:
+        return isinstance(line, PlannedLine) and line.obligation.key in running and line.obligation.end == as_of
+
+    computed = compute([customer_id], as_of=as_of, select=ends_now, give_back=returns_none).or_refuse()
     return {
         line.planned.obligation.key: line.net
         for close in computed.closes
         for document in close.invoices
         for line in document.lines
+        if isinstance(line.planned, PlannedLine)
     }
 
 

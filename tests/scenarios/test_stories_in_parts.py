@@ -46,6 +46,7 @@ class LifeInParts(UsageLife):
     """See `PartsWorld`."""
 
     world_of = PartsWorld
+    world: PartsWorld
 
     @rule(ago=st.sampled_from([0, 0, 0, 3600, 3 * DAY]))
     def split(self, ago):

@@ -3,18 +3,21 @@
 from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from core import clock
 from core.errors import InvalidInput
+from core.locks import lock_customers
 from customers.models import Supplier
 from entitlements.metering.ingest_events import ingest_events
 from entitlements.metering.reverse_event import reverse_event
 from invoicing.drafts.delete_draft import delete_draft
 from invoicing.errors import PartBilled
+from invoicing.gathering.add_charges import Charge, add_charges
 from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from invoicing.profile_moves.check_customers import check_customers
+from invoicing.progressive.split_customer import split_customer
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.pause_subscription import pause_subscription
 from invoicing.subscription_changes.resume_subscription import resume_subscription
@@ -352,3 +355,21 @@ def test_parts_that_do_not_add_up_to_the_whole_are_found(calls, path, value, pro
         cursor.execute("SET LOCAL session_replication_role = origin")
     code, said = run_check("--only", "9", now="2026-04-21")
     assert (code, problem in said) == (1, True), said
+
+
+def test_a_charge_by_hand_that_waits_is_no_part_and_waits_on(calls):
+    customer = begin(calls)
+    price = {"type": "flat", "amount": "30.00"}
+    training = Charge(
+        name="Training", start=at("2026-04-28"), end=at("2026-04-29"), invoice_at=at("2026-04-29"), price=price
+    )
+    with clock.frozen_at(at("2026-04-02")):
+        add_charges(customer=customer, currency="EUR", charges=[training])
+    use("2026-04-05", 50)
+    assert split(customer, "2026-04-10") == ["50.00"]
+    use("2026-04-15", 20)
+    with clock.frozen_at(at("2026-04-20")), transaction.atomic():
+        lock_customers([customer.pk])
+        [made] = split_customer(customer.pk, "EUR", at("2026-04-20"))
+    assert money(Invoice.objects.get(pk=made).total) == "20.00"
+    assert_books_are_clean("2026-04-21")
