@@ -14,7 +14,7 @@ from core.errors import InvalidInput
 from core.locks import lock_customers
 from core.money import ZERO
 from customers.effective_settings import terms_of
-from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy
+from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy, LineStatus
 from invoicing.closing.close_customers import bill_customer
 from invoicing.closing.manual_lines import ManualLine
 from invoicing.closing.plan import PlannedLine
@@ -93,7 +93,9 @@ def _reissue(invoice: Invoice, reason: str) -> Reissued:
 def _spans(invoice: Invoice) -> Mapping[uuid.UUID, Sequence[tuple[datetime, datetime]]]:
     """The times of each item that `invoice` billed, also where nothing was reported for it: such has no line left."""
     spans: dict[uuid.UUID, list[tuple[datetime, datetime]]] = defaultdict(list)
-    charges = InvoiceLine.objects.filter(invoice=invoice, item__isnull=False).exclude(kind=LineKind.CREDIT).order_by()
+    # A line that was split stands for its whole period, of which this invoice may bill a part.
+    charges = InvoiceLine.objects.filter(invoice=invoice, item__isnull=False, status=LineStatus.VALID)
+    charges = charges.exclude(kind=LineKind.CREDIT).order_by()
     for item_id, start, end in charges.values_list("item_id", "period_start", "period_end"):
         spans[item_id].append((start, end))
     return spans

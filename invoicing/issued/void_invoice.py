@@ -165,7 +165,7 @@ def _refuse_lines(wrong: str) -> None:
 
 
 def _refuse_without_usage(invoice: Invoice, waived: Collection[uuid.UUID]) -> None:
-    """WrongInvoiceState where usage would be billed again whose events are kept no more: it would come to nothing."""
+    """WrongInvoiceState where usage would be billed again whose events are kept no more: nobody could check it."""
     usage = InvoiceLine.objects.counted().filter(invoice=invoice, kind=LineKind.USAGE).exclude(window_id__in=waived)
     starts = dict(usage.order_by("-period_start").values_list("name", "period_start"))
     kept = kept_since() if starts else None

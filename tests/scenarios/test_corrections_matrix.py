@@ -5,6 +5,7 @@ Figures are worked out by hand.
 """
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -110,7 +111,8 @@ def make(applied, state):
 
 
 def by_rest(invoice, act):
-    path, body = f"/billing/invoices/{to_text(invoice.pk)}/{act}", {"reason": "x"}
+    path = f"/billing/invoices/{to_text(invoice.pk)}/{act}"
+    body: dict[str, Any] = {"reason": "x"}
     if act == "void":
         body["action"] = {"percentage": 100, "action": {"type": "pending"}}
     elif act != "reissue":

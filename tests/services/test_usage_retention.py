@@ -18,12 +18,15 @@ from entitlements.metering.update_meter import update_meter
 from entitlements.metering.usage import UsageRequest, reading_of, usage_of
 from entitlements.metering.usage_query import UsageQuery, query_usage
 from entitlements.models import DroppedUsage, MeterRollup, UsageEvent, UsageEventKey
-from invoicing.models import ParkedCustomer
+from invoicing.errors import WrongInvoiceState
+from invoicing.issued.void_invoice import void_invoice
+from invoicing.models import Invoice, ParkedCustomer
 from invoicing.usage_retention.drop_billed_months import drop_billed_months
 from tests.services.test_event_months import first_missing
 from tests.support.books import run_check
 from tests.support.catalog import make_feature
 from tests.support.closing import run
+from tests.support.customers import make_default_profile
 from tests.support.subscriptions import subscribe
 from tests.support.usage import billed, metered
 
@@ -115,6 +118,17 @@ def test_what_was_billed_stays_and_the_books_are_right(house):
     assert sample(10) == {}
     code, said = run_check("--only", "8", now=f"{house.month(2):%Y-%m-%d}T03:00")
     assert code == 0, said
+
+
+def test_what_is_kept_no_more_is_not_voided_to_be_billed_again(house):
+    make_default_profile(collection_method="send_invoice")
+    house.bill(1)
+    invoice = Invoice.objects.get(issued_at__isnull=False, lines__kind="usage")
+    house.drop(3)
+    with clock.frozen_at(house.month(3)):
+        with pytest.raises(WrongInvoiceState, match="whose events are kept no more"):
+            void_invoice(invoice=invoice, rebill=True, reason="x")
+        assert void_invoice(invoice=invoice, rebill=False, reason="x").invoice.status == "voided"
 
 
 @pytest.mark.parametrize("events_are_left", [True, False])

@@ -21,7 +21,7 @@ from invoicing.subscription_changes.cancel_subscription import cancel_subscripti
 from invoicing.subscription_changes.update_item import update_item
 from subscriptions.lifecycle.item_update import ItemUpdate
 from subscriptions.models import Subscription
-from tests.support.books import assert_books_are_clean
+from tests.support.books import assert_books_are_clean, run_check
 from tests.support.catalog import make_plan
 from tests.support.clock import at
 from tests.support.closing import run
@@ -278,3 +278,19 @@ def test_voided_and_billed_and_voided_again_the_series_has_no_gap(invoice):
         ("INV-000003", "154.70", "154.70"),
     ]
     assert_books_are_clean("2026-04-10")
+
+
+def test_the_books_notice_a_balance_that_was_given_back_twice(invoice):
+    pay(invoice, "154.70")
+    with clock.frozen_at(NOW):
+        seats = [LineCredit(line(invoice, "Seats").pk, Decimal(30))]
+        credit_invoice(invoice=invoice, lines=seats, refund=False, reason="x")
+    run("2026-05-01")
+    void(Invoice.objects.get(number="INV-000002"), "2026-05-02")
+    twice = BalanceEntry.objects.get(kind="released")
+    twice.pk = new_id()
+    twice._state.adding = True
+    twice.save()
+    code, said = run_check("--only", "6", now="2026-05-02")
+    assert code == 1
+    assert "it says that it took 0 from the customer's balance; the ledger says -35.7" in said
