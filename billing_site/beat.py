@@ -26,6 +26,7 @@ HEARTBEAT = every(EVERY_SECONDS, "billing_site.tasks.beat_heartbeat")
 SCHEDULE: dict[str, dict[str, Any]] = {
     "heartbeat": HEARTBEAT,
     "close due periods": every(5, "invoicing.runs.tasks.close_due_periods"),
+    "find late usage": every(10, "invoicing.late_usage.tasks.find_late_usage"),
     "advance drafts": every(5, "invoicing.runs.tasks.advance_invoices"),
     "watch spending": every(10, "invoicing.progressive.tasks.watch_spending"),
     "collect issued invoices": every(5, "invoicing.payments.tasks.collect_invoices"),

@@ -24,6 +24,7 @@ _TASKS = {
         "invoicing.notices.tasks.tell_invoices",
         "entitlements.metering.tasks.make_event_months",
         "invoicing.runs.tasks.close_due_periods",
+        "invoicing.late_usage.tasks.find_late_usage",
         "invoicing.runs.tasks.close_customers",
         "invoicing.profile_moves.tasks.work_migrations",
     ),

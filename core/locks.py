@@ -39,6 +39,25 @@ def lock_customers(customer_ids: Iterable[uuid.UUID]) -> None:
         )
 
 
+def share_free_customers(customer_ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of these customers whom nobody has locked: nobody locks them either until the end of the transaction. It
+    waits for nobody. ValueError as `lock_customers`."""
+    ids = set(customer_ids)
+    groups = sorted({customer_group(customer_id) for customer_id in ids})
+    if len(groups) > MAX_LOCKS_PER_TRANSACTION:
+        raise ValueError(f"{len(groups)} advisory locks in one transaction; at most {MAX_LOCKS_PER_TRANSACTION}.")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock_shared(%s)", [_EVERYBODY])
+        if not cursor.fetchone()[0]:
+            return set()
+        cursor.execute(
+            "SELECT g FROM unnest(%s::int[]) AS t(g) WHERE pg_try_advisory_xact_lock_shared(%s, g)",
+            [groups, _NAMESPACE],
+        )
+        free = {row[0] for row in cursor.fetchall()}
+    return {customer_id for customer_id in ids if customer_group(customer_id) in free}
+
+
 def lock_every_customer() -> None:
     """Wait for, then hold until the end of the transaction, the locks of all customers there are and will be.
 

@@ -76,6 +76,22 @@ class LineKind(models.TextChoices):
     FLAT = "flat", "Flat fee"
     USAGE = "usage", "Usage"
     CREDIT = "credit", "Credit for an unused part"
+    LATE = "late", "Late usage"
+
+
+class LateUsageState(models.TextChoices):
+    """What was decided about usage that came after the quantity snapshot of its window (billing rules 6)."""
+
+    OPEN = "open", "To decide"
+    BILLED = "billed", "Billed by an adjustment"
+    CREDITED = "credited", "Credited"
+    WAIVED = "waived", "Waived"
+    REISSUED = "reissued", "Billed anew with its invoice"
+    ABSORBED = "absorbed", "Nothing is late any more"
+
+
+# What these cases hold is settled: it counts as what their windows were billed for.
+LATE_USAGE_SETTLED = (LateUsageState.BILLED, LateUsageState.CREDITED, LateUsageState.WAIVED)
 
 
 class CreditReason(models.TextChoices):

@@ -68,6 +68,10 @@ class UsageSubject(models.Model):
                 fields=["key"], name="subject_belongs_to_one_customer", condition=models.Q(deleted_at__isnull=True)
             )
         ]
+        # The constraint finds whose a subject is; this, whose it was.
+        indexes = [
+            models.Index(fields=["key"], name="subject_of_the_past", condition=models.Q(deleted_at__isnull=False))
+        ]
 
     def __str__(self) -> str:
         return self.key

@@ -6,13 +6,13 @@ from decimal import Decimal
 
 from django.db.models import Q
 
-from core.money import trimmed
+from core.money import ZERO, trimmed
 from invoicing.books.documents import Document, Row, by_line, check_documents
 from invoicing.books.examination import Examination, Finding
 from invoicing.choices import LineKind
 from invoicing.lifecycle.fingerprint import fingerprint
 from invoicing.rating import RatedLine, read_explanation, recompute, replay
-from invoicing.rating.explanation import CreditExplanation
+from invoicing.rating.explanation import RATED_WITH_IT, ChargeExplanation, LateUsageExplanation
 from subscriptions.pricing import parse_price
 
 logger = logging.getLogger(__name__)
@@ -61,8 +61,10 @@ def _differs(line: Row, details: Sequence[Row]) -> str | None:
         if net == line["amount"]:
             return None
         return f"its explanation gives back {trimmed(-net)}, not {trimmed(-line['amount'])}."
+    if isinstance(explanation, LateUsageExplanation):
+        return _late_usage_differs(line, explanation)
     price = parse_price(line["price"])
-    by = None if isinstance(explanation, CreditExplanation) else explanation.price
+    by = explanation.price if isinstance(explanation, ChargeExplanation) else None
     if price is None or by is None or price.to_json() != by.to_json():
         return "its price is not the one that its explanation was rated by."
     try:
@@ -85,6 +87,22 @@ def _differs(line: Row, details: Sequence[Row]) -> str | None:
                     f"{_shown(getattr(part, name))}; it says {_shown(detail[column])}."
                 )
     return None
+
+
+def _late_usage_differs(line: Row, explanation: LateUsageExplanation) -> str | None:
+    """What computing the windows of its period again shows to be wrong with an adjustment."""
+    rated = [part.total for part in explanation.parts if part.kind == RATED_WITH_IT]
+    again = [replay(charge).net for charge in explanation.charges]
+    if rated != again:
+        return f"computed again its period comes to {_sum(again)}; it says {_sum(rated)}."
+    net = recompute(explanation)
+    if net == line["amount"] == explanation.net:
+        return None
+    return f"its explanation charges {trimmed(net)}, not {trimmed(line['amount'])}."
+
+
+def _sum(amounts: Sequence[Decimal]) -> str:
+    return trimmed(sum(amounts, ZERO))
 
 
 def _total(line: Row, again: RatedLine) -> Decimal:

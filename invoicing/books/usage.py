@@ -39,10 +39,10 @@ from invoicing.books.examination import (
 )
 from invoicing.books.histories import History, histories, name_item, subscribers
 from invoicing.books.rollups import rollups_equal_events
-from invoicing.choices import InvoiceStatus, LineKind
+from invoicing.choices import LATE_USAGE_SETTLED, InvoiceStatus, LineKind
 from invoicing.closing.plan import PlannedLine
 from invoicing.closing.quantities import Quantity, quantities_of
-from invoicing.models import BilledWindow, InvoiceLine
+from invoicing.models import BilledWindow, InvoiceLine, LateUsageCase
 from invoicing.rating.basis import FromMeter, Metering
 from invoicing.rating.explanation import ChargeExplanation
 from invoicing.rating.explanation_json import read_explanation
@@ -379,6 +379,13 @@ def billed_quantities(window_ids: set[uuid.UUID]) -> dict[uuid.UUID, _Settled]:
         if basis is not None and isinstance(basis.quantity, FromMeter):
             settled.events += basis.quantity.events
             settled.metering = replace(basis.quantity.metering, meter="")
+    decided = LateUsageCase.objects.filter(window_id__in=window_ids, state__in=LATE_USAGE_SETTLED)
+    for case in decided.order_by("id"):
+        settled = found[case.window_id]
+        settled.quantity = WIDE.add(settled.quantity, case.quantity)
+        settled.events += case.events
+        # By then what was reversed is left out.
+        settled.snapshot_at = max(filter(None, (settled.snapshot_at, case.decided_at)), default=None)
     return found
 
 

@@ -15,6 +15,7 @@ from customers.effective_settings import Terms
 from invoicing.choices import InvoiceStatus
 from invoicing.closing.coupon_moves import CouponMoves
 from invoicing.closing.documents import CustomerClose, InvoiceDocument, RatedDocumentLine
+from invoicing.closing.late_lines import LateLine
 from invoicing.closing.load import LoadedCustomer
 from invoicing.closing.manual_lines import ManualLine, RatedManualLine, rate_manual
 from invoicing.closing.plan import Plan, PlannedLine
@@ -50,6 +51,7 @@ def close_customer(
     made_at: datetime,
     issue_dates: IssueDates,
     give_back: UnusedSelector,
+    late: Callable[[LateLine], bool],
 ) -> CustomerClose:
     """The documents for the `due` lines of `plan`, as of `as_of`, and for the charges `by_hand`; whatever else is
     planned, or was added by hand, waits.
@@ -59,7 +61,8 @@ def close_customer(
     that is worked late backdates nothing.
 
     Those unused parts of fees billed in advance that `give_back` chooses come back, on the same invoice as far as its
-    charges go, the rest by credit note (billing rules 10). BillingError, of whatever kind, means that this customer
+    charges go, the rest by credit note (billing rules 10). Of the adjustments for late usage those go along that `late`
+    chooses. BillingError, of whatever kind, means that this customer
     can't be billed now: nothing of it may be stored.
     """
     close = CustomerClose(loaded, plan)
@@ -99,10 +102,22 @@ def close_customer(
     close.coupons = list(coupons.changed.values())
     added = _rate_by_hand(loaded, by_hand, by_document, terms)
     close.manual = [line for line in loaded.manual if line not in by_hand]
+    adjustments: dict[_Key, list[LateLine]] = {}
+    for waiting in loaded.late:
+        if not late(waiting):
+            close.late.append(waiting)
+            continue
+        terms_of_it = loaded.terms_for(waiting.subscription_id)
+        key = (waiting.currency, id(terms_of_it))
+        terms[key] = terms_of_it
+        by_document.setdefault(key, [])
+        adjustments.setdefault(key, []).append(waiting)
     documents: dict[_Key, InvoiceDocument] = {}
     for key, lines in by_document.items():
         lines.sort(key=_line_order)
-        documents[key] = _standard_invoice(loaded, key[0], lines, added.get(key, []), terms[key], made_at)
+        documents[key] = _standard_invoice(
+            loaded, key[0], lines, added.get(key, []), adjustments.get(key, []), terms[key], made_at
+        )
     close.invoices = list(documents.values())
     for document in close.invoices:
         find_tax_terms(document, tax_point(issue_dates, document.terms.profile.supplier_id, made_at))
@@ -241,12 +256,13 @@ def _standard_invoice(
     currency: str,
     lines: list[RatedDocumentLine],
     by_hand: list[RatedManualLine],
+    late: list[LateLine],
     terms: Terms,
     made_at: datetime,
 ) -> InvoiceDocument:
     """A standard invoice at the step of its life that it reaches at once (billing rules 6)."""
     settings = terms.settings.values
-    document = InvoiceDocument(loaded, currency, lines, terms, by_hand)
+    document = InvoiceDocument(loaded, currency, lines, terms, by_hand, late=late)
     metered = [line.planned.invoice_at for line in lines if line.quantity is not None]
     # Not before what came first in its periods: who comes later knows what free units and tiers are left.
     before = (line.quantity.earlier_until for line in lines if line.quantity is not None)
@@ -285,7 +301,7 @@ def _give_back(close: CustomerClose, documents: Mapping[_Key, InvoiceDocument]) 
 def _certain(document: InvoiceDocument) -> list[tuple[Decimal, TaxTerms | None]]:
     """Charges that can take a credit. Usage that is not collected yet may still fall."""
     certain = [line for line in document.lines if document.snapshot_at or line.quantity is None]
-    return [(charge.net, charge.tax_terms) for charge in (*certain, *document.manual)]
+    return [(charge.net, charge.tax_terms) for charge in (*certain, *document.manual, *document.late)]
 
 
 def _unused(unused_times: Sequence[UnusedTime]) -> list[UnusedPart]:

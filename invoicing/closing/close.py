@@ -20,6 +20,7 @@ from customers.effective_settings import Terms
 from entitlements.models import Feature
 from invoicing.closing.assemble import UnusedSelector, close_customer
 from invoicing.closing.documents import CustomerClose
+from invoicing.closing.late_lines import LateLine, collected_with
 from invoicing.closing.load import Batch, LoadedCustomer, load_batch
 from invoicing.closing.manual_lines import ManualLine
 from invoicing.closing.plan import Plan, PlannedLine, plan_customer
@@ -33,6 +34,7 @@ from invoicing.lifecycle.issue_dates import IssueDates
 logger = logging.getLogger(__name__)
 
 LineSelector = Callable[[PlannedLine | ManualLine], bool]
+LateSelector = Callable[[LateLine], bool]
 
 
 @dataclass(slots=True)
@@ -58,13 +60,15 @@ def compute(
     as_of: datetime,
     select: LineSelector,
     give_back: UnusedSelector | None = None,
+    late: LateSelector | None = None,
     terms: Mapping[uuid.UUID, Terms] | None = None,
     issue_dates: IssueDates | None = None,
 ) -> Computed:
     """Work out a batch without writing: the lines that `select` chooses go on standard invoices, the others wait.
 
     Of the parts of fees billed in advance that were not used, those come back that `give_back` chooses; unless it is
-    given, those that are collected by `as_of`. A customer whose facts can't be billed is a
+    given, those that are collected by `as_of`. Of the adjustments for late usage those go along that `late` chooses;
+    unless it is given, none. A customer whose facts can't be billed is a
     failure; the others are not affected. `terms` are those of the customers to reckon with instead of their own.
     `issue_dates` are those of `at_its_date`.
     """
@@ -75,12 +79,19 @@ def compute(
             as_of=as_of,
             select=select,
             give_back=give_back or returns_collected(as_of),
+            late=late or late_none,
             issue_dates=issue_dates or {},
         )
 
 
 def _computed(
-    batch: Batch, *, as_of: datetime, select: LineSelector, give_back: UnusedSelector, issue_dates: IssueDates
+    batch: Batch,
+    *,
+    as_of: datetime,
+    select: LineSelector,
+    give_back: UnusedSelector,
+    late: LateSelector,
+    issue_dates: IssueDates,
 ) -> Computed:
     computed, now = Computed(issue_dates=issue_dates), clock.now()
     plans: list[tuple[LoadedCustomer, Plan, list[PlannedLine], list[ManualLine]]] = []
@@ -96,6 +107,9 @@ def _computed(
         except Exception as error:  # noqa: BLE001 - one customer's bad facts must not stop the others
             computed.failures[loaded.id] = as_cause(error, loaded.id)
             continue
+        for waiting in loaded.late:
+            own = loaded.collects(waiting.subscription_id, waiting.collect_at)
+            waiting.collect_at = collected_with(waiting, plan.lines, own)
         plans.append((loaded, plan, due, by_hand))
         usage_lines.extend(usage)
     # Read before usage is, so that what comes in meanwhile never counts as read. Of a later time, that time.
@@ -114,6 +128,7 @@ def _computed(
                     made_at=made_at,
                     issue_dates=issue_dates,
                     give_back=give_back,
+                    late=late,
                 )
             )
         except Exception as error:  # noqa: BLE001 - as above
@@ -154,6 +169,21 @@ def returns_collected(as_of: datetime) -> UnusedSelector:
 def returns_due(unused_time: UnusedTime) -> bool:
     """Gives back everything that is due, without waiting for its collection."""
     return True
+
+
+def late_collected(as_of: datetime) -> LateSelector:
+    """Takes the adjustments for late usage that are collected, as `select_due` takes lines."""
+    return lambda line: line.collect_at <= as_of
+
+
+def late_all(line: LateLine) -> bool:
+    """Takes every adjustment."""
+    return True
+
+
+def late_none(line: LateLine) -> bool:
+    """Takes no adjustment."""
+    return False
 
 
 def select_none(line: PlannedLine | ManualLine) -> bool:

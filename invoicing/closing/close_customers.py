@@ -13,7 +13,16 @@ from core.locks import lock_customers
 from core.many_ids import among
 from invoicing.choices import CustomerOutcome
 from invoicing.closing.assemble import UnusedSelector
-from invoicing.closing.close import Computed, LineSelector, as_cause, compute, select_due, store
+from invoicing.closing.close import (
+    Computed,
+    LateSelector,
+    LineSelector,
+    as_cause,
+    compute,
+    late_collected,
+    select_due,
+    store,
+)
 from invoicing.closing.documents import CustomerClose
 from invoicing.closing.notify import notify_issued
 from invoicing.closing.park_customer import park_customers, parked_customer
@@ -57,10 +66,11 @@ def bill_customer(
     as_of: datetime,
     select: LineSelector,
     give_back: UnusedSelector | None = None,
+    late: LateSelector | None = None,
     replaces: uuid.UUID | None = None,
 ) -> CustomerClose:
     """Bill the lines of one customer that `select` chooses, and raise what stands in the way instead of parking.
-    `give_back` as for `compute`. What is made says that it `replaces` that invoice.
+    `give_back` and `late` as for `compute`. What is made says that it `replaces` that invoice.
 
     For staff and API, who are told at once. In the caller's transaction, which holds the customer's lock.
     CustomerParked (PreconditionFailed) where the customer is parked already, also once the cause is gone.
@@ -68,7 +78,7 @@ def bill_customer(
     parked = parked_customer(customer_id)
     if parked is not None:
         raise CustomerParked(customer=str(parked.customer), cause=parked.cause)
-    return bill_unparked(customer_id, as_of=as_of, select=select, give_back=give_back, replaces=replaces)
+    return bill_unparked(customer_id, as_of=as_of, select=select, give_back=give_back, late=late, replaces=replaces)
 
 
 def bill_unparked(
@@ -77,12 +87,13 @@ def bill_unparked(
     as_of: datetime,
     select: LineSelector,
     give_back: UnusedSelector | None = None,
+    late: LateSelector | None = None,
     replaces: uuid.UUID | None = None,
 ) -> CustomerClose:
     """As `bill_customer`, for a caller who has seen, behind the customer's lock, that they are not parked."""
 
     def bill(dates: IssueDates) -> CustomerClose:
-        computed = compute([customer_id], as_of=as_of, select=select, give_back=give_back, issue_dates=dates)
+        computed = compute([customer_id], as_of=as_of, select=select, give_back=give_back, late=late, issue_dates=dates)
         for document in computed.or_refuse().closes[0].invoices:
             document.replaces = replaces
         _store(computed, as_of=as_of, run_id=None)
@@ -99,7 +110,9 @@ def _close_together(
     open_ids = [customer_id for customer_id in customer_ids if customer_id not in parked]
     computed = Computed()
     if open_ids:
-        computed = compute(open_ids, as_of=as_of, select=select_due(as_of), issue_dates=dates)
+        computed = compute(
+            open_ids, as_of=as_of, select=select_due(as_of), late=late_collected(as_of), issue_dates=dates
+        )
     _store(computed, as_of=as_of, run_id=run_id, charge=charge)
     if computed.failures:
         park_customers(computed.failures, run_id=run_id)

@@ -10,6 +10,7 @@ from core.ids import new_id
 from core.money import ZERO
 from customers.effective_settings import Terms
 from invoicing.choices import InvoiceStatus
+from invoicing.closing.late_lines import LateLine
 from invoicing.closing.load import LoadedCustomer
 from invoicing.closing.manual_lines import ManualLine, RatedManualLine
 from invoicing.closing.plan import Plan, PlannedLine
@@ -54,7 +55,7 @@ class RatedDocumentLine:
         return line_totals(self.rated.amount, self.rated.charges_total, self.rated.discounts_total, self.tax)
 
 
-Entry = RatedDocumentLine | RatedManualLine | CreditLine
+Entry = RatedDocumentLine | RatedManualLine | LateLine | CreditLine
 """A line of a document, of whatever kind."""
 
 
@@ -78,6 +79,7 @@ class InvoiceDocument:
     terms: Terms
     manual: list[RatedManualLine] = field(default_factory=list)
     credits: list[CreditLine] = field(default_factory=list)
+    late: list[LateLine] = field(default_factory=list)
     id: uuid.UUID = field(default_factory=new_id)
     status: str = InvoiceStatus.DRAFT_CREATED
     collection_at: datetime | None = None
@@ -87,9 +89,9 @@ class InvoiceDocument:
     replaces: uuid.UUID | None = None
 
     @property
-    def charges(self) -> list[RatedDocumentLine | RatedManualLine]:
-        """What is charged: what subscriptions owe first, then what was added by hand."""
-        return [*self.lines, *self.manual]
+    def charges(self) -> list[RatedDocumentLine | RatedManualLine | LateLine]:
+        """What is charged: what subscriptions owe first, then what was added by hand, then what came late."""
+        return [*self.lines, *self.manual, *self.late]
 
     @property
     def entries(self) -> list["Entry"]:
@@ -133,10 +135,15 @@ class CustomerClose:
     # Redemptions with billed time in which they had nothing to take off, and with their ends as those are now.
     coupons: list[CouponFacts] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    # Adjustments for late usage that wait on.
+    late: list[LateLine] = field(default_factory=list)
 
-    def entries_of(self, subscription_ids: Container[uuid.UUID]) -> list[Entry]:
-        """The lines of these subscriptions on the invoices, and what comes back there."""
-        entries = [entry for document in self.invoices for entry in document.entries]
+    def entries_of(self, subscription_ids: Container[uuid.UUID]) -> list["Entry"]:
+        """The lines of these subscriptions on the invoices, and what comes back there; adjustments for late usage are
+        not theirs alone."""
+        entries = [
+            entry for document in self.invoices for entry in (*document.lines, *document.manual, *document.credits)
+        ]
         return [entry for entry in entries if entry.subscription_id in subscription_ids]
 
     def gross_of(self, subscription_ids: Container[uuid.UUID]) -> Decimal:
@@ -172,6 +179,9 @@ class CustomerClose:
         for line in self.manual:
             at = line.invoice_at if line.invoice_at > as_of else line.collect_at
             due[line.currency] = min(due.get(line.currency, at), at)
+        for late in self.late:
+            # With what waits beside it, which has its time already.
+            due.setdefault(late.currency, late.collect_at)
         return due
 
     def _waits(self) -> Iterator[tuple[uuid.UUID, datetime, datetime]]:

@@ -19,6 +19,7 @@ from customers.selectors import attributions_of
 from entitlements.features.selectors import features_by_id
 from entitlements.models import Feature
 from invoicing.choices import InvoiceStatus, LineKind, LineStatus, WindowKind
+from invoicing.closing.late_lines import LateLine, load_late_lines
 from invoicing.closing.manual_lines import ManualLine
 from invoicing.closing.rhythm import Rhythm, rhythm_of
 from invoicing.models import BilledWindow, CreditNoteLine, Invoice, InvoiceLine, TaxRate
@@ -44,6 +45,7 @@ class LoadedCustomer:
     pending: list[PendingLine] = field(default_factory=list)
     # Charges by hand that wait: of no subscription, and planned by nothing.
     manual: list[ManualLine] = field(default_factory=list)
+    late: list[LateLine] = field(default_factory=list)
     billed: dict[tuple[uuid.UUID, datetime], Billed] = field(default_factory=dict)
 
     def terms_for(self, subscription_id: uuid.UUID) -> Terms:
@@ -66,13 +68,15 @@ def load_batch(
     customer_ids: Collection[uuid.UUID],
     *,
     whole_history: bool = False,
+    since: Mapping[uuid.UUID, datetime] | None = None,
     terms: Mapping[uuid.UUID, Terms] | None = None,
 ) -> Batch:
     """Everything that is needed to close these customers, in the order of their ids. Eleven queries, and
     one more where charges by hand wait.
 
     With `terms`, as if the customers had those. With `whole_history` as if nothing had ever been reconciled: every
-    subscription, from its start.
+    subscription, from its start; with `since`, a time for each customer, as if nothing had been reconciled from then
+    on. Twelve queries where adjustments for late usage wait.
     """
     if terms is None:
         terms = terms_of(customer_ids)
@@ -87,11 +91,14 @@ def load_batch(
         customers[customer_id].subjects = attributions
 
     feature_ids: set[uuid.UUID] = set()
-    since: dict[uuid.UUID, datetime] = {}
+    begun: dict[uuid.UUID, datetime] = {}
     owner: dict[uuid.UUID, LoadedCustomer] = {}
     for loaded in load_subscriptions(among(Subscription.objects.all(), "customer_id", customer_ids)):
         if whole_history:
             loaded = replace(loaded, reconcile_from=loaded.facts.start)
+        elif since is not None:
+            back = max(loaded.facts.start, min(loaded.reconcile_from, since[loaded.facts.customer_id]))
+            loaded = replace(loaded, reconcile_from=back)
         elif (
             loaded.next_billing_at is None
             and loaded.facts.end is not None
@@ -101,14 +108,14 @@ def load_batch(
         mine = customers[loaded.facts.customer_id]
         mine.subscriptions.append(loaded)
         for item in loaded.facts.items:
-            since[item.id], owner[item.id] = loaded.reconcile_from, mine
+            begun[item.id], owner[item.id] = loaded.reconcile_from, mine
             feature_ids.update(rev.feature_id for rev in item.revisions if rev.feature_id is not None)
 
     gathering = among(Invoice.objects.filter(status=InvoiceStatus.GATHERING).order_by(), "customer_id", customer_ids)
     for invoice_id, customer_id, currency in gathering.values_list("id", "customer_id", "currency"):
         customers[customer_id].gathering[currency] = invoice_id
     _load_pending(customers)
-    _load_billed(since, owner)
+    _load_billed(begun, owner)
     return Batch(list(customers.values()), features_by_id(feature_ids))
 
 
@@ -137,9 +144,14 @@ def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
         "invoice_at",
         Cast("components", TextField()),
         "status",
+        "kind",
     )
     manual: list[uuid.UUID] = []
-    for line_id, invoice_id, currency, item_id, revision_id, window_id, start, end, invoice_at, wire, status in rows:
+    late: dict[uuid.UUID, LoadedCustomer] = {}
+    for line_id, invoice_id, currency, item_id, revision_id, window_id, start, end, due_at, wire, status, kind in rows:
+        if kind == LineKind.LATE:
+            late[line_id] = owner[invoice_id]
+            continue
         if item_id is None and window_id is None:
             manual.append(line_id)
             continue
@@ -153,11 +165,13 @@ def _load_pending(customers: dict[uuid.UUID, LoadedCustomer]) -> None:
                 window_id=window_id,
                 start=start,
                 end=end,
-                invoice_at=invoice_at,
+                invoice_at=due_at,
                 components=components_from_text(wire),
                 is_group=status == LineStatus.SPLIT,
             )
         )
+    for line in load_late_lines(late):
+        late[line.id].late.append(line)
     if manual:
         _load_manual(manual, owner)
 

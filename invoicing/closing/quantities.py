@@ -1,7 +1,7 @@
 """Finds the quantities of usage lines: all metered ones in one query, all reported ones in another."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import reduce
@@ -12,12 +12,12 @@ from core.money import WIDE, ZERO
 from customers.attribution import Attribution
 from entitlements.metering.usage import NO_USAGE, MeterReading, Usage, UsageRequest, reading_of, usage_of
 from entitlements.models import Feature
-from invoicing.choices import InvoiceStatus, LineKind
+from invoicing.choices import LATE_USAGE_SETTLED, InvoiceStatus, LineKind
 from invoicing.closing.parts import FrozenUse, PartReadings, before_group, events_and_coupon, other_parts
 from invoicing.closing.plan import PlannedLine
 from invoicing.errors import CannotBill
 from invoicing.lifecycle.draft_steps import TO_COLLECT
-from invoicing.models import InvoiceLine
+from invoicing.models import InvoiceLine, LateUsageCase
 from invoicing.rating import RatedLine
 from subscriptions.lifecycle.facts import Report, reports_of
 from subscriptions.schedule.facts import EarlierUse
@@ -217,7 +217,8 @@ def _is_frozen(use: EarlierUse, frozen: Mapping[WindowKey, FrozenUse]) -> bool:
 
 def _frozen(lines: Sequence[PlannedLine]) -> dict[WindowKey, FrozenUse]:
     """What was billed for the windows before each line's, in its period. What is rated together with them, on the same
-    draft, is not final yet. One query; none where nothing came before."""
+    draft, is not final yet. Late usage that was decided about counts as billed. Two queries; none where nothing came
+    before."""
     uses = [use for line in lines for use in line.obligation.earlier]
     parts = [line.obligation for line in lines if line.obligation.group is not None]
     uses += [use for part in parts for use in other_parts(part)]
@@ -259,7 +260,21 @@ def _frozen(lines: Sequence[PlannedLine]) -> dict[WindowKey, FrozenUse]:
             before.events + events,
             before.coupon_used + coupon,
         )
+    for key, quantity, net, events in settled_late({use.item_id for use in uses}, min(use.start for use in uses)):
+        known = found.get(key, FrozenUse(ZERO, ZERO, True))
+        found[key] = known._replace(
+            quantity=WIDE.add(known.quantity, quantity), net=known.net + net, events=known.events + events
+        )
     return found
+
+
+def settled_late(item_ids: Collection[uuid.UUID], since: datetime) -> Iterator[tuple[WindowKey, Decimal, Decimal, int]]:
+    """The late usage that was billed, credited or waived in windows of these items from `since` on: of which window,
+    its quantity, its net, and how many events it came from. One query."""
+    cases = LateUsageCase.objects.filter(item_id__in=item_ids, period_start__gte=since, state__in=LATE_USAGE_SETTLED)
+    rows = cases.order_by("id").values_list("item_id", "period_start", "quantity", "net", "events")
+    for item_id, start, quantity, net, events in rows:
+        yield (item_id, start), quantity, net, events
 
 
 def _earlier_until(line: PlannedLine, frozen: Mapping[WindowKey, FrozenUse]) -> datetime | None:

@@ -15,6 +15,7 @@ from invoicing.choices import SeriesKind, WindowKind
 from invoicing.closing.charge_at_issue import charge_at_issue
 from invoicing.closing.documents import CustomerClose, InvoiceDocument, Issued, RatedDocumentLine
 from invoicing.closing.due_times import set_due_times
+from invoicing.closing.late_lines import LATE_COLUMNS
 from invoicing.closing.manual_lines import BY_HAND, manual_details, moved_row
 from invoicing.closing.plan import PlannedGroup, PlannedLine
 from invoicing.closing.rows import (
@@ -71,6 +72,7 @@ class Writer:
         self.new_lines: list[Row] = []
         self.moved_lines: list[Row] = []
         self.moved_manual: list[Row] = []
+        self.late_lines: list[Row] = []
         self.waiting_lines: list[Row] = []
         self.group_rows: list[Row] = []
         self.regrouped: list[Row] = []
@@ -151,6 +153,11 @@ class Writer:
             self.moved_manual.append(row)
             line_rows.append(row)
             details.extend(manual_details(charge))
+        for position, late in enumerate(document.late, start=len(document.lines) + len(document.manual) + 1):
+            row = late.moved_row(document.id, position, self.now)
+            self.late_lines.append(row)
+            line_rows.append(row)
+            details.append(late.detail_row())
         for position, credit in enumerate(document.credits, start=len(document.charges) + 1):
             row = credit_row(credit, document.id, self.now) | {"position": position}
             self.new_lines.append(row)
@@ -212,6 +219,7 @@ class Writer:
         self._update(InvoiceLine, _WAITING, self.waiting_lines)
         self._update(InvoiceLine, _GROUPS, self.group_rows)
         self._update(InvoiceLine, _REGROUPED, self.regrouped)
+        self._update(InvoiceLine, LATE_COLUMNS, self.late_lines)
         copy_rows(InvoiceDetailedLine, self.details)
         copy_rows(BilledWindow, self.windows)
         update_rows(Subscription, ("next_billing_at", "reconcile_from"), self.schedule)

@@ -27,6 +27,15 @@ def find_tax_terms(document: InvoiceDocument, issued_at: datetime) -> None:
             charge.manual.tax_config,
             issued_at if charge.manual.in_advance else charge.end,
         )
+    for late in document.late:
+        # It belongs to the same supply as what it adds to: the end of the service period.
+        late.tax_terms = terms_at(
+            document.loaded.terms_for(late.subscription_id).settings.values,
+            document.loaded.tax_rates,
+            document.loaded.customer,
+            late.tax_config,
+            late.end,
+        )
 
 
 def tax_document(document: InvoiceDocument) -> None:

@@ -10,6 +10,7 @@ from django.db.models import Exists, Min, OuterRef, QuerySet, Subquery
 
 from invoicing.choices import InvoiceStatus, LineKind, LineStatus, WindowKind
 from invoicing.corrections.count_again import count_again
+from invoicing.corrections.reopen_late_usage import forget_late_usage, look_again, reopen_late_usage
 from invoicing.models import BilledWindow, Invoice, InvoiceLine
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.record_progressive_splits import take_back_progressive_splits
@@ -38,7 +39,8 @@ def reopen_windows(invoice: Invoice, *, now: datetime, besides: Collection[uuid.
     A window that later invoices have added to stays settled by what those charge, so that the close bills the rest,
     and it is theirs from now on. What coupons found untouched in the others is decided anew, and what was reported too
     late for them counts, also where nothing had been reported in time. Amendments that `invoice` itself holds open
-    nothing: the close finds them missing. What was charged by hand has no window (`charge_again`).
+    nothing: the close finds them missing, and late usage is looked for again. What was charged by hand has no window
+    (`charge_again`).
     """
     mine = (windows_of(invoice) | _unreported_of(invoice)).exclude(pk__in=besides)
     elsewhere = (
@@ -52,7 +54,10 @@ def reopen_windows(invoice: Invoice, *, now: datetime, besides: Collection[uuid.
     others = dict(added_to.values_list("pk", "other"))
     for window_id, other in others.items():
         BilledWindow.objects.filter(pk=window_id).update(invoice_id=other)
+    look_again(others, invoice.customer_id)
+    reopen_late_usage(invoice)
     opened = mine.exclude(pk__in=others)
+    forget_late_usage(list(opened.values_list("pk", flat=True)))
     times = list(opened.values_list("item_id", "span"))
     record_reports_in_time(_late_reports(opened))
     opened.delete()

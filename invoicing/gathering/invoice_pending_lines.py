@@ -14,6 +14,7 @@ from customers.effective_settings import terms_of
 from customers.models import Customer
 from invoicing.closing.close import returns_due
 from invoicing.closing.close_customers import bill_customer
+from invoicing.closing.late_lines import LateLine
 from invoicing.closing.manual_lines import ManualLine
 from invoicing.closing.plan import PlannedLine
 from invoicing.gathering.sync import sync_customers
@@ -69,7 +70,15 @@ def invoice_pending_lines(
             taken.update(known_as)
             return True
 
-        documents = bill_customer(customer.id, as_of=as_of, select=select, give_back=returns_due).invoices
+        def select_late(line: LateLine) -> bool:
+            if line_ids is not None and line.id not in line_ids:
+                return False
+            taken.add(line.id)
+            return True
+
+        documents = bill_customer(
+            customer.id, as_of=as_of, select=select, give_back=returns_due, late=select_late
+        ).invoices
         missing = set(line_ids or ()) - taken
         if missing:
             _refuse(missing, split, as_of)

@@ -12,15 +12,16 @@ from customers.attribution import Attribution
 from customers.effective_settings import Terms, terms_of
 from customers.models import Customer
 from invoicing.choices import InvoiceStatus
-from invoicing.closing.close import compute
+from invoicing.closing.close import compute, late_all
 from invoicing.closing.documents import RatedDocumentLine
+from invoicing.closing.late_lines import LateLine
 from invoicing.closing.manual_lines import RatedManualLine, manual_columns, manual_details
 from invoicing.closing.rows import detail_rows, rated_columns
 from invoicing.lifecycle.snapshots import customer_snapshot, supplier_snapshot, workflow_snapshot
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
 from invoicing.money_columns import add_totals
 
-_Rated = RatedDocumentLine | RatedManualLine
+_Rated = RatedDocumentLine | RatedManualLine | LateLine
 
 
 def show_live(invoices: Sequence[Invoice]) -> None:
@@ -34,7 +35,9 @@ def show_live(invoices: Sequence[Invoice]) -> None:
     if not gathering:
         return
     now = clock.now()
-    computed = compute({invoice.customer_id for invoice in gathering}, as_of=now, select=lambda line: True)
+    computed = compute(
+        {invoice.customer_id for invoice in gathering}, as_of=now, select=lambda line: True, late=late_all
+    )
     rated: dict[uuid.UUID, list[_Rated]] = {}
     for close in computed.closes:
         for document in close.invoices:
@@ -44,6 +47,8 @@ def show_live(invoices: Sequence[Invoice]) -> None:
                     rated.setdefault(waiting.invoice_id, []).append(line)
             for charge in document.manual:
                 rated.setdefault(charge.manual.invoice_id, []).append(charge)
+            for adjustment in document.late:
+                rated.setdefault(adjustment.gathering_id, []).append(adjustment)
     loaded = {close.loaded.id: close.loaded for close in computed.closes}
     failed = [invoice.customer_id for invoice in gathering if invoice.customer_id not in loaded]
     fallback = _failed_customers(failed) if failed else {}
@@ -86,6 +91,10 @@ def _fill(invoice: Invoice, lines: list[_Rated], now: datetime) -> None:
     by_id = {line.id: line for line in lines}
     for line in shown:
         found = by_id.get(line.id)
+        if isinstance(found, LateLine):
+            set_columns(line, found.rated_columns())
+            line.shown_details = [InvoiceDetailedLine(**found.detail_row())]  # type: ignore[attr-defined]
+            continue
         if found is None:
             _clear(line)
             continue

@@ -5,6 +5,7 @@ from invoicing.models.bank_statement import BankStatement, BankStatementRow
 from invoicing.models.credit_note import CreditNote, CreditNoteLine
 from invoicing.models.due import BillingDue
 from invoicing.models.invoice import Invoice
+from invoicing.models.late_usage import LateUsageCase, LateUsageLook
 from invoicing.models.line import BilledWindow, InvoiceDetailedLine, InvoiceLine
 from invoicing.models.line_edit import LineEdit
 from invoicing.models.migration import MigrationItem, MigrationShard, ProfileMigration
@@ -30,6 +31,8 @@ __all__ = [
     "InvoiceDetailedLine",
     "InvoiceLine",
     "InvoiceNews",
+    "LateUsageCase",
+    "LateUsageLook",
     "LineEdit",
     "MigrationItem",
     "MigrationShard",

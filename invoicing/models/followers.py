@@ -1,5 +1,5 @@
-"""Owns what the database notes by itself when rows change, whoever changes them: whom a change makes due, and of which
-invoices other programs are to be told."""
+"""Owns what the database notes by itself when rows change, whoever changes them: whom a change makes due, of which
+invoices other programs are to be told, and where late usage is to be looked for."""
 
 from core.triggers import Function, Trigger
 
@@ -106,6 +106,35 @@ BEGIN
     RETURN NULL;
 END""",
     ),
+    # What was reported after the snapshot of its period is late usage, whoever writes it.
+    Function(
+        "invoicing_note_late_reports",
+        body="""\
+BEGIN
+    INSERT INTO invoicing_lateusagelook (customer_id, since, until)
+    SELECT subscription.customer_id, min(touched.period_start), max(touched.period_start) + interval '1 microsecond'
+    FROM touched
+    JOIN subscriptions_subscriptionitem item ON item.id = touched.item_id
+    JOIN subscriptions_subscription subscription ON subscription.id = item.subscription_id
+    WHERE touched.late
+    GROUP BY subscription.customer_id;
+    RETURN NULL;
+END""",
+    ),
+    # The late usage of who was parked has waited: whoever is released has it looked at again.
+    Function(
+        "invoicing_note_released",
+        body="""\
+BEGIN
+    INSERT INTO invoicing_lateusagelook (customer_id, since, until)
+    SELECT late.customer_id, min(late.period_start), max(late.period_end)
+    FROM touched JOIN touched_before before ON before.id = touched.id
+    JOIN invoicing_lateusagecase late ON late.customer_id = touched.customer_id AND late.state = 'open'
+    WHERE before.released_at IS NULL AND touched.released_at IS NOT NULL
+    GROUP BY late.customer_id;
+    RETURN NULL;
+END""",
+    ),
     # Whoever writes an invoice, a service or SQL, makes it known to those who asked for it by a rule; where none did,
     # the look at the rules is all. What is told of it is worked out afterwards, and keeps no close waiting.
     Function(
@@ -143,6 +172,22 @@ END""",
 )
 
 TRIGGERS = (
+    Trigger(
+        "note_late_on_insert",
+        table="subscriptions_quantityreport",
+        on="AFTER INSERT",
+        how="REFERENCING NEW TABLE AS touched FOR EACH STATEMENT",
+        function="invoicing_note_late_reports",
+    ),
+    Trigger(
+        "note_late_on_release",
+        table="invoicing_parkedcustomer",
+        on="AFTER UPDATE",
+        how="""\
+REFERENCING OLD TABLE AS touched_before NEW TABLE AS touched
+    FOR EACH STATEMENT""",
+        function="invoicing_note_released",
+    ),
     Trigger(
         "tell_on_insert",
         table="invoicing_invoice",

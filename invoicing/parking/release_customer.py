@@ -12,7 +12,7 @@ from core.audit.services.record import record
 from core.batches import is_away
 from core.errors import InvalidInput
 from core.locks import lock_customers
-from invoicing.closing.close import as_cause, compute, select_due, store
+from invoicing.closing.close import as_cause, compute, late_collected, select_due, store
 from invoicing.errors import StillParked, WrongInvoiceState
 from invoicing.lifecycle.issue_dates import IssueDates, at_its_date
 from invoicing.models import ParkedCustomer
@@ -61,5 +61,7 @@ def _look_again(parked: ParkedCustomer) -> None:
 
 
 def _bill(customer_id: uuid.UUID, now: datetime, dates: IssueDates) -> None:
-    computed = compute([customer_id], as_of=now, select=select_due(now), issue_dates=dates).or_refuse()
+    computed = compute(
+        [customer_id], as_of=now, select=select_due(now), late=late_collected(now), issue_dates=dates
+    ).or_refuse()
     store(computed, as_of=now, run_id=None)

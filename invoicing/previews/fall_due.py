@@ -17,7 +17,7 @@ from core.errors import BillingError
 from core.many_ids import among
 from customers.models import Customer
 from invoicing.choices import InvoiceStatus
-from invoicing.closing.close import as_cause, compute, select_due, store
+from invoicing.closing.close import as_cause, compute, late_collected, select_due, store
 from invoicing.drafts.advance_invoice import collect_drafts, issue_now, ready_to_issue, set_aside
 from invoicing.errors import CannotBill, CustomerParked
 from invoicing.gateways import GATEWAYS
@@ -125,7 +125,9 @@ def charge(customer_ids: Collection[uuid.UUID], *, until: datetime, inclusive: b
 
 
 def _close(customer_ids: Sequence[uuid.UUID], as_of: datetime, dates: IssueDates) -> Problems:
-    computed = compute(customer_ids, as_of=as_of, select=select_due(as_of), issue_dates=dates)
+    computed = compute(
+        customer_ids, as_of=as_of, select=select_due(as_of), late=late_collected(as_of), issue_dates=dates
+    )
     store(computed, as_of=as_of, run_id=None)
     return computed.failures
 

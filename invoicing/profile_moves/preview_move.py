@@ -12,7 +12,7 @@ from core import clock
 from customers.effective_settings import Terms, terms_under
 from customers.models import BillingProfile, Customer
 from invoicing.choices import InvoiceStatus
-from invoicing.closing.close import Computed, compute, returns_none, select_due
+from invoicing.closing.close import Computed, compute, late_collected, returns_none, select_due
 from invoicing.closing.rhythm import rhythm_of
 from invoicing.lifecycle.due_date import due_at
 from invoicing.models import InvoiceLine, ProfileMigration
@@ -113,6 +113,7 @@ def _side(upcoming: Mapping[uuid.UUID, _Upcoming], profile: BillingProfile) -> _
             together,
             as_of=moment,
             select=select_due(moment),
+            late=late_collected(moment),
             give_back=None if gives_back else returns_none,
             terms={customer_id: terms[customer_id] for customer_id in together},
         )

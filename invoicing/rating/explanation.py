@@ -1,7 +1,8 @@
 """Owns the explanation of a line as a value: every input and step of its amount, and what readers derive from them.
 
 A charge's explanation holds all that rating needs to compute the line again; a credit's says what came back, of which
-line. How both are stored is the business of `explanation_json`. All amounts are in the currency of the line.
+line; that of late usage what its period comes to with it, and what was billed of that. How they are stored is the
+business of `explanation_json`. All amounts are in the currency of the line.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from invoicing.rating.values import MAXIMUM_REASON, Coupon, FlatComponent, LineD
 from subscriptions.pricing import NO_DISCOUNTS, Discounts, PackagePrice, Price
 
 UNUSED = "unused"
+RATED_WITH_IT = "rated_with_late_usage"
+BILLED_BEFORE = "billed_before"
 
 _UNITS_OF_TIME = ((86400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
 _HUNDRED_YEARS = 100 * 366 * 86400
@@ -185,7 +188,15 @@ class CreditExplanation(ExplainedLine):
     same_time: ChargeExplanation | None = None
 
 
-Explanation = ChargeExplanation | CreditExplanation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateUsageExplanation(ExplainedLine):
+    """What late usage comes to: `charges` are those for the windows of its period, rated with it; the parts are what
+    each comes to, and what of it was billed before."""
+
+    charges: tuple[ChargeExplanation, ...]
+
+
+Explanation = ChargeExplanation | CreditExplanation | LateUsageExplanation
 
 
 def time_share(numerator: int, denominator: int) -> TimeShare:

@@ -24,6 +24,7 @@ from invoicing.rating.explanation import (
     CreditExplanation,
     ExplainedPart,
     Explanation,
+    LateUsageExplanation,
     QuantitySteps,
     Split,
     Totals,
@@ -34,6 +35,7 @@ from subscriptions.pricing import Charge, Discounts, Price, parse_discounts, par
 VERSION: Final = 1
 
 _CREDIT: Final = "credit"
+_LATE_USAGE: Final = "lateUsage"
 _Figures = tuple[Decimal, Decimal, Decimal, Decimal]
 
 # What stands around the figures of a line by a rate sheet: up to the amount; from there to the quantity where nothing
@@ -61,6 +63,8 @@ def to_stored(explanation: Explanation) -> dict[str, Any]:
     """The explanation as plain JSON values, for a JSON column."""
     if isinstance(explanation, CreditExplanation):
         return _stored_credit(explanation)
+    if isinstance(explanation, LateUsageExplanation):
+        return _stored_late_usage(explanation)
     steps, totals, split = explanation.quantity, explanation.totals, explanation.split
     before, after = _around_price(
         currency=explanation.currency,
@@ -208,6 +212,17 @@ def _stored_credit(explanation: CreditExplanation) -> dict[str, Any]:
     return stored
 
 
+def _stored_late_usage(explanation: LateUsageExplanation) -> dict[str, Any]:
+    return {
+        "version": VERSION,
+        "kind": _LATE_USAGE,
+        "currency": explanation.currency,
+        "parts": [_explained_part(part) for part in explanation.parts],
+        "totals": {"net": to_wire(explanation.net)},
+        "charges": [to_stored(charge) for charge in explanation.charges],
+    }
+
+
 def _explained_part(part: ExplainedPart) -> dict[str, Any]:
     start, end = (None, None) if part.period is None else (part.period.start, part.period.end)
     return _part(part, part.fraction, start, end)
@@ -281,7 +296,10 @@ def read_explanation(stored: Mapping[str, Any]) -> Explanation:
     if version != VERSION:
         raise ValueError(f"This explanation is of version {version!r}; only version {VERSION} can be read.")
     try:
-        return _read_credit(stored) if stored.get("kind") == _CREDIT else _read_charge(stored)
+        kind = stored.get("kind")
+        if kind == _LATE_USAGE:
+            return _read_late_usage(stored)
+        return _read_credit(stored) if kind == _CREDIT else _read_charge(stored)
     except KeyError as lacking:
         raise ValueError(f"This explanation lacks its {lacking}.") from lacking
 
@@ -302,6 +320,15 @@ def _read_credit(stored: Mapping[str, Any]) -> CreditExplanation:
         net=Decimal(stored["totals"]["net"]),
         credits=_read_id(stored["credits"]) if "credits" in stored else None,
         same_time=None if same_time is None else _read_charge(same_time),
+    )
+
+
+def _read_late_usage(stored: Mapping[str, Any]) -> LateUsageExplanation:
+    return LateUsageExplanation(
+        currency=stored["currency"],
+        parts=tuple(_read_part(part) for part in stored["parts"]),
+        net=Decimal(stored["totals"]["net"]),
+        charges=tuple(_read_charge(charge) for charge in stored["charges"]),
     )
 
 

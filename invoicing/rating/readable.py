@@ -6,7 +6,13 @@ from fractions import Fraction
 from core.money import to_wire, trimmed
 from core.periods import Period
 from invoicing.rating.basis import Basis, FromMeter, FromReport
-from invoicing.rating.explanation import ChargeExplanation, CreditExplanation, ExplainedPart, Explanation
+from invoicing.rating.explanation import (
+    ChargeExplanation,
+    CreditExplanation,
+    ExplainedPart,
+    Explanation,
+    LateUsageExplanation,
+)
 from invoicing.rating.values import COUPON_REASON, MAXIMUM_REASON, PERCENTAGE_REASON, Coupon, LineDiscount
 
 
@@ -14,6 +20,8 @@ def readable(explanation: Explanation) -> list[str]:
     """The explanation in plain English, one step a line, such as "Tier 2: over 5 up to 10: 5 × 0.25 = 1.25"."""
     if isinstance(explanation, CreditExplanation):
         return _credit(explanation)
+    if isinstance(explanation, LateUsageExplanation):
+        return _late_usage(explanation)
     lines = [] if explanation.basis is None else _basis(explanation.basis)
     lines += _quantity(explanation)
     lines += _coupon(explanation.coupon)
@@ -43,6 +51,13 @@ def _credit(credit: CreditExplanation) -> list[str]:
     if credit.same_time is not None:
         lines.insert(1, f"A charge for the same time comes to {same_time(credit)}")
     return [*lines, f"Net: {_net(credit)}"]
+
+
+def _late_usage(late: LateUsageExplanation) -> list[str]:
+    lines: list[str] = []
+    for charge in late.charges:
+        lines += readable(charge)
+    return [*lines, *(_part(part, None) for part in late.parts), f"Net: {_net(late)}"]
 
 
 def _net(explanation: Explanation) -> str:

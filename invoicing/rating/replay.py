@@ -11,9 +11,10 @@ _HUNDREDTH = Decimal("0.01")
 
 
 def replay(explanation: Explanation) -> RatedLine:
-    """The line rated once more from the inputs in its explanation. ValueError for a credit, which was not rated."""
+    """The line rated once more from the inputs in its explanation. ValueError for what was not rated by itself: a
+    credit, late usage."""
     if not isinstance(explanation, ChargeExplanation):
-        raise ValueError("A credit has no price to be rated by.")
+        raise ValueError("It has no price of its own to be rated by.")
     return rate(input_of(explanation))
 
 

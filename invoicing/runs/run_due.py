@@ -8,6 +8,7 @@ from core.outbox.services.deliver import deliver_due
 from entitlements.notices.tell_due import tell_due
 from invoicing.choices import RunStatus, RunTrigger
 from invoicing.drafts.advance_invoice import advance_due
+from invoicing.late_usage.find_late_usage import find_late_usage
 from invoicing.models import BillingRun, RunShard
 from invoicing.payments.collect import collect_due
 from invoicing.payments.end_dunning import end_dunning
@@ -38,6 +39,8 @@ def run_due(*, as_of: datetime) -> int:
     done = 0
     for unfinished in BillingRun.objects.exclude(status=RunStatus.DONE).order_by("created_at"):
         work_off(unfinished)
+    # Before the close: what terms bill by themselves goes along with what is due now.
+    find_late_usage()
     run = close_now(as_of=as_of, trigger=RunTrigger.CLOCK)
     done += run.customer_count if run is not None else 0
     done += advance_due(as_of=as_of)

@@ -25,11 +25,12 @@ from invoicing.rating.explanation import (
     ChargeExplanation,
     CreditExplanation,
     ExplainedPart,
+    LateUsageExplanation,
     MinimumDue,
     StartedPackages,
     TimeShare,
 )
-from invoicing.rating.readable import same_time
+from invoicing.rating.readable import readable, same_time
 from invoicing.rating.values import COUPON_REASON, MAXIMUM_REASON, PERCENTAGE_REASON, Coupon, LineDiscount
 from subscriptions.catalog.price_words import discount_words, price_words, tier_words
 
@@ -91,6 +92,10 @@ def _facts(explanation: Explanation, line: InvoiceLine, zone: str) -> Iterator[t
     if isinstance(explanation, CreditExplanation):
         if explanation.same_time is not None:
             yield "A charge for the same time", same_time(explanation)
+        return
+    if isinstance(explanation, LateUsageExplanation):
+        for charge in explanation.charges:
+            yield "Rated with it", format_html_join("", "{}<br>", ((text,) for text in readable(charge)))
         return
     set_by_hand = words_of(line.explain or {}, explanation.quantity.window)
     if set_by_hand:
@@ -173,7 +178,7 @@ def _minimum(minimum: MinimumDue, currency: str) -> str:
 
 
 def _quantities(explanation: Explanation) -> Iterator[Step]:
-    if isinstance(explanation, CreditExplanation):
+    if not isinstance(explanation, ChargeExplanation):
         return
     quantity, packages = explanation.quantity, explanation.packages
     priced = Step("Quantity charged", quantity=quantity_text(quantity.priced), is_sum=True)

@@ -1,0 +1,1 @@
+"""Late usage: found, judged, billed, credited or waived (billing rules 6)."""
