@@ -1,7 +1,7 @@
-"""Reads what became of an event's usage: billed, open, or late; and which events came too late for what was billed."""
+"""Reads what became of an event's usage: billed, open, or late; and which events are behind a case of late usage."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from customers.models import Customer
 from entitlements.metering.event_reading import reads_of
 from entitlements.models import EventReversal, Feature, Meter, UsageEvent
 from invoicing.choices import InvoiceStatus, LineKind
-from invoicing.models import InvoiceLine
+from invoicing.models import BilledWindow, InvoiceLine, LateUsageCase
 
 _NOT_BILLING = (InvoiceStatus.VOIDED, InvoiceStatus.DELETED)
 
@@ -24,17 +24,23 @@ class BilledBy:
     line: InvoiceLine
     words: str
     tone: str
+    case: LateUsageCase | None = None
 
 
 def billing_of(
     event: UsageEvent, customer: Customer, features: Collection[Feature], reversal: EventReversal | None
 ) -> list[BilledBy]:
-    """The metered lines of the customer, for these features, whose period holds the event. One query."""
+    """The metered lines of the customer, for these features, whose period holds the event, with the case of late
+    usage of each, if there is one. Two queries."""
     keys = [feature.key for feature in features]
     lines = _lines().filter(
         invoice__customer=customer, feature_key__in=keys, period_start__lte=event.time, period_end__gt=event.time
     )
-    return [_billed_by(line, event, reversal) for line in lines.order_by("period_start", "id")[:20]]
+    found = list(lines.order_by("period_start", "id")[:20])
+    windows = {line.window_id for line in found if line.window_id is not None}
+    cases = LateUsageCase.objects.filter(window_id__in=windows).order_by("id")
+    by_window = {case.window_id: case for case in cases}
+    return [replace(_billed_by(line, event, reversal), case=by_window.get(line.window_id)) for line in found]
 
 
 def _lines() -> QuerySet[InvoiceLine]:
@@ -53,63 +59,61 @@ def _billed_by(line: InvoiceLine, event: UsageEvent, reversal: EventReversal | N
     return BilledBy(line, "reversed in time: not billed" if reversal else "billed", "grey" if reversal else "green")
 
 
-@dataclass(frozen=True, slots=True)
-class LateEvent:
-    """An event that came after usage was read for the line that its time belongs to."""
-
-    event: Any
-    line: InvoiceLine
-
-
-_LATE = """
-    SELECT l.id, f.id, e.id, e.time FROM invoicing_invoice i
-    JOIN invoicing_invoiceline l ON l.invoice_id = i.id AND l.kind = %(kind)s AND l.status = 'valid'
-        AND l.deleted_at IS NULL
-    JOIN subscriptions_itemrevision r ON r.id = l.revision_id
-    JOIN entitlements_feature f ON f.id = r.feature_id
-    JOIN entitlements_meter m ON m.id = f.meter_id
-    JOIN customers_usagesubject s ON s.customer_id = i.customer_id
+_BEHIND = """
+    SELECT e.id, e.time FROM customers_usagesubject s
     CROSS JOIN LATERAL (
         SELECT e.id, e.time, e.ingested_at FROM entitlements_usageevent e
-        WHERE e.subject = s.key AND e.type = m.event_type AND e.ingested_at > i.quantity_snapshoted_at
-            AND e.time >= greatest(l.period_start, s.active_from, m.event_from)
-            AND e.time < least(l.period_end, s.deleted_at)
-            AND NOT EXISTS (SELECT 1 FROM entitlements_eventreversal v WHERE v.event_id = e.id)
+        WHERE e.subject = s.key AND e.type = %(type)s
+            AND e.time >= greatest(%(start)s, s.active_from, %(event_from)s) AND e.time < least(%(end)s, s.deleted_at)
+            AND (e.ingested_at > %(since)s OR EXISTS (
+                SELECT 1 FROM entitlements_eventreversal v WHERE v.event_id = e.id AND v.created_at > %(since)s))
         ORDER BY e.time DESC LIMIT %(limit)s
     ) AS e
-    WHERE i.quantity_snapshoted_at >= %(since)s AND i.status <> ALL(%(not_billing)s)
-    ORDER BY e.ingested_at DESC, e.id DESC LIMIT %(limit)s
+    WHERE s.customer_id = %(customer)s
+    ORDER BY e.time DESC, e.id DESC LIMIT %(limit)s
 """
 
 
-def late_events(*, since: datetime, limit: int) -> list[LateEvent]:
-    """Events that came after usage was read for an invoice, of invoices for which it was read since then; the latest
-    first. Six queries, the first of which reads the events of the periods billed since then."""
-    values: dict[str, Any] = {
-        "kind": LineKind.USAGE.value,
-        "since": since,
+@dataclass(frozen=True, slots=True)
+class EventBehind:
+    """An event that came, or was reversed, after usage was read for the window that its time belongs to."""
+
+    event: Any
+    reversed_at: datetime | None
+
+
+def events_behind(case: LateUsageCase, *, limit: int) -> list[EventBehind]:
+    """The events of a case, the latest first; none where it was reported, or its meter is gone. Of a subject that came
+    to the customer later, those that came later. Seven queries at most."""
+    revision = case.item.revisions.filter(feature_key=case.feature_key).select_related("feature__meter").first()
+    feature = None if revision is None else revision.feature
+    window = BilledWindow.objects.select_related("invoice").filter(pk=case.window_id).first()
+    read_at = None if window is None or window.invoice is None else window.invoice.quantity_snapshoted_at
+    if feature is None or feature.meter is None or read_at is None:
+        return []
+    values = {
+        "customer": case.customer_id,
+        "type": feature.meter.event_type,
+        "event_from": feature.meter.event_from,
+        "start": case.usage_since,
+        "end": case.period_end,
+        "since": read_at,
         "limit": limit,
-        "not_billing": [status.value for status in (*_NOT_BILLING, InvoiceStatus.GATHERING)],
     }
     with connection.cursor() as cursor:
-        cursor.execute(_LATE, values)
+        cursor.execute(_BEHIND, values)
         found = cursor.fetchall()
-    events = _by_id([row[2] for row in found], [row[3] for row in found])
-    lines = _lines().in_bulk({row[0] for row in found})
-    meters = Meter.objects.filter(event_type__in={event.type for event in events.values()}).prefetch_related("features")
-    by_type: dict[str, list[Meter]] = {}
-    for meter in meters:
-        by_type.setdefault(meter.event_type, []).append(meter)
+    stored = UsageEvent.objects.filter(pk__in=[row[0] for row in found], time__in=[row[1] for row in found])
+    events = {event.pk: event for event in stored}
+    reversals = EventReversal.objects.filter(event_id__in=events).values_list("event_id", "created_at")
+    reversed_at = dict(reversals)
+    meters = Meter.objects.filter(event_type=feature.meter.event_type).prefetch_related("features")
+    known = {feature.meter.event_type: list(meters)}
     return [
-        LateEvent(events[event_id], lines[line_id])
-        for line_id, feature_id, event_id, _ in found
-        if event_id in events and line_id in lines and _counts_for(events[event_id], feature_id, by_type)
+        EventBehind(events[pk], reversed_at.get(pk))
+        for pk, _ in found
+        if pk in events and _counts_for(events[pk], feature.pk, known)
     ]
-
-
-def _by_id(event_ids: Sequence[Any], times: Sequence[datetime]) -> dict[Any, Any]:
-    from_store = UsageEvent.objects.filter(pk__in=event_ids, time__in=times)
-    return {event.pk: event for event in from_store}
 
 
 def _counts_for(event: Any, feature_id: Any, by_type: dict[str, list[Meter]]) -> bool:

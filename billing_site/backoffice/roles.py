@@ -47,6 +47,7 @@ _CLERK = {
     "invoicing.cancel_profilemigration",
     "invoicing.retry_profilemigration",
     "invoicing.take_back_profilemigration",
+    "invoicing.bill_lateusagecase",
     "subscriptions.add_coupon",
     "subscriptions.change_coupon",
     "subscriptions.add_subscription",
@@ -72,6 +73,7 @@ _APPROVER = _CLERK | {
     "invoicing.mark_uncollectible_invoice",
     "invoicing.write_off_invoice",
     "invoicing.release_parkedcustomer",
+    "invoicing.waive_lateusagecase",
     "entitlements.reverse_usageevent",
     "invoicing.start_billingrun",
 }

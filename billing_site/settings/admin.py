@@ -95,6 +95,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Bank statements", "account_balance", "invoicing.bankstatement"),
                     _item("Credit notes", "undo", "invoicing.creditnote"),
                     _item("Customer balances", "account_balance_wallet", "invoicing.balanceentry"),
+                    _item("Late usage", "running_with_errors", "invoicing.lateusagecase"),
                     _item("Billing runs", "event_repeat", "invoicing.billingrun"),
                     _item("Parked customers", "car_crash", "invoicing.parkedcustomer", badge="parked"),
                 ],

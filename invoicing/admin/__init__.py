@@ -3,6 +3,7 @@
 from invoicing.admin.balance import entries as balance
 from invoicing.admin.bank_statements import bank_statement
 from invoicing.admin.corrections import credit_note
+from invoicing.admin.late_usage import case as late_usage
 from invoicing.admin.lifecycle import invoice, series
 from invoicing.admin.parking import parked
 from invoicing.admin.payments import payment
@@ -15,6 +16,7 @@ __all__ = [
     "bank_statement",
     "credit_note",
     "invoice",
+    "late_usage",
     "migration",
     "migration_item",
     "parked",

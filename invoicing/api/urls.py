@@ -8,6 +8,7 @@ from invoicing.api.balance.balances import BalanceViewSet
 from invoicing.api.bank_statements.bank_statements import BankStatementViewSet
 from invoicing.api.customer_guards.customers import BilledCustomerViewSet
 from invoicing.api.issued.credit_notes import CreditNoteViewSet
+from invoicing.api.late_usage.late_usage import LateUsageViewSet
 from invoicing.api.lifecycle.invoices import InvoiceViewSet, SimulationViewSet
 from invoicing.api.lifecycle.pending_lines import PendingLineViewSet
 from invoicing.api.payments.apps import AppViewSet, CustomerAppViewSet, StripeWebhookViewSet
@@ -30,6 +31,7 @@ router.register("billing/invoices", InvoiceViewSet, basename="invoice")
 router.register("apps", AppViewSet, basename="app")
 router.register("payments", PaymentViewSet, basename="payment")
 router.register("credit-notes", CreditNoteViewSet, basename="credit-note")
+router.register("late-usage", LateUsageViewSet, basename="late-usage")
 router.register("bank-statements", BankStatementViewSet, basename="bank-statement")
 router.register("billing/profiles", ProfileViewSet, basename="billing-profile")
 router.register("billing/customers", OverrideViewSet, basename="billing-customer")

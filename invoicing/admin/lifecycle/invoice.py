@@ -1,5 +1,6 @@
 """Invoices in the admin: the list, and the page with lines, money and frozen terms. Read only everywhere."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
@@ -21,9 +22,10 @@ from invoicing.admin.payments.payment_rows import after_dunning, payment_rows, p
 from invoicing.admin.rating.line_explanation import line_explanation
 from invoicing.choices import InvoiceStatus
 from invoicing.gathering.live_totals import show_live
-from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine
+from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine, LateUsageCase
 from subscriptions.catalog.price_words import discount_words, price_words
 
+LATE_USAGE_AT_ONCE = 20
 HOW_PAID = {CollectionMethod.CHARGE_AUTOMATICALLY: "automatically", CollectionMethod.SEND_INVOICE: "by the customer"}
 
 
@@ -116,6 +118,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
             "dunning_ends": after_dunning(obj, steps),
             "credit_notes": notes,
             "replaced_by": list(obj.replaced_by.exclude(status=InvoiceStatus.DELETED).order_by("id")),
+            "late_usage": late_usage_of(lines),
             "money_rows": money_rows(obj),
             "terms": terms_rows(obj),
             "timeline": merge_timeline(
@@ -125,6 +128,12 @@ class InvoiceAdmin(ReadOnlyAdmin):
                 is_last=len(entries) < TIMELINE_LENGTH,
             ),
         }
+
+
+def late_usage_of(lines: Sequence[InvoiceLine]) -> list[LateUsageCase]:
+    """The cases of what came late for the windows that these lines bill, or that they bill themselves. One query."""
+    windows = {line.window_id for line in lines if line.window_id is not None}
+    return list(LateUsageCase.objects.filter(window_id__in=windows).order_by("-id")[:LATE_USAGE_AT_ONCE])
 
 
 def lines_of(invoice: Invoice) -> list[Any]:

@@ -1,0 +1,1 @@
+"""The inbox of late usage in the admin."""
