@@ -16,6 +16,7 @@ from invoicing.closing.rows import gathering_row, line_row
 from invoicing.corrections.credit_rows import Row
 from invoicing.late_usage.cases import decide, save_decided, set_figures
 from invoicing.late_usage.judge import LateUsage
+from invoicing.lifecycle.states import check_beginnings
 from invoicing.models import Invoice, InvoiceLine, LateUsageCase
 from invoicing.rating.explanation_json import to_json
 from subscriptions.lifecycle.record_reports_in_time import record_reports_in_time
@@ -56,6 +57,7 @@ def book_adjustments(
         lines.append(row)
         if not any(line.currency == late.currency for line in loaded.pending):
             alone.add((loaded.id, late.currency))
+    check_beginnings({row["status"] for row in gathering})
     copy_rows(Invoice, gathering)
     copy_rows(InvoiceLine, lines)
     cases = [case for case, _, _ in found]

@@ -22,6 +22,7 @@ from invoicing.rating.explanation import (
     WHOLE,
     ChargeExplanation,
     CreditExplanation,
+    ExplainedLine,
     ExplainedPart,
     Explanation,
     LateUsageExplanation,
@@ -36,6 +37,7 @@ VERSION: Final = 1
 
 _CREDIT: Final = "credit"
 _LATE_USAGE: Final = "lateUsage"
+_STEPS: Final = ("window", "priced", "earlier", "free")
 _Figures = tuple[Decimal, Decimal, Decimal, Decimal]
 
 # What stands around the figures of a line by a rate sheet: up to the amount; from there to the quantity where nothing
@@ -64,7 +66,8 @@ def to_stored(explanation: Explanation) -> dict[str, Any]:
     if isinstance(explanation, CreditExplanation):
         return _stored_credit(explanation)
     if isinstance(explanation, LateUsageExplanation):
-        return _stored_late_usage(explanation)
+        charges = [to_stored(charge) for charge in explanation.charges]
+        return {**_of_kind(_LATE_USAGE, explanation), "charges": charges}
     steps, totals, split = explanation.quantity, explanation.totals, explanation.split
     before, after = _around_price(
         currency=explanation.currency,
@@ -198,13 +201,7 @@ def _around_price(
 
 
 def _stored_credit(explanation: CreditExplanation) -> dict[str, Any]:
-    stored: dict[str, Any] = {
-        "version": VERSION,
-        "kind": _CREDIT,
-        "currency": explanation.currency,
-        "parts": [_explained_part(part) for part in explanation.parts],
-        "totals": {"net": to_wire(explanation.net)},
-    }
+    stored = _of_kind(_CREDIT, explanation)
     if explanation.credits is not None:
         stored["credits"] = to_text(explanation.credits)
     if explanation.same_time is not None:
@@ -212,15 +209,10 @@ def _stored_credit(explanation: CreditExplanation) -> dict[str, Any]:
     return stored
 
 
-def _stored_late_usage(explanation: LateUsageExplanation) -> dict[str, Any]:
-    return {
-        "version": VERSION,
-        "kind": _LATE_USAGE,
-        "currency": explanation.currency,
-        "parts": [_explained_part(part) for part in explanation.parts],
-        "totals": {"net": to_wire(explanation.net)},
-        "charges": [to_stored(charge) for charge in explanation.charges],
-    }
+def _of_kind(kind: str, explanation: ExplainedLine) -> dict[str, Any]:
+    parts = [_explained_part(part) for part in explanation.parts]
+    totals = {"net": to_wire(explanation.net)}
+    return {"version": VERSION, "kind": kind, "currency": explanation.currency, "parts": parts, "totals": totals}
 
 
 def _explained_part(part: ExplainedPart) -> dict[str, Any]:
@@ -324,27 +316,19 @@ def _read_credit(stored: Mapping[str, Any]) -> CreditExplanation:
 
 
 def _read_late_usage(stored: Mapping[str, Any]) -> LateUsageExplanation:
-    return LateUsageExplanation(
-        currency=stored["currency"],
-        parts=tuple(_read_part(part) for part in stored["parts"]),
-        net=Decimal(stored["totals"]["net"]),
-        charges=tuple(_read_charge(charge) for charge in stored["charges"]),
-    )
+    parts, charges = map(_read_part, stored["parts"]), map(_read_charge, stored["charges"])
+    net = Decimal(stored["totals"]["net"])
+    return LateUsageExplanation(currency=stored["currency"], parts=tuple(parts), net=net, charges=tuple(charges))
 
 
 def _read_charge(stored: Mapping[str, Any]) -> ChargeExplanation:
-    totals, steps, split = stored["totals"], stored["quantity"], stored.get("split")
+    totals, steps, split = stored["totals"], {"earlier": "0", "free": "0"} | stored["quantity"], stored.get("split")
     return ChargeExplanation(
         currency=stored["currency"],
         parts=tuple(_read_part(part) for part in stored["parts"]),
         net=Decimal(totals["net"]),
         price=_read_price(canonical_json(stored["price"])),
-        quantity=QuantitySteps(
-            Decimal(steps["window"]),
-            Decimal(steps["priced"]),
-            Decimal(steps.get("earlier", "0")),
-            Decimal(steps.get("free", "0")),
-        ),
+        quantity=QuantitySteps(*(Decimal(steps[name]) for name in _STEPS)),
         totals=Totals(Decimal(totals["amount"]), Decimal(totals["chargesTotal"]), Decimal(totals["discountsTotal"])),
         basis=read_basis(stored["basis"]) if "basis" in stored else None,
         discounts=parse_discounts(stored.get("discounts")),

@@ -22,6 +22,7 @@ BULK_WRITERS = {
     "invoicing/corrections/retax_drafts.py",
     "invoicing/drafts/collect_quantities.py",
     "invoicing/lifecycle/gathering_invoice.py",
+    "invoicing/late_usage/book_adjustments.py",
     "invoicing/lifecycle/issue.py",
     "invoicing/closing/charge_at_issue.py",
     "invoicing/payments/collect.py",

@@ -51,7 +51,7 @@ FREE = {"usage": {"quantity": "10"}}
         # Ten free: 8 cost nothing, 13 cost 3.00.
         (unit(), FREE, "8", "5", "0.00", "3.00"),
         # 10 % off: 7.20; 11.70.
-        (unit(), {"percentage": "10"}, "8", "5", "7.20", "4.50"),
+        (unit(), {"percentage": {"percentage": 10}}, "8", "5", "7.20", "4.50"),
         # At most 10.00: 8.00; 13 would be 13.00.
         (unit(maximumAmount="10.00"), None, "8", "5", "8.00", "2.00"),
         # At least 20.00: 13 are still below; 23 are not.
@@ -164,7 +164,7 @@ def test_after_a_move_the_new_supplier_bills_it():
     other = Supplier.objects.create(key="eu", name="EU", country="DE", invoice_prefix="EU", credit_note_prefix="EC")
     target = enterprise(supplier=other)
     with clock.frozen_at(at("2026-05-05")):
-        pin_customer(customer=subscription.customer, profile=target)
+        pin_customer(customer=subscription.customer, profile=target, reason="Moved")
     ingest("2026-04-20", "7", arrived="2026-05-10")
     run("2026-06-01")
     invoice = InvoiceLine.objects.get(kind="late").invoice
