@@ -10,16 +10,18 @@ from invoicing.errors import WrongInvoiceState
 from invoicing.gathering.add_charges import Charge, add_charges
 from invoicing.issued.credit_invoice import LineCredit, credit_invoice
 from invoicing.issued.reissue_invoice import reissue_invoice
+from invoicing.issued.void_invoice import void_invoice
 from invoicing.models import Invoice, TaxRate
 from subscriptions.models import ItemRevision, Subscription
-from tests.support.books import assert_books_are_clean
-from tests.support.catalog import make_plan
+from tests.support.books import assert_books_are_clean, run_check
+from tests.support.catalog import make_feature, make_meter, make_plan
 from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.corrections import amounts, fee, line, make_correctable, pay
 from tests.support.customers import make_default_profile
 from tests.support.invoices import balance, invoices, lines_of, notes
-from tests.support.subscriptions import change
+from tests.support.subscriptions import change, subscribe
+from tests.support.usage import metered, use
 
 pytestmark = pytest.mark.django_db
 
@@ -174,3 +176,33 @@ def test_charges_by_hand_are_billed_again_with_it_and_others_wait_on(invoice):
     run("2026-04-10")
     assert lines_of("INV-000004") == [("Setup", "20.00")]
     assert_books_are_clean("2026-04-10")
+
+
+@pytest.fixture
+def used():
+    """INV-000001 of 1 May 2026: 10 calls at 1.00 in April, sent to be paid; 4 more of April came on the 3rd."""
+    make_default_profile(collection_method="send_invoice")
+    subscribe(metered(make_feature(key="calls", name="Calls", meter=make_meter())))
+    use("2026-04-10", 10)
+    run("2026-05-01")
+    run("2026-05-01T02:00")
+    use("2026-04-20", 4)
+    return Invoice.objects.get(number="INV-000001")
+
+
+def test_late_usage_is_billed_by_a_reissue_with_the_difference_shown(used):
+    assert run_check("--only", "8", now="2026-05-03")[0] == 2
+    reissued = reissue(used, "2026-05-03")
+    assert (f"{reissued.voided.total:.2f}", f"{reissued.replacement.total:.2f}") == ("10.00", "14.00")
+    assert difference(reissued) == [("Calls", "10.00", "14.00")]
+    assert_books_are_clean("2026-05-03")
+
+
+def test_usage_that_is_waived_is_counted_by_nobody_again(used):
+    with clock.frozen_at(at("2026-05-03")):
+        void_invoice(invoice=used, rebill=False, reason="Goodwill")
+    assert_books_are_clean("2026-05-03")
+    run("2026-06-01")
+    run("2026-06-01T02:00")
+    assert invoices() == [("INV-000001", "10.00", "0.00"), ("INV-000002", "0.00", "0.00")]
+    assert_books_are_clean("2026-06-01T02:00")
