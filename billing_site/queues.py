@@ -24,7 +24,6 @@ _TASKS = {
         "invoicing.notices.tasks.tell_invoices",
         "entitlements.metering.tasks.make_event_months",
         "invoicing.runs.tasks.close_due_periods",
-        "invoicing.late_usage.tasks.find_late_usage",
         "invoicing.runs.tasks.close_customers",
         "invoicing.profile_moves.tasks.work_migrations",
     ),
@@ -43,6 +42,7 @@ _TASKS = {
         "invoicing.runs.tasks.advance_invoices",
         "invoicing.runs.tasks.advance_clock",
         "invoicing.progressive.tasks.watch_spending",
+        "invoicing.late_usage.tasks.find_late_usage",
     ),
     RUNS: (
         "invoicing.runs.tasks.work_next_shard",

@@ -40,7 +40,7 @@ def billing_of(
     windows = {line.window_id for line in found if line.window_id is not None}
     cases = LateUsageCase.objects.filter(window_id__in=windows).order_by("id")
     by_window = {case.window_id: case for case in cases}
-    return [replace(_billed_by(line, event, reversal), case=by_window.get(line.window_id)) for line in found]
+    return [replace(_billed_by(line, event, reversal), case=by_window.get(line.window_id or line.id)) for line in found]
 
 
 def _lines() -> QuerySet[InvoiceLine]:
@@ -91,7 +91,7 @@ def events_behind(case: LateUsageCase, *, limit: int) -> list[EventBehind]:
     read_at = None if window is None or window.invoice is None else window.invoice.quantity_snapshoted_at
     if feature is None or feature.meter is None or read_at is None:
         return []
-    values = {
+    values: dict[str, Any] = {
         "customer": case.customer_id,
         "type": feature.meter.event_type,
         "event_from": feature.meter.event_from,

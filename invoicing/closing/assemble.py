@@ -301,7 +301,9 @@ def _give_back(close: CustomerClose, documents: Mapping[_Key, InvoiceDocument]) 
 def _certain(document: InvoiceDocument) -> list[tuple[Decimal, TaxTerms | None]]:
     """Charges that can take a credit. Usage that is not collected yet may still fall."""
     certain = [line for line in document.lines if document.snapshot_at or line.quantity is None]
-    return [(charge.net, charge.tax_terms) for charge in (*certain, *document.manual, *document.late)]
+    found = [(line.net, line.tax_terms) for line in certain]
+    found += [(charge.net, charge.tax_terms) for charge in document.manual]
+    return found + [(line.net, line.tax_terms) for line in document.late]
 
 
 def _unused(unused_times: Sequence[UnusedTime]) -> list[UnusedPart]:

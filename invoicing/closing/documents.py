@@ -138,12 +138,12 @@ class CustomerClose:
     # Adjustments for late usage that wait on.
     late: list[LateLine] = field(default_factory=list)
 
-    def entries_of(self, subscription_ids: Container[uuid.UUID]) -> list["Entry"]:
+    def entries_of(self, subscription_ids: Container[uuid.UUID]) -> list[RatedDocumentLine | CreditLine]:
         """The lines of these subscriptions on the invoices, and what comes back there; adjustments for late usage are
         not theirs alone."""
-        entries = [
-            entry for document in self.invoices for entry in (*document.lines, *document.manual, *document.credits)
-        ]
+        entries: list[RatedDocumentLine | CreditLine] = []
+        for document in self.invoices:
+            entries += [*document.lines, *document.credits]
         return [entry for entry in entries if entry.subscription_id in subscription_ids]
 
     def gross_of(self, subscription_ids: Container[uuid.UUID]) -> Decimal:

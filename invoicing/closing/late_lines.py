@@ -124,7 +124,7 @@ def load_late_lines(line_ids: Iterable[uuid.UUID]) -> list[LateLine]:
     if not ids:
         return []
     rows = InvoiceLine.objects.filter(pk__in=ids).order_by("invoice_at", "id").values()
-    return [LateLine(row, read_explanation(row["explain"]).net, row["invoice_at"]) for row in rows]
+    return [LateLine(row, read_explanation(row["explain"] or {}).net, row["invoice_at"]) for row in rows]
 
 
 def collected_with(late: LateLine, lines: Sequence[PlannedLine], otherwise: datetime) -> datetime:

@@ -122,7 +122,9 @@ def change_result(
     currency = subscription.currency
     documents = close.invoices if close is not None else []
     notes = close.credit_notes if close is not None else []
-    entries = [entry for document in documents for entry in (*document.lines, *document.manual, *document.credits)]
+    entries: list[RatedDocumentLine | CreditLine] = []
+    for document in documents:
+        entries += [*document.lines, *document.credits]
     if close is not None:
         # What comes back of a charge that is on a draft, there.
         entries += [credit for _, credit in close.draft_credits]
