@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from django.db.models import Exists, OuterRef, Q, Subquery
-
 from core.money import WIDE, ZERO, trimmed
 from customers.attribution import Attribution
 from entitlements.features.selectors import features_by_id
@@ -38,21 +36,20 @@ from invoicing.books.examination import (
     piece_by_piece,
 )
 from invoicing.books.histories import History, histories, name_item, subscribers
+from invoicing.books.late_cases import LATE, cases_without_usage, reported_late
 from invoicing.books.rollups import rollups_equal_events
 from invoicing.choices import LATE_USAGE_SETTLED, InvoiceStatus, LineKind
 from invoicing.closing.plan import PlannedLine
 from invoicing.closing.quantities import Quantity, quantities_of
-from invoicing.models import BilledWindow, InvoiceLine, LateUsageCase
+from invoicing.models import InvoiceLine, LateUsageCase
 from invoicing.rating.basis import FromMeter, Metering
 from invoicing.rating.explanation import ChargeExplanation
 from invoicing.rating.explanation_json import read_explanation
 from invoicing.windows.billed_and_waiting import Billed
-from subscriptions.models import QuantityReport
 from subscriptions.schedule import Obligation, RevisionFacts, obligations
 from subscriptions.schedule.obligations import active_spans
 
 GONE = "Events were changed or removed. Restore them from a backup, or credit the difference."
-LATE = "Bill it by an adjustment, or leave it: it waits until somebody decides."
 LOST = "Find out which change moved the window, and bill the time that is left."
 
 _Span = tuple[datetime, datetime]
@@ -104,7 +101,7 @@ def usage_of_customers(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[
         exam.count(1)
     yield from _events_in_no_window(items.values())
     yield from _compare(exam, _last_of_groups(settled), features)
-    yield from _reported_late(ids)
+    yield from reported_late(ids)
 
 
 def _last_of_groups(
@@ -280,6 +277,7 @@ def _compare(
         and billed[each[2].id].metering == _metering(now)
         and _differs(each[1], billed[each[2].id].quantity, WIDE.subtract(now.quantity, now.shortfall))
     ]
+    yield from cases_without_usage({each[2].id for each in asked} - {each[2].id for each, _, _ in different})
     taken_back = _taken_back(exam, different)
     for index, ((history, obligation, _, _), then, now) in enumerate(different):
         assert now.quantity is not None
@@ -323,36 +321,6 @@ def _taken_back(
             requests.append(UsageRequest(index, now.reading, history.loaded.subjects, (span,)))
             since[index] = then.snapshot_at
     return reversed_since(requests, since)
-
-
-def _reported_late(ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
-    """What was reported last for a settled period, after its snapshot, where that is not what was billed: the last
-    report before it. Two queries."""
-    same = QuantityReport.objects.filter(item=OuterRef("item"), period_start=OuterRef("period_start"))
-    newer = same.filter(
-        Q(reported_at__gt=OuterRef("reported_at")) | Q(reported_at=OuterRef("reported_at"), id__gt=OuterRef("id"))
-    )
-    in_time = same.filter(late=False).order_by("-reported_at", "-id").values("quantity")
-    late = QuantityReport.objects.filter(~Exists(newer), late=True, item__subscription__customer_id__in=ids)
-    reports = list(late.annotate(billed=Subquery(in_time[:1])).select_related("item__subscription__customer"))
-    windows: dict[uuid.UUID, list[BilledWindow]] = defaultdict(list)
-    for window in BilledWindow.objects.filter(item_id__in={report.item_id for report in reports}):
-        windows[window.item_id].append(window)
-    for report in reports:
-        spans = [window.span for window in windows[report.item_id]]
-        span = next((each for each in spans if each.lower <= report.period_start < (each.upper or each.lower)), None)
-        difference = WIDE.subtract(report.quantity, report.billed or ZERO)
-        if span is None or not difference:
-            continue
-        item, customer = report.item, report.item.subscription.customer
-        yield Finding(
-            f"Item {item.running_number} ({item.key}) of {name_customer(customer.name, customer.key, customer.id)}",
-            f"late usage of {trimmed(difference)} from {span.lower:%Y-%m-%d %H:%M} to {span.upper:%Y-%m-%d %H:%M} UTC: "
-            f"billed for {trimmed(report.billed or ZERO)}, {trimmed(report.quantity)} was reported on "
-            f"{report.reported_at:%Y-%m-%d %H:%M} UTC.",
-            LATE,
-            to_decide=True,
-        )
 
 
 def billed_quantities(window_ids: set[uuid.UUID]) -> dict[uuid.UUID, _Settled]:

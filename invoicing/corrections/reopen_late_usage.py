@@ -7,7 +7,8 @@ from collections.abc import Collection
 from core import clock
 from core.audit.actors import current_actor
 from invoicing.choices import InvoiceStatus, LateUsageState, LineKind
-from invoicing.models import Invoice, InvoiceLine, LateUsageCase, LateUsageLook
+from invoicing.models import BilledWindow, Invoice, InvoiceLine, LateUsageCase, LateUsageLook
+from subscriptions.lifecycle.record_reports_late import record_reports_late
 
 _AGAIN = "The invoice that billed it counts no more."
 _ANEW = "Its window is billed anew, with all of its usage."
@@ -17,7 +18,13 @@ def reopen_late_usage(invoice: Invoice) -> None:
     """What the adjustments on `invoice` had billed is late once more, and is found again by the customer's terms. In
     the transaction in which the invoice ceases to count."""
     lines = invoice.lines.filter(kind=LineKind.LATE, deleted_at__isnull=True)
-    cases = list(LateUsageCase.objects.filter(line__in=lines, state=LateUsageState.BILLED))
+    found = LateUsageCase.objects.filter(line__in=lines, state=LateUsageState.BILLED)
+    cases = list(found.select_related("line"))
+    for case in cases:
+        if case.line is not None and case.line.metered_quantity is None:
+            window = BilledWindow.objects.select_related("invoice").filter(pk=case.window_id).first()
+            read_at = None if window is None or window.invoice is None else window.invoice.quantity_snapshoted_at
+            record_reports_late(item_id=case.item_id, start=case.period_start, end=case.period_end, after=read_at)
     _absorb(cases, why=_AGAIN)
 
 

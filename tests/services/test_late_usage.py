@@ -18,7 +18,10 @@ from invoicing.late_usage.decide import LateUsageChanged, LateUsageDecided, Show
 from invoicing.models import CreditNote, Invoice, InvoiceLine, LateUsageCase, LateUsageLook, ParkedCustomer
 from invoicing.parking.release_customer import release_customer
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
+from invoicing.subscription_changes.update_item import update_item
+from subscriptions.lifecycle.item_update import ItemUpdate
 from tests.support.books import assert_books_are_clean, run_check
+from tests.support.catalog import make_feature
 from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.customers import make_default_profile, vat_customer
@@ -264,3 +267,53 @@ def test_a_window_that_is_billed_anew_takes_its_late_usage_along(calls):
     assert (cases(), adjusted()) == ([("04-01", "7", "7.00", "absorbed")], [])
     assert billed()[0] == ("04-01", "05-01", "19", "19.00")
     assert_books_are_clean("2026-06-01T00:30")
+
+
+@pytest.fixture
+def storage():
+    """Storage without a meter, at 1.00: 10 were reported for April in time, and 25 on 8 May."""
+    make_default_profile()
+    subscription = subscribe(metered(make_feature(key="calls", name="Calls")))
+    report(subscription, "2026-04-20", "10")
+    run("2026-05-01")
+    assert report(subscription, "2026-05-08", "25", of="2026-04-01").late
+    return subscription
+
+
+def report(subscription, on, quantity, *, of=None):
+    update = ItemUpdate(
+        product_id="calls", quantity=Decimal(quantity), usage_period_start=None if of is None else at(of)
+    )
+    with clock.frozen_at(at(on)):
+        return update_item(subscription_id=subscription.pk, running_number=1, update=update)
+
+
+def test_what_was_reported_late_is_billed_by_what_it_adds(storage):
+    run("2026-05-09")
+    assert cases() == [("04-01", "15", "15.00", "billed")]
+    run("2026-06-01")
+    assert adjusted() == [("06-01", "15", "15.00", "15.00")]
+    assert_books_are_clean("2026-06-01T00:30")
+
+
+def test_what_was_reported_late_is_late_again_where_its_draft_is_deleted(storage):
+    make_default_profile(auto_advance=False)
+    run("2026-05-09")
+    report(storage, "2026-05-20", "1")
+    run("2026-06-01")
+    draft = InvoiceLine.objects.get(kind="late").invoice
+    with clock.frozen_at(at("2026-06-02")):
+        delete_draft(invoice=draft, rebill=True, reason="Wrong address")
+    make_default_profile(auto_advance=True)
+    run("2026-06-03")
+    run("2026-07-01")
+    assert [each[1:] for each in adjusted()] == [("15", "15.00", "15.00")]
+    assert_books_are_clean("2026-07-01T00:30")
+
+
+def test_the_books_find_a_case_without_its_usage(asked):
+    LateUsageCase.objects.update(quantity=5)
+    assert run_check("--only", "8", now="2026-05-20")[0] == 2
+    take_back("2026-05-15", time="2026-04-20")
+    code, said = run_check("--only", "8", now="2026-05-20")
+    assert (code, "5 are to be decided, but its usage comes to what was billed." in said) == (1, True), said
