@@ -27,9 +27,10 @@ _Rated = RatedDocumentLine | RatedManualLine | LateLine
 def show_live(invoices: Sequence[Invoice]) -> None:
     """Fill in, in memory, what the gathering invoices among `invoices` come to now (billing rules 5 and 6).
 
-    Usage of open periods counts up to now. `begins_later` is what of the total is for periods that have not begun. A
-    customer who can't be billed now has the cause in `status_note`, and no amounts. The number of queries does not
-    depend on the number of invoices; none where nothing is gathering.
+    Usage of open periods counts up to now. What is for periods that have not begun is owed by nobody yet, and in no
+    total: `begins_later` says, beside it, what that comes to. A customer who can't be billed now has the cause in
+    `status_note`, and no amounts. The number of queries does not depend on the number of invoices; none where
+    nothing is gathering.
     """
     gathering = [invoice for invoice in invoices if invoice.status == InvoiceStatus.GATHERING]
     if not gathering:
@@ -79,7 +80,8 @@ def set_columns(row: Any, columns: dict[str, Any]) -> None:
 
 def _fill(invoice: Invoice, lines: list[_Rated], now: datetime) -> None:
     # Of the lines' own totals, tax included: an invoice adds up by what is printed on it.
-    set_columns(invoice, add_totals([line.totals() for line in lines], invoice.currency))
+    begun = [line.totals() for line in lines if line.start <= now]
+    set_columns(invoice, add_totals(begun, invoice.currency))
     later = [line.totals() for line in lines if line.start > now]
     invoice.__dict__["begins_later"] = add_totals(later, invoice.currency)["total"]
     invoice.due = invoice.total

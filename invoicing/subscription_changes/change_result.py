@@ -11,6 +11,7 @@ from core.money import ZERO, round_money
 from invoicing.choices import LineKind
 from invoicing.closing.close import compute, select_due
 from invoicing.closing.documents import CustomerClose, InvoiceDocument, RatedDocumentLine
+from invoicing.closing.manual_lines import RatedManualLine
 from invoicing.closing.park_customer import parked_customer
 from invoicing.closing.rhythm import rhythm_for
 from invoicing.corrections.documents import CreditLine, CreditNoteDocument
@@ -144,7 +145,7 @@ def change_result(
         next_billing_at=next_at,
         next_amount=round_money(sum((entry.totals()["total"] for entry in upcoming), ZERO), currency),
         due_before=_due(earlier.invoices if earlier is not None else [], currency),
-        lines=tuple(_line(entry) for entry in entries),
+        lines=tuple(_line(entry) for entry in entries if not isinstance(entry, RatedManualLine)),
         credited=_credited(notes),
         invoice_ids=tuple(document.id for document in documents),
         next_lines=tuple(_line(entry) for entry in upcoming),
@@ -203,7 +204,9 @@ def _next_billing(
     for error in computed.failures.values():
         if parked_customer(customer_id) is None:
             raise error
-    return at, [entry for close in computed.closes for entry in close.entries_of(changed)]
+    # Of these subscriptions, so that no charge by hand is among them.
+    entries = (entry for close in computed.closes for entry in close.entries_of(changed))
+    return at, [entry for entry in entries if not isinstance(entry, RatedManualLine)]
 
 
 def _line(entry: RatedDocumentLine | CreditLine) -> ChangeLine:

@@ -85,7 +85,9 @@ def test_what_is_gathered_for_what_has_begun_stands_apart_from_fees_of_later_per
     # 60 calls in three packages at 1.00; the base fee of 50.00 from 17 April on is not owed before.
     assert 'ch-figure"><span class="ch-money">3.00 ' in tile
     assert re.search(r'and <span class="ch-money">50\.00 .* for periods that begin later', tile)
-    assert re.search(r'Of it <span class="ch-money">50\.00 .* is for periods that begin later', page)
+    assert re.search(
+        r'other <span class="ch-money">50\.00 .* is for periods that begin later, and in no total yet', page
+    )
 
 
 def test_the_next_invoice_is_previewed_with_the_usage_known_so_far_and_nothing_is_written(clerk):

@@ -151,10 +151,12 @@ class TestGathering:
             ("Base fee", "50.00"),
             ("Excess storage", "2.50"),
         ]
-        assert shown["totals"]["total"] == "52.50"
+        # Billing rules 6: what an invoice made now would come to. The fee of the month ahead is owed by nobody yet.
+        assert shown["totals"]["total"] == "2.50"
+        assert shown["beginsLater"] == "50.00"
         assert shown["statusDetails"]["availableActions"] == {"invoice": {}}
         [earlier] = invoices(api, "?statuses=gathering", now="2026-03-19")["items"]
-        assert earlier["totals"]["total"] == "50.00"
+        assert (earlier["totals"]["total"], earlier["beginsLater"]) == ("0.00", "50.00")
 
     def test_it_adds_up_by_its_lines_also_with_tax(self, api):
         """50.00 and 3 x 3.33 at 19 %: 11.40 on 59.99, as 9.50 and 0.64 and 0.63 and 0.63."""

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from core import clock
@@ -11,7 +13,7 @@ from tests.support.customers import make_customer, make_default_profile, vat_cus
 
 pytestmark = pytest.mark.django_db
 
-TRAINING = {
+TRAINING: dict[str, Any] = {
     "name": "Onsite training",
     "period": {"from": "2026-04-01T00:00:00Z", "to": "2026-04-02T00:00:00Z"},
     "invoiceAt": "2026-04-02T00:00:00Z",
@@ -42,7 +44,9 @@ def test_a_pending_line_waits_and_shows_what_it_comes_to(api):
     assert (line["totals"]["total"], line["totals"]["taxesInclusiveTotal"]) == ("90.00", "14.37")
     assert "subscription" not in line
     assert answer["invoice"]["status"] == "gathering"
-    assert (answer["invoice"]["totals"]["total"], again["invoice"]["totals"]["total"]) == ("90.00", "270.00")
+    # Not begun, and so in no total yet.
+    assert [each["invoice"]["totals"]["total"] for each in (answer, again)] == ["0.00", "0.00"]
+    assert [each["invoice"]["beginsLater"] for each in (answer, again)] == ["90.00", "270.00"]
     with clock.frozen_at(at("2026-04-02")):
         [invoice] = data(
             api.post("/billing/invoices/invoice", {"customerId": answer["invoice"]["customer"]["id"]}), 201

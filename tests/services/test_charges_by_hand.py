@@ -1,6 +1,7 @@
 """One-off charges wait on the gathering invoice and are billed by the ordinary close (billing rules 6)."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,12 @@ from invoicing.issued.void_invoice import void_invoice
 from invoicing.models import BillingDue, Invoice, InvoiceLine
 from invoicing.previews.preview_customers import preview_customer
 from tests.support.books import assert_books_are_clean, run_check
-from tests.support.catalog import flat_plan
+from tests.support.catalog import flat_plan, make_feature, make_meter, make_plan, usage_card
 from tests.support.clock import at
 from tests.support.closing import make_subscriber, run
 from tests.support.customers import make_customer, make_default_profile, vat_customer
 from tests.support.invoices import invoices, lines_of
+from tests.support.usage import use
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +29,7 @@ FLAT_30 = {"type": "flat", "amount": "30.00"}
 
 
 def charge(**overrides):
-    values = {
+    values: dict[str, Any] = {
         "name": "Onsite training",
         "start": at("2026-04-01"),
         "end": at("2026-04-02"),
@@ -51,6 +53,10 @@ def test_a_customer_without_a_subscription_is_billed_when_the_charge_falls_due()
     assert [row.due_at for row in BillingDue.objects.all()] == [at("2026-04-02")]
     with clock.frozen_at(at("2026-03-21")):
         gathering = Invoice.objects.get(status=InvoiceStatus.GATHERING)
+        show_live([gathering])
+        # Its time has not begun: it is owed by nobody yet.
+        assert (str(gathering.total), str(gathering.begins_later)) == ("0.00", "96.39")
+    with clock.frozen_at(at("2026-04-01")):
         show_live([gathering])
         assert (str(gathering.amount), str(gathering.discounts_total), str(gathering.total)) == (
             "90.00",
@@ -145,6 +151,27 @@ def test_a_void_lets_it_wait_again_or_waives_it(rebill):
     run("2026-04-04")
     assert lines_of("INV-000002") == [("Onsite training" if rebill else "Setup", "30.00")]
     assert_books_are_clean("2026-04-04")
+
+
+def test_a_running_period_of_usage_is_split_while_it_waits():
+    """10 calls at 2.00 up to 20 April are billed then; the charge waits for 1 May."""
+    make_default_profile(progressive_billing=True)
+    calls = usage_card(
+        key="calls",
+        name="Calls",
+        feature=make_feature(key="calls", name="Calls", meter=make_meter()),
+        price={"type": "unit", "amount": "2.00"},
+    )
+    customer = make_subscriber(make_plan(cards=(calls,)))
+    add(customer, charge(invoice_at=at("2026-05-01")))
+    use("2026-04-18", 10)
+    run("2026-04-17")
+    with clock.frozen_at(at("2026-04-20")):
+        [invoice] = invoice_pending_lines(customer=customer)
+    assert str(invoice.total) == "20.00"
+    assert_books_are_clean("2026-04-20")
+    run("2026-05-01")
+    assert invoices()[-1][1] == "30.00"
 
 
 REFUSED = {

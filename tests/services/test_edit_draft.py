@@ -1,6 +1,7 @@
 """Drafts are edited: what is set by hand stays set, what was used stays true, and nothing issued changes."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,12 @@ def percent(value):
 
 
 def charge(amount="30.00", **overrides):
-    values = {"name": "Training", "start": at("2026-05-01"), "end": at("2026-05-01"), "invoice_at": at("2026-05-01")}
+    values: dict[str, Any] = {
+        "name": "Training",
+        "start": at("2026-05-01"),
+        "end": at("2026-05-01"),
+        "invoice_at": at("2026-05-01"),
+    }
     return Charge(**(values | {"price": {"type": "flat", "amount": amount}} | overrides))
 
 

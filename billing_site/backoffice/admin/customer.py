@@ -120,7 +120,7 @@ class CustomerPage(CustomerSettings):
         lines = usage_so_far(gathering, clock.now())
         show_live(gathering)
         for invoice in gathering:
-            invoice.so_far = invoice.total - invoice.begins_later
+            invoice.so_far = invoice.total
         context = {"gathering": gathering, "loaded": True, "usage": usage_lines(lines)}
         return TemplateResponse(request, "backoffice/gathering_tiles.html", context)
 

@@ -104,7 +104,8 @@ class PrecedingSerializer(WireSerializer):
 class InvoiceSerializer(WireSerializer):
     """Expects the app and, with the context's `lines`, `shown_lines`: see `invoices_for_display`.
 
-    The context's `apps` shows the apps whole. `amounts` and `replacedBy` are ours beyond the clients' types.
+    The context's `apps` shows the apps whole. `amounts`, `replacedBy` and `beginsLater` (what waits on
+    a gathering invoice for periods that have not begun, in no total) are ours beyond the clients' types.
     """
 
     id = ULIDField()
@@ -123,6 +124,7 @@ class InvoiceSerializer(WireSerializer):
     currency = CurrencyField()
     totals = TotalsSerializer(source="*")
     amounts = AmountsSerializer(source="*")
+    begins_later = MoneyField(required=False, allow_null=True)
     period = serializers.SerializerMethodField()
     collection_at = TimeField(required=False)
     quantity_snapshoted_at = serializers.SerializerMethodField()
