@@ -1,6 +1,7 @@
-"""`manage.py prove_usage`: prove that the rollups of usage equal the events beneath, and mend those that don't.
+"""`manage.py prove_usage`: prove that the rollups of usage equal the events beneath, and that each event is known by
+its key; mend what isn't so.
 
-Exit code 0: they do, or were mended. 1: some differ.
+Exit code 0: it is, or was mended. 1: some differ, or an event is stored twice, which nothing mends.
 """
 
 import sys
@@ -14,6 +15,7 @@ from core import clock
 from entitlements.metering.store.build import build_rollups
 from entitlements.metering.store.partitions import make_months
 from entitlements.metering.store.prove import days_of, differences
+from entitlements.metering.store.prove_keys import Fault, keys_apart, mend_keys
 from entitlements.metering.store.recount import recount
 from entitlements.models import MeterRollup
 
@@ -37,8 +39,10 @@ class Command(BaseCommand):
             self.stdout.write(f"Built {built:,} days of rollups.")
         types = dict(MeterRollup.objects.values_list("id", "meter__event_type"))
         days = found = 0
+        self.apart = self.doubles = 0
         for day in days_of(start, end):
             days += 1
+            self._prove_keys(day, mend=options["mend"])
             for difference in list(differences(day, subjects=options["subject"])):
                 found += 1
                 width = timedelta(hours=difference.grain)
@@ -52,16 +56,29 @@ class Command(BaseCommand):
                         recount(
                             types[difference.rollup], difference.subject, difference.start, difference.start + width
                         )
-        if not found and options["verbosity"] == 0:
+        if not (found or self.apart or options["verbosity"]):
             return
         self.stdout.write(f"{days:,} days compared.")
-        if found and not options["mend"]:
-            self.stdout.write(
-                self.style.ERROR(f"{found:,} rollups differ from their events. --mend computes them anew.")
-            )
+        if (found or self.apart) and not options["mend"]:
+            said = [f"{found:,} rollups differ from their events"] * bool(found)
+            said += [f"{self.apart:,} events from their keys"] * bool(self.apart)
+            self.stdout.write(self.style.ERROR(f"{', and '.join(said)}. --mend mends them."))
             sys.exit(1)
-        said = f"{found:,} rollups were computed anew." if found else "Every rollup equals its events."
-        self.stdout.write(self.style.SUCCESS(said))
+        if self.doubles:
+            self.stdout.write(self.style.ERROR(f"{self.doubles:,} events are stored more than once, which stays so."))
+            sys.exit(1)
+        mended = [f"{found:,} rollups were computed anew."] * bool(found)
+        mended += [f"{self.apart:,} keys were put right."] * bool(self.apart)
+        self.stdout.write(self.style.SUCCESS(" ".join(mended) or "Every rollup equals its events."))
+
+    def _prove_keys(self, day: datetime, *, mend: bool) -> None:
+        for apart in keys_apart(day):
+            self.apart += 1
+            self.doubles += apart.fault == Fault.DOUBLE
+            self.stdout.write(f"The event {apart.external_id} of {apart.source}, {day:%Y-%m-%d}, {apart.fault.value}.")
+        if mend and self.apart:
+            with transaction.atomic():
+                mend_keys(day)
 
 
 def _day(text: str | None) -> datetime | None:
