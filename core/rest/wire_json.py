@@ -38,14 +38,25 @@ def _refuse_constant(text: str) -> NoReturn:
     raise JSONProblem(f"{text} is not a JSON number.")
 
 
-_decoder = json.JSONDecoder(parse_int=_parse_int, parse_float=_parse_decimal, parse_constant=_refuse_constant)
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(members)
+    if len(value) != len(members):
+        seen: set[str] = set()
+        twice = next(name for name, _ in members if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise JSONProblem(f"An object has {twice[:64]!a} more than once: which of them counts?")
+    return value
+
+
+_decoder = json.JSONDecoder(
+    parse_int=_parse_int, parse_float=_parse_decimal, parse_constant=_refuse_constant, object_pairs_hook=_object
+)
 
 
 def loads(raw: bytes) -> Any:
     """The value that UTF-8 JSON text spells.
 
-    Raises `JSONProblem` for broken text, NaN and Infinity, giant numbers, nesting beyond 64 levels, and characters
-    that PostgreSQL can't store (NUL, halves of surrogate pairs).
+    Raises `JSONProblem` for broken text, NaN and Infinity, giant numbers, nesting beyond 64 levels, names that come
+    twice in one object, and characters that PostgreSQL can't store (NUL, halves of surrogate pairs).
     """
     try:
         text = raw.decode("utf-8-sig")

@@ -86,6 +86,7 @@ def test_good_events_that_were_stored_before_stay_when_they_come_in_a_bad_batch(
         json.dumps(event(subject="a\x00b")).encode(),
         json.dumps(event(data={"amount": 5, "note": "\x00"})).encode(),
         json.dumps(event(data={"amount": 5, "note": "\ud800"})).encode(),
+        json.dumps(event()).encode().replace(b"5}", b'5, "amount": 50}'),
         b'{"data":' * 100 + b"1" + b"}" * 100,
     ],
     ids=lambda body: repr(body[:40]) + repr(body[-12:]),

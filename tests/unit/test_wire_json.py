@@ -25,6 +25,16 @@ def test_texts_keep_their_characters():
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "twice"),
+    [('{"a": 1, "b": 2, "a": 1}', "a"), ('[{"x": {"\\u0061": 1, "a": 2}}]', "a"), ('{"": 1, "": 2}', "")],
+)
+def test_a_name_that_comes_twice_in_one_object_is_refused(text, twice):
+    with pytest.raises(JSONProblem, match=f"An object has '{twice}' more than once"):
+        loads(text.encode())
+    assert loads(b'{"a": {"a": 1}, "b": [{"a": 2}, {"a": 3}]}') == {"a": {"a": 1}, "b": [{"a": 2}, {"a": 3}]}
+
+
 @pytest.mark.parametrize("depth", [63, 64])
 def test_nesting_up_to_64_levels_is_read(depth):
     loads(b"[" * depth + b"]" * depth)
