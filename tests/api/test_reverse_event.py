@@ -92,6 +92,13 @@ def test_an_hour_that_has_changed_is_claimed_once_by_each_reader(api, meters):
     for reader in Reader:
         assert set(claim_touched(reader)) == expected
         assert claim_touched(reader) == []
+    # Again with each event that comes into it, for both.
+    data(api.post("/events", event(3, 0)), 204)
+    for reader in Reader:
+        assert set(claim_touched(reader)) == expected
+    data(api.post("/events/reverse", REVERSE | {"id": "e3"}), 201)
+    for reader in Reader:
+        assert set(claim_touched(reader)) == expected
     # Also where no event is left that counts.
     data(api.post("/events/reverse", REVERSE), 201)
     data(api.post("/events/reverse", REVERSE | {"id": "e1"}), 201)

@@ -86,7 +86,7 @@ def test_a_rollup_that_is_being_built_can_be_dropped_by_who_has_its_type_alone()
         # As `delete_meter` does, in this order.
         lock_type_alone("usage")
         thread.start()
-        while not waiting():
+        while thread.is_alive() and not waiting():
             time.sleep(0.01)
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '3s'")
