@@ -1,3 +1,4 @@
+import random
 import threading
 import time
 
@@ -9,6 +10,7 @@ from entitlements.metering.create_meter import create_meter
 from entitlements.metering.ingest_events import ingest_events
 from entitlements.metering.store.build import build_day, drop_rollups
 from entitlements.metering.store.locks import lock_months_alone, lock_type_alone
+from entitlements.metering.store.prove import differences
 from entitlements.models import DroppedUsage, UsageEvent, UsageEventKey, UsageRollup
 from tests.support.clock import at
 
@@ -40,6 +42,41 @@ def test_overlapping_batches_at_once_store_each_event_once_and_never_lock_each_o
     assert not failed
     assert sum(stored) == 300
     assert UsageEvent.objects.count() == 300
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batches_into_the_same_buckets_at_once_never_lock_each_other_out():
+    create_meter(
+        key="usage", event_type="usage", aggregation="SUM", value_property="$.amount", group_by={"model": "$.model"}
+    )
+    of_chance = random.Random(11)
+    subjects = [f"subject {n}" for n in range(300)]
+    barrier, failed = threading.Barrier(4), []
+
+    def send(sender, batches):
+        barrier.wait()
+        try:
+            for number, batch in enumerate(batches):
+                events = [
+                    event(0) | {"id": f"{sender}-{number}-{n}", "subject": subject, "time": "2026-03-02T10:00:00Z"}
+                    for n, subject in enumerate(batch)
+                ]
+                ingest_events(events=events)
+        except Exception as error:  # noqa: BLE001 - a thread's failure is the test's
+            failed.append(error)
+        finally:
+            connection.close()
+
+    # Each batch is of other subjects, in another order.
+    sent = [[of_chance.sample(subjects, of_chance.randrange(50, 290)) for _ in range(8)] for _ in range(4)]
+    threads = [threading.Thread(target=send, args=(sender, batches)) for sender, batches in enumerate(sent)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert UsageEvent.objects.count() == sum(len(batch) for batches in sent for batch in batches)
+    assert list(differences(at("2026-03-02"))) == []
 
 
 @pytest.mark.django_db(transaction=True)
