@@ -55,7 +55,7 @@ def test_a_customer_without_a_subscription_is_billed_when_the_charge_falls_due()
         gathering = Invoice.objects.get(status=InvoiceStatus.GATHERING)
         show_live([gathering])
         # Its time has not begun: it is owed by nobody yet.
-        assert (str(gathering.total), str(gathering.begins_later)) == ("0.00", "96.39")
+        assert (str(gathering.total), str(vars(gathering)["begins_later"])) == ("0.00", "96.39")
     with clock.frozen_at(at("2026-04-01")):
         show_live([gathering])
         assert (str(gathering.amount), str(gathering.discounts_total), str(gathering.total)) == (

@@ -72,7 +72,7 @@ def test_a_page_of_a_list_in_any_order_with_its_count_reads_little(house, db, pa
 def test_the_events_of_one_subject_are_found_among_many(house, db):
     with clock.frozen_at(NOW), recorded_plans(carried_out=True) as recorder:
         answer = Api().get("/api/v1/notification/events?subject=c77")
-    assert answer.json()["totalCount"] == 1
+    assert data(answer)["totalCount"] == 1
     assert recorder.rows_read < 100, recorder.seen
 
 
