@@ -82,7 +82,8 @@ def test_batches_into_the_same_buckets_at_once_never_lock_each_other_out():
 @pytest.mark.django_db(transaction=True)
 def test_an_event_that_comes_while_its_month_is_dropped_is_refused():
     """Its key goes with the month, so nobody could tell whether it was counted before."""
-    locked, refused = threading.Event(), []
+    locked = threading.Event()
+    refused: list[str] = []
 
     def send():
         locked.wait(10)
