@@ -221,7 +221,7 @@ class TestSettings:
         assert "arrow_back" in page
         assert cells(page, "Draft period")[:5] == ["Draft period", "2 days", "override", "2 days", "none"]
         assert cells(page, "Due after")[:5] == ["Due after", "45 days", "pin: Enterprise", "–", "45 days"]
-        assert len(re.findall(r'<span class="ch-origin', page)) == 18  # 17 settings, and the profile
+        assert len(re.findall(r'<span class="ch-origin', page)) == 19  # 18 settings, and the profile
         assert "Change own settings" not in page
 
     def test_own_settings_are_shown_before_they_are_saved(self, clerk):
