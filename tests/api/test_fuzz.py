@@ -73,7 +73,7 @@ def site(db):
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 @hypothesis.settings(
-    max_examples=6, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=4, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 @hypothesis.given(draw=st.data())
 def test_whatever_is_sent_the_answer_is_one_that_the_schema_names(operation, draw, site):

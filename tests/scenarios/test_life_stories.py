@@ -161,7 +161,7 @@ def test_the_books_hold_through_any_life_of_a_subscription():
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=STORIES or 8,
+            max_examples=STORIES or 5,
             stateful_step_count=30 if STORIES else 12,
             derandomize=not STORIES,
             database=None,

@@ -150,7 +150,7 @@ def stored():
 
 # Shrinking such a life takes minutes; the story that failed is told by the assertion.
 @settings(
-    max_examples=10,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     database=None,

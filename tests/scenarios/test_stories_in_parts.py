@@ -64,7 +64,7 @@ def test_the_books_hold_in_any_life_in_parts():
     run_state_machine_as_test(
         LifeInParts,
         settings=settings(
-            max_examples=STORIES or 6,
+            max_examples=STORIES or 3,
             stateful_step_count=30 if STORIES else 12,
             derandomize=not STORIES,
             database=None,

@@ -126,7 +126,7 @@ def test_no_usage_is_lost_in_any_life():
     run_state_machine_as_test(
         UsageLife,
         settings=settings(
-            max_examples=STORIES or 6,
+            max_examples=STORIES or 4,
             stateful_step_count=30 if STORIES else 12,
             derandomize=not STORIES,
             database=None,

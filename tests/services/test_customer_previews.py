@@ -252,7 +252,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 }
 
 
-@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 @given(
     sold=st.lists(st.tuples(ITEMS, st.integers(0, 20 * 86_400)), min_size=1, max_size=3),
     today=st.integers(21 * 86_400, 70 * 86_400),

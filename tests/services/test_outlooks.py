@@ -266,7 +266,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 }
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=7, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 @given(
     verb=st.sampled_from([*CHANGES, "unschedule", "coupon", "seats", "aligned", "extended", "start"]),
     when=WHENS,
