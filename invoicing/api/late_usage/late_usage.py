@@ -69,7 +69,7 @@ class LateUsageSerializer(WireSerializer):
         return readable(read_explanation(case.explain))
 
 
-class DecisionSerializer(WireSerializer):
+class LateUsageDecisionSerializer(WireSerializer):
     """With `quantity` and `net`, it is decided only if these are still the figures."""
 
     reason = TextField(max_length=1000)
@@ -104,13 +104,13 @@ class LateUsageViewSet(WireViewSet):
     def retrieve(self, request: Request, **kwargs: str) -> Response:
         return self.show(find(self.get_queryset(), self.addressed, what="late usage"))
 
-    @extend_schema(operation_id="billLateUsage", request=DecisionSerializer)
+    @extend_schema(operation_id="billLateUsage", request=LateUsageDecisionSerializer)
     @action(detail=True, methods=["post"])
     def bill(self, request: Request, **kwargs: str) -> Response:
         """Bill it with the customer's next invoice; what is less than nothing is credited by a credit note."""
         return self._decide(bill_late_usage)
 
-    @extend_schema(operation_id="waiveLateUsage", request=DecisionSerializer)
+    @extend_schema(operation_id="waiveLateUsage", request=LateUsageDecisionSerializer)
     @action(detail=True, methods=["post"])
     def waive(self, request: Request, **kwargs: str) -> Response:
         """Leave it: its quantity counts as billed from now on, and no money moves."""
@@ -118,7 +118,7 @@ class LateUsageViewSet(WireViewSet):
 
     def _decide(self, verb: Any) -> Response:
         case = find(self.get_queryset(), self.addressed, what="late usage")
-        body = self.read_body(DecisionSerializer)
+        body = self.read_body(LateUsageDecisionSerializer)
         shown = None
         if "quantity" in body or "net" in body:
             for name in ("quantity", "net"):
