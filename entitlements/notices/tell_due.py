@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Min, Q, QuerySet
 
 from core import clock
-from core.batches import DATABASE_AWAY
+from core.batches import is_away
 from core.many_ids import among
 from core.notifications.choices import ABOUT_FEATURES, EventType
 from core.notifications.models import Rule
@@ -69,10 +69,8 @@ def _look() -> int | None:
     claimed: list[int] = []
     try:
         return _look_at(EntitlementDue.objects.all(), claimed)
-    except DATABASE_AWAY:
-        raise
-    except Exception:  # whatever it is, it stops only the one that it is about
-        if not claimed:
+    except Exception as error:  # whatever it is, it stops only the one that it is about
+        if is_away(error) or not claimed:
             raise
         logger.warning("a batch of %s entitlements failed and is looked at one by one", len(claimed), exc_info=True)
     return sum(_look_at_one(each) for each in claimed)
@@ -81,9 +79,9 @@ def _look() -> int | None:
 def _look_at_one(due_id: int) -> int:
     try:
         return _look_at(EntitlementDue.objects.filter(pk=due_id), []) or 0
-    except DATABASE_AWAY:
-        raise
-    except Exception:  # it is looked at later, and keeps no other waiting
+    except Exception as error:  # it is looked at later, and keeps no other waiting
+        if is_away(error):
+            raise
         logger.exception("the entitlement of %s can't be looked at", due_id)
         EntitlementDue.objects.filter(pk=due_id).update(due_at=clock.now() + _AGAIN)
         return 0

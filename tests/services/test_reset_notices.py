@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from core import clock
@@ -14,6 +14,7 @@ from entitlements.access.delete_entitlement import delete_entitlement
 from entitlements.access.entitlement_input import EntitlementInput
 from entitlements.access.reset_usage import reset_usage
 from entitlements.models import Entitlement, EntitlementChange, EntitlementDue
+from entitlements.notices import tell_due as module
 from entitlements.notices.changes import make_due
 from entitlements.notices.tell_due import tell_due
 from invoicing.runs.advance_clock import advance_clock, set_clock
@@ -29,6 +30,8 @@ from tests.support.usage import use
 
 pytestmark = pytest.mark.django_db
 
+TOO_LONG = "SET LOCAL statement_timeout = 20; SELECT pg_sleep(5)"
+AWAY = "SELECT pg_terminate_backend(pg_backend_pid())"
 EVERY_DAY: dict[str, Any] = {"usage_period": ("P1D", None)}
 
 
@@ -234,6 +237,32 @@ def test_one_that_cannot_be_looked_at_keeps_no_other_waiting_and_is_tried_again(
     assert resets("2026-05-01T00:30") == []
     Entitlement.objects.filter(pk=broken.pk).update(usage_period="P1M")
     assert resets("2026-05-01T01:00") == [("2026-05-01T00:00:00Z", 100)]
+
+
+@pytest.mark.parametrize(("statement", "told"), [(TOO_LONG, 1), (AWAY, None)])
+@pytest.mark.django_db(transaction=True)
+def test_a_look_that_takes_too_long_stops_its_own_and_a_database_that_is_away_stops_all(
+    acme, feature, rule, monkeypatch, statement, told
+):
+    slow = entitle(acme)
+    entitle(make_customer(key="beta", name="Beta"))
+    assert resets("2026-04-02") == []
+    look = module._look_at
+
+    def look_at(due, claimed):
+        ids = list(due.filter(due_at__lte=clock.now()).values_list("pk", flat=True))
+        if EntitlementDue.objects.filter(pk__in=ids, customer=slow.customer).exists():
+            claimed.extend(ids)
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(statement)
+        return look(due, claimed)
+
+    monkeypatch.setattr(module, "_look_at", look_at)
+    if told is None:
+        with pytest.raises(OperationalError, match="terminating connection"):
+            resets("2026-05-01")
+    else:
+        assert len(resets("2026-05-01")) == told
 
 
 def test_thirty_customers_take_as_many_queries_as_three(feature, rule):
