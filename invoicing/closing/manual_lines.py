@@ -14,9 +14,9 @@ from decimal import Decimal
 from typing import Any
 
 from core.errors import BillingError
-from core.ids import new_id
 from core.jsontext import canonical_json
 from core.money import ONE
+from invoicing.closing.details import details_of
 from invoicing.corrections.credit_rows import Row, tax_columns
 from invoicing.errors import CannotBill
 from invoicing.lifecycle.bounds import refuse_beyond
@@ -164,20 +164,4 @@ def moved_row(line: RatedManualLine, invoice_id: uuid.UUID, position: int, now: 
 
 def manual_details(line: RatedManualLine) -> list[Row]:
     """The detailed lines of a rated charge by hand."""
-    return [
-        {
-            "id": new_id(),
-            "line_id": line.id,
-            "position": position,
-            "category": part.category,
-            "name": part.name,
-            "period_start": part.start or line.start,
-            "period_end": part.end or line.end,
-            "quantity": part.quantity,
-            "unit_amount": part.unit_amount,
-            "amount": part.amount,
-            "discounts_total": part.discount_total,
-            "total": part.total,
-        }
-        for position, part in enumerate(line.rated.detailed)
-    ]
+    return details_of(line.id, line.rated, line.start, line.end)

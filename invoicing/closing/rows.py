@@ -10,6 +10,7 @@ from core.money import ZERO, round_money
 from core.times import time_text
 from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy, LineStatus, WindowKind
 from invoicing.closing.basis import explained
+from invoicing.closing.details import details_of
 from invoicing.closing.documents import InvoiceDocument, RatedDocumentLine
 from invoicing.closing.plan import PlannedGroup, PlannedLine
 from invoicing.corrections.credit_rows import Row, tax_columns
@@ -196,24 +197,7 @@ def rated_columns(line: RatedDocumentLine) -> Row:
 
 def detail_rows(line: RatedDocumentLine) -> list[Row]:
     """The detailed lines of a rated line."""
-    planned = line.planned
-    return [
-        {
-            "id": new_id(),
-            "line_id": line.id,
-            "position": position,
-            "category": part.category,
-            "name": part.name,
-            "period_start": part.start or planned.start,
-            "period_end": part.end or planned.end,
-            "quantity": part.quantity,
-            "unit_amount": part.unit_amount,
-            "amount": part.amount,
-            "discounts_total": part.discount_total,
-            "total": part.total,
-        }
-        for position, part in enumerate(line.rated.detailed)
-    ]
+    return details_of(line.id, line.rated, line.planned.start, line.planned.end)
 
 
 def window_row(planned: PlannedLine, invoice_id: uuid.UUID | None, kind: WindowKind, now: datetime) -> Row:

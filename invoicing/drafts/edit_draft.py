@@ -22,6 +22,7 @@ from core.locks import lock_customers
 from core.money import exact_arithmetic, trimmed
 from customers.models import Customer
 from invoicing.choices import DRAFT_STATUSES, InvoiceStatus, LineKind, LineManagedBy
+from invoicing.closing.details import details_of
 from invoicing.closing.load import tax_rates
 from invoicing.closing.manual_lines import ManualLine, RatedManualLine, manual_columns, manual_details, rate_manual
 from invoicing.closing.redraft import edits_of
@@ -211,22 +212,8 @@ def _ask_for_two(line: InvoiceLine, computed: RatedLine, rated: RatedLine) -> No
 
 def _replace_details(line: InvoiceLine, rated: RatedLine) -> None:
     InvoiceDetailedLine.objects.filter(line=line).delete()
-    InvoiceDetailedLine.objects.bulk_create(
-        InvoiceDetailedLine(
-            line=line,
-            position=position,
-            category=part.category,
-            name=part.name,
-            period_start=part.start or line.period_start,
-            period_end=part.end or line.period_end,
-            quantity=part.quantity,
-            unit_amount=part.unit_amount,
-            amount=part.amount,
-            discounts_total=part.discount_total,
-            total=part.total,
-        )
-        for position, part in enumerate(rated.detailed)
-    )
+    rows = details_of(line.pk, rated, line.period_start, line.period_end)
+    InvoiceDetailedLine.objects.bulk_create(InvoiceDetailedLine(**row) for row in rows)
 
 
 def _rate_charges(draft: Invoice, line_ids: Sequence[uuid.UUID], now: datetime) -> None:

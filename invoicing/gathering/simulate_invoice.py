@@ -17,6 +17,7 @@ from customers.effective_settings import terms_of
 from customers.models import Customer
 from customers.selectors import attributions_of
 from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy
+from invoicing.closing.details import details_of
 from invoicing.closing.load import tax_rates
 from invoicing.closing.taxation import terms_at
 from invoicing.corrections.credit_rows import tax_columns
@@ -179,20 +180,6 @@ def _line(
     )
     set_columns(stored, tax_columns(taxed_by) | totals)
     stored.phase_id = None  # type: ignore[attr-defined]
-    stored.shown_details = [  # type: ignore[attr-defined]
-        InvoiceDetailedLine(
-            line=stored,
-            position=index,
-            category=part.category,
-            name=part.name,
-            period_start=part.start or line.start,
-            period_end=part.end or line.end,
-            quantity=part.quantity,
-            unit_amount=part.unit_amount,
-            amount=part.amount,
-            discounts_total=part.discount_total,
-            total=part.total,
-        )
-        for index, part in enumerate(rated.detailed)
-    ]
+    details = details_of(stored.pk, rated, line.start, line.end)
+    stored.shown_details = [InvoiceDetailedLine(**row) for row in details]  # type: ignore[attr-defined]
     return stored
