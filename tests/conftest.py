@@ -1,5 +1,7 @@
 """What all tests share: the tools that some of them need, and how a parallel run goes (`serial_last`)."""
 
+import contextlib
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -7,10 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
+from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
+from billing_site.runtime.wiring import database_url
+from tests.quick import make_migrated
 from tests.serial_last import (
     pytest_collection_modifyitems,
     pytest_configure_node,
@@ -51,6 +57,42 @@ def chromium() -> Path:
     """The browser's program."""
     assert CHROMIUM, "mark the test with @pytest.mark.browser"
     return Path(CHROMIUM)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings: None,
+    django_db_keepdb: bool,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> None:
+    """In a parallel run all workers' databases are copies of one, which the first that needs it migrates."""
+    if not hasattr(request.config, "workerinput") or django_db_keepdb:
+        return
+    # The workers are the controller's children, and it drops what carries its number.
+    name = migrated_name(os.getppid())
+    with (tmp_path_factory.getbasetemp().parent / "migrated_database.lock").open("a") as made:
+        fcntl.flock(made, fcntl.LOCK_EX)
+        server = database_url()
+        with psycopg.connect(server, autocommit=True) as link:
+            if not link.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+                make_migrated(link, {**os.environ, "DATABASE_URL": server}, name)
+    connection.settings_dict["TEST"]["TEMPLATE"] = name
+
+
+def migrated_name(controller: int) -> str:
+    """The database that the workers of this controller (a process' number) copy."""
+    return f"migrated_for_{controller}"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The controller drops what its workers copied, unless the services went with them."""
+    if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", default=None):
+        return
+    with contextlib.suppress(psycopg.OperationalError), psycopg.connect(database_url(), autocommit=True) as link:
+        link.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(migrated_name(os.getpid())))
+        )
 
 
 @pytest.fixture(scope="session")

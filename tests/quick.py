@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
@@ -115,15 +115,24 @@ def copy_database(environment: dict[str, str], fingerprint: str) -> None:
         there = [str(row[0]) for row in names]
         if migrated not in there:
             sys.stderr.write("Migrating a database for these tests, once for these migrations.\n")
-            # Under another name until it is complete: an interrupted one is made again.
-            _make(connection, "migrating")
-            _migrate({**environment, "DATABASE_URL": _with_database(environment["DATABASE_URL"], "migrating")})
-            connection.execute(
-                sql.SQL("ALTER DATABASE migrating RENAME TO {migrated}").format(migrated=sql.Identifier(migrated))
-            )
+            make_migrated(connection, environment, migrated)
             for old in there[_KEPT_DATABASES - 1 :]:
                 connection.execute(sql.SQL("DROP DATABASE {old} WITH (FORCE)").format(old=sql.Identifier(old)))
         _make(connection, DATABASE, template=migrated)
+
+
+def make_migrated(connection: psycopg.Connection[Any], environment: Mapping[str, str], name: str) -> None:
+    """Make an empty database of this name with every table, to be copied, on the server of `DATABASE_URL`. Ends the
+    process where a migration fails."""
+    # Under another name until it is complete: an interrupted one is made again.
+    making = f"{name}_unfinished"
+    _make(connection, making)
+    _migrate({**environment, "DATABASE_URL": _with_database(environment["DATABASE_URL"], making)})
+    connection.execute(
+        sql.SQL("ALTER DATABASE {making} RENAME TO {name}").format(
+            making=sql.Identifier(making), name=sql.Identifier(name)
+        )
+    )
 
 
 def _make(connection: psycopg.Connection[Any], name: str, *, template: str = "template1") -> None:
