@@ -21,6 +21,7 @@ from invoicing.models import LateUsageCase, LateUsageLook, ParkedCustomer
 from subscriptions.schedule.facts import Span
 
 CUSTOMERS_AT_ONCE = 50
+_ROWS = 1000
 _AGAIN_IN = timedelta(hours=1)
 BY_TERMS = "The customer's terms bill late usage with the next invoice."
 
@@ -48,9 +49,12 @@ def _due() -> Q:
 
 
 def _next() -> list[uuid.UUID]:
-    """Customers to look at: those of the looks that were noted first."""
-    rows = LateUsageLook.objects.filter(_due()).order_by("id").values_list("customer_id", flat=True)[:1000]
-    return list(dict.fromkeys(rows))[:CUSTOMERS_AT_ONCE]
+    """Customers to look at: those of the looks that were noted first, and up to half of them whose hour has come."""
+    looks = LateUsageLook.objects.values_list("customer_id", flat=True)
+    fresh = looks.filter(not_before__isnull=True).order_by("id")[:_ROWS]
+    again = list(dict.fromkeys(looks.filter(not_before__lte=clock.now()).order_by("not_before")[:_ROWS]))
+    half = CUSTOMERS_AT_ONCE // 2
+    return list(dict.fromkeys([*again[:half], *fresh, *again[half:]]))[:CUSTOMERS_AT_ONCE]
 
 
 @transaction.atomic

@@ -103,7 +103,11 @@ class LateUsageLook(models.Model):
 
     class Meta:
         ordering = ["id"]
-        indexes = [models.Index(fields=["customer", "id"], name="late_usage_look_of_customer")]
+        indexes = [
+            models.Index(fields=["customer", "id"], name="late_usage_look_of_customer"),
+            models.Index(fields=["id"], name="late_usage_look_fresh", condition=Q(not_before__isnull=True)),
+            models.Index(fields=["not_before"], name="late_usage_look_again", condition=Q(not_before__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.customer_id} from {self.since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M} UTC"

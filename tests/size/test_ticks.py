@@ -17,6 +17,8 @@ ROWS = 100_000
 # What a tick writes says that it had something to do: a tick that found nothing due would prove little.
 WRITES = {
     "invoicing.runs.tasks.close_due_periods": "invoicing_billingrun",
+    "invoicing.late_usage.tasks.find_late_usage": "invoicing_lateusagelook",
+    "invoicing.progressive.tasks.watch_spending": "entitlements_spendingchange",
     "invoicing.runs.tasks.advance_invoices": "invoicing_invoice",
     "invoicing.payments.tasks.collect_invoices": "invoicing_payment",
     "invoicing.payments.tasks.reconcile_payments": "invoicing_payment",

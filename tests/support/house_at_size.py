@@ -15,11 +15,14 @@ from core import clock
 from core.notifications.models import Delivery, Event, Rule
 from core.outbox.models import OutboxMessage
 from customers.models import BillingApp, Customer
-from entitlements.models import Entitlement, EntitlementDue, Grant
+from entitlements.models import Entitlement, EntitlementDue, Grant, SpendingChange
 from invoicing.models import (
     BillingDue,
     BillingRun,
     Invoice,
+    InvoiceLine,
+    LateUsageCase,
+    LateUsageLook,
     MigrationItem,
     MigrationShard,
     ParkedCustomer,
@@ -83,6 +86,7 @@ def _multiply_all(customer: Customer, invoice: Invoice, count: int, remote: Bill
     multiply(parked, count // 20, customer_id=id_of(Customer, "n + 1000"), released_at=still)
     _messages(count)
     _entitlements(customer, count)
+    _late_usage(customer, count)
 
 
 @contextmanager
@@ -209,6 +213,42 @@ def _entitlements(customer: Customer, count: int) -> None:
     make_rule(("balance_value", 200))
     rule = make_rule(type="entitlements.reset")
     _events(rule, count)
+
+
+def _late_usage(customer: Customer, count: int) -> None:
+    """A case for each customer, a look that failed and waits for its hour, and thirty that are to be had now; as many
+    who used something since their spending was looked at."""
+    line = InvoiceLine.objects.get(kind="usage", invoice__status="gathering")
+    case = LateUsageCase.objects.create(
+        customer=customer,
+        subscription_id=line.subscription_id,
+        item_id=line.item_id,
+        window_id=line.pk,
+        name=line.name,
+        period_start=line.period_start,
+        period_end=line.period_end,
+        currency="EUR",
+        settled_quantity=0,
+        quantity=1,
+        explain={},
+        usage_since=line.period_start,
+    )
+    decided = "n % 50 > 0"
+    multiply(
+        case,
+        count,
+        customer_id=id_of(Customer),
+        window_id=id_of(LateUsageCase),
+        item_id=id_of(LateUsageCase),
+        state=f"CASE WHEN {decided} THEN 'waived' ELSE 'open' END",
+        decided_at=f"CASE WHEN {decided} THEN {_BEFORE} END",
+        created_at=_BEFORE,
+    )
+    look = LateUsageLook.objects.create(customer=customer, since=_BEGIN, until=NOW)
+    again = f"CASE WHEN n > 30 THEN {_SOON} + interval '1 hour' END"
+    multiply(look, count, id="n + 1000", customer_id=id_of(Customer), not_before=again)
+    used = SpendingChange.objects.create(customer_id=customer.pk)
+    multiply(used, 30, id="n + 1000", customer_id=id_of(Customer))
 
 
 def _events(rule: Rule, count: int) -> None:
