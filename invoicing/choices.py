@@ -35,18 +35,22 @@ DRAFT_STATUSES = tuple(status for status in InvoiceStatus if status.value.starts
 # Made and not issued yet: what a deletion, an archived profile or a switched app would leave behind.
 UNISSUED_STATUSES = (*DRAFT_STATUSES, InvoiceStatus.ISSUING_SYNCING, InvoiceStatus.ISSUING_FAILED)
 
+# What has no number and can be given up: drafts, and what could not be issued.
+DELETABLE_STATUSES = (*DRAFT_STATUSES, InvoiceStatus.ISSUING_FAILED)
+
 # What is no document for its customer: lines that wait, and a draft that is gone. Lists and histories leave them out.
 NO_DOCUMENTS = (InvoiceStatus.GATHERING, InvoiceStatus.DELETED)
 
-# Drafts at which a step failed: staff fix the cause and retry the step.
+# Not issued yet, and a step failed: staff fix the cause and retry the step.
 STOPPED_STATUSES = (
     InvoiceStatus.DRAFT_COLLECTING_FAILED,
     InvoiceStatus.DRAFT_INVALID,
     InvoiceStatus.DRAFT_SYNC_FAILED,
+    InvoiceStatus.ISSUING_FAILED,
 )
 
 # A step failed, of the draft, of issuing or of collecting: REST says `failed`.
-FAILED_STATUSES = (*STOPPED_STATUSES, InvoiceStatus.ISSUING_FAILED, InvoiceStatus.PAYMENT_FAILED)
+FAILED_STATUSES = (*STOPPED_STATUSES, InvoiceStatus.PAYMENT_FAILED)
 
 # Issued, and money is still expected: what collection, dunning and ageing look at.
 OPEN_STATUSES = (

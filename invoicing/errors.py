@@ -6,6 +6,9 @@ from core.approvals.errors import SecondPersonNeeded
 from core.errors import Conflict, PreconditionFailed
 from invoicing.choices import InvoiceStatus
 
+INTERNAL_ERROR = "internal_error"
+"""The code of a cause that nobody expected: not the customer's facts are wrong, but something of ours."""
+
 
 class CannotBill(PreconditionFailed):
     """A customer can't be billed until somebody mends the cause: a close parks them with this message."""

@@ -88,8 +88,8 @@ def _tiles(now: datetime) -> list[Tile]:
     soon = unpaid.filter(due_at__gte=now, due_at__lt=now + DUE_SOON)
     drafts = Invoice.objects.filter(status__startswith="draft.").aggregate(
         approve=Count("pk", filter=Q(status=InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED)),
-        failed=Count("pk", filter=Q(status__in=STOPPED_STATUSES)),
     )
+    stopped = Invoice.objects.filter(status__in=STOPPED_STATUSES).count()
     overdue_by, soon_by = _by_currency(overdue), _by_currency(soon)
     stuck = unpaid.aggregate(
         failed=Count("pk", filter=Q(status__in=[InvoiceStatus.PAYMENT_FAILED, InvoiceStatus.PAYMENT_ACTION_REQUIRED])),
@@ -103,7 +103,7 @@ def _tiles(now: datetime) -> list[Tile]:
         Tile("Given back", stuck["given_back"], "refunded, and due again", _invoices(state="given_back"), "amber"),
         Tile("To approve", drafts["approve"], "drafts that wait for an approver", _invoices(state="approve"), "amber"),
         *_proposed(),
-        Tile("Failed steps", drafts["failed"], "drafts that stopped", _invoices(state="stopped"), "red"),
+        Tile("Failed steps", stopped, "drafts that stopped", _invoices(state="stopped"), "red"),
         Tile(
             "Parked",
             parked,

@@ -11,6 +11,7 @@ from core.audit.models import AuditEntry
 from customers.models import BillingProfile, Customer, CustomerOverride
 from customers.selectors import customers_on
 from customers.settings_words import SETTING_LABELS
+from invoicing.choices import UNISSUED_STATUSES
 from invoicing.models import Invoice
 
 _PINNING = ("customer.pinned", "customer.moved", "customer.taken_back")
@@ -52,7 +53,7 @@ def reach_of(profile: BillingProfile, fields: Iterable[str]) -> Reach:
 
 def open_drafts(profile: BillingProfile) -> QuerySet[Invoice]:
     """The drafts that were made with the profile: they keep its old terms, supplier and customer."""
-    drafts = Invoice.objects.filter(profile=profile, status__startswith="draft.")
+    drafts = Invoice.objects.filter(profile=profile, status__in=UNISSUED_STATUSES)
     return drafts.select_related("customer").order_by("-created_at")
 
 

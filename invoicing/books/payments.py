@@ -17,7 +17,7 @@ from invoicing.books.examination import (
     name_invoice,
     piece_by_piece,
 )
-from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES, BalanceKind, InvoiceStatus, PaymentStatus, RefundStatus
+from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES, BalanceKind, InvoiceStatus, PaymentStatus, RefundStatus
 from invoicing.models import BalanceEntry, CreditNote, Invoice, Payment, Refund, WriteOff
 
 RESTORE = "Compare the invoice with its payments and the payment provider's record, and correct what is wrong."
@@ -131,6 +131,6 @@ def _identity_problem(invoice: Invoice) -> str | None:
         return f"it is paid, but {trimmed(invoice.due)} is due."
     if invoice.status in OPEN_STATUSES and not invoice.due:
         return f"nothing is due, but it is not paid: {invoice.get_status_display().lower()}."
-    if invoice.status in DRAFT_STATUSES and invoice.paid:
+    if invoice.status in UNISSUED_STATUSES and invoice.paid:
         return f"it is a draft, but {trimmed(invoice.paid)} is paid."
     return None

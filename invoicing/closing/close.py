@@ -28,7 +28,7 @@ from invoicing.closing.quantities import Quantity, feature_of, quantities_of
 from invoicing.closing.redraft import redraft
 from invoicing.closing.store import Writer
 from invoicing.corrections.unused_time import UnusedTime
-from invoicing.errors import CannotBill
+from invoicing.errors import INTERNAL_ERROR, CannotBill
 from invoicing.lifecycle.issue_dates import IssueDates
 
 logger = logging.getLogger(__name__)
@@ -212,7 +212,7 @@ def as_cause(error: Exception, customer_id: uuid.UUID) -> BillingError:
     return CannotBill(
         f"Something unexpected went wrong while billing ({type(error).__name__}: {said}). Nothing was billed; "
         "the log holds the details.",
-        code="internal_error",
+        code=INTERNAL_ERROR,
     )
 
 

@@ -15,13 +15,13 @@ from core import clock
 from core.batches import together_or_alone
 from core.locks import lock_customers, only_one
 from customers.choices import CollectionMethod
-from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
+from invoicing.choices import UNISSUED_STATUSES, InvoiceStatus
 from invoicing.closing.close import as_cause
 from invoicing.closing.notify import notify_issued_rows
 from invoicing.drafts.collect_quantities import collect_quantities
 from invoicing.drafts.tax_at_issue import tax_at_issue
 from invoicing.errors import WrongInvoiceState
-from invoicing.lifecycle.draft_steps import TO_COLLECT, TO_RETRY, can_advance, drafts_due, step_of_failure
+from invoicing.lifecycle.draft_steps import NOT_ISSUED, TO_COLLECT, TO_RETRY, can_advance, drafts_due, step_of_failure
 from invoicing.lifecycle.issue import issue_drafts
 from invoicing.lifecycle.issue_dates import IssueDates, at_its_date
 from invoicing.lifecycle.states import may_follow, move
@@ -76,9 +76,9 @@ def set_aside(invoice_id: uuid.UUID, error: Exception) -> None:
     step again."""
     draft = Invoice.objects.select_for_update().get(pk=invoice_id)
     cause = as_cause(error, draft.customer_id)
-    failed = step_of_failure(draft.status)
+    failed = step_of_failure(draft.status, cause)
     # Meanwhile another worker may have moved it on: issued, deleted, or waiting for a person.
-    if draft.status in DRAFT_STATUSES and may_follow(draft.status, failed):
+    if draft.status in UNISSUED_STATUSES and may_follow(draft.status, failed):
         move(draft, failed, note=cause.message)
         draft.save(update_fields=["status", "status_note", "updated_at"])
 
@@ -113,7 +113,7 @@ def ready_to_issue(invoice_ids: Sequence[uuid.UUID], *, as_of: datetime, again: 
     ready = Q(status=InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL)
     ready &= Q(draft_until__isnull=True) | Q(draft_until__lte=as_of)
     if again:
-        ready |= Q(status=InvoiceStatus.DRAFT_INVALID)
+        ready |= Q(status__in=NOT_ISSUED)
     drafts = Invoice.objects.select_for_update().filter(ready, pk__in=invoice_ids).order_by("id")
     return list(drafts.values_list("id", flat=True))
 

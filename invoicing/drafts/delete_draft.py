@@ -7,7 +7,7 @@ from core.admin.words import counted
 from core.audit.services.record import record
 from core.errors import InvalidInput
 from core.locks import lock_customers
-from invoicing.choices import DRAFT_STATUSES, InvoiceStatus, WindowKind
+from invoicing.choices import DELETABLE_STATUSES, InvoiceStatus, WindowKind
 from invoicing.corrections.charge_again import charge_again
 from invoicing.corrections.credit_note_instead import give_back_otherwise
 from invoicing.corrections.reopen_windows import reopen_windows, windows_of
@@ -25,13 +25,13 @@ def delete_draft(*, invoice: Invoice, rebill: bool, reason: str) -> Invoice:
 
     The lines stay with the deleted draft, for the record. What it was to give back of earlier invoices comes by credit
     note instead. Quantities that are waived are those of now. InvalidInput without a reason, WrongInvoiceState unless
-    it is a draft.
+    it is a draft, or could not be issued.
     """
     if not reason.strip():
         raise InvalidInput("Say why the draft is deleted. Nothing was changed.", code="reason_required")
     lock_customers([invoice.customer_id])
     locked = Invoice.objects.select_for_update().get(pk=invoice.pk)
-    if locked.status not in DRAFT_STATUSES:
+    if locked.status not in DELETABLE_STATUSES:
         raise WrongInvoiceState(
             f"Only drafts can be deleted; {locked} is: {locked.get_status_display()}. Nothing was changed."
         )

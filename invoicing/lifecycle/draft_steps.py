@@ -6,8 +6,11 @@ from enum import StrEnum
 
 from django.db.models import Min, Q, QuerySet
 
+from core.errors import BillingError
 from core.periods import parse_duration
-from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus
+from customers.choices import CollectionMethod
+from invoicing.choices import DELETABLE_STATUSES, DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus
+from invoicing.errors import INTERNAL_ERROR, CannotBill
 from invoicing.lifecycle.states import may_follow
 from invoicing.lifecycle.voiding import why_not_by_sums
 from invoicing.models import Invoice
@@ -18,13 +21,18 @@ TO_COLLECT = tuple(status for status in DRAFT_STATUSES if may_follow(status, Inv
 COLLECTED_IN_TIME = (InvoiceStatus.DRAFT_CREATED, InvoiceStatus.DRAFT_WAITING_FOR_COLLECTION)
 """Those of them which are collected by themselves, once their time has come."""
 
-_TO_ISSUE = tuple(status for status in DRAFT_STATUSES if may_follow(status, InvoiceStatus.ISSUED))
+_TO_ISSUE = tuple(status for status in DELETABLE_STATUSES if may_follow(status, InvoiceStatus.ISSUED))
 
 TO_RETRY = tuple(status for status in STOPPED_STATUSES if status in (*TO_COLLECT, *_TO_ISSUE))
-"""Drafts at which a step failed that can be tried again, that step alone."""
+"""What is not issued yet, and a step of it failed that can be tried again, that step alone."""
+
+NOT_ISSUED = tuple(status for status in TO_RETRY if status in _TO_ISSUE)
+"""Those of them which were to be issued, and could not be: what they say was not right, or their issue went wrong."""
 
 TO_APPROVE = tuple(status for status in _TO_ISSUE if status not in STOPPED_STATUSES)
 """Drafts that wait for approval, by staff or by time."""
+
+_CHARGED = CollectionMethod.CHARGE_AUTOMATICALLY
 
 _ISSUED_IN_TIME = InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL
 
@@ -54,9 +62,13 @@ def status_after_collection(auto_advance: bool, until: datetime, as_of: datetime
     return InvoiceStatus.ISSUED if until <= as_of else InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL
 
 
-def step_of_failure(status: str) -> InvoiceStatus:
-    """The named failed state of the step at which a draft in `status` stopped."""
-    return InvoiceStatus.DRAFT_COLLECTING_FAILED if status in TO_COLLECT else InvoiceStatus.DRAFT_INVALID
+def step_of_failure(status: str, cause: BillingError) -> InvoiceStatus:
+    """The named failed state of the step at which a draft in `status` stopped for that `cause`: its collection, its
+    validation (what it says can't be issued: staff mend or delete it) or its issue."""
+    if status in TO_COLLECT:
+        return InvoiceStatus.DRAFT_COLLECTING_FAILED
+    is_invalid = isinstance(cause, CannotBill) and cause.code != INTERNAL_ERROR
+    return InvoiceStatus.DRAFT_INVALID if is_invalid else InvoiceStatus.ISSUING_FAILED
 
 
 def next_step_at(invoice: Invoice) -> datetime | None:
@@ -116,9 +128,12 @@ def allowed_acts(invoice: Invoice, as_of: datetime) -> dict[Act, InvoiceStatus |
         acts[Act.SNAPSHOT_QUANTITIES] = _ISSUED_IN_TIME if after == InvoiceStatus.ISSUED else after
     if invoice.status in TO_RETRY:
         acts[Act.RETRY] = acts.get(Act.SNAPSHOT_QUANTITIES, InvoiceStatus.ISSUED)
+    elif invoice.status == InvoiceStatus.PAYMENT_FAILED and invoice.collection_method == _CHARGED:
+        # Refused all the same where the app can never charge it.
+        acts[Act.RETRY] = InvoiceStatus.PAYMENT_PENDING
     if invoice.status in TO_APPROVE:
         acts[Act.APPROVE] = InvoiceStatus.ISSUED
-    if invoice.status in DRAFT_STATUSES:
+    if invoice.status in DELETABLE_STATUSES:
         acts[Act.DELETE] = InvoiceStatus.DELETED
     if not why_not_by_sums(invoice):
         # Refused all the same while a charge of it has no known end.

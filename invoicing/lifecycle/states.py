@@ -33,10 +33,11 @@ _AFTER: Final[Mapping[Status, set[Status]]] = {
     Status.DRAFT_WAITING_AUTO_APPROVAL: {*_ISSUED, Status.DRAFT_INVALID, Status.ISSUING_FAILED},
     # What waits for a person is put aside by no failure: trying that step again would issue it without one.
     Status.DRAFT_MANUAL_APPROVAL_NEEDED: _ISSUED,
-    Status.DRAFT_INVALID: _ISSUED,
+    # Tried again, it may stop for another cause than before.
+    Status.DRAFT_INVALID: {*_ISSUED, Status.ISSUING_FAILED},
     Status.ISSUING_SYNCING: set(),
-    # Issuing alone is tried again. A draft that has no lines left then is deleted by it.
-    Status.ISSUING_FAILED: _ISSUED,
+    # Issuing alone is tried again, or the document is given up. One that has no lines left is deleted by it.
+    Status.ISSUING_FAILED: {*_ISSUED, Status.DRAFT_INVALID},
     # Voided only while nothing is paid, and no charge is under way. What was settled without a payment is paid, too.
     Status.ISSUED: {*_CHARGED, *_ENDED, Status.OVERDUE, Status.VOIDED},
     # While a charge is under way the money may be on its way: not overdue before its outcome. Issued again: a part has

@@ -8,7 +8,7 @@ from core import clock
 from core.admin.words import counted
 from core.audit.services.record import record
 from customers.models import BillingApp, BillingProfile
-from invoicing.choices import OPEN_STATUSES
+from invoicing.choices import OPEN_STATUSES, UNISSUED_STATUSES
 from invoicing.errors import AppNotUsable
 from invoicing.models import Invoice
 
@@ -40,7 +40,7 @@ def uninstall_app(*, app: BillingApp) -> None:
     app = BillingApp.objects.select_for_update().get(pk=app.pk)
     profiles = BillingProfile.objects.filter(app=app, archived_at=None).count()
     unpaid = Invoice.objects.filter(app=app, status__in=OPEN_STATUSES).count()
-    drafts = Invoice.objects.filter(app=app, status__startswith="draft.").count()
+    drafts = Invoice.objects.filter(app=app, status__in=UNISSUED_STATUSES).count()
     if profiles or unpaid or drafts:
         raise AppNotUsable(
             f"{app} is needed by {counted(profiles, 'profile')}, {counted(drafts, 'draft')} and "

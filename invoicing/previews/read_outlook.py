@@ -17,7 +17,7 @@ from core.errors import BillingError
 from core.many_ids import among, any_of
 from core.money import ONE, ZERO, round_money
 from customers.models import Customer
-from invoicing.choices import DRAFT_STATUSES, NO_DOCUMENTS, LineKind
+from invoicing.choices import NO_DOCUMENTS, UNISSUED_STATUSES, LineKind
 from invoicing.lifecycle.draft_steps import TO_RETRY
 from invoicing.models import BalanceEntry, CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from invoicing.money_columns import TOTALS, Totals
@@ -60,7 +60,7 @@ class Reached:
 def known_of(customer_ids: Collection[uuid.UUID]) -> Known:
     """What there is now. One query: totals as text, because JSON knows no decimals."""
     now, mine = clock.now(), {"customer": OuterRef("pk")}
-    drafts = Invoice.objects.filter(status__in=DRAFT_STATUSES, **mine).order_by()
+    drafts = Invoice.objects.filter(status__in=UNISSUED_STATUSES, **mine).order_by()
     columns = JSONObject(id=Cast("pk", CharField()), total=Cast("total", TextField()), status="status")
     rows = drafts.annotate(row=columns).values("row")
     ledger = BalanceEntry.objects.filter(**mine).order_by().values("currency")

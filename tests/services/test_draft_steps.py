@@ -4,7 +4,7 @@ import pytest
 from django.db import transaction
 
 from core import clock
-from invoicing.choices import DRAFT_STATUSES, InvoiceStatus
+from invoicing.choices import DELETABLE_STATUSES, InvoiceStatus
 from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.drafts.delete_draft import delete_draft
@@ -52,6 +52,7 @@ ALLOWED = {
     "draft.sync_failed": "delete /",
     "draft.waiting_auto_approval": "delete approve / advance",
     "draft.manual_approval_needed": "delete approve /",
+    "issuing.failed": "delete retry /",
 }
 
 
@@ -64,8 +65,8 @@ def test_which_drafts_can_be_collected_approved_and_tried_again():
     }
     assert set(COLLECTED_IN_TIME) < set(TO_COLLECT)
     assert set(TO_APPROVE) == {"draft.waiting_auto_approval", "draft.manual_approval_needed"}
-    assert set(TO_RETRY) == {"draft.collecting_failed", "draft.invalid"}
-    assert set(ALLOWED) == {status.value for status in DRAFT_STATUSES}
+    assert set(TO_RETRY) == {"draft.collecting_failed", "draft.invalid", "issuing.failed"}
+    assert set(ALLOWED) == {status.value for status in DELETABLE_STATUSES}
 
 
 @pytest.mark.parametrize("due", [False, True], ids=["before_its_time", "after_its_time"])

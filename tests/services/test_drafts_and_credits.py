@@ -169,7 +169,7 @@ def test_a_draft_that_cant_be_advanced_stops_no_other_and_says_why(subscription)
     with clock.frozen_at(at("2026-05-02")):
         run_due(as_of=at("2026-05-02"))
         broken.refresh_from_db()
-        assert (broken.status, "due_after" in broken.status_note) == ("draft.invalid", True)
+        assert (broken.status, "due_after" in broken.status_note) == ("issuing.failed", True)
         assert str(Invoice.objects.get(customer=other, issued_at__isnull=False).total) == "7.00"
 
         Invoice.objects.filter(pk=broken.pk).update(workflow_snapshot=snapshot)

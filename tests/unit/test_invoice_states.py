@@ -14,7 +14,7 @@ from invoicing.choices import (
     UNISSUED_STATUSES,
     InvoiceStatus,
 )
-from invoicing.errors import ForbiddenMove, WrongInvoiceState
+from invoicing.errors import CannotBill, ForbiddenMove, WrongInvoiceState
 from invoicing.lifecycle.draft_steps import TO_COLLECT, step_of_failure
 from invoicing.lifecycle.states import (
     BEGINNINGS,
@@ -38,13 +38,13 @@ FOLLOWS = {
     "draft.collecting": COLLECTED,
     "draft.collecting_failed": "draft.waiting_auto_approval draft.manual_approval_needed deleted",
     "draft.validating": "deleted",
-    "draft.invalid": "issued paid deleted",
+    "draft.invalid": "issued paid deleted issuing.failed",
     "draft.syncing": "deleted",
     "draft.sync_failed": "deleted",
     "draft.waiting_auto_approval": "issued paid deleted draft.invalid issuing.failed",
     "draft.manual_approval_needed": "issued paid deleted",
     "issuing.syncing": "",
-    "issuing.failed": "issued paid deleted",
+    "issuing.failed": "issued paid deleted draft.invalid",
     "issued": "payment_processing.pending payment_processing.action_required payment_processing.failed overdue paid "
     "uncollectible voided",
     "payment_processing.pending": "issued payment_processing.action_required payment_processing.failed paid "
@@ -67,7 +67,7 @@ FORBIDDEN = [pair for pair in PAIRS if pair not in ALLOWED]
 def test_the_table_names_every_state_and_no_other():
     assert set(FOLLOWS) == set(MOVES) == set(InvoiceStatus.values)
     assert {after for afters in MOVES.values() for after in afters} <= set(InvoiceStatus.values)
-    assert (len(ALLOWED), len(FORBIDDEN)) == (86, 398)
+    assert (len(ALLOWED), len(FORBIDDEN)) == (88, 396)
 
 
 @pytest.mark.parametrize(("before", "after"), ALLOWED)
@@ -134,7 +134,7 @@ def test_these_states_nothing_writes_yet():
 
 def test_every_draft_can_be_deleted_and_nothing_that_is_issued():
     may_go = {status for status in InvoiceStatus.values if "deleted" in MOVES[status]}
-    # What could not be issued, and has no lines left when that is tried again.
+    # What could not be issued has no number either.
     assert may_go == {status.value for status in DRAFT_STATUSES} | {"issuing.failed"}
 
 
@@ -148,10 +148,22 @@ def test_what_is_paid_or_being_paid_is_never_voided():
 
 
 def test_a_draft_stops_in_the_failed_state_of_its_own_step():
-    assert {step_of_failure(status) for status in TO_COLLECT} == {"draft.collecting_failed"}
-    assert step_of_failure("draft.waiting_auto_approval") == "draft.invalid"
-    assert not may_follow("draft.manual_approval_needed", step_of_failure("draft.manual_approval_needed"))
-    assert set(STOPPED_STATUSES) == {"draft.collecting_failed", "draft.invalid", "draft.sync_failed"}
+    wrong = CannotBill("The draft comes to too much.", code="beyond_limit")
+    unexpected = CannotBill("Something unexpected went wrong.", code="internal_error")
+    assert {step_of_failure(status, wrong) for status in TO_COLLECT} == {"draft.collecting_failed"}
+    assert {step_of_failure(status, unexpected) for status in TO_COLLECT} == {"draft.collecting_failed"}
+    # What it says is not right, or its issue itself went wrong.
+    assert step_of_failure("draft.waiting_auto_approval", wrong) == "draft.invalid"
+    assert step_of_failure("draft.waiting_auto_approval", unexpected) == "issuing.failed"
+    assert step_of_failure("draft.waiting_auto_approval", WrongInvoiceState("It moved.")) == "issuing.failed"
+    assert not may_follow("draft.manual_approval_needed", "draft.invalid")
+    assert not may_follow("draft.manual_approval_needed", "issuing.failed")
+    assert set(STOPPED_STATUSES) == {
+        "draft.collecting_failed",
+        "draft.invalid",
+        "draft.sync_failed",
+        "issuing.failed",
+    }
 
 
 def test_the_groups_of_states_that_other_decisions_go_by():

@@ -14,7 +14,7 @@ from invoicing.admin.issued.correction_forms import WindowsForm
 from invoicing.admin.issued.correction_verbs import CORRECTION_VERBS
 from invoicing.admin.payments.charge_words import not_charged
 from invoicing.admin.payments.collection_verbs import COLLECTION_VERBS
-from invoicing.choices import DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus, LineKind
+from invoicing.choices import DELETABLE_STATUSES, DRAFT_STATUSES, STOPPED_STATUSES, InvoiceStatus, LineKind
 from invoicing.drafts.advance_invoice import advance_invoice
 from invoicing.drafts.approve_invoice import OWN_DRAFT, approve_invoice, made_by_current_actor
 from invoicing.drafts.delete_draft import delete_draft
@@ -117,6 +117,8 @@ class Retry(OnDraft):
         return [f"It stopped because: {invoice.status_note}", f"{step}, nothing else: what was done before stays."]
 
     def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
+        if invoice.status == InvoiceStatus.PAYMENT_FAILED:
+            return "Its charge failed: collect it again."
         return why_not_retry(invoice)
 
     def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
@@ -138,6 +140,9 @@ class DeleteDraft(OnDraft):
     permission = "invoicing.delete_draft_invoice"
     tone = "danger"
     form = WindowsForm
+
+    def shows(self, invoice: Invoice) -> bool:
+        return invoice.status in DELETABLE_STATUSES
 
     def asks(self, invoice: Invoice) -> str:
         return f"Is the draft for {invoice.customer} over {money_text(invoice.total, invoice.currency)} to be deleted?"

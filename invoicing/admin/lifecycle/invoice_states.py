@@ -65,7 +65,7 @@ class InvoiceState(ChoiceFilter):
             "gathering": Q(status=InvoiceStatus.GATHERING),
             "draft": drafts,
             "approve": drafts & Q(status=InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED),
-            "stopped": drafts & Q(status__in=STOPPED_STATUSES),
+            "stopped": Q(status__in=STOPPED_STATUSES),
             "open": unpaid,
             "due_soon": unpaid & Q(due_at__gte=now, due_at__lt=now + DUE_SOON),
             "overdue": unpaid & Q(due_at__lt=now),

@@ -9,7 +9,7 @@ from customers.models import BillingApp, Customer, CustomerAppData
 from customers.setting_differences import Difference, differences
 from invoicing.admin.profile_moves.causes import causes_shown
 from invoicing.admin.profile_moves.migration_impact import shown_move
-from invoicing.choices import DRAFT_STATUSES
+from invoicing.choices import UNISSUED_STATUSES
 from invoicing.models import Invoice
 from invoicing.profile_moves.causes import Cause, Severity
 from invoicing.tax_guards.tax_switch import foresee_tax_off
@@ -17,7 +17,7 @@ from invoicing.tax_guards.tax_switch import foresee_tax_off
 
 def drafts_of(customer: Customer) -> list[Invoice]:
     """The customer's open drafts, which keep the terms that they were made with."""
-    drafts = Invoice.objects.filter(customer=customer, status__in=DRAFT_STATUSES)
+    drafts = Invoice.objects.filter(customer=customer, status__in=UNISSUED_STATUSES)
     return list(drafts.select_related("profile", "customer").order_by("-created_at"))
 
 

@@ -172,7 +172,7 @@ class InvoiceViewSet(WireViewSet):
     @extend_schema(operation_id="retryInvoiceAction", request=None)
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, **kwargs: str) -> Response:
-        """Try the step at which a draft stopped again, that step alone."""
+        """Try the step at which it stopped again, that step alone: its collection, its issue or its charge."""
         return self.whole(retry_invoice(invoice=self.addressed_invoice()))
 
     @extend_schema(operation_id="snapshotQuantitiesInvoiceAction", request=None)
