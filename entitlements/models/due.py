@@ -36,8 +36,9 @@ class EntitlementDue(models.Model):
 
 class SpendingChange(models.Model):
     """A customer who is billed whenever their spending reaches a threshold has used something, or it was taken back:
-    `notices.changes` writes this where it finds what has changed, and the watch of spending (billing rules 7) takes it
-    away. Any number for one customer: nobody waits for anybody to write one."""
+    `notices.changes` writes this where it finds what has changed, the database where other terms let it be reached,
+    and the watch of spending (billing rules 7) takes it away. Any number for one customer: nobody waits for anybody to
+    write one."""
 
     id = models.BigAutoField(primary_key=True)
     customer_id = models.UUIDField(db_index=True)

@@ -1,5 +1,5 @@
 """Owns what the database notes by itself when rows change, whoever changes them: whom a change makes due, of which
-invoices other programs are to be told, and where late usage is to be looked for."""
+invoices other programs are to be told, where late usage is to be looked for, and whose spending is to be looked at."""
 
 from core.triggers import Function, Trigger
 
@@ -65,11 +65,34 @@ BEGIN
     UPDATE invoicing_billingdue due SET due_at = early.at FROM early WHERE due.id = early.id;
 END""",
     ),
+    # Under other terms what was used already may have reached the threshold: nobody waits for the next usage (billing
+    # rules 7). Only who is billed for something in its currency.
+    Function(
+        "invoicing_watch_again",
+        arguments="customers uuid[]",
+        returns="void",
+        body="""\
+BEGIN
+    INSERT INTO entitlements_spendingchange (customer_id)
+    SELECT DISTINCT due.customer_id
+    FROM invoicing_billingdue due
+    LEFT JOIN customers_customeroverride own ON own.customer_id = due.customer_id
+    JOIN customers_billingprofile profile
+        ON profile.id = own.billing_profile_id OR (own.billing_profile_id IS NULL AND profile.is_default)
+    WHERE due.customer_id = ANY(customers)
+        AND COALESCE(own.progressive_billing, profile.progressive_billing)
+        AND COALESCE(own.progressive_threshold, profile.progressive_threshold) IS NOT NULL
+        AND due.currency
+            = COALESCE(NULLIF(own.progressive_threshold_currency, ''), profile.progressive_threshold_currency)
+    ORDER BY due.customer_id;
+END""",
+    ),
     Function(
         "invoicing_follow_overrides",
         body="""\
 BEGIN
     PERFORM invoicing_look_again(ARRAY(SELECT DISTINCT customer_id FROM touched));
+    PERFORM invoicing_watch_again(ARRAY(SELECT DISTINCT customer_id FROM touched));
     RETURN NULL;
 END""",
     ),
@@ -85,6 +108,13 @@ DECLARE
     defaults boolean := EXISTS (
         SELECT FROM (SELECT id, is_default FROM touched UNION ALL SELECT id, is_default FROM touched_before) each
         WHERE each.is_default AND each.id = ANY(changed));
+    -- Those whose spending is to be looked at from now on, or for less.
+    watched uuid[] := ARRAY(
+        SELECT touched.id FROM touched JOIN touched_before before ON before.id = touched.id
+        WHERE touched.progressive_billing AND touched.progressive_threshold IS NOT NULL
+            AND (before.progressive_threshold IS NULL OR touched.progressive_threshold < before.progressive_threshold
+                OR touched.progressive_threshold_currency <> before.progressive_threshold_currency
+                OR NOT before.progressive_billing OR touched.is_default <> before.is_default));
 BEGIN
     IF cardinality(changed) > 0 THEN
         PERFORM invoicing_look_again(ARRAY(
@@ -92,6 +122,14 @@ BEGIN
             FROM invoicing_billingdue due
             LEFT JOIN customers_customeroverride own ON own.customer_id = due.customer_id
             WHERE own.billing_profile_id = ANY(changed) OR (defaults AND own.billing_profile_id IS NULL)));
+    END IF;
+    IF cardinality(watched) > 0 THEN
+        PERFORM invoicing_watch_again(ARRAY(
+            SELECT DISTINCT due.customer_id
+            FROM invoicing_billingdue due
+            LEFT JOIN customers_customeroverride own ON own.customer_id = due.customer_id
+            JOIN customers_billingprofile profile ON profile.id = ANY(watched)
+                AND (own.billing_profile_id = profile.id OR (profile.is_default AND own.billing_profile_id IS NULL))));
     END IF;
     RETURN NULL;
 END""",
@@ -121,7 +159,7 @@ BEGIN
     RETURN NULL;
 END""",
     ),
-    # The late usage of who was parked has waited: whoever is released has it looked at again.
+    # The late usage of who was parked has waited, and their spending: whoever is released has both looked at again.
     Function(
         "invoicing_note_released",
         body="""\
@@ -132,6 +170,10 @@ BEGIN
     JOIN invoicing_lateusagecase late ON late.customer_id = touched.customer_id AND late.state = 'open'
     WHERE before.released_at IS NULL AND touched.released_at IS NOT NULL
     GROUP BY late.customer_id;
+    PERFORM invoicing_watch_again(ARRAY(
+        SELECT DISTINCT touched.customer_id
+        FROM touched JOIN touched_before before ON before.id = touched.id
+        WHERE before.released_at IS NULL AND touched.released_at IS NOT NULL));
     RETURN NULL;
 END""",
     ),

@@ -1,6 +1,7 @@
 """Bills customers whose unbilled usage has reached their profile's threshold (billing rules 7).
 
-Looked at is only who has used something since: `entitlements.notices.changes` knows them. By any number of workers at
+Looked at is only who has used something since, as `entitlements.notices.changes` knows, and whom other terms or a
+release have brought nearer to it, as the database notes (`invoicing.models.followers`). By any number of workers at
 once: whoever has the customer's lock takes what is noted of them away, looks and bills in one transaction, so that a
 crossing is billed once, and a worker that dies leaves it to be looked at again.
 """

@@ -1,14 +1,20 @@
 """A spending threshold: whoever reaches it is billed for what they used, each time, once (billing rules 7)."""
 
+from decimal import Decimal
+
 import pytest
 
 from core import clock
+from customers.models import BillingProfile
 from entitlements.features.create_feature import create_feature
 from entitlements.metering.create_meter import create_meter
 from entitlements.models import SpendingChange
 from entitlements.notices.changes import note_usage
 from invoicing.closing.close_customers import close_customers
 from invoicing.models import Invoice, ParkedCustomer
+from invoicing.parking.release_customer import release_customer
+from invoicing.profile_moves.make_default_profile import make_default_profile as make_default
+from invoicing.profile_moves.pin_customer import override_billing, pin_customer
 from invoicing.progressive.watch_spending import watch_spending
 from tests.support.books import assert_books_are_clean
 from tests.support.clock import at
@@ -84,6 +90,102 @@ def test_who_is_parked_waits_and_stops_nobody():
     ParkedCustomer.objects.create(customer=made, cause_code="no_price", cause="Calls has no price.")
     assert used("2026-04-05T01:00", 600) == []
     assert not SpendingChange.objects.exists()
+    # Nobody waits for the next usage once they are released.
+    with clock.frozen_at(at("2026-04-06")):
+        release_customer(parked=ParkedCustomer.objects.get(), reason="Mended")
+    assert watched("2026-04-06T00:01") == ["600.00"]
+
+
+def watched(on):
+    """What the watch makes without any more usage: the totals of its invoices."""
+    before = set(Invoice.objects.filter(issued_at__isnull=False).values_list("pk", flat=True))
+    with clock.frozen_at(at(on)):
+        watch_spending()
+    made = Invoice.objects.filter(issued_at__isnull=False).exclude(pk__in=before)
+    return [money(total) for total in made.order_by("number").values_list("total", flat=True)]
+
+
+def test_a_threshold_that_is_lowered_is_looked_at_without_more_usage():
+    customer()
+    assert used("2026-04-05T01:00", 60) == []
+    make_default_profile(progressive_threshold=Decimal(200))
+    make_default_profile(name="Standard")
+    assert not SpendingChange.objects.exists()
+    make_default_profile(progressive_threshold=Decimal(61))
+    assert watched("2026-04-05T02:00") == []
+    make_default_profile(progressive_threshold=Decimal(60))
+    assert watched("2026-04-05T03:00") == ["60.00"]
+    assert watched("2026-04-05T04:00") == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"progressive_threshold": None}, {"progressive_threshold": 50}),
+        ({"progressive_billing": False}, {"progressive_billing": True}),
+        ({"progressive_threshold_currency": "USD"}, {"progressive_threshold_currency": "EUR"}),
+    ],
+    ids=["named", "allowed", "in this currency"],
+)
+def test_a_threshold_that_holds_from_now_on_is_looked_at_at_once(before, after):
+    customer()
+    make_default_profile(**before)
+    assert used("2026-04-05T01:00", 120) == []
+    make_default_profile(**after)
+    assert watched("2026-04-05T02:00") == ["120.00"]
+
+
+def test_a_customer_with_a_lower_threshold_of_their_own_is_looked_at_and_nobody_else():
+    made = customer()
+    subscribe(made.subscriptions.get().plan, customer=make_customer(key="globex", name="Globex"))
+    report("2026-04-05T01:00", 60, "acme", "globex")
+    with clock.frozen_at(at("2026-04-05T02:00")):
+        while note_usage():
+            pass
+    assert watched("2026-04-05T02:00") == []
+    with clock.frozen_at(at("2026-04-05T03:00")):
+        override_billing(
+            customer=made,
+            profile=None,
+            reason="Agreed",
+            workflow={"progressive_threshold": Decimal(50), "progressive_threshold_currency": "EUR"},
+        )
+    assert set(SpendingChange.objects.values_list("customer_id", flat=True)) == {made.pk}
+    assert watched("2026-04-05T03:01") == ["60.00"]
+
+
+def test_who_is_moved_to_a_profile_with_a_lower_threshold_is_looked_at():
+    made = customer()
+    default = make_default_profile(progressive_threshold=None, progressive_threshold_currency="")
+    lower = BillingProfile.objects.create(
+        name="Lower",
+        supplier=default.supplier,
+        app=default.app,
+        progressive_billing=True,
+        progressive_threshold=Decimal(50),
+        progressive_threshold_currency="EUR",
+    )
+    assert used("2026-04-05T01:00", 60) == []
+    with clock.frozen_at(at("2026-04-05T02:00")):
+        pin_customer(customer=made, profile=lower, reason="Agreed")
+    assert watched("2026-04-05T02:01") == ["60.00"]
+
+
+def test_who_follows_another_default_with_a_threshold_is_looked_at():
+    customer()
+    default = make_default_profile(progressive_threshold=None, progressive_threshold_currency="")
+    other = BillingProfile.objects.create(
+        name="Other",
+        supplier=default.supplier,
+        app=default.app,
+        progressive_billing=True,
+        progressive_threshold=Decimal(50),
+        progressive_threshold_currency="EUR",
+    )
+    assert used("2026-04-05T01:00", 60) == []
+    with clock.frozen_at(at("2026-04-05T02:00")):
+        make_default(profile=other)
+    assert watched("2026-04-05T02:01") == ["60.00"]
 
 
 def test_one_who_can_not_be_billed_stops_nobody_else():
