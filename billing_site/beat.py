@@ -28,6 +28,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "close due periods": every(5, "invoicing.runs.tasks.close_due_periods"),
     "find late usage": every(10, "invoicing.late_usage.tasks.find_late_usage"),
     "advance drafts": every(5, "invoicing.runs.tasks.advance_invoices"),
+    "look at drafts to approve": every(5, "invoicing.runs.tasks.judge_drafts"),
     "watch spending": every(10, "invoicing.progressive.tasks.watch_spending"),
     "collect issued invoices": every(5, "invoicing.payments.tasks.collect_invoices"),
     "ask about open charges": every(30, "invoicing.payments.tasks.reconcile_payments"),

@@ -40,6 +40,7 @@ _TASKS = {
     ),
     DRAFTS: (
         "invoicing.runs.tasks.advance_invoices",
+        "invoicing.runs.tasks.judge_drafts",
         "invoicing.runs.tasks.advance_clock",
         "invoicing.progressive.tasks.watch_spending",
         "invoicing.late_usage.tasks.find_late_usage",

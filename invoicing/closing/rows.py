@@ -71,6 +71,8 @@ _BARE_INVOICE: Row = {
     "collection_method": "",
     "next_collection_at": None,
     "content_hash": "",
+    "anomalies": None,
+    "anomaly_rank": None,
     **_NO_MONEY,
     **_NO_SETTLEMENT,
 }

@@ -104,7 +104,7 @@ def _taxed(invoice_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[str, Dec
 
 
 def add_up(invoice_ids: set[uuid.UUID], *, now: datetime) -> None:
-    """Set the totals of drafts to the sums of their lines."""
+    """Set the totals of drafts to the sums of their lines. What was unusual about them is to be looked at anew."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -112,7 +112,7 @@ def add_up(invoice_ids: set[uuid.UUID], *, now: datetime) -> None:
             SET amount = s.amount, charges_total = s.charges_total, discounts_total = s.discounts_total,
                 credits_total = s.credits_total, taxes_inclusive_total = s.taxes_inclusive_total,
                 taxes_exclusive_total = s.taxes_exclusive_total, taxes_total = s.taxes_total,
-                total = s.total, due = s.total, updated_at = %s
+                total = s.total, due = s.total, anomalies = NULL, anomaly_rank = NULL, updated_at = %s
             FROM (
                 SELECT invoice_id, sum(amount) AS amount, sum(charges_total) AS charges_total,
                     sum(discounts_total) AS discounts_total, sum(credits_total) AS credits_total,

@@ -28,6 +28,7 @@ from invoicing.closing.manual_lines import ManualLine, RatedManualLine, manual_c
 from invoicing.closing.redraft import edits_of
 from invoicing.closing.taxation import terms_at
 from invoicing.corrections.retax_drafts import drop_lines, retax
+from invoicing.drafts.judge_drafts import judge_held
 from invoicing.drafts.tax_at_issue import place_of
 from invoicing.errors import WrongInvoiceState
 from invoicing.gathering.add_charges import Charge, check_charge, line_of
@@ -86,6 +87,8 @@ def edit_draft(
         )
     with exact_arithmetic():
         told = _apply(locked, changes, reason, clock.now())
+    if told and not preview:
+        judge_held(locked.pk)
     locked.refresh_from_db()
     if told:
         record(

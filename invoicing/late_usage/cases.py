@@ -9,6 +9,7 @@ from core.audit.actors import current_actor
 from core.money import round_money
 from invoicing.choices import LateUsageState
 from invoicing.late_usage.judge import LateUsage
+from invoicing.lifecycle.look_anew import look_anew
 from invoicing.models import LateUsageCase
 from invoicing.rating.explanation_json import to_stored
 
@@ -19,7 +20,7 @@ NOTHING_LATE = "Its usage comes to what was billed."
 
 def keep_open(late: Mapping[uuid.UUID, LateUsage], known: Mapping[uuid.UUID, LateUsageCase]) -> list[LateUsageCase]:
     """The open case of each of these windows with its figures of now: of `known` ones, and new ones. In the transaction
-    that holds the customers' locks. Two statements."""
+    that holds the customers' locks. Two statements, and one where there are new ones."""
     new, changed, kept = [], [], []
     for window_id, found in late.items():
         case = known.get(window_id)
@@ -32,6 +33,7 @@ def keep_open(late: Mapping[uuid.UUID, LateUsage], known: Mapping[uuid.UUID, Lat
         kept.append(case)
     LateUsageCase.objects.bulk_create(new)
     LateUsageCase.objects.bulk_update(changed, _FIGURES)
+    look_anew([case.window_id for case in new])
     return kept
 
 
@@ -51,15 +53,17 @@ def decide(case: LateUsageCase, state: LateUsageState, *, reason: str) -> None:
 
 
 def save_decided(cases: Sequence[LateUsageCase]) -> None:
-    """Store what was decided, with the figures that it was decided by. One statement."""
+    """Store what was decided, with the figures that it was decided by. Two statements."""
     LateUsageCase.objects.bulk_update(cases, [*_FIGURES[:-1], *_DECISION])
+    look_anew([case.window_id for case in cases])
 
 
 def absorb(cases: Sequence[LateUsageCase], *, why: str = NOTHING_LATE) -> None:
-    """Close cases in which nothing is late any more. One statement."""
+    """Close cases in which nothing is late any more. Two statements."""
     for case in cases:
         decide(case, LateUsageState.ABSORBED, reason=why)
     LateUsageCase.objects.bulk_update(cases, _DECISION)
+    look_anew([case.window_id for case in cases])
 
 
 def _differs(case: LateUsageCase, late: LateUsage) -> bool:

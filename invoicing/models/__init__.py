@@ -4,7 +4,7 @@ from invoicing.models.balance import BalanceEntry
 from invoicing.models.bank_statement import BankStatement, BankStatementRow
 from invoicing.models.credit_note import CreditNote, CreditNoteLine
 from invoicing.models.due import BillingDue
-from invoicing.models.invoice import Invoice
+from invoicing.models.invoice import DraftInReview, Invoice
 from invoicing.models.late_usage import LateUsageCase, LateUsageLook
 from invoicing.models.line import BilledWindow, InvoiceDetailedLine, InvoiceLine
 from invoicing.models.line_edit import LineEdit
@@ -27,6 +27,7 @@ __all__ = [
     "BillingRun",
     "CreditNote",
     "CreditNoteLine",
+    "DraftInReview",
     "Invoice",
     "InvoiceDetailedLine",
     "InvoiceLine",

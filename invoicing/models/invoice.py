@@ -111,6 +111,11 @@ class Invoice(Record):
     next_collection_at = models.DateTimeField(null=True, blank=True)  # when the next automatic charge is to be tried
     content_hash = models.CharField(max_length=64, blank=True)
 
+    # Of drafts that wait for approval: what is unusual about them, and how early they are to be looked at by that. Null
+    # while nobody has looked; no part of the document.
+    anomalies = models.JSONField(null=True, blank=True, editable=False)
+    anomaly_rank = models.SmallIntegerField(null=True, blank=True, editable=False)
+
     class Meta:
         ordering = ["-created_at", "-id"]
         constraints = [
@@ -172,6 +177,18 @@ class Invoice(Record):
                 name="invoice_drafts",
                 condition=Q(status__startswith="draft."),
             ),
+            # Of drafts that wait for approval: first those at which nobody has looked, then the most unusual ones.
+            models.Index(
+                fields=["-anomaly_rank", "id"],
+                name="invoice_review",
+                include=["status"],
+                condition=Q(
+                    status__in=[
+                        InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL,
+                        InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED,
+                    ]
+                ),
+            ),
             models.Index(fields=["run"], name="invoice_of_run", condition=Q(run__isnull=False)),
             # Few replace another one.
             models.Index(fields=["replaces"], name="invoice_replacing", condition=Q(replaces__isnull=False)),
@@ -205,3 +222,15 @@ class Invoice(Record):
 
     def __str__(self) -> str:
         return self.number or f"{self.get_status_display()} of {self.customer}"
+
+
+class DraftInReview(Invoice):
+    """A draft as it stands in the queue of those that wait for approval."""
+
+    class Meta:
+        proxy = True
+        # Who may read invoices may read the queue.
+        default_permissions = ()
+        verbose_name = "draft"
+        verbose_name_plural = "drafts"
+        ordering = ["-anomaly_rank", "id"]

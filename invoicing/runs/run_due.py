@@ -1,5 +1,5 @@
-"""Does everything that is due: closes, moves drafts, collects, marks overdue, tells of entitlements, bills who has
-reached a threshold, delivers mail."""
+"""Does everything that is due: closes, moves drafts and looks at those that wait, collects, marks overdue, tells of
+entitlements, bills who has reached a threshold, delivers mail."""
 
 from datetime import datetime
 
@@ -8,6 +8,7 @@ from core.outbox.services.deliver import deliver_due
 from entitlements.notices.tell_due import tell_due
 from invoicing.choices import RunStatus, RunTrigger
 from invoicing.drafts.advance_invoice import advance_due
+from invoicing.drafts.judge_drafts import judge_waiting
 from invoicing.late_usage.find_late_usage import find_late_usage
 from invoicing.models import BillingRun, RunShard
 from invoicing.payments.collect import collect_due
@@ -44,6 +45,7 @@ def run_due(*, as_of: datetime) -> int:
     run = close_now(as_of=as_of, trigger=RunTrigger.CLOCK)
     done += run.customer_count if run is not None else 0
     done += advance_due(as_of=as_of)
+    done += judge_waiting()
     # What was issued meanwhile is charged, too.
     done += collect_due(as_of=max(as_of, clock.now()))
     done += mark_overdue(as_of=as_of)

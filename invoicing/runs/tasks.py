@@ -9,6 +9,7 @@ from core.ids import from_text
 from core.locks import only_one
 from core.testclock.selectors import clock_advances
 from invoicing.choices import RunTrigger
+from invoicing.drafts import judge_drafts as review
 from invoicing.drafts.advance_invoice import advance_in_turn
 from invoicing.runs import advance_clock as clock_service
 from invoicing.runs.start_run import start_run
@@ -61,6 +62,13 @@ def advance_invoices() -> None:
     """Move drafts on, unless the test clock is on its way: it moves them at each of its stops."""
     if not clock_advances():
         advance_in_turn(as_of=clock.now())
+
+
+@shared_task
+def judge_drafts() -> None:
+    """Look at drafts that wait for approval, unless the test clock is on its way: it looks at each of its stops."""
+    if not clock_advances():
+        review.judge_waiting(seconds=review.SECONDS)
 
 
 @shared_task

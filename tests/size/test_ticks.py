@@ -20,6 +20,7 @@ WRITES = {
     "invoicing.late_usage.tasks.find_late_usage": "invoicing_lateusagelook",
     "invoicing.progressive.tasks.watch_spending": "entitlements_spendingchange",
     "invoicing.runs.tasks.advance_invoices": "invoicing_invoice",
+    "invoicing.runs.tasks.judge_drafts": "invoicing_invoice",
     "invoicing.payments.tasks.collect_invoices": "invoicing_payment",
     "invoicing.payments.tasks.reconcile_payments": "invoicing_payment",
     "invoicing.payments.tasks.send_refunds": "invoicing_refund",
