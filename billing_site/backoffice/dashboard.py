@@ -86,8 +86,14 @@ def _tiles(now: datetime) -> list[Tile]:
     unpaid = Invoice.objects.filter(due__gt=0, issued_at__isnull=False, status__in=OPEN_STATUSES)
     overdue = unpaid.filter(due_at__lt=now)
     soon = unpaid.filter(due_at__gte=now, due_at__lt=now + DUE_SOON)
-    drafts = Invoice.objects.filter(status__startswith="draft.").aggregate(
-        approve=Count("pk", filter=Q(status=InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED)),
+    by_person, by_time = (
+        Q(status=status)
+        for status in (InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED, InvoiceStatus.DRAFT_WAITING_AUTO_APPROVAL)
+    )
+    drafts = Invoice.objects.filter(by_person | by_time).aggregate(
+        approve=Count("pk", filter=by_person),
+        unusual=Count("pk", filter=by_person & Q(anomaly_rank__gt=0)),
+        soon=Count("pk", filter=by_time & Q(anomaly_rank__gt=0)),
     )
     stopped = Invoice.objects.filter(status__in=STOPPED_STATUSES).count()
     overdue_by, soon_by = _by_currency(overdue), _by_currency(soon)
@@ -101,7 +107,14 @@ def _tiles(now: datetime) -> list[Tile]:
         Tile("Due in 7 days", soon_by[0], "not paid yet", _invoices(state="due_soon"), "blue", soon_by[1]),
         Tile("Payment failed", stuck["failed"], "declined or waiting for the payer", _invoices(state="failed"), "red"),
         Tile("Given back", stuck["given_back"], "refunded, and due again", _invoices(state="given_back"), "amber"),
-        Tile("To approve", drafts["approve"], "drafts that wait for an approver", _invoices(state="approve"), "amber"),
+        Tile(
+            "To approve",
+            drafts["approve"],
+            f"drafts that wait for an approver, {drafts['unusual']:,} unusual",
+            _queue(waits="approver"),
+            "amber",
+        ),
+        *_issued_soon(drafts["soon"]),
         *_proposed(),
         Tile("Failed steps", stopped, "drafts that stopped", _invoices(state="stopped"), "red"),
         Tile(
@@ -119,6 +132,16 @@ def _proposed() -> list[Tile]:
     count = waiting_requests().count()
     url = reverse("admin:approvals_changerequest_changelist")
     return [Tile("Proposed", count, "changes that wait for a second person", url, "amber")] if count else []
+
+
+def _issued_soon(count: int) -> list[Tile]:
+    """Only where there are any: with terms that keep no drafts there never are."""
+    hint = "issued by themselves when their time comes"
+    return [Tile("Unusual drafts", count, hint, _queue(waits="time", unusual="any"), "amber")] if count else []
+
+
+def _queue(**query: str) -> str:
+    return f"{reverse('admin:invoicing_draftinreview_changelist')}?{urlencode(query)}"
 
 
 def _invoices(**query: str) -> str:

@@ -6,14 +6,15 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 
-def _item(title: str, icon: str, model: str, *, badge: str = "") -> dict[str, Any]:
-    """A link to the list of `model` ("customers.customer"), for those who may read it."""
+def _item(title: str, icon: str, model: str, *, badge: str = "", read_by: str = "") -> dict[str, Any]:
+    """A link to the list of `model` ("customers.customer"), for those who may read it, or the model `read_by`."""
     app, name = model.split(".")
+    right = "{}.view_{}".format(*(read_by or model).split("."))
     item: dict[str, Any] = {
         "title": title,
         "icon": icon,
         "link": reverse_lazy(f"admin:{app}_{name}_changelist"),
-        "permission": lambda request: request.user.has_perm(f"{app}.view_{name}"),
+        "permission": lambda request: request.user.has_perm(right),
     }
     if badge:
         item |= {"badge": f"billing_site.backoffice.badges.{badge}", "badge_variant": "danger", "badge_style": "solid"}
@@ -91,6 +92,7 @@ UNFOLD: dict[str, Any] = {
                     _item("Entitlements", "verified_user", "entitlements.entitlement"),
                     _item("Grants", "add_card", "entitlements.grant"),
                     _item("Invoices", "receipt_long", "invoicing.invoice"),
+                    _item("Drafts to approve", "fact_check", "invoicing.draftinreview", read_by="invoicing.invoice"),
                     _item("Payments", "payments", "invoicing.payment"),
                     _item("Bank statements", "account_balance", "invoicing.bankstatement"),
                     _item("Credit notes", "undo", "invoicing.creditnote"),

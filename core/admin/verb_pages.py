@@ -142,7 +142,12 @@ class VerbAdmin(ModelAdmin):
             return None
         confirmed, answered = "confirmed" in request.POST, "answered" in request.POST
         form = (verb.form_many or verb.form)(request.POST if confirmed or answered else None)
-        if confirmed and form.is_valid() and "again" not in request.POST:
+        refused = [(obj, why) for obj in chosen if (why := _refusal(verb, request, obj))]
+        refused_ids = {obj.pk for obj, _ in refused}
+        in_all = verb.in_all([obj for obj in chosen if obj.pk not in refused_ids])
+        # What they come to together stands in the question: where it is something else by now, it is asked anew.
+        has_moved = confirmed and request.POST.get("in_all", in_all) != in_all
+        if confirmed and form.is_valid() and "again" not in request.POST and not has_moved:
             refusal = verb.why_not_many(request, chosen, form.cleaned_data)
             if refusal:
                 messages.error(request, refusal)
@@ -157,8 +162,6 @@ class VerbAdmin(ModelAdmin):
                 "back": request.get_full_path(),
             }
             return self._page(request, "admin/bulk_result.html", context)
-        refused = [(obj, why) for obj in chosen if (why := _refusal(verb, request, obj))]
-        refused_ids = {obj.pk for obj, _ in refused}
         review: Review | None = None
         if answered and verb.has_review_of_many and form.is_valid() and "again" not in request.POST:
             possible = [obj for obj in chosen if obj.pk not in refused_ids]
@@ -168,8 +171,12 @@ class VerbAdmin(ModelAdmin):
             "verb": verb,
             "form": form,
             "chosen": chosen,
-            "sample": [(obj, _changes(verb, obj) if obj.pk not in refused_ids else []) for obj in chosen[:SAMPLE]],
-            "in_all": verb.in_all([obj for obj in chosen if obj.pk not in refused_ids]),
+            "sample": [
+                (obj, verb.sample(obj), _changes(verb, obj) if obj.pk not in refused_ids else [])
+                for obj in chosen[:SAMPLE]
+            ],
+            "in_all": in_all,
+            "has_moved": has_moved,
             "more": max(0, len(chosen) - SAMPLE),
             "refused": refused[:SAMPLE],
             "refused_count": len(refused),

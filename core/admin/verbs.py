@@ -129,6 +129,10 @@ class Verb(ABC, Generic[Subject]):
         """The figures before and after, with what is typed in so far: the page asks again as the reader types."""
         return []
 
+    def sample(self, obj: Subject, /) -> str:
+        """What the question about many says of one of them."""
+        return ""
+
     def in_all(self, objs: Sequence[Subject], /) -> str:
         """What many come to together, as a sentence."""
         return ""

@@ -4,7 +4,7 @@ from invoicing.admin.balance import entries as balance
 from invoicing.admin.bank_statements import bank_statement
 from invoicing.admin.corrections import credit_note
 from invoicing.admin.late_usage import case as late_usage
-from invoicing.admin.lifecycle import invoice, series
+from invoicing.admin.lifecycle import invoice, review_queue, series
 from invoicing.admin.parking import parked
 from invoicing.admin.payments import payment
 from invoicing.admin.profile_moves import migration, migration_item
@@ -21,6 +21,7 @@ __all__ = [
     "migration_item",
     "parked",
     "payment",
+    "review_queue",
     "run",
     "series",
     "tax_rate",

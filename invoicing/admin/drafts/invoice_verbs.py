@@ -1,14 +1,19 @@
 """What staff can do to an invoice: each verb with its permission, its question, and why it can't be done now."""
 
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
+from django import forms
 from django.db.models import Sum
 from django.http import HttpRequest
 
 from core import clock
 from core.admin.verbs import Answers, Failed, OptionalReasonForm, Verb, Warned
-from core.admin.words import moment_text, money_text
+from core.admin.words import joined, moment_text, money_text
 from core.money import ZERO
+from invoicing.admin.drafts.anomaly_words import shown_anomalies
 from invoicing.admin.drafts.edit_draft import EditDraft
 from invoicing.admin.issued.correction_forms import WindowsForm
 from invoicing.admin.issued.correction_verbs import CORRECTION_VERBS
@@ -36,13 +41,23 @@ class OnDraft(Verb[Invoice]):
         return invoice.status in DRAFT_STATUSES
 
 
+class ApprovalForm(OptionalReasonForm):
+    """A reason may be given; and the total that the reader sees, so that nobody approves another one."""
+
+    total = forms.DecimalField(widget=forms.HiddenInput, required=False)
+
+
 class Approve(OnDraft):
     slug = "approve"
     label = "Approve and issue"
     permission = "invoicing.approve_invoice"
     tone = "primary"
-    form = OptionalReasonForm
+    form = ApprovalForm
+    form_many = OptionalReasonForm
     bulk = True
+
+    def initial(self, invoice: Invoice) -> dict[str, Any]:
+        return {"total": invoice.total}
 
     def asks(self, invoice: Invoice) -> str:
         total = money_text(invoice.total, invoice.currency)
@@ -50,9 +65,26 @@ class Approve(OnDraft):
 
     def consequences(self, invoice: Invoice) -> list[str]:
         return [
+            *(text for _, text in shown_anomalies(invoice)),
             "It gets the next number of its series and can't be changed any more.",
             "It is charged at once where the frozen terms say so, or else sent to the customer.",
         ]
+
+    def sample(self, invoice: Invoice) -> str:
+        named = [label.lower() for label, _ in shown_anomalies(invoice)]
+        return "; ".join([money_text(invoice.total, invoice.currency), *named])
+
+    def in_all(self, invoices: Sequence[Invoice]) -> str:
+        if not invoices:
+            return ""
+        sums: dict[str, Decimal] = defaultdict(Decimal)
+        for invoice in invoices:
+            sums[invoice.currency] += invoice.total
+        said = f"Together {joined(money_text(total, currency) for currency, total in sorted(sums.items()))}."
+        unusual = Counter(label.lower() for invoice in invoices for label, _ in shown_anomalies(invoice))
+        if not unusual:
+            return said
+        return f"{said} Unusual: {joined(f'{label} ({many:,})' for label, many in unusual.items())}."
 
     def why_not(self, request: HttpRequest, invoice: Invoice) -> str:
         if invoice.issued_at is not None:
@@ -62,7 +94,7 @@ class Approve(OnDraft):
         return OWN_DRAFT if made_by_current_actor(invoice) else ""
 
     def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
-        issued = approve_invoice(invoice=invoice)
+        issued = approve_invoice(invoice=invoice, shown=answers.get("total"))
         said = f"{issued} over {money_text(issued.total, issued.currency)} is issued."
         problem = not_charged([issued.pk])
         return Warned(f"{said} {problem}") if problem else said

@@ -14,6 +14,7 @@ from core.admin.registry import page_of
 from core.admin.timeline import TimelineEntry, merge_timeline
 from customers.choices import CollectionMethod
 from customers.settings_words import SETTING_LABELS, setting_words
+from invoicing.admin.drafts.anomaly_words import anomaly_badges
 from invoicing.admin.drafts.invoice_verbs import INVOICE_VERBS
 from invoicing.admin.lifecycle.invoice_states import InvoiceCurrency, InvoiceState, IssuedIn, state_badge, tone_of
 from invoicing.admin.lifecycle.invoice_timeline import timeline_of
@@ -22,6 +23,7 @@ from invoicing.admin.payments.payment_rows import after_dunning, payment_rows, p
 from invoicing.admin.rating.line_explanation import line_explanation
 from invoicing.choices import InvoiceStatus
 from invoicing.gathering.live_totals import show_live
+from invoicing.lifecycle.draft_steps import TO_APPROVE
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine, LateUsageCase
 from subscriptions.catalog.price_words import discount_words, price_words
 
@@ -112,6 +114,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
             "note_tone": "red" if tone_of(InvoiceStatus(obj.status)) == "red" else "amber",
             "lines": lines,
             "live": live,
+            "anomalies": anomaly_badges(obj) if obj.status in TO_APPROVE else [],
             "payments": payment_rows(payments),
             "ask_url": self.verb_url(request, obj, AskProvider()),
             "dunning": steps,
