@@ -19,7 +19,7 @@ from core.audit.services.record import record
 from core.bulk import copy_rows
 from core.errors import BillingError, InvalidInput, PreconditionFailed, field_error
 from core.locks import lock_customers
-from core.money import exact_arithmetic, trimmed
+from core.money import ROUNDING, exact_arithmetic, trimmed
 from customers.models import Customer
 from invoicing.choices import DRAFT_STATUSES, InvoiceStatus, LineKind, LineManagedBy
 from invoicing.closing.details import details_of
@@ -35,6 +35,8 @@ from invoicing.gathering.add_charges import Charge, check_charge, line_of
 from invoicing.models import Invoice, InvoiceDetailedLine, InvoiceLine, LineEdit
 from invoicing.rating import RatedLine
 from invoicing.rating.by_hand import SetByHand, computed_of, set_by_hand, with_basis_of
+
+_HUNDREDTH = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,11 +207,13 @@ def _ask_for_two(line: InvoiceLine, computed: RatedLine, rated: RatedLine) -> No
     most: Decimal = settings.DISCOUNT_TWO_PERSON_ABOVE_PERCENT
     if computed.net <= 0 or rated.net >= computed.net:
         return
-    off = (computed.net - rated.net) / computed.net * 100
-    if off > most:
+    taken = (computed.net - rated.net) * 100
+    if taken > most * computed.net:
+        # A share, unlike money, may have no end.
+        off = ROUNDING.divide(taken, computed.net).quantize(_HUNDREDTH, context=ROUNDING)
         need_second_person(
             rule=f"More than {trimmed(most)} % is taken off by two persons.",
-            effect=f"{line.name} would cost {trimmed(round(off, 2))} % less than computed.",
+            effect=f"{line.name} would cost {trimmed(off)} % less than computed.",
         )
 
 

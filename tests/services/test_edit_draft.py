@@ -149,6 +149,18 @@ def test_more_than_half_off_takes_two(draft):
     assert line(draft, "Calls").quantity == 5
 
 
+def test_what_is_taken_off_may_be_a_share_without_an_end(draft):
+    """15 calls at 2.00 are 30.00. 13 are 26.00: 4 off 30, 13.33... %. 4 are 8.00: 22 off 30, 73.33... %."""
+    use("2026-04-21", 5)
+    with clock.frozen_at(at("2026-05-02")):
+        snapshot_quantities(invoice=draft)
+    calls = line(draft, "Calls").pk
+    with acting_as(CLERK):
+        assert str(edit(draft, lines={calls: SetByHand(quantity=Decimal(13))}).total) == "90.44"
+        with pytest.raises(ApprovalNeeded, match=r"73\.33 % less than computed"):
+            edit(draft, lines={calls: SetByHand(quantity=Decimal(4))})
+
+
 def test_a_deleted_draft_takes_its_edits_along(draft):
     edit(draft, lines={line(draft, "Calls").pk: SetByHand(quantity=Decimal(8))})
     with clock.frozen_at(at("2026-05-02")):
