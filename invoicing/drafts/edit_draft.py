@@ -163,9 +163,15 @@ def is_by_hand(line: InvoiceLine) -> bool:
     return line.managed_by == LineManagedBy.MANUAL and line.item_id is None and line.kind == LineKind.FLAT
 
 
+def can_be_set(line: InvoiceLine) -> bool:
+    """Whether the line has a quantity and discounts that can be set: a credit, and late usage that was billed, are of
+    fixed money."""
+    return line.kind in (LineKind.FLAT, LineKind.USAGE) and line.explain is not None
+
+
 def _set(line: InvoiceLine, chosen: SetByHand, reason: str, now: datetime) -> str:
     """Set quantity and discounts of a subscription's line; what was done, in words."""
-    if line.kind == LineKind.CREDIT or line.explain is None or is_by_hand(line):
+    if not can_be_set(line) or is_by_hand(line) or line.explain is None:
         raise field_error(
             "lines", "not_to_be_set", f"{line.name} has no quantity and no discounts to be set. Nothing was changed."
         )

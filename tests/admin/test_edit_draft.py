@@ -13,6 +13,7 @@ from tests.support.closing import make_subscriber, run
 from tests.support.customers import make_customer, make_default_profile
 from tests.support.desk import page_url, verb_url
 from tests.support.invoices import invoices, lines
+from tests.support.late_usage import draft_with_adjustment
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +47,14 @@ def test_a_draft_is_edited_with_the_money_first(clerk, draft):
     confirmed(clerk, draft, "edit-draft", page, ON)
     assert lines(draft.pk) == [("Basic fee", "50.00")]
     assert InvoiceLine.objects.get(invoice=draft, deleted_at=None).managed_by == "subscription"
+
+
+def test_late_usage_on_a_draft_is_not_asked_about(clerk):
+    draft = draft_with_adjustment()
+    on = at("2026-06-02")
+    page = answered(clerk, draft, "edit-draft", on, quantity_1="5")
+    assert confirmed(clerk, draft, "edit-draft", page, on) == ["The draft is changed: it comes to 12.00 EUR."]
+    assert sorted(lines(draft.pk)) == [("Calls", "5.00"), ("Calls, late usage", "7.00")]
 
 
 def test_an_edit_on_what_somebody_else_changed_meanwhile_is_refused(clerk, approver, draft):

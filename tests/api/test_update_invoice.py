@@ -10,6 +10,7 @@ from tests.support.catalog import flat_plan
 from tests.support.clock import at
 from tests.support.closing import make_subscriber, run
 from tests.support.customers import make_default_profile
+from tests.support.late_usage import draft_with_adjustment
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +54,14 @@ def put(api, invoice, body):
 
 def test_what_says_nothing_else_changes_nothing(api, draft):
     assert data(put(api, draft, body_of(draft))) == draft
+
+
+def test_late_usage_on_a_draft_stays_as_it_is(api):
+    """4 units of May become 5; the 7 of April that came late stay."""
+    draft = read(api, draft_with_adjustment().pk)
+    assert data(put(api, draft, body_of(draft))) == draft
+    more = [line_of(line, **({"quantity": "5"} if line["name"] == "Calls" else {})) for line in draft["lines"]]
+    assert data(put(api, draft, body_of(draft, *more)))["totals"]["total"] == "12.00"
 
 
 def test_discounts_quantities_and_charges_are_changed_together(api, draft):

@@ -8,7 +8,7 @@ import pytest
 from core import clock
 from core.approvals.errors import ApprovalNeeded
 from core.audit.actors import Actor, acting_as
-from core.errors import BillingError, PreconditionFailed
+from core.errors import BillingError, InvalidInput, PreconditionFailed
 from invoicing.choices import InvoiceStatus
 from invoicing.drafts.approve_invoice import approve_invoice
 from invoicing.drafts.delete_draft import delete_draft
@@ -25,6 +25,7 @@ from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.customers import make_default_profile, vat_customer
 from tests.support.invoices import lines
+from tests.support.late_usage import draft_with_adjustment
 from tests.support.usage import use
 
 pytestmark = pytest.mark.django_db
@@ -159,6 +160,15 @@ def test_what_is_taken_off_may_be_a_share_without_an_end(draft):
         assert str(edit(draft, lines={calls: SetByHand(quantity=Decimal(13))}).total) == "90.44"
         with pytest.raises(ApprovalNeeded, match=r"73\.33 % less than computed"):
             edit(draft, lines={calls: SetByHand(quantity=Decimal(4))})
+
+
+def test_late_usage_on_a_draft_is_of_fixed_money():
+    draft = draft_with_adjustment()
+    late = InvoiceLine.objects.get(kind="late")
+    with pytest.raises(InvalidInput) as refused:
+        edit(draft, on="2026-06-02", lines={late.pk: SetByHand(quantity=Decimal(1))})
+    assert [problem.code for problem in refused.value.problems] == ["not_to_be_set"]
+    assert lines(draft.pk) == [("Calls", "4.00"), ("Calls, late usage", "7.00")]
 
 
 def test_a_deleted_draft_takes_its_edits_along(draft):

@@ -8,7 +8,11 @@ from entitlements.models import UsageEvent
 from invoicing.models import Invoice, InvoiceLine, LateUsageCase
 from tests.support.catalog import make_feature
 from tests.support.clock import at
+from tests.support.closing import run
+from tests.support.customers import make_default_profile
 from tests.support.invoices import money
+from tests.support.subscriptions import subscribe
+from tests.support.usage import metered
 
 
 def calls_feature(**meter):
@@ -52,3 +56,16 @@ def adjusted():
 
 def last_invoice():
     return Invoice.objects.filter(issued_at__isnull=False).latest("issued_at", "id")
+
+
+def draft_with_adjustment():
+    """The draft of 1 June of who used 12 units of April at 1.00, 7 more of it that came late, and 4 of May."""
+    subscribe(metered(calls_feature()))
+    ingest("2026-04-10", "12")
+    run("2026-05-01")
+    make_default_profile(auto_advance=False)
+    ingest("2026-04-20", "7", arrived="2026-05-10")
+    ingest("2026-05-11", "4")
+    run("2026-05-12")
+    run("2026-06-01")
+    return InvoiceLine.objects.get(kind="late").invoice

@@ -13,8 +13,8 @@ from core.admin.fields import DecimalTextInput
 from core.admin.verbs import Answers, Effect, ReasonForm, Review, Verb
 from core.admin.words import money_text
 from core.money import to_wire, trimmed
-from invoicing.choices import DRAFT_STATUSES, LineKind
-from invoicing.drafts.edit_draft import DraftChanges, edit_draft, is_by_hand, why_not_edit
+from invoicing.choices import DRAFT_STATUSES
+from invoicing.drafts.edit_draft import DraftChanges, can_be_set, edit_draft, is_by_hand, why_not_edit
 from invoicing.gathering.add_charges import Charge
 from invoicing.models import Invoice, InvoiceLine
 from invoicing.rating.by_hand import SetByHand
@@ -26,8 +26,8 @@ _REMOVE: Final = "remove_"
 
 def editable_lines(invoice: Invoice) -> list[InvoiceLine]:
     """The lines of a draft on which something can be set by hand, in order."""
-    lines = InvoiceLine.objects.counted().filter(invoice=invoice).exclude(kind=LineKind.CREDIT)
-    return [line for line in lines.order_by("position", "id") if line.explain is not None]
+    lines = InvoiceLine.objects.counted().filter(invoice=invoice).order_by("position", "id")
+    return [line for line in lines if can_be_set(line)]
 
 
 def _percentage(discounts: Any) -> Decimal | None:

@@ -13,8 +13,7 @@ from core.money import ONE
 from core.rest.fields import ObjectField, TextField, TextMapField, TimeField, ULIDField
 from core.rest.serializers import WireSerializer
 from invoicing.api.lifecycle.invoice_inputs import ChargeSerializer, charge_of
-from invoicing.choices import LineKind
-from invoicing.drafts.edit_draft import DraftChanges, is_by_hand
+from invoicing.drafts.edit_draft import DraftChanges, can_be_set, is_by_hand
 from invoicing.gathering.add_charges import MOST_LINES, Charge
 from invoicing.models import Invoice, InvoiceLine
 from invoicing.rating.by_hand import SetByHand
@@ -73,7 +72,7 @@ def changes_of(invoice: Invoice, body: Mapping[str, Any], served: Mapping[str, A
             charge = charge_of({"quantity": stored.quantity or ONE, **line})
             if charge != _standing(stored):
                 charges[line_id] = charge
-        elif stored.kind != LineKind.CREDIT:
+        elif can_be_set(stored):
             chosen[line_id] = _chosen(stored, line, f"lines.{index}")
     return DraftChanges(
         lines=chosen,
