@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from core.ids import to_text
 from customers.effective_settings import terms_of
 from invoicing.books.examination import Examination, Finding, name_customer, name_invoice
-from invoicing.choices import CustomerOutcome, InvoiceStatus, LineManagedBy, RunStatus
+from invoicing.choices import CustomerOutcome, InvoiceStatus, LineKind, LineManagedBy, RunStatus
 from invoicing.closing.park_customer import is_parked
 from invoicing.closing.rhythm import rhythm_of
 from invoicing.lifecycle.draft_steps import drafts_due
@@ -62,9 +62,11 @@ def _under_way(exam: Examination) -> QuerySet[RunCustomer]:
 
 
 def _waiting_too_long() -> Iterator[Finding]:
-    """Waiting lines that their subscription doesn't say: its next billing lies behind them."""
+    """Waiting lines that their subscription doesn't say: its next billing lies behind them. Late usage is due by no
+    subscription: it goes along with the customer's next invoice (billing rules 6)."""
     unseen = Q(subscription__next_billing_at__isnull=True) | Q(subscription__next_billing_at__gt=F("invoice_at"))
     lines = InvoiceLine.objects.counted().filter(unseen, invoice__status=InvoiceStatus.GATHERING)
+    lines = lines.exclude(kind=LineKind.LATE)
     seen: set[uuid.UUID] = set()
     for line in lines.select_related("subscription__customer").order_by("invoice_at").iterator(chunk_size=500):
         subscription = line.subscription
@@ -106,17 +108,20 @@ def _due_too_late(exam: Examination) -> Iterator[Finding]:
 
 
 def _charges_unseen() -> Iterator[Finding]:
-    """Charges by hand whose customer nobody would look at: no row of theirs is due, in that currency, ever."""
+    """Charges by hand, and late usage, whose customer nobody would look at: no row of theirs is due, in that currency,
+    ever."""
     mine = BillingDue.objects.filter(customer=OuterRef("invoice__customer"), currency=OuterRef("currency"))
     waiting = InvoiceLine.objects.counted().filter(
-        ~Exists(mine), invoice__status=InvoiceStatus.GATHERING, managed_by=LineManagedBy.MANUAL
+        Q(managed_by=LineManagedBy.MANUAL) | Q(kind=LineKind.LATE),
+        ~Exists(mine),
+        invoice__status=InvoiceStatus.GATHERING,
     )
     for line in waiting.select_related("invoice__customer").order_by("pk").iterator(chunk_size=_AT_ONCE):
         customer = line.invoice.customer
+        named = line.name if line.kind == LineKind.LATE else f"the charge {line.name}, added by hand,"
         yield Finding(
             f"Customer {name_customer(customer.name, customer.key, customer.id)}",
-            f"the charge {line.name}, added by hand, is due on {line.invoice_at:%Y-%m-%d %H:%M} UTC, but they are "
-            "never looked at.",
+            f"{named} is due on {line.invoice_at:%Y-%m-%d %H:%M} UTC, but they are never looked at.",
             f"Insert a row into invoicing_billingdue for them in {line.currency}, due then.",
         )
 

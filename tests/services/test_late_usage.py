@@ -15,7 +15,7 @@ from invoicing.corrections.documents import CreditNoteDocument, CreditPart
 from invoicing.drafts.delete_draft import delete_draft
 from invoicing.errors import CannotBill, CustomerParked
 from invoicing.late_usage.decide import LateUsageChanged, LateUsageDecided, Shown, bill_late_usage, waive_late_usage
-from invoicing.models import CreditNote, Invoice, InvoiceLine, LateUsageCase, LateUsageLook, ParkedCustomer
+from invoicing.models import BillingDue, CreditNote, Invoice, InvoiceLine, LateUsageCase, LateUsageLook, ParkedCustomer
 from invoicing.parking.release_customer import release_customer
 from invoicing.subscription_changes.cancel_subscription import cancel_subscription
 from invoicing.subscription_changes.update_item import update_item
@@ -47,6 +47,8 @@ def test_late_usage_is_billed_with_the_next_invoice(calls):
     run("2026-05-12")
     assert cases() == [("04-01", "7", "7.00", "billed")]
     assert adjusted() == []
+    # Its month is over, and still it waits, for the next invoice.
+    assert_books_are_clean("2026-05-13")
     run("2026-06-01")
     assert adjusted() == [("06-01", "7", "7.00", "7.00")]
     assert billed() == [("04-01", "05-01", "12", "12.00"), ("05-01", "06-01", "4", "4.00")]
@@ -317,3 +319,15 @@ def test_the_books_find_a_case_without_its_usage(asked):
     take_back("2026-05-15", time="2026-04-20")
     code, said = run_check("--only", "8", now="2026-05-20")
     assert (code, "5 are to be decided, but its usage comes to what was billed." in said) == (1, True), said
+
+
+def test_the_books_find_late_usage_that_nobody_would_bill(calls):
+    subscribe(metered(calls))
+    ingest("2026-04-10", "12")
+    run("2026-05-01")
+    ingest("2026-04-20", "7", arrived="2026-05-10")
+    run("2026-05-12")
+    BillingDue.objects.all().delete()
+    code, said = run_check("--only", "10", now="2026-05-13")
+    assert code == 1
+    assert "Calls, late usage is due on 2026-05-12 00:00 UTC, but they are never looked at." in said
