@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from entitlements.models import Feature
 from subscriptions.models import AddOn, AddOnRateCard, Coupon, Plan, PlanAddOn
 from tests.support.catalog import flat_card, make_feature, make_meter, make_plan, usage_card
 
@@ -13,20 +14,33 @@ def fee(amount: str, term: str = "in_advance") -> dict[str, Any]:
 
 
 class Shop:
-    """Everything is priced in `currency`."""
+    """Everything is priced in `currency`. A shop `beside` another one sells the same features, by keys of its own."""
 
-    def __init__(self, currency: str) -> None:
+    def __init__(self, currency: str, *, calls: Feature | None = None, beside: "Shop | None" = None) -> None:
         self.currency = currency
-        self.feature = make_feature(key="calls", name="Calls", meter=make_meter())
-        self.reported = make_feature()
+        self.suffix = "" if beside is None else f"_{currency.lower()}"
+        if beside is None:
+            self.feature = calls or make_feature(key="calls", name="Calls", meter=make_meter())
+            self.reported = make_feature()
+        else:
+            self.feature, self.reported = beside.feature, beside.reported
         self.plans = self._plans()
         self.addon = self._addon()
-        self.coupons = [
+        self.coupons: list[Coupon] = self._percentages() if beside is None else beside.coupons[:2]
+        self.coupons.append(
+            Coupon.objects.create(
+                code=f"FIVE{self.suffix.upper()}",
+                name="Five",
+                amount=self.price(Decimal(5)),
+                currency=currency,
+                periods=2,
+            )
+        )
+
+    def _percentages(self) -> list[Coupon]:
+        return [
             Coupon.objects.create(code="HALF", name="Half", percentage=Decimal(50), periods=None),
             Coupon.objects.create(code="TENTH", name="A tenth", percentage=Decimal("10.5"), periods=1),
-            Coupon.objects.create(
-                code="FIVE", name="Five", amount=self.price(Decimal(5)), currency=currency, periods=2
-            ),
         ]
 
     def price(self, amount: Decimal) -> Decimal:
@@ -58,7 +72,7 @@ class Shop:
         excess = {"type": "package", "amount": unit, "quantityPerPackage": "7"}
         common: dict[str, Any] = {"currency": self.currency}
         basic = make_plan(
-            key="basic",
+            key=f"basic{self.suffix}",
             name="Basic",
             cards=(
                 flat_card(key="seats", name="Seats", price=self._fee("9.99")),
@@ -68,7 +82,7 @@ class Shop:
             **common,
         )
         pro = make_plan(
-            key="pro",
+            key=f"pro{self.suffix}",
             name="Pro",
             cards=(
                 flat_card(key="setup", name="Set-up", billing_cadence=None, price=self._fee("7")),
@@ -81,7 +95,7 @@ class Shop:
             **common,
         )
         yearly = make_plan(
-            key="yearly",
+            key=f"yearly{self.suffix}",
             name="Yearly",
             billing_cadence="P1Y",
             cards=(
@@ -103,12 +117,12 @@ class Shop:
                     self._usage(price=excess, billing_cadence="P1W"),
                 ),
             },
-            key="ramp",
+            key=f"ramp{self.suffix}",
             name="Ramp",
             **common,
         )
         whole = make_plan(
-            key="whole",
+            key=f"whole{self.suffix}",
             name="Whole",
             pro_rating_enabled=False,
             cards=(flat_card(key="seats", name="Seats", price=self._fee("12.34")), self._usage(price=graduated)),
@@ -118,7 +132,7 @@ class Shop:
 
     def _addon(self) -> AddOn:
         addon = AddOn.objects.create(
-            key="extra",
+            key=f"extra{self.suffix}",
             name="Extra",
             currency=self.currency,
             instance_type="multiple",

@@ -167,10 +167,10 @@ class UsageLedger:
             quantity = sum((event.quantity for event in late), ZERO)
             account.late.add(quantity, len(late))
             if quantity:
-                self.late[_told(window.start), _told(window.end), quantity.normalize()] += 1
+                self.late[told(window.start), told(window.end), quantity.normalize()] += 1
         for start, end, quantity in _rows(REPORTED_LATE):
             if quantity:
-                self.late[_told(start), _told(end), quantity.normalize()] += 1
+                self.late[told(start), told(end), quantity.normalize()] += 1
         for item, account in accounts.items():
             for event in events[item]:
                 account.total.add(event.quantity, 1)
@@ -205,13 +205,21 @@ def assert_open_usage_waits(now: datetime) -> None:
 
 def _events(now: datetime) -> dict[UUID, list[Event]]:
     found: dict[UUID, list[Event]] = defaultdict(list)
-    for item, event_id, time, aggregation, path, *texts in _rows(EVENTS, {"now": now}):
-        filters, group_by, data = map(json.loads, texts)
-        if all(_at(group_by[name], data) in values for name, values in filters.items()):
-            adds_up = aggregation in SUMS
-            amount = Decimal(1) if aggregation == "COUNT" else Decimal(str(_at(path, data))) if adds_up else ZERO
-            found[item].append(Event(event_id, time, amount, adds_up))
+    for row in _rows(EVENTS, {"now": now}):
+        item, event, counts = event_of(row)
+        if counts:
+            found[item].append(event)
     return found
+
+
+def event_of(row: tuple[Any, ...]) -> tuple[UUID, Event, bool]:
+    """The item and the event that a row of `EVENTS` is about, and whether the item's feature counts it."""
+    item, event_id, time, aggregation, path, *texts = row
+    filters, group_by, data = map(json.loads, texts)
+    adds_up = aggregation in SUMS
+    counts = all(_at(group_by[name], data) in values for name, values in filters.items())
+    amount = Decimal(1) if aggregation == "COUNT" else Decimal(str(_at(path, data))) if adds_up and counts else ZERO
+    return item, Event(event_id, time, amount, adds_up), counts
 
 
 def _windows() -> list[Window]:
@@ -225,7 +233,8 @@ def _at(path: str, data: Any) -> Any:
     return data
 
 
-def _told(moment: datetime) -> str:
+def told(moment: datetime) -> str:
+    """A moment as a check of the books tells it."""
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
