@@ -50,6 +50,11 @@ class RatedDocumentLine:
     def net(self) -> Decimal:
         return self.rated.net
 
+    @property
+    def is_short(self) -> bool:
+        """Whether what came before it in its period was billed for more than the period comes to."""
+        return self.quantity is not None and self.quantity.shortfall > 0 and self.planned.obligation.is_last_part
+
     def totals(self) -> Totals:
         """The money columns of the line."""
         return line_totals(self.rated.amount, self.rated.charges_total, self.rated.discounts_total, self.tax)

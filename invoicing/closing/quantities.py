@@ -44,9 +44,10 @@ class Quantity(NamedTuple):
     earlier: Decimal = ZERO
     earlier_nets: Mapping[WindowKey, Decimal] = NO_NETS
     earlier_until: datetime | None = None
-    # Of a part of a group: what fixed coupons took off earlier parts, and what those were billed for too much.
-    earlier_coupons: Mapping[WindowKey, Decimal] = NO_NETS
+    # What was billed too much before it, in its period. Of a part of a group, also what fixed coupons took off earlier
+    # parts.
     shortfall: Decimal = ZERO
+    earlier_coupons: Mapping[WindowKey, Decimal] = NO_NETS
     events_short: int = 0
 
     @property
@@ -148,8 +149,9 @@ def quantities_of(
             for use in line.obligation.earlier if parts is None else parts.before_group:
                 if _is_frozen(use, frozen):
                     earlier = WIDE.add(earlier, frozen[use.item_id, use.start].quantity)
+            own = WIDE.subtract(whole.quantity, before_it.quantity)
             quantity = Quantity(
-                WIDE.subtract(whole.quantity, before_it.quantity),
+                own,
                 whole.events - before_it.events,
                 whole.unreadable,
                 reading=reading,
@@ -158,6 +160,9 @@ def quantities_of(
                 earlier_nets=nets,
                 earlier_until=until,
             )
+            if own < 0 and before and parts is None:
+                # With it the period comes to less than what was billed before it.
+                quantity = quantity._replace(quantity=ZERO, shortfall=-own)
             found.append(quantity if parts is None else _of_part(quantity, parts, usage, before_it))
         else:
             window = line.obligation

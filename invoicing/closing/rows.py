@@ -15,6 +15,7 @@ from invoicing.closing.documents import InvoiceDocument, RatedDocumentLine
 from invoicing.closing.plan import PlannedGroup, PlannedLine
 from invoicing.corrections.credit_rows import Row, tax_columns
 from invoicing.lifecycle.snapshots import customer_snapshot, supplier_snapshot, workflow_snapshot
+from invoicing.models import LateUsageLook
 from invoicing.money_columns import SETTLEMENT, TOTALS
 from invoicing.windows.components import components_to_json
 
@@ -200,6 +201,11 @@ def rated_columns(line: RatedDocumentLine) -> Row:
 def detail_rows(line: RatedDocumentLine) -> list[Row]:
     """The detailed lines of a rated line."""
     return details_of(line.id, line.rated, line.planned.start, line.planned.end)
+
+
+def look_at(customer_id: uuid.UUID, line: RatedDocumentLine) -> LateUsageLook:
+    """The note that a window is to be compared with what it was billed for, though nothing has come in since."""
+    return LateUsageLook(customer_id=customer_id, since=line.start, until=line.end)
 
 
 def window_row(planned: PlannedLine, invoice_id: uuid.UUID | None, kind: WindowKind, now: datetime) -> Row:

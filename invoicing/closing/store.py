@@ -27,6 +27,7 @@ from invoicing.closing.rows import (
     group_row,
     invoice_row,
     line_row,
+    look_at,
     rated_columns,
     span_text,
     window_row,
@@ -42,7 +43,15 @@ from invoicing.lifecycle.issue_dates import IssueDates, refuse_other_rates
 from invoicing.lifecycle.numbering import take_blocks
 from invoicing.lifecycle.selectors import issuers_of
 from invoicing.lifecycle.states import check_beginnings, check_moves
-from invoicing.models import BalanceEntry, BilledWindow, Invoice, InvoiceDetailedLine, InvoiceLine, Payment
+from invoicing.models import (
+    BalanceEntry,
+    BilledWindow,
+    Invoice,
+    InvoiceDetailedLine,
+    InvoiceLine,
+    LateUsageLook,
+    Payment,
+)
 from invoicing.money_columns import TOTALS
 from invoicing.windows.billed_and_waiting import Billed
 from subscriptions.lifecycle.record_untouched import record_untouched
@@ -81,6 +90,8 @@ class Writer:
         self.windows: list[Row] = []
         self.obsolete: list[uuid.UUID] = []
         self.redrafted: list[tuple[uuid.UUID, RatedDocumentLine]] = []
+        # Settled for nothing, where those before them were billed too much: cases to decide (billing rules 7).
+        self.short: list[LateUsageLook] = []
         self.balance_entries: list[Row] = []
         self.payments: list[Row] = []
         self.unused_times: list[UnusedTime] = []
@@ -148,6 +159,8 @@ class Writer:
                 self.regrouped.append(row)
             line_rows.append(row)
             details.extend(detail_rows(line))
+            if document.snapshot_at is not None and line.is_short:
+                self.short.append(look_at(document.loaded.id, line))
         for position, charge in enumerate(document.manual, start=len(document.lines) + 1):
             row = moved_row(charge, document.id, position, self.now)
             self.moved_manual.append(row)
@@ -222,6 +235,7 @@ class Writer:
         self._update(InvoiceLine, LATE_COLUMNS, self.late_lines)
         copy_rows(InvoiceDetailedLine, self.details)
         copy_rows(BilledWindow, self.windows)
+        LateUsageLook.objects.bulk_create(self.short)
         update_rows(Subscription, ("next_billing_at", "reconcile_from"), self.schedule)
         set_due_times(self.closed, self.due)
         record_untouched(self.coupons)

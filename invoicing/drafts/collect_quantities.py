@@ -21,12 +21,13 @@ from invoicing.closing.documents import RatedDocumentLine
 from invoicing.closing.plan import PlannedLine
 from invoicing.closing.quantities import Quantity, WindowKey, feature_of, quantities_of
 from invoicing.closing.redraft import redraft
+from invoicing.closing.rows import look_at
 from invoicing.corrections.count_again import count_again
 from invoicing.corrections.retax_drafts import drop_lines, retax
 from invoicing.lifecycle.draft_steps import TO_COLLECT, status_after_collection
 from invoicing.lifecycle.selectors import issuers_of
 from invoicing.lifecycle.states import check_moves
-from invoicing.models import BilledWindow, Invoice, InvoiceLine
+from invoicing.models import BilledWindow, Invoice, InvoiceLine, LateUsageLook
 from invoicing.rating import RatedLine
 from invoicing.windows.billed_and_waiting import Billed, BilledLine
 from subscriptions.lifecycle.facts import load_subscriptions
@@ -181,7 +182,11 @@ def read_quantities(
         coupons.rated(found, is_reduced=bool(document_line.rated.coupon_used))
         rated.append((line.invoice_id, document_line))
     record_untouched(list(coupons.changed.values()))
-    redraft([entry for entry in rated if entry[0] not in failures], now=clock.now(), billed_by=issuers)
+    good = [entry for entry in rated if entry[0] not in failures]
+    customers = {line.invoice_id: line.invoice.customer_id for line in lines}
+    short = [look_at(customers[invoice_id], line) for invoice_id, line in good if line.is_short]
+    LateUsageLook.objects.bulk_create(short)
+    redraft(good, now=clock.now(), billed_by=issuers)
     return failures, [line for line in unreported if line.invoice_id not in failures]
 
 

@@ -138,10 +138,18 @@ def judge(spans: Mapping[uuid.UUID, Span], *, as_of: datetime) -> dict[uuid.UUID
 
 
 def _owed(loaded: LoadedCustomer, as_of: datetime) -> Iterator[tuple[Obligation, RevisionTerms]]:
-    """The windows of usage of a customer, in order of time."""
+    """The windows of usage of a customer, by subscription in order of time, with all that came before them in their
+    periods."""
+    owed = {
+        subscription.facts.id: list(obligations(subscription.facts, since=subscription.reconcile_from, as_of=as_of))
+        for subscription in loaded.subscriptions
+    }
+    first = min((use.start for each in owed.values() for window in each for use in window.earlier), default=None)
     for subscription in loaded.subscriptions:
-        facts = subscription.facts
-        for obligation in obligations(facts, since=subscription.reconcile_from, as_of=as_of):
+        found = owed[subscription.facts.id]
+        if first is not None and first < subscription.reconcile_from:
+            found = list(obligations(subscription.facts, since=first, as_of=as_of))
+        for obligation in found:
             if not obligation.is_flat and obligation.revision.price is not None:
                 yield obligation, subscription.terms[obligation.revision.id]
 
@@ -252,31 +260,25 @@ def _late(
     events = now.events - now.events_short - then.events
     own = _whole(obligation)
     mine = [then, *(settled[key] for key in _other_parts(obligation) if key in settled)]
-    rated: list[tuple[Obligation, RevisionTerms, Sequence[SettledUsage]]] = [(own, window.terms, mine)]
-    for other, terms in sorted(owed, key=lambda each: each[0].start):
-        if obligation.key in _before(other) and other.key in settled and settled[other.key].is_final:
-            rated.append((other, terms, [settled[other.key]]))
+    rated = _rated(window, quantity, mine, owed, settled)
     parts: list[ExplainedPart] = []
     charges: list[ChargeExplanation] = []
     nets: dict[WindowKey, Decimal] = {}
     total = billed = ZERO
-    for other, terms, known in rated:
-        counted = reduce(WIDE.add, (each.quantity for each in known), ZERO)
+    for other, terms, known, comes_to in rated:
         asked = now._replace(
-            quantity=counted,
+            quantity=comes_to,
             events=sum(each.events for each in known),
             unreadable=0,
             earlier=_earlier(other, obligation, quantity, settled),
             earlier_nets=_nets(other, nets, settled),
             earlier_coupons=_coupons(other, settled),
         )
-        if other is own:
-            asked = asked._replace(
-                quantity=WIDE.add(counted, quantity), events=asked.events + events, unreadable=now.unreadable
-            )
+        if known is mine:
+            asked = asked._replace(events=asked.events + events, unreadable=now.unreadable)
         planned = PlannedLine(other, terms, (), other.invoice_at)
         line = rate_line(planned, asked)
-        nets[obligation.key if other is own else other.key] = line.net
+        nets[obligation.key if known is mine else other.key] = line.net
         total, billed = total + line.net, billed + sum((each.net for each in known), ZERO)
         charge = read_explanation(json.loads(explained(planned, asked, line.rated.explanation)))
         assert isinstance(charge, ChargeExplanation)
@@ -301,10 +303,57 @@ def _late(
         ),
         usage_since=min([own.start, *(use.start for use in obligation.earlier)]),
         is_metered=now.metered,
-        period=frozenset([obligation.key, *_before(obligation), *(other.key for other, _, _ in rated)]),
-        charged_by=tuple(line for _, _, known in rated for each in known for line in each.lines),
+        period=frozenset([obligation.key, *_before(obligation), *(other.key for other, *_ in rated)]),
+        charged_by=tuple(
+            line
+            for _, _, known, _ in sorted(rated, key=lambda each: each[2] is not mine)
+            for each in known
+            for line in each.lines
+        ),
         reports=window.reports,
     )
+
+
+_Rated = tuple[Obligation, RevisionTerms, Sequence[SettledUsage], Decimal]
+
+
+def _rated(
+    window: _Asked,
+    late: Decimal,
+    mine: Sequence[SettledUsage],
+    owed: Sequence[tuple[Obligation, RevisionTerms]],
+    settled: Mapping[WindowKey, SettledUsage],
+) -> list[_Rated]:
+    """What is rated again, in order of time, each with what it is settled for and the quantity that it comes to: the
+    window (settled by `mine`) with what came `late`, and those that follow in its period.
+
+    One that comes to less than nothing takes the rest off what came before it, as far back as that goes: so the period
+    as a whole comes to what it does. What was waived is not taken back.
+    """
+    own, key = _whole(window.obligation), window.obligation.key
+    found = [(own, window.terms, mine, WIDE.add(_sum(mine), late))]
+    in_time = sorted(owed, key=lambda each: each[0].start)
+    for other, terms in in_time:
+        if key in _before(other) and other.key in settled and settled[other.key].is_final:
+            found.append((other, terms, [settled[other.key]], settled[other.key].quantity))
+    missing, rated = ZERO, list[_Rated]()
+    for other, terms, known, comes_to in reversed(found):
+        comes_to = WIDE.add(comes_to, missing)
+        missing = min(comes_to, ZERO)
+        rated.append((other, terms, known, max(comes_to, ZERO)))
+    before = set(_before(own))
+    for other, terms in reversed(in_time):
+        known_before = settled.get(other.key) if missing < 0 and other.key in before else None
+        if known_before is None or not known_before.is_final or known_before.kind == WindowKind.WAIVER:
+            continue
+        comes_to = WIDE.add(known_before.quantity, missing)
+        missing = min(comes_to, ZERO)
+        rated.append((other, terms, [known_before], max(comes_to, ZERO)))
+    return rated[::-1]
+
+
+def _sum(known: Sequence[SettledUsage]) -> Decimal:
+    return reduce(WIDE.add, (each.quantity for each in known), ZERO)
 
 
 def _whole(obligation: Obligation) -> Obligation:

@@ -7,7 +7,8 @@ import pytest
 from core import clock
 from customers.models import Supplier
 from invoicing.gathering.live_totals import show_live
-from invoicing.models import Invoice, InvoiceLine, LateUsageCase, TaxRate
+from invoicing.late_usage.decide import bill_late_usage
+from invoicing.models import CreditNoteLine, Invoice, InvoiceLine, LateUsageCase, TaxRate
 from invoicing.profile_moves.pin_customer import pin_customer
 from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem
@@ -219,3 +220,56 @@ def test_of_a_profile_that_asks_nothing_is_billed_by_itself():
     ingest("2026-04-20", "7", arrived="2026-05-10")
     run("2026-06-01")
     assert adjusted() == []
+
+
+SAME = RateCardTerms(
+    type="usage_based", key="calls", name="Calls again", billing_cadence="P1M", feature_key="calls", price=unit()
+)
+
+
+def cut_on_the_16th(aggregation, first, second):
+    """`first` on 10 April, another revision from the 16th on, `second` on the 20th; both windows are billed."""
+    subscription = subscribe(metered(calls_feature(aggregation=aggregation)))
+    ingest("2026-04-10", first)
+    edit(subscription, "2026-04-16", AddItem("phase_1", SAME))
+    run("2026-04-16")
+    ingest("2026-04-20", second)
+    run("2026-05-01")
+
+
+def test_what_comes_to_less_than_nothing_in_a_window_is_taken_off_those_before_it():
+    """The last value counts: 10 up to the 16th, 30 by the end, 10.00 and 20.00. Late, it is 5: the period comes to
+    5.00, and 25.00 come back, 20.00 of the second line and 5.00 of the first."""
+    cut_on_the_16th("LATEST", "10", "30")
+    assert [row[-1] for row in billed()] == ["10.00", "20.00"]
+    ingest("2026-04-25", "5", arrived="2026-05-02")
+    run("2026-05-03")
+    assert cases() == [("04-16", "-25", "-25.00", "open")]
+    with clock.frozen_at(at("2026-05-04")):
+        bill_late_usage(case=LateUsageCase.objects.get(), reason="Agreed")
+    back = CreditNoteLine.objects.order_by("invoice_line__period_start")
+    assert [(f"{line.period_start:%m-%d}", money(line.amount)) for line in back] == [
+        ("04-01", "5.00"),
+        ("04-16", "20.00"),
+    ]
+    assert_books_are_clean("2026-05-04T00:30")
+    # 8 by the end: 3.00 of the 25.00 that came back are owed after all.
+    ingest("2026-04-26", "8", arrived="2026-05-05")
+    run("2026-05-06")
+    assert cases()[1] == ("04-16", "3", "3.00", "billed")
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "first", "second", "late", "net"),
+    [
+        ("LATEST", "100", "60", "-40", "-40.00"),
+        ("SUM", "50", "-20", "-20", "-20.00"),
+        ("SUM", "10", "-30", "-30", "-10.00"),
+    ],
+)
+def test_a_window_that_is_billed_for_less_than_nothing_is_to_decide(aggregation, first, second, late, net):
+    """The first window was billed for more than the period comes to: nobody waits for more usage to say so."""
+    cut_on_the_16th(aggregation, first, second)
+    assert [row[-1] for row in billed()] == [f"{first}.00", "0.00"]
+    run("2026-05-01T00:10")
+    assert cases() == [("04-16", late, net, "open")]

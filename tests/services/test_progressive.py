@@ -30,6 +30,7 @@ from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.customers import enterprise, make_default_profile
 from tests.support.invoices import money
+from tests.support.late_usage import cases
 from tests.support.subscriptions import do, edit, subscribe
 from tests.support.usage import UNIT, metered, use
 
@@ -282,6 +283,9 @@ def test_what_was_taken_back_is_billed_by_no_part_and_is_to_decide(calls):
     assert (f"{last.metered_quantity:.0f}", money(last.total)) == ("0", "0.00")
     code, said = run_check(now="2026-05-02")
     assert (code, "late usage of -10 from" in said) == (TO_DECIDE, True)
+    # Nothing has come in since the last part was billed for nothing: its case is there all the same.
+    run("2026-05-01T00:10")
+    assert cases() == [("04-10", "-10", "-10.00", "open")]
 
 
 def test_a_line_that_can_not_be_split_says_why(calls):
