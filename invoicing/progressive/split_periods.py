@@ -20,11 +20,12 @@ from subscriptions.schedule import Obligation, obligations
 
 @dataclass(slots=True)
 class SplitPeriods:
-    """What a split came to: the windows (by item and start) that end with it now, and the waiting lines (by id) that
-    could not be split, each with why."""
+    """What a split came to: the windows (by item and start) that end with it now, the waiting lines (by id) that could
+    not be split, each with why, and those that were not because what was used costs nothing."""
 
     parts: set[tuple[uuid.UUID, datetime]] = field(default_factory=set)
     whole: dict[uuid.UUID, Unsplittable] = field(default_factory=dict)
+    empty: set[uuid.UUID] = field(default_factory=set)
 
     def takes(self, line: PlannedLine | ManualLine) -> bool:
         """Whether the line is one of the parts that the split made."""
@@ -56,6 +57,7 @@ def split_periods(
     loaded = batch.customers[0]
     split = SplitPeriods()
     running: dict[tuple[uuid.UUID, datetime], uuid.UUID] = {}
+    waiting_for: dict[tuple[uuid.UUID, datetime], set[uuid.UUID]] = {}
     for obligation in _running(loaded, as_of, None if line_ids is None else frozenset(line_ids), currency):
         why = why_not_split(obligation.revision, batch.features)
         if why is not None:
@@ -67,6 +69,7 @@ def split_periods(
             continue
         if obligation.start < as_of < obligation.end:
             running[obligation.key] = obligation.item.id
+            waiting_for[obligation.key] = _ids_of(loaded, obligation)
     if running:
         record_progressive_splits(set(running.values()), at=as_of)
         nets = _nets_of(customer_id, as_of, running)
@@ -74,6 +77,7 @@ def split_periods(
             split.parts = {key for key, net in nets.items() if net}
         for key in running.keys() - split.parts:
             take_back_progressive_splits(running[key], [as_of])
+            split.empty |= waiting_for[key]
     if split.parts:
         # The rows: the line becomes the group, and its parts wait.
         waiting = compute([customer_id], as_of=as_of, select=select_none, give_back=returns_none).or_refuse()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from entitlements.choices import Aggregation
@@ -29,6 +30,9 @@ WORDS: Mapping[Unsplittable, str] = {
     Unsplittable.REPORTED: "its quantity is reported once for the whole period",
     Unsplittable.NO_FIGURES: "its price has no figures of its own",
 }
+
+NOTHING_YET: Final = "what was used up to then costs nothing"
+"""Why what could be split is not."""
 
 # By these, a period never comes to less than a part of it.
 _NEVER_FALLS = {Aggregation.SUM, Aggregation.COUNT, Aggregation.UNIQUE_COUNT, Aggregation.MAX}

@@ -23,17 +23,18 @@ from billing_site.backoffice.admin.next_billing import set_next_billing
 from core import clock
 from core.admin.display import EMPTY, badge
 from core.admin.registry import page_of
-from core.admin.verbs import Answers, Verb
+from core.admin.verbs import Answers, Button, Verb
 from core.audit.models import AuditEntry
 from core.countries_and_zones import country_names
 from customers.choices import AppType
-from customers.effective_settings import terms_of_loaded
+from customers.effective_settings import Terms, terms_of_loaded
 from customers.models import BillingApp, Customer
 from customers.services.customer_input import CustomerInput
 from customers.settings_words import SETTING_LABELS, setting_words
 from entitlements.admin.access.of_customer import entitlements_of
 from invoicing.admin.drafts.charge_once import ChargeOnce
 from invoicing.admin.drafts.invoice_now import InvoiceNow
+from invoicing.admin.drafts.split_now import SplitNow
 from invoicing.admin.lifecycle.invoice_states import state_badge
 from invoicing.admin.subscription_changes.start_verb import StartSubscription
 from invoicing.choices import NO_DOCUMENTS, OPEN_STATUSES, CustomerOutcome, InvoiceStatus
@@ -79,7 +80,7 @@ class Delete(Verb[Customer]):
 class CustomerPage(CustomerSettings):
     list_display = ("name", "standing", "reached_by", "billed_in", "billed_by", "since")
     page_template = "backoffice/customer.html"
-    verbs = (*MOVES, StartSubscription(), ChargeOnce(), InvoiceNow(), Delete(), *SETTINGS_VERBS)
+    verbs = (*MOVES, StartSubscription(), ChargeOnce(), InvoiceNow(), SplitNow(), Delete(), *SETTINGS_VERBS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
         pinned = "billing_override__billing_profile"
@@ -140,9 +141,16 @@ class CustomerPage(CustomerSettings):
     def trail_of(self, obj: Any) -> QuerySet[AuditEntry]:
         return AuditEntry.objects.filter(customer_id=obj.pk)
 
-    def page_context(self, request: HttpRequest, obj: Customer) -> dict[str, Any]:
+    def buttons(self, request: HttpRequest, obj: Any) -> list[Button]:
+        # What the page shows says of some buttons why they can't be used: read once, for both.
+        obj.shown_standing, obj.shown_terms = standing_of(obj, clock.now()), terms_of_loaded(obj)
+        parked = obj.shown_standing.parked
+        obj.parked_cause = parked.cause if parked else None
+        return super().buttons(request, obj)
+
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         now = clock.now()
-        standing = standing_of(obj, now)
+        standing: Standing = obj.shown_standing
         latest = obj.subscriptions.select_related("plan", "customer").order_by("-active_from")
         subscriptions: list[Any] = list(latest[:LATEST_SUBSCRIPTIONS])
         for subscription in subscriptions:
@@ -156,7 +164,7 @@ class CustomerPage(CustomerSettings):
         )
         for invoice in invoices:
             invoice.badge = state_badge(invoice)
-        terms = terms_of_loaded(obj)
+        terms: Terms = obj.shown_terms
         set_next_billing(subscriptions, {obj.pk: terms})
         settings = [
             (label, setting_words(field, terms.settings.values[field]), terms.settings.origins[field])
