@@ -21,6 +21,7 @@ from invoicing.admin.lifecycle.invoice_timeline import timeline_of
 from invoicing.admin.payments.collection_verbs import AskProvider
 from invoicing.admin.payments.payment_rows import after_dunning, payment_rows, payments_of, step_rows
 from invoicing.admin.rating.line_explanation import line_explanation
+from invoicing.admin.rating.part_groups import groups_of
 from invoicing.choices import InvoiceStatus
 from invoicing.gathering.live_totals import show_live
 from invoicing.lifecycle.draft_steps import TO_APPROVE
@@ -102,8 +103,14 @@ class InvoiceAdmin(ReadOnlyAdmin):
         if live:
             obj.__dict__["shown_lines"] = lines
             show_live([obj])
+        groups = groups_of(lines)
+        shown: set[Any] = set()
         for line in lines:
-            line.explanation = line_explanation(line, live=live)
+            group = groups.get(line.parent_id)
+            line.explanation = line_explanation(line, live=live, group=group)
+            # Above its first part on the page.
+            line.group = group if line.parent_id not in shown else None
+            shown.add(line.parent_id)
         payments = payments_of(obj)
         steps, notes = step_rows(obj, payments), list(obj.credit_notes.all())
         entries = self.timeline(obj)

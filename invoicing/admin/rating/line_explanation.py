@@ -16,6 +16,7 @@ from core.admin.display import link, moment
 from core.admin.words import amount_text, counted, joined, money_text, quantity_text
 from core.money import ROUNDING, ZERO, trimmed
 from core.periods import Period
+from invoicing.admin.rating.part_groups import ShownGroup, usage_so_far
 from invoicing.choices import LineKind
 from invoicing.models import InvoiceLine
 from invoicing.rating import Explanation, read_explanation
@@ -60,10 +61,16 @@ class LineExplanation(NamedTuple):
     missing: str
 
 
-def line_explanation(line: InvoiceLine, *, live: bool) -> LineExplanation:
-    """The explanation of `line`, in its subscription's time zone. Expects `shown_details`, `amends`, its invoice."""
+def line_explanation(line: InvoiceLine, *, live: bool, group: ShownGroup | None = None) -> LineExplanation:
+    """The explanation of `line`, in its subscription's time zone, and of the `group` that it is a part of. Expects
+    `shown_details`, `amends`, its invoice."""
     zone = line.subscription.time_zone if line.subscription else "UTC"
     facts = [("Service period", _span(line.period_start, line.period_end, zone)), *_origin(line)]
+    if group is not None:
+        facts.append(("Part of", _span(group.start, group.end, zone)))
+        so_far = usage_so_far(group, line.period_end)
+        if so_far:
+            facts.append(("Used of it so far", so_far))
     if line.explain is None:
         steps = [*_stored_parts(line), *_closing(line)]
         missing = (
