@@ -31,7 +31,8 @@ def reopen_late_usage(invoice: Invoice) -> None:
 def forget_late_usage(window_ids: Collection[uuid.UUID]) -> None:
     """These windows are billed anew, with all of their usage: what came late for them is no more. Adjustments that
     wait for the next invoice go. In the transaction that opens the windows."""
-    cases = list(LateUsageCase.objects.filter(window_id__in=window_ids).exclude(state=LateUsageState.ABSORBED))
+    over = [LateUsageState.ABSORBED, LateUsageState.REISSUED]
+    cases = list(LateUsageCase.objects.filter(window_id__in=window_ids).exclude(state__in=over))
     waiting = [case.line_id for case in cases if case.line_id is not None]
     _absorb(cases, why=_ANEW)
     InvoiceLine.objects.filter(pk__in=waiting, invoice__status=InvoiceStatus.GATHERING).delete()

@@ -57,7 +57,7 @@ def reissue_invoice(*, invoice: Invoice, reason: str, preview: bool = False) -> 
     """
     with transaction.atomic(), uncounted(when=preview):
         lock_customers([invoice.customer_id])
-        reissued = _reissue(invoice, reason)
+        reissued = reissue_locked(invoice, reason)
         if preview:
             transaction.set_rollback(True)
     if not preview:
@@ -66,7 +66,9 @@ def reissue_invoice(*, invoice: Invoice, reason: str, preview: bool = False) -> 
     return reissued
 
 
-def _reissue(invoice: Invoice, reason: str) -> Reissued:
+def reissue_locked(invoice: Invoice, reason: str) -> Reissued:
+    """As `reissue_invoice`, in the caller's transaction, which holds the customer's lock and has the replacement
+    collected once it ends. It raises as `reissue_invoice`: InvalidInput, WrongInvoiceState, CustomerParked."""
     now, supplier_id = clock.now(), terms_of([invoice.customer_id])[invoice.customer_id].profile.supplier_id
     waited = _waiting_by_hand(invoice)
     voided = void_locked(invoice, rebill=True, reason=reason, lines={}, billed_by={supplier_id} if supplier_id else ())

@@ -51,7 +51,7 @@ def bill_late_usage(*, case: LateUsageCase, reason: str, shown: Shown | None = N
     not those `shown`, or nothing is late any more; CustomerParked; CannotBill where what is to be credited stands on a
     draft. Nothing is changed then.
     """
-    locked, late, loaded = _judged(case, reason, shown)
+    locked, late, loaded = judged_case(case, reason, shown)
     if late.net < 0:
         set_figures(locked, late)
         note = credit_late_usage(late, customer_id=locked.customer_id, now=clock.now())
@@ -59,27 +59,30 @@ def bill_late_usage(*, case: LateUsageCase, reason: str, shown: Shown | None = N
         locked.credit_note_id = note
         save_decided([locked])
         record_reports_in_time(late.reports)
-        did = f"credited {to_wire(-locked.net)} {locked.currency} for {_what(locked)}"
+        did = f"credited {to_wire(-locked.net)} {locked.currency} for {what_came_late(locked)}"
     else:
         book_adjustments([(locked, late, loaded)], reason=reason)
-        did = f"billed {to_wire(locked.net)} {locked.currency} for {_what(locked)}, with the next invoice"
-    return _recorded(locked, "bill_late_usage", did, reason)
+        did = f"billed {to_wire(locked.net)} {locked.currency} for {what_came_late(locked)}, with the next invoice"
+    return record_decision(locked, "bill_late_usage", did, reason)
 
 
 @transaction.atomic
 def waive_late_usage(*, case: LateUsageCase, reason: str, shown: Shown | None = None) -> LateUsageCase:
     """Leave `case`: its quantity counts as billed from now on, and no money moves. Raises as `bill_late_usage`."""
-    locked, late, _ = _judged(case, reason, shown)
+    locked, late, _ = judged_case(case, reason, shown)
     set_figures(locked, late)
     decide(locked, LateUsageState.WAIVED, reason=reason)
     save_decided([locked])
     record_reports_in_time(late.reports)
-    did = f"waived {to_wire(locked.net)} {locked.currency} for {_what(locked)}"
-    return _recorded(locked, "waive_late_usage", did, reason)
+    did = f"waived {to_wire(locked.net)} {locked.currency} for {what_came_late(locked)}"
+    return record_decision(locked, "waive_late_usage", did, reason)
 
 
-def _judged(case: LateUsageCase, reason: str, shown: Shown | None) -> tuple[LateUsageCase, LateUsage, LoadedCustomer]:
-    """The case, open and behind its customer's lock, and what came late for its window by now."""
+def judged_case(
+    case: LateUsageCase, reason: str, shown: Shown | None
+) -> tuple[LateUsageCase, LateUsage, LoadedCustomer]:
+    """The case, open and behind its customer's lock, and what came late for its window by now. In the transaction that
+    decides about it. Raises as `bill_late_usage`."""
     if not reason.strip():
         raise InvalidInput("Say why. Nothing was changed.", code="reason_required")
     lock_customers([case.customer_id])
@@ -110,11 +113,13 @@ def _judged(case: LateUsageCase, reason: str, shown: Shown | None) -> tuple[Late
     return locked, late, judged.loaded
 
 
-def _what(case: LateUsageCase) -> str:
+def what_came_late(case: LateUsageCase) -> str:
+    """The late usage of a case, in words."""
     return f"{trimmed(case.quantity)} of late usage of {case.name} from {case.period_start:%Y-%m-%d}"
 
 
-def _recorded(case: LateUsageCase, verb: str, did: str, reason: str) -> LateUsageCase:
+def record_decision(case: LateUsageCase, verb: str, did: str, reason: str) -> LateUsageCase:
+    """Tell the audit trail of a decision, and have what else of its item is to be decided looked at."""
     record(verb=verb, target=case, did=did, reason=reason, customer_id=case.customer_id)
     # What else of the period is to be decided is worth something else now.
     others = LateUsageCase.objects.filter(item_id=case.item_id, state=LateUsageState.OPEN)

@@ -5,13 +5,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from core import clock
+from invoicing.late_usage.decide import waive_late_usage
 from invoicing.models import Invoice, LateUsageCase
 from tests.admin.pages import text_of
 from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.customers import make_customer, make_default_profile
-from tests.support.desk import list_url, page_url, said
-from tests.support.late_usage import calls_feature, cases, ingest
+from tests.support.desk import list_url, page_url, said, verb_url
+from tests.support.late_usage import adjusted, calls_feature, cases, ingest
 from tests.support.subscriptions import subscribe
 from tests.support.usage import metered
 
@@ -78,3 +79,65 @@ def test_the_list_asks_the_same_for_many(inbox, clerk):
     with CaptureQueriesContext(connection) as one:
         clerk.read(list_url(LateUsageCase))
     assert len(one) == len(two) <= 12
+
+
+def decide_all(desk, action, **answers):
+    """All cases are chosen, the question about them is read, and it is answered."""
+    chosen = {
+        "action": action,
+        "_selected_action": [str(pk) for pk in LateUsageCase.objects.values_list("pk", flat=True)],
+    }
+    asked = desk.post(list_url(LateUsageCase), chosen)
+    return asked, desk.post(list_url(LateUsageCase), chosen | answers | {"confirmed": "yes"}, follow=True)
+
+
+def test_many_are_billed_at_once_with_the_sum_shown_first(inbox, clerk):
+    asked, done = decide_all(clerk, "bill", reason="Agreed")
+    assert "Together 27.00 EUR net." in text_of(asked.content.decode())
+    assert done.status_code == 200
+    assert {case[2:] for case in cases()} == {("7.00", "billed"), ("20.00", "billed")}
+    assert set(LateUsageCase.objects.values_list("reason", flat=True)) == {"Agreed"}
+    run("2026-06-01")
+    assert sorted(net for _, _, net, _ in adjusted()) == ["20.00", "7.00"]
+
+
+def test_many_are_waived_at_once_by_an_approver_alone(inbox, clerk, approver):
+    assert decide_all(clerk, "waive", reason="Small")[1].status_code in (200, 403)
+    assert {case[-1] for case in cases()} == {"open"}
+    decide_all(approver, "waive", reason="Small")
+    assert {case[2:] for case in cases()} == {("7.00", "waived"), ("20.00", "waived")}
+    run("2026-06-01")
+    assert adjusted() == []
+
+
+def test_without_a_reason_none_of_many_is_decided(inbox, clerk):
+    decide_all(clerk, "bill", reason=" ")
+    assert {case[-1] for case in cases()} == {"open"}
+
+
+def test_of_many_one_that_is_decided_already_keeps_no_other(inbox, clerk):
+    first = LateUsageCase.objects.get(net=7)
+    waive_late_usage(case=first, reason="Small")
+    _, done = decide_all(clerk, "bill", reason="Agreed")
+    assert {case[2:] for case in cases()} == {("7.00", "waived"), ("20.00", "billed")}
+    assert "1 of 1 done" in text_of(done.content.decode())
+
+
+def test_an_approver_reissues_the_invoice_and_sees_both_first(inbox, clerk, approver):
+    Invoice.objects.filter(status="paid").update(status="issued", paid=0, due=12)
+    case = LateUsageCase.objects.get(net=7)
+    figures = {"reason": "One invoice", "quantity": "7", "net": "7.00"}
+    assert clerk.do(case, "reissue", **figures).status_code == 403
+    page = approver.post(verb_url(case, "reissue"), {"answered": "yes"} | figures)
+    assert "Calls 1 Apr 2026 00:00 UTC 12.00 EUR 19.00 EUR" in text_of(page.content.decode())
+    assert Invoice.objects.filter(status="voided").count() == 0
+    [told] = said(approver.do(case, "reissue", **figures))
+    assert told.endswith("over 19.00 EUR is issued instead.")
+    page = text_of(approver.read(page_url(case)))
+    assert "Billed anew with its invoice" in page
+    assert Invoice.objects.get(status="voided").customer == case.customer
+
+
+def test_why_an_invoice_is_not_reissued_stands_at_the_button(inbox, approver):
+    case = LateUsageCase.objects.get(net=7)
+    assert "12.00 EUR of it is paid: credit it instead" in text_of(approver.read(page_url(case)))

@@ -4,7 +4,7 @@ import pytest
 
 from core import clock
 from core.ids import to_text
-from invoicing.models import LateUsageCase
+from invoicing.models import Invoice, LateUsageCase
 from tests.support.api import Api, data, refused
 from tests.support.clock import at
 from tests.support.closing import run
@@ -75,3 +75,34 @@ def test_the_same_request_sent_twice_is_done_once(api, case):
     url = f"{LATE_USAGE}/{to_text(case.pk)}/bill"
     answers = [data(api.post(url, {"reason": "Agreed"}, Idempotency_Key="k-1")) for _ in range(2)]
     assert answers[0] == answers[1]
+
+
+def test_it_is_reissued_with_the_difference_and_names_both_invoices(api, case):
+    Invoice.objects.filter(status="paid").update(status="issued", paid=0, due=12)
+    url = f"{LATE_USAGE}/{to_text(case.pk)}/reissue"
+    refused(api.post(url, {"reason": "One invoice", "quantity": "6", "net": "6.00"}), 409)
+    done = data(api.post(url, {"reason": "One invoice", "quantity": "7", "net": "7.00"}))
+    voided, new = Invoice.objects.get(status="voided"), Invoice.objects.get(number="INV-000002")
+    assert (done["voidedInvoiceId"], done["replacementInvoiceId"]) == (to_text(voided.pk), to_text(new.pk))
+    assert (done["difference"], done["charges"]) == (
+        "7.00",
+        [
+            {
+                "name": "Calls",
+                "period": {"from": "2026-04-01T00:00:00Z", "to": "2026-05-01T00:00:00Z"},
+                "before": "12.00",
+                "after": "19.00",
+            }
+        ],
+    )
+    shown = data(api.get(f"{LATE_USAGE}/{to_text(case.pk)}"))
+    assert (shown["state"], shown["invoiceId"], shown) == ("reissued", to_text(new.pk), done["lateUsage"])
+    assert data(api.get(f"/billing/invoices/{to_text(new.pk)}"))["preceding"][0]["number"] == "INV-000001"
+    refused(api.post(url, {"reason": "One invoice"}), 409)
+
+
+def test_what_is_paid_is_not_reissued_and_a_reader_reissues_nothing(api, case):
+    url = f"{LATE_USAGE}/{to_text(case.pk)}/reissue"
+    assert "12.00 EUR of it is paid: credit it instead" in refused(api.post(url, {"reason": "x"}), 412)["detail"]
+    refused(Api("billing:read").post(url, {"reason": "x"}), 403)
+    assert LateUsageCase.objects.get().state == "open"

@@ -132,21 +132,10 @@ class Reissue(Correction):
         return _why_not_void(invoice)
 
     def review(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> Review:
-        reissued = reissue_invoice(invoice=invoice, reason=answers["reason"], preview=True)
-        after = reissued.replacement
-        notes = _given_back(reissued.notes, number=False)
-        if after.issued_at is None:
-            notes.append("The new invoice begins as a draft, as the customer's settings say.")
-        sums = _reissue_sums(invoice, after)
-        context = {"before": invoice, "after": after, "lines": reissued.lines, "sums": sums, "notes": notes}
-        lines = [(line.name, line.start, line.before, line.after) for line in reissued.lines]
-        return Review("backoffice/reissue_review.html", context, seen=_short((lines, [row[1:] for row in sums])))
+        return reissue_review(invoice, reissue_invoice(invoice=invoice, reason=answers["reason"], preview=True))
 
     def perform(self, request: HttpRequest, invoice: Invoice, answers: Answers) -> str:
-        reissued = reissue_invoice(invoice=invoice, reason=answers["reason"])
-        said = _reissued_words(reissued)
-        problem = not_charged([reissued.replacement.pk])
-        return Warned(f"{said} {problem}") if problem else said
+        return reissued_words(reissue_invoice(invoice=invoice, reason=answers["reason"]))
 
 
 CORRECTION_VERBS = (Credit(), Void(), Reissue())
@@ -222,11 +211,26 @@ def _reissue_sums(before: Invoice, after: Invoice) -> list[tuple[str, Any, Any, 
     ]
 
 
-def _reissued_words(reissued: Reissued) -> str:
+def reissue_review(before: Invoice, reissued: Reissued) -> Review:
+    """The page that shows an invoice, as it is `before`, beside what is to be issued instead."""
+    after = reissued.replacement
+    notes = _given_back(reissued.notes, number=False)
+    if after.issued_at is None:
+        notes.append("The new invoice begins as a draft, as the customer's settings say.")
+    sums = _reissue_sums(before, after)
+    context = {"before": before, "after": after, "lines": reissued.lines, "sums": sums, "notes": notes}
+    lines = [(line.name, line.start, line.before, line.after) for line in reissued.lines]
+    return Review("backoffice/reissue_review.html", context, seen=_short((lines, [row[1:] for row in sums])))
+
+
+def reissued_words(reissued: Reissued) -> str:
+    """What was done, with a warning where the charge of the new invoice did not succeed."""
     after = reissued.replacement
     worth = money_text(after.total, after.currency)
     new = f"{after} over {worth} is issued instead" if after.issued_at else f"a draft over {worth} is made instead"
-    return " ".join([f"{reissued.voided} is void; {new}.", *_given_back(reissued.notes)])
+    said = " ".join([f"{reissued.voided} is void; {new}.", *_given_back(reissued.notes)])
+    problem = not_charged([after.pk])
+    return Warned(f"{said} {problem}") if problem else said
 
 
 def _short(figures: object) -> str:

@@ -1,4 +1,5 @@
-"""The inbox of late usage (back office page 14): money first, billed or waived one by one or in bulk."""
+"""The inbox of late usage (back office page 14): money first, billed or waived one by one or in bulk, or
+billed anew with its invoice."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,12 +16,14 @@ from core.admin.base import ReadOnlyAdmin
 from core.admin.display import badge, link, moment, money
 from core.admin.filters import ActiveFilter
 from core.admin.registry import page_of
-from core.admin.verbs import Answers, ReasonForm, Verb
+from core.admin.verbs import Answers, ReasonForm, Review, Verb
 from core.admin.words import counted, joined, money_text, quantity_text
 from core.money import ZERO
+from invoicing.admin.issued.correction_verbs import reissue_review, reissued_words
 from invoicing.choices import LateUsageState
+from invoicing.issued.reissue_late_usage import reissue_late_usage, why_not_reissue
 from invoicing.late_usage.decide import Shown, bill_late_usage, waive_late_usage
-from invoicing.models import LateUsageCase
+from invoicing.models import Invoice, LateUsageCase
 from invoicing.rating import read_explanation, readable
 
 TONES = {
@@ -118,6 +121,32 @@ class Waive(_Decision):
         return f"{money_text(decided.net, decided.currency)} net of {case.customer} are waived."
 
 
+class Reissue(_Decision):
+    slug = "reissue"
+    label = "Void and reissue"
+    permission = "invoicing.void_invoice"
+    tone = "danger"
+    bulk = False
+
+    def asks(self, case: LateUsageCase) -> str:
+        return f"Is the invoice that bills this to be void, and billed anew with {money_text(case.net, case.currency)}?"
+
+    def consequences(self, case: LateUsageCase) -> list[str]:
+        anew = "All that the invoice bills is billed anew, by the facts as they are now. The next page shows both."
+        return [*super().consequences(case), anew]
+
+    def why_not(self, request: HttpRequest, case: LateUsageCase) -> str:
+        return super().why_not(request, case) or why_not_reissue(case)
+
+    def review(self, request: HttpRequest, case: LateUsageCase, answers: Answers) -> Review:
+        done = reissue_late_usage(case=case, reason=answers["reason"], shown=self._shown(answers), preview=True)
+        return reissue_review(Invoice.objects.get(pk=done.reissued.voided.pk), done.reissued)
+
+    def perform(self, request: HttpRequest, case: LateUsageCase, answers: Answers) -> str:
+        done = reissue_late_usage(case=case, reason=answers["reason"], shown=self._shown(answers))
+        return reissued_words(done.reissued)
+
+
 class StateFilter(ActiveFilter):
     """To decide by default."""
 
@@ -135,7 +164,7 @@ class LateUsageCaseAdmin(ReadOnlyAdmin):
     search_prefix = ("customer__name", "customer__key", "name")
     search_help_text = "The start of a customer's name or of what was used."
     page_template = "backoffice/late_usage.html"
-    verbs = (Bill(), Waive())
+    verbs = (Bill(), Waive(), Reissue())
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LateUsageCase]:
         related = ("customer", "subscription", "line__invoice__customer", "credit_note")

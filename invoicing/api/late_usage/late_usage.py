@@ -18,9 +18,11 @@ from core.rest.serializers import WireSerializer
 from core.rest.views import WireViewSet
 from invoicing.api.period_field import BilledPeriodField
 from invoicing.choices import LateUsageState
+from invoicing.issued.reissue_late_usage import reissue_late_usage
 from invoicing.late_usage.decide import Shown, bill_late_usage, waive_late_usage
 from invoicing.models import LateUsageCase
 from invoicing.rating import read_explanation, readable
+from subscriptions.api.lifecycle.subscription_serializers import PeriodSerializer
 
 
 class LateUsageSerializer(WireSerializer):
@@ -67,6 +69,26 @@ class LateUsageSerializer(WireSerializer):
     @extend_schema_field(serializers.ListField(child=TextField()))
     def get_readable(self, case: LateUsageCase) -> list[str]:
         return readable(read_explanation(case.explain))
+
+
+class ReissuedChargeSerializer(WireSerializer):
+    """What one charge came to on the voided invoice and comes to on the new one, net."""
+
+    name = TextField()
+    period = PeriodSerializer(source="*")
+    before = MoneyField()
+    after = MoneyField()
+
+
+class ReissuedLateUsageSerializer(WireSerializer):
+    """The case, whose `lineId` is the charge on the new invoice; the voided invoice, and the one that bills it anew; by
+    how much that is more (gross; below zero: less), and each charge side by side."""
+
+    late_usage = LateUsageSerializer()
+    voided_invoice_id = ULIDField()
+    replacement_invoice_id = ULIDField()
+    difference = MoneyField()
+    charges = ReissuedChargeSerializer(many=True)
 
 
 class LateUsageDecisionSerializer(WireSerializer):
@@ -116,7 +138,31 @@ class LateUsageViewSet(WireViewSet):
         """Leave it: its quantity counts as billed from now on, and no money moves."""
         return self._decide(waive_late_usage)
 
+    @extend_schema(
+        operation_id="reissueLateUsage", request=LateUsageDecisionSerializer, responses=ReissuedLateUsageSerializer
+    )
+    @action(detail=True, methods=["post"])
+    def reissue(self, request: Request, **kwargs: str) -> Response:
+        """Void the invoice that bills its period, and bill all of it at once on another one, with what came late."""
+        case, reason, shown = self._asked()
+        done = reissue_late_usage(case=case, reason=reason, shown=shown)
+        voided, replacement = done.reissued.voided, done.reissued.replacement
+        answer = {
+            "late_usage": self.get_queryset().get(pk=done.case.pk),
+            "voided_invoice_id": voided.pk,
+            "replacement_invoice_id": replacement.pk,
+            "difference": replacement.total - voided.total,
+            "charges": done.reissued.lines,
+        }
+        return self.show(answer, ReissuedLateUsageSerializer)
+
     def _decide(self, verb: Any) -> Response:
+        case, reason, shown = self._asked()
+        decided = verb(case=case, reason=reason, shown=shown)
+        return self.show(self.get_queryset().get(pk=decided.pk))
+
+    def _asked(self) -> tuple[LateUsageCase, str, Shown | None]:
+        """The case that is addressed, and what is said of it."""
         case = find(self.get_queryset(), self.addressed, what="late usage")
         body = self.read_body(LateUsageDecisionSerializer)
         shown = None
@@ -125,5 +171,4 @@ class LateUsageViewSet(WireViewSet):
                 if name not in body:
                     raise field_error(name, "required", "quantity and net come together.")
             shown = Shown(body["quantity"], body["net"])
-        decided = verb(case=case, reason=body["reason"], shown=shown)
-        return self.show(self.get_queryset().get(pk=decided.pk))
+        return case, body["reason"], shown
