@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from functools import reduce
 
 from django.db.models import Q
 
@@ -25,9 +24,9 @@ from invoicing.choices import WindowKind
 from invoicing.closing.assemble import rate_line
 from invoicing.closing.basis import explained
 from invoicing.closing.load import LoadedCustomer, load_batch
-from invoicing.closing.parts import before_group, other_parts
 from invoicing.closing.plan import PlannedLine
 from invoicing.closing.quantities import NO_NETS, Quantity, WindowKey, quantities_of
+from invoicing.late_usage.period import keys_before, keys_of_parts, rated_again, whole_of
 from invoicing.late_usage.settled import SettledUsage, settled_usage
 from invoicing.rating.basis import Metering
 from invoicing.rating.explanation import (
@@ -158,7 +157,9 @@ def _settled(
     owed: Mapping[uuid.UUID, Sequence[tuple[Obligation, RevisionTerms]]],
 ) -> dict[WindowKey, SettledUsage]:
     """What the windows of these customers are settled for, and those before them in their periods."""
-    keys = [key for each in owed.values() for obligation, _ in each for key in (obligation.key, *_before(obligation))]
+    keys = [
+        key for each in owed.values() for obligation, _ in each for key in (obligation.key, *keys_before(obligation))
+    ]
     if not keys:
         return {}
     return settled_usage({item_id for item_id, _ in keys}, min(start for _, start in keys))
@@ -186,10 +187,6 @@ def _count_reports(
             settled[item_id, start].quantity = mine[-1].quantity
 
 
-def _before(obligation: Obligation) -> list[WindowKey]:
-    return [(use.item_id, use.start) for use in obligation.earlier]
-
-
 def _asked(
     judged: Judged,
     owed: Sequence[tuple[Obligation, RevisionTerms]],
@@ -203,12 +200,12 @@ def _asked(
         if window is None or billed is None or not window.is_final or billed.end != obligation.settles_until:
             continue
         # What comes late for a part is the next one's (billing rules 7): once the last is settled, nobody's.
-        if not obligation.is_last_part or any(not _is_final(key, settled) for key in _other_parts(obligation)):
+        if not obligation.is_last_part or any(not _is_final(key, settled) for key in keys_of_parts(obligation)):
             continue
         if window.kind == WindowKind.WAIVER and not window.lines:
             # All of its usage was waived with a voided invoice.
             continue
-        if obligation.end <= span.start or (span.end is not None and _whole(obligation).start >= span.end):
+        if obligation.end <= span.start or (span.end is not None and whole_of(obligation).start >= span.end):
             continue
         feature = features.get(obligation.revision.feature_id) if obligation.revision.feature_id else None
         if feature is None or (feature.meter is not None and feature.meter.deleted_at is not None):
@@ -258,9 +255,9 @@ def _late(
     if not quantity:
         return None
     events = now.events - now.events_short - then.events
-    own = _whole(obligation)
-    mine = [then, *(settled[key] for key in _other_parts(obligation) if key in settled)]
-    rated = _rated(window, quantity, mine, owed, settled)
+    own = whole_of(obligation)
+    mine = [then, *(settled[key] for key in keys_of_parts(obligation) if key in settled)]
+    rated = rated_again(obligation, window.terms, quantity, mine, owed, settled)
     parts: list[ExplainedPart] = []
     charges: list[ChargeExplanation] = []
     nets: dict[WindowKey, Decimal] = {}
@@ -303,7 +300,7 @@ def _late(
         ),
         usage_since=min([own.start, *(use.start for use in obligation.earlier)]),
         is_metered=now.metered,
-        period=frozenset([obligation.key, *_before(obligation), *(other.key for other, *_ in rated)]),
+        period=frozenset([obligation.key, *keys_before(obligation), *(other.key for other, *_ in rated)]),
         charged_by=tuple(
             line
             for _, _, known, _ in sorted(rated, key=lambda each: each[2] is not mine)
@@ -314,63 +311,9 @@ def _late(
     )
 
 
-_Rated = tuple[Obligation, RevisionTerms, Sequence[SettledUsage], Decimal]
-
-
-def _rated(
-    window: _Asked,
-    late: Decimal,
-    mine: Sequence[SettledUsage],
-    owed: Sequence[tuple[Obligation, RevisionTerms]],
-    settled: Mapping[WindowKey, SettledUsage],
-) -> list[_Rated]:
-    """What is rated again, in order of time, each with what it is settled for and the quantity that it comes to: the
-    window (settled by `mine`) with what came `late`, and those that follow in its period.
-
-    One that comes to less than nothing takes the rest off what came before it, as far back as that goes: so the period
-    as a whole comes to what it does. What was waived is not taken back.
-    """
-    own, key = _whole(window.obligation), window.obligation.key
-    found = [(own, window.terms, mine, WIDE.add(_sum(mine), late))]
-    in_time = sorted(owed, key=lambda each: each[0].start)
-    for other, terms in in_time:
-        if key in _before(other) and other.key in settled and settled[other.key].is_final:
-            found.append((other, terms, [settled[other.key]], settled[other.key].quantity))
-    missing, rated = ZERO, list[_Rated]()
-    for other, terms, known, comes_to in reversed(found):
-        comes_to = WIDE.add(comes_to, missing)
-        missing = min(comes_to, ZERO)
-        rated.append((other, terms, known, max(comes_to, ZERO)))
-    before = set(_before(own))
-    for other, terms in reversed(in_time):
-        known_before = settled.get(other.key) if missing < 0 and other.key in before else None
-        if known_before is None or not known_before.is_final or known_before.kind == WindowKind.WAIVER:
-            continue
-        comes_to = WIDE.add(known_before.quantity, missing)
-        missing = min(comes_to, ZERO)
-        rated.append((other, terms, [known_before], max(comes_to, ZERO)))
-    return rated[::-1]
-
-
-def _sum(known: Sequence[SettledUsage]) -> Decimal:
-    return reduce(WIDE.add, (each.quantity for each in known), ZERO)
-
-
-def _whole(obligation: Obligation) -> Obligation:
-    """The window as it is rated: the last part of a group stands for the whole of it (billing rules 7)."""
-    group = obligation.group
-    if group is None:
-        return obligation
-    return obligation._replace(start=group.start, earlier=before_group(obligation, group), group=None)
-
-
-def _other_parts(obligation: Obligation) -> list[WindowKey]:
-    return [] if obligation.group is None else [(use.item_id, use.start) for use in other_parts(obligation)]
-
-
 def _coupons(window: Obligation, settled: Mapping[WindowKey, SettledUsage]) -> Mapping[WindowKey, Decimal]:
     """What fixed coupons took off the parts before it in its group."""
-    return {key: settled[key].coupon_used for key in _other_parts(window) if key in settled and key[1] < window.start}
+    return {key: settled[key].coupon_used for key in keys_of_parts(window) if key in settled and key[1] < window.start}
 
 
 def _earlier(
@@ -381,7 +324,7 @@ def _earlier(
 ) -> Decimal:
     """What the period had before `window`, as it is settled, and with what came late."""
     earlier = ZERO
-    for key in _before(window):
+    for key in keys_before(window):
         if key in settled:
             earlier = WIDE.add(earlier, settled[key].quantity)
         if key == late.key:
@@ -397,7 +340,7 @@ def _nets(
     if price is None or (price.minimum is None and price.maximum is None):
         return NO_NETS
     return {
-        key: nets[key] if key in nets else (settled[key].net if key in settled else ZERO) for key in _before(window)
+        key: nets[key] if key in nets else (settled[key].net if key in settled else ZERO) for key in keys_before(window)
     }
 
 
