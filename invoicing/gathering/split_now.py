@@ -23,7 +23,7 @@ from invoicing.lifecycle.selectors import invoices_for_display
 from invoicing.models import Invoice, InvoiceLine
 from invoicing.payments.collect import collect_invoices
 from invoicing.progressive.split_periods import split_periods
-from invoicing.progressive.splittable import NOTHING_YET, WORDS
+from invoicing.progressive.splittable import NOTHING_YET, WORDS, Unsplittable
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def split_now(*, customer: Customer, as_of: datetime | None = None, preview: boo
     return Split(list(Invoice.objects.filter(pk__in=ids).order_by("created_at", "id")), whole)
 
 
-def _words(whole: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, str]:
+def _words(whole: Mapping[uuid.UUID, Unsplittable]) -> dict[uuid.UUID, str]:
     return {line_id: WORDS[cause] for line_id, cause in whole.items()}
 
 
