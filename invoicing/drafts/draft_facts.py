@@ -10,9 +10,10 @@ from django.db import connection
 from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 
 from core.money import ZERO
+from customers.models import BillingProfile
 from invoicing.choices import InvoiceStatus, LateUsageState, LineKind, LineManagedBy
 from invoicing.drafts.anomalies import Before, DraftFacts
-from invoicing.models import Invoice, InvoiceLine, LateUsageCase
+from invoicing.models import Invoice, InvoiceLine, LateUsageCase, TaxRate
 
 # A year back from the period's start, and a month for periods that overlap.
 _LOOKS_BACK = timedelta(days=396)
@@ -66,9 +67,10 @@ _STOPPED = """
 
 
 def draft_facts(draft_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, DraftFacts]:
-    """The facts of these drafts, by id. Five queries."""
+    """The facts of these drafts, by id. Six queries."""
     drafts = _drafts(draft_ids)
     sums = _sums(draft_ids)
+    taxing = _taxing({row["supplier_id"] for row in drafts})
     cases = _cases(draft_ids)
     before: dict[uuid.UUID, list[Before]] = defaultdict(list)
     stopped: dict[uuid.UUID, list[str]] = defaultdict(list)
@@ -82,7 +84,14 @@ def draft_facts(draft_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, DraftFacts]
         for draft_id, name in cursor.fetchall():
             stopped[draft_id].append(name)
     return {
-        row["id"]: _facts(row, sums[row["id"]], cases.get(row["id"], 0), before[row["id"]], stopped[row["id"]])
+        row["id"]: _facts(
+            row,
+            sums[row["id"]],
+            cases=cases.get(row["id"], 0),
+            before=before[row["id"]],
+            stopped=stopped[row["id"]],
+            is_taxing=row["supplier_id"] in taxing,
+        )
         for row in drafts
         # One that gave back all it charged has no lines left that count, nor a period.
         if row["id"] in sums and row["period_start"] is not None
@@ -100,11 +109,11 @@ def _drafts(draft_ids: Collection[uuid.UUID]) -> list[dict[str, Any]]:
         "currency",
         "total",
         "net",
+        "supplier_id",
         "period_start",
         "period_end",
         "customer_snapshot",
         "supplier_snapshot",
-        "workflow_snapshot",
         "has_issued",
     )
     return list(found)
@@ -136,8 +145,21 @@ def _cases(draft_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
     return dict(cases.order_by().values_list("window__invoice_id").annotate(many=Count("pk")))
 
 
+def _taxing(supplier_ids: Collection[uuid.UUID | None]) -> set[uuid.UUID]:
+    """Those of these suppliers that charge tax to somebody: of the others, the lack of it says nothing."""
+    profiles = BillingProfile.objects.filter(Exists(TaxRate.objects.all()), tax_enabled=True)
+    profiles = profiles.filter(supplier__in=[each for each in supplier_ids if each])
+    return set(profiles.order_by().values_list("supplier_id", flat=True).distinct())
+
+
 def _facts(
-    row: Mapping[str, Any], sums: Mapping[str, Any], cases: int, before: list[Before], stopped: list[str]
+    row: Mapping[str, Any],
+    sums: Mapping[str, Any],
+    *,
+    cases: int,
+    before: list[Before],
+    stopped: list[str],
+    is_taxing: bool,
 ) -> DraftFacts:
     return DraftFacts(
         currency=row["currency"],
@@ -154,7 +176,7 @@ def _facts(
         late_lines=sums["late"],
         late_cases=cases,
         stopped=stopped,
-        untaxed_abroad=bool(sums["untaxed"]) and _is_abroad(row) and not _taxes_nobody(row["workflow_snapshot"]),
+        untaxed_abroad=bool(sums["untaxed"]) and is_taxing and _is_abroad(row),
         has_tax_id=bool(row["customer_snapshot"].get("taxId")),
         before=before,
     )
@@ -165,9 +187,3 @@ def _is_abroad(row: Mapping[str, Any]) -> bool:
     theirs = (row["customer_snapshot"].get("address") or {}).get("country")
     ours = (row["supplier_snapshot"].get("address") or {}).get("country")
     return bool(theirs and ours and theirs != ours)
-
-
-def _taxes_nobody(workflow: Mapping[str, Any]) -> bool:
-    """Whether tax is off for everybody, so that the lack of it says nothing of this customer."""
-    is_off = not workflow.get("values", {}).get("tax_enabled")
-    return is_off and workflow.get("origins", {}).get("tax_enabled") == "default profile"

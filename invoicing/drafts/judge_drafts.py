@@ -55,7 +55,7 @@ def judge_waiting(*, seconds: float = math.inf) -> int:
 @transaction.atomic
 def judge_drafts(invoice_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
     """Store what is unusual about those of these drafts that wait for approval. Returns which were looked at: not those
-    whose rows another transaction holds. Seven queries."""
+    whose rows another transaction holds. Eight queries."""
     rows = Invoice.objects.select_for_update(skip_locked=True, of=("self",)).filter(
         pk__in=invoice_ids, status__in=TO_APPROVE
     )

@@ -15,7 +15,7 @@ from invoicing.drafts.judge_drafts import judge_drafts, judge_waiting
 from invoicing.gathering.add_charges import Charge
 from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
 from invoicing.issued.void_invoice import void_invoice
-from invoicing.models import Invoice
+from invoicing.models import Invoice, TaxRate
 from invoicing.rating.by_hand import SetByHand
 from tests.support.catalog import flat_plan, make_excess_plan
 from tests.support.clock import at
@@ -120,7 +120,8 @@ def test_a_change_of_plan_is_held_against_the_plan_before():
 
 
 def test_a_customer_abroad_who_is_charged_without_tax_is_expected_to_have_a_tax_id():
-    """The supplier is in the United States; for France no rate is known."""
+    """The supplier is in the United States; for France no rate is known, and for home one is."""
+    TaxRate.objects.create(country="US", rate=8, name="Sales tax", valid_from=at("2020-01-01"))
     make_default_profile(auto_advance=False, tax_enabled=True)
     supplier = make_default_profile().supplier
     supplier.country = "US"
@@ -145,8 +146,12 @@ def test_who_is_taxed_abroad_needs_no_tax_id():
     assert kinds(waiting()) == ["first"]
 
 
-def test_where_nobody_is_taxed_by_default_nobody_needs_a_tax_id():
-    make_default_profile(auto_advance=False, tax_enabled=False)
+@pytest.mark.parametrize("rates", [True, False])
+def test_where_the_supplier_taxes_nobody_nobody_needs_a_tax_id(rates):
+    """Tax is off in every profile; or on, and no rate is known."""
+    if rates:
+        TaxRate.objects.create(country="US", rate=8, name="Sales tax", valid_from=at("2020-01-01"))
+    make_default_profile(auto_advance=False, tax_enabled=not rates)
     subscribe(flat_plan("basic", "10.00"), customer=make_customer(country="FR"))
     assert kinds(waiting()) == ["first"]
 

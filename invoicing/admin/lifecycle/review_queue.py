@@ -25,7 +25,11 @@ from invoicing.models import DraftInReview
 class AnomalyFilter(ChoiceFilter):
     title = "Unusual"
     parameter_name = "unusual"
-    choices_of = (("any", "Anything"), ("none", "Nothing"), *((kind.value, LABELS[kind]) for kind in Kind))
+    choices_of = (
+        ("any", "Anything unusual"),
+        ("none", "Nothing unusual"),
+        *((kind.value, LABELS[kind]) for kind in Kind),
+    )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.value()
@@ -107,5 +111,7 @@ class ReviewQueue(ReadOnlyAdmin):
         if draft.status == InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED:
             return badge("An approver", "amber")
         return format_html(
-            '{}<br><span class="ch-small">issued on {}</span>', badge("Its time", "blue"), moment(draft.draft_until)
+            '{}<br><span class="ch-small ch-nowrap">issued {}</span>',
+            badge("Its time", "blue"),
+            moment(draft.draft_until),
         )
