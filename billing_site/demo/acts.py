@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from billing_site.demo.calendar import later
 from billing_site.demo.catalog import (
     GPU_EVENT,
     WELCOME,
@@ -32,6 +33,9 @@ from entitlements.metering.ingest_events import ingest_events
 from entitlements.models import Entitlement, Feature, Meter
 from invoicing.choices import OPEN_STATUSES, InvoiceStatus
 from invoicing.drafts.approve_invoice import approve_invoice
+from invoicing.drafts.edit_draft import DraftChanges, edit_draft
+from invoicing.gathering.add_charges import Charge
+from invoicing.gathering.split_now import split_now
 from invoicing.models import Invoice
 from invoicing.payments.record_payment import record_payment
 from invoicing.subscription_changes.redeem_coupon import redeem_coupon as redeem
@@ -69,6 +73,8 @@ def sign_up(company: Company, profiles: Profiles) -> None:
         record_pin(customer=customer, profile=profile, reason=f"{profile.name} terms, as agreed when they signed.")
     if Trait.LONGER_TERM in company.traits:
         CustomerOverride.objects.create(customer=customer, due_after="P14D")
+    if Trait.IN_PARTS in company.traits:
+        CustomerOverride.objects.update_or_create(customer=customer, defaults={"progressive_billing": True})
 
 
 def subscribe(company: Company, active_from: datetime, anchor: datetime | None) -> None:
@@ -169,6 +175,29 @@ def approve_drafts(created_before: datetime) -> int:
     waiting = Invoice.objects.filter(status=InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED, created_at__lt=created_before)
     approved = [approve_invoice(invoice=invoice) for invoice in waiting.order_by("created_at", "id")]
     return len(approved)
+
+
+def charge_on_draft(company: Company) -> int:
+    """The clerk adds a training to the draft that waits for approval, if there is one. It makes nothing fall due."""
+    now = clock.now()
+    draft = Invoice.objects.filter(status=InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED, customer__key=company.key).first()
+    if draft is not None:
+        training = Charge(
+            name="Training for new colleagues, 2 days",
+            start=later(now, days=-2),
+            end=now,
+            invoice_at=now,
+            price={"type": "flat", "amount": "2400.00", "paymentTerm": "in_arrears"},
+        )
+        edit_draft(invoice=draft, changes=DraftChanges(added=[training]), reason="Held last week, as ordered")
+    return 0
+
+
+def split_usage(company: Company) -> None:
+    """What the company has used of its running period is billed, if there is anything."""
+    customer = Customer.objects.get(key=company.key)
+    if split_now(customer=customer, preview=True).invoices:
+        split_now(customer=customer)
 
 
 def book_transfers(payers: dict[str, Company], stopped_since: datetime) -> int:

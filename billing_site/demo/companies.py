@@ -70,6 +70,9 @@ class Trait(Enum):
     SMS = auto()  # own terms with a feature whose meter was deleted since
     MORE_CALLS = auto()  # was granted more API calls than the plan has, twice
     GPU = auto()  # own terms, backdated, with a meter that can't read what was sent before it
+    IN_PARTS = auto()  # usage is billed by hand before its period ends
+    ONBOARDED = auto()  # the newest draft has a charge by hand
+    WENT_QUIET = auto()  # has used nothing for five weeks
     SEATS_GROW = auto()  # adds seats, billed at once
     SEATS_SHRINK = auto()  # gives seats back, from the next period on
     SEATS_EXTEND = auto()  # adds seats and moves the period's end out
@@ -133,7 +136,7 @@ COMPANIES = (
     _company("Cobalt Harbor Logistics", "New York", "180 Varick Street", ENTERPRISE, 0, 3, Trait.PAYS_LATE),
     _company("Dunmore Media", "Dublin", "8 Harcourt Street", TEAM, 0, 4, Trait.SEATS_GROW, seats=6),
     _company("Estrela Pagamentos", "São Paulo", "Avenida Paulista 1374", BUSINESS, 0, 5),
-    _company("Feldspar Robotics", "Berlin", "Torstraße 201", ENTERPRISE, 0, 5),
+    _company("Feldspar Robotics", "Berlin", "Torstraße 201", ENTERPRISE, 0, 5, Trait.IN_PARTS),
     _company("Granite Peak Outfitters", "Chicago", "910 West Van Buren", STARTER, 0, 6, anchor=_START),
     _company("Hoshizora Games", "Tokyo", "2-21-1 Shibuya", TEAM, 0, 9, Trait.SEATS_GROW, seats=12),
     _company(
@@ -165,7 +168,7 @@ COMPANIES = (
     _company("Xylem Paper Mills", "Helsinki", "Aleksanterinkatu 15", ENTERPRISE, 1, 21, Trait.PAYS_IN_PART),
     # The third.
     _company("Yarrow Health", "London", "60 Great Portland Street", BUSINESS, 2, 2, anchor=_OPEN),
-    _company("Zephyr Airfreight", "Chicago", "333 South Wabash", ENTERPRISE, 2, 3, anchor=_CLOSED),
+    _company("Zephyr Airfreight", "Chicago", "333 South Wabash", ENTERPRISE, 2, 3, Trait.ONBOARDED, anchor=_CLOSED),
     _company("Amberlight Cinemas", "Dublin", "31 Dame Street", TEAM, 2, 4, seats=8, anchor=_START),
     _company("Banyan Learning", "Bengaluru", "24 Residency Road", TEAM, 2, 8, Trait.COUPON, seats=15),
     _company("Cinder & Oak", "New York", "55 Water Street", STARTER, 2, 11, Trait.MUST_CONFIRM, anchor=_CLOSED),
@@ -177,7 +180,7 @@ COMPANIES = (
     _company("Halyard Marine", "Toronto", "200 Wellington Street", TEAM, 3, 3, Trait.SEATS_GROW, seats=5),
     _company("Inkwell Legal", "London", "19 Chancery Lane", STARTER, 3, 7, Trait.SMS),
     _company("Jacaranda Media", "São Paulo", "Rua Oscar Freire 379", STARTER, 3, 8, anchor=_OPEN),
-    _company("Kirkstall Engineering", "London", "5 Old Street", ENTERPRISE, 3, 9, anchor=_CLOSED),
+    _company("Kirkstall Engineering", "London", "5 Old Street", ENTERPRISE, 3, 9, Trait.WENT_QUIET, anchor=_CLOSED),
     _company("Larkspur Clinics", "San Francisco", "650 California Street", BUSINESS, 3, 14, anchor=_START),
     _company("Mosaic Ventures", "New York", "1 Vanderbilt Avenue", STARTER, 3, 15, anchor=_OPEN),
     # The fifth.

@@ -9,6 +9,7 @@ from core.approvals.limits import approved
 from core.audit.actors import Actor, acting_as
 from invoicing.choices import RunTrigger
 from invoicing.drafts.advance_invoice import advance_due
+from invoicing.drafts.judge_drafts import judge_waiting
 from invoicing.payments.collect import collect_due
 from invoicing.payments.mark_overdue import mark_overdue
 from invoicing.runs.advance_clock import next_moment
@@ -45,6 +46,7 @@ class History:
     def finish(self) -> None:
         """Do everything due up to the end."""
         self._live_until(self._end)
+        judge_waiting()
 
     def _live_until(self, moment: datetime) -> None:
         moment = min(moment, self._end)

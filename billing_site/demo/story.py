@@ -21,6 +21,7 @@ UNREVIEWED = timedelta(days=6)
 _TRIAL = parse_duration("P14D")
 _BACKDATED = timedelta(days=8)
 _STATEMENT_BEFORE = timedelta(hours=2)
+_EDITED_BEFORE = timedelta(minutes=30)
 _UNREADABLE_AFTER = timedelta(days=3)
 
 
@@ -57,6 +58,11 @@ def _life(company: Company, calendar: Calendar, cast: Cast, profiles: Profiles) 
         yield Step(later(calendar.present, days=-40), cast.clerk, launch)
         outage = partial(acts.grant_calls, company, Decimal(5_000), 30, "Goodwill for the outage of our edge network")
         yield Step(later(calendar.present, days=-9), cast.clerk, outage)
+    if Trait.IN_PARTS in company.traits:
+        for days in (-9, -2):
+            yield Step(later(calendar.present, days=days), cast.approver, partial(acts.split_usage, company))
+    if Trait.ONBOARDED in company.traits:
+        yield Step(calendar.end - _EDITED_BEFORE, cast.clerk, partial(acts.charge_on_draft, company))
     if company.month is not None:
         yield from _seats(company, company.month, calendar, cast)
         yield from _cards(company, company.month, calendar, cast)
@@ -102,11 +108,18 @@ def _cards(company: Company, joined: int, calendar: Calendar, cast: Cast) -> Ite
 def _usage(calendar: Calendar, cast: Cast) -> Iterator[Step]:
     """Every day, each region sends what its companies used."""
     since = {company: calendar.started(company) for company in COMPANIES}
+    quiet_since = later(calendar.present, days=-35)
     day = calendar.start
     while day <= calendar.present:
         for hour in sorted({batch_hour(company) for company in COMPANIES}):
             at = day.replace(hour=hour)
-            sending = [company for company in COMPANIES if batch_hour(company) == hour and since[company] < at]
+            sending = [
+                company
+                for company in COMPANIES
+                if batch_hour(company) == hour
+                and since[company] < at
+                and not (Trait.WENT_QUIET in company.traits and at > quiet_since)
+            ]
             if sending:
                 yield Step(at, cast.product, partial(acts.send_usage, sending))
         day = later(day, days=1)

@@ -118,6 +118,14 @@ def test_the_company_is_as_promised_and_seeding_it_again_changes_nothing():
     assert Invoice.objects.filter(profile=done.to_profile, status=InvoiceStatus.PAID).exists()
     assert waiting.customer_count >= 5
 
+    # Drafts wait with what is unusual about them, and a customer's usage was billed in parts.
+    drafts = Invoice.objects.filter(status=InvoiceStatus.DRAFT_MANUAL_APPROVAL_NEEDED)
+    assert not drafts.filter(anomalies=None).exists()
+    kinds = {anomaly["kind"] for draft in drafts for anomaly in draft.anomalies}
+    assert {"by_hand", "fell", "rose"} & kinds and "by_hand" in kinds
+    parts = InvoiceLine.objects.filter(parent__status="split", invoice__issued_at__isnull=False)
+    assert set(parts.values_list("subscription__customer__key", flat=True)) == {"feldspar-robotics"}
+
     # History is closed, and the newest dues are left for worker and beat.
     assert not BillingRun.objects.exclude(status=RunStatus.DONE).exists()
     assert due_customers(PRESENT).count() >= 8
