@@ -20,6 +20,7 @@ from invoicing.books.examination import (
 from invoicing.choices import InvoiceStatus, LineKind
 from invoicing.models import InvoiceLine
 from invoicing.rating import RatingInput, rate
+from invoicing.rating.by_hand import is_set_by_hand
 from invoicing.rating.explanation import ChargeExplanation
 from invoicing.rating.explanation_json import read_explanation
 from subscriptions.models import SubscriptionItem
@@ -93,8 +94,10 @@ def _problem(start: datetime, group: _Group) -> str | None:
                 f"the part from {begin:%Y-%m-%d %H:%M} UTC counted {trimmed(before)} as billed before it, "
                 f"but the parts before it were billed for {trimmed(billed)}."
             )
-        begin, billed = line.period_end, WIDE.add(billed, explanation.quantity.window)
-    return _other_money(group, billed)
+        # What was set by hand on its draft is what it costs; what was used stays what it counted.
+        counted = explanation.quantity.window if line.metered_quantity is None else line.metered_quantity
+        begin, billed = line.period_end, WIDE.add(billed, counted)
+    return None if any(is_set_by_hand(line.explain or {}) for line in group.lines) else _other_money(group, billed)
 
 
 def _other_money(group: _Group, quantity: Decimal) -> str | None:

@@ -13,6 +13,7 @@ from invoicing.closing.quantities import WindowKey, settled_late
 from invoicing.models import BilledWindow, InvoiceLine
 from invoicing.rating import read_explanation
 from invoicing.rating.basis import FromMeter, Metering
+from invoicing.rating.by_hand import computed_net
 from invoicing.rating.explanation import ChargeExplanation
 
 
@@ -54,7 +55,9 @@ def settled_usage(item_ids: Collection[uuid.UUID], since: datetime) -> dict[Wind
     for line_id, window_id, metered, amount, charges, discounts, read_at, explain in rows:
         settled = by_id[window_id]
         settled.quantity = WIDE.add(settled.quantity, metered or ZERO)
-        settled.net += amount + charges - discounts
+        net = amount + charges - discounts
+        # What somebody let the customer off on the draft counts as billed: late usage does not charge it after all.
+        settled.net += net if explain is None else max(net, computed_net(explain, net))
         settled.is_final &= read_at is not None
         settled.lines.append(line_id)
         if explain is None:

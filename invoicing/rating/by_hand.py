@@ -61,6 +61,16 @@ def with_basis_of(explanation: str, stored: Mapping[str, Any]) -> dict[str, Any]
     return {**found, "basis": stored["basis"]} if "basis" in stored else found
 
 
+def is_set_by_hand(stored: Mapping[str, Any]) -> bool:
+    """Whether a quantity or discounts were set by hand on the line of this stored explanation."""
+    return KEY in stored
+
+
+def computed_net(stored: Mapping[str, Any], net: Decimal) -> Decimal:
+    """What the line of this stored explanation, which comes to `net`, would have come to without what was set."""
+    return Decimal(stored[KEY]["net"]) if KEY in stored else net
+
+
 def words_of(stored: Mapping[str, Any], quantity: Decimal) -> str:
     """What was set by hand, and what was computed, in words; "" where nothing was set."""
     kept = stored.get(KEY)

@@ -16,6 +16,7 @@ from invoicing.drafts.edit_draft import DraftChanges, edit_draft
 from invoicing.drafts.snapshot_quantities import snapshot_quantities
 from invoicing.errors import WrongInvoiceState
 from invoicing.gathering.add_charges import Charge
+from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
 from invoicing.models import Invoice, InvoiceLine, LineEdit
 from invoicing.rating.by_hand import SetByHand
 from subscriptions.lifecycle.record_subscription import record_subscription
@@ -24,9 +25,10 @@ from tests.support.catalog import fee, flat_card, make_feature, make_meter, make
 from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.customers import make_default_profile, vat_customer
-from tests.support.invoices import lines
-from tests.support.late_usage import draft_with_adjustment
-from tests.support.usage import use
+from tests.support.invoices import lines, totals
+from tests.support.late_usage import calls_feature, cases, draft_with_adjustment, ingest
+from tests.support.subscriptions import subscribe
+from tests.support.usage import metered, use
 
 pytestmark = pytest.mark.django_db
 
@@ -209,3 +211,46 @@ def test_an_issued_invoice_is_not_edited_and_the_way_out_is_named(draft):
         with pytest.raises(WrongInvoiceState, match="Invoice it first"):
             edit_draft(invoice=gathering, changes=DraftChanges(description="x"), reason="Agreed")
     assert_books_are_clean("2026-05-04")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "late", "billed"),
+    [
+        # 8 instead of 12 are let go for good: the 7 that come late cost 7.00, and not the four let off as well.
+        (SetByHand(quantity=Decimal(8)), "7.00", "8.00"),
+        # Half off is for what was billed so.
+        (SetByHand(discounts=percent(50)), "7.00", "6.00"),
+        # 15 instead of 12: three of the 7 that come late are paid for already.
+        (SetByHand(quantity=Decimal(15)), "4.00", "15.00"),
+    ],
+    ids=["fewer", "discount", "more"],
+)
+def test_late_usage_does_not_charge_what_was_let_off_by_hand(chosen, late, billed):
+    make_default_profile(auto_advance=False, late_usage="ask")
+    subscribe(metered(calls_feature()))
+    ingest("2026-04-10", "12")
+    run("2026-05-01")
+    draft = Invoice.objects.get(status__startswith="draft")
+    edit(draft, lines={line(draft, "Calls").pk: chosen})
+    with clock.frozen_at(at("2026-05-03")):
+        assert f"{approve_invoice(invoice=draft).total:.2f}" == billed
+    ingest("2026-04-20", "7", arrived="2026-05-10")
+    run("2026-05-12")
+    assert cases() == [("04-01", "7", late, "open")]
+
+
+def test_a_part_whose_quantity_was_set_by_hand_leaves_the_next_one_what_was_used():
+    """50 are used and billed as 30; the 20 that follow are 20.00, and the books know why 30 are not 50."""
+    make_default_profile(auto_advance=False)
+    customer = subscribe(metered(calls_feature())).customer
+    ingest("2026-04-05", "50")
+    with clock.frozen_at(at("2026-04-10")):
+        [part] = invoice_pending_lines(customer=customer, progressive=True)
+    edit(part, on="2026-04-11", lines={line(part, "Calls").pk: SetByHand(quantity=Decimal(30))})
+    with clock.frozen_at(at("2026-04-11")):
+        approve_invoice(invoice=part)
+    ingest("2026-04-15", "20")
+    make_default_profile(auto_advance=True)
+    run("2026-05-01")
+    assert totals() == ["30.00", "20.00"]
+    assert_books_are_clean("2026-05-01T00:30")
