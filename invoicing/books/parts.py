@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import reduce
 from typing import Any
 
 from django.db.models import QuerySet
@@ -17,8 +18,8 @@ from invoicing.books.examination import (
     name_customer,
     piece_by_piece,
 )
-from invoicing.choices import InvoiceStatus, LineKind
-from invoicing.models import InvoiceLine
+from invoicing.choices import LATE_USAGE_SETTLED, InvoiceStatus, LateUsageState, LineKind
+from invoicing.models import InvoiceLine, LateUsageCase
 from invoicing.rating import RatingInput, rate
 from invoicing.rating.by_hand import is_set_by_hand
 from invoicing.rating.explanation import ChargeExplanation
@@ -31,11 +32,13 @@ _GONE = [InvoiceStatus.GATHERING, InvoiceStatus.VOIDED, InvoiceStatus.DELETED]
 
 
 class _Group:
-    """The standing parts of one window, in order of time, with how each was rated."""
+    """The standing parts of one window, in order of time, with how each was rated, and what was decided about their
+    late usage."""
 
     def __init__(self) -> None:
         self.lines: list[InvoiceLine] = []
         self.rated: list[ChargeExplanation] = []
+        self.decided: list[LateUsageCase] = []
 
     def add(self, line: InvoiceLine) -> None:
         assert line.explain is not None
@@ -43,6 +46,16 @@ class _Group:
         if isinstance(explanation, ChargeExplanation):
             self.lines.append(line)
             self.rated.append(explanation)
+
+    def decided_before(self, line: InvoiceLine) -> Decimal:
+        """What had been decided about parts before `line` when its quantity was read: it counts as billed."""
+        read_at = line.invoice.quantity_snapshoted_at
+        quantities = (
+            case.quantity
+            for case in self.decided
+            if case.period_start < line.period_start and read_at is not None and (case.decided_at or read_at) <= read_at
+        )
+        return reduce(WIDE.add, quantities, ZERO)
 
 
 def parts_add_up_to_wholes(exam: Examination) -> Iterator[Finding]:
@@ -57,6 +70,9 @@ def _of_items(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Finding]:
     for line in _parts(ids):
         assert line.item_id is not None and line.parent is not None
         groups[line.item_id, line.parent.period_start].add(line)
+    windows = {line.window_id: group for group in groups.values() for line in group.lines}
+    for case in LateUsageCase.objects.filter(window_id__in=windows, state__in=LATE_USAGE_SETTLED).order_by("id"):
+        windows[case.window_id].decided.append(case)
     for (_, start), group in groups.items():
         problem = _problem(start, group)
         if problem:
@@ -89,10 +105,11 @@ def _problem(start: datetime, group: _Group) -> str | None:
             # One between them is on a draft, was voided or deleted: it is billed again, or waived.
             return None
         before = WIDE.subtract(explanation.quantity.earlier, first.quantity.earlier)
-        if before != billed:
+        counts = WIDE.add(billed, group.decided_before(line))
+        if before != counts:
             return (
                 f"the part from {begin:%Y-%m-%d %H:%M} UTC counted {trimmed(before)} as billed before it, "
-                f"but the parts before it were billed for {trimmed(billed)}."
+                f"but the parts before it were billed for {trimmed(counts)}."
             )
         # What was set by hand on its draft is what it costs; what was used stays what it counted.
         counted = explanation.quantity.window if line.metered_quantity is None else line.metered_quantity
@@ -103,6 +120,10 @@ def _problem(start: datetime, group: _Group) -> str | None:
 def _other_money(group: _Group, quantity: Decimal) -> str | None:
     """What is wrong with the money of the parts, of which all up to the last were billed by the same terms."""
     first, last = group.rated[0], group.rated[-1]
+    within = [case for case in group.decided if case.period_start < group.lines[-1].period_start]
+    if any(case.state == LateUsageState.WAIVED for case in within):
+        return None
+    quantity = reduce(WIDE.add, (case.quantity for case in within), quantity)
     if any(each.price != first.price or each.discounts != first.discounts for each in group.rated):
         return None
     currency = first.currency
@@ -118,11 +139,11 @@ def _other_money(group: _Group, quantity: Decimal) -> str | None:
             fraction=last.fraction or (1, 1),
             is_last_split=last.split.last,
             previously_billed_net=first.billed_earlier,
-            event_count=sum(each.event_count or 0 for each in group.rated),
+            event_count=sum(each.event_count or 0 for each in group.rated) + sum(case.events for case in within),
         )
     )
-    billed = sum((each.net for each in group.rated), ZERO)
-    roundings = sum(len(each.parts) * 2 + 1 for each in group.rated) + 2 * len(whole.detailed) + 1
+    billed = sum((each.net for each in group.rated), ZERO) + sum((case.net for case in within), ZERO)
+    roundings = sum(len(each.parts) * 2 + 1 for each in group.rated) + 2 * len(within) + 2 * len(whole.detailed) + 1
     if abs(billed - whole.net) > roundings * quantum(currency) / 2:
         return (
             f"its parts were billed for {trimmed(billed)} {currency} net; the whole would come to {trimmed(whole.net)}."

@@ -47,7 +47,7 @@ from invoicing.rating.explanation import ChargeExplanation
 from invoicing.rating.explanation_json import read_explanation
 from invoicing.windows.billed_and_waiting import Billed
 from subscriptions.schedule import Obligation, RevisionFacts, obligations
-from subscriptions.schedule.obligations import active_spans
+from subscriptions.schedule.obligations import Group, active_spans
 
 GONE = "Events were changed or removed. Restore them from a backup, or credit the difference."
 LOST = "Find out which change moved the window, and bill the time that is left."
@@ -100,25 +100,32 @@ def usage_of_customers(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[
                 settled.append((history, obligation, window, line))
         exam.count(1)
     yield from _events_in_no_window(items.values())
-    yield from _compare(exam, _last_of_groups(settled), features)
+    billed = billed_quantities({window.id for _, _, window, _ in settled})
+    yield from _compare(exam, _last_of_groups(settled, billed), billed, features)
     yield from reported_late(ids)
 
 
 def _last_of_groups(
-    settled: Sequence[tuple[History, Obligation, Billed, PlannedLine]],
+    settled: Sequence[tuple[History, Obligation, Billed, PlannedLine]], billed: Mapping[uuid.UUID, _Settled]
 ) -> list[tuple[History, Obligation, Billed, PlannedLine]]:
     """Of the settled windows, those which are no parts, and the last one of each group: it was billed for all that the
-    group came to, less what the others were (billing rules 7)."""
-    last: dict[tuple[uuid.UUID, datetime], datetime] = {}
-    for _, obligation, _, _ in settled:
+    group came to, less what the others were (billing rules 7). A group of which an earlier part is still to be billed,
+    or counted, is left out: that one takes what they leave it."""
+    parts: dict[tuple[uuid.UUID, datetime], dict[datetime, bool]] = defaultdict(dict)
+    for _, obligation, window, _ in settled:
         if obligation.group is not None:
-            key = (obligation.item.id, obligation.group.start)
-            last[key] = max(last.get(key, obligation.start), obligation.start)
+            is_counted = window.id not in billed or billed[window.id].is_collected
+            parts[obligation.item.id, obligation.group.start][obligation.start] = is_counted
     return [
         each
         for each in settled
-        if (group := each[1].group) is None or last[each[1].item.id, group.start] == each[1].start
+        if (group := each[1].group) is None or _ends_at(group, each[1].start, parts[each[1].item.id, group.start])
     ]
+
+
+def _ends_at(group: Group, start: datetime, counted: Mapping[datetime, bool]) -> bool:
+    """Whether the part from `start` on is the last one of those that are settled, and all before it are counted."""
+    return start == max(counted) and all(counted.get(part.start) for part in group.parts if part.start < start)
 
 
 def features_of(known: Sequence[History]) -> dict[uuid.UUID, Feature]:
@@ -263,10 +270,10 @@ def _without(spans: Sequence[_Span], others: Sequence[_Span]) -> list[_Span]:
 def _compare(
     exam: Examination,
     settled: Sequence[tuple[History, Obligation, Billed, PlannedLine]],
+    billed: Mapping[uuid.UUID, _Settled],
     features: dict[uuid.UUID, Feature],
 ) -> Iterator[Finding]:
     """What the events of settled windows come to now against what was billed for them."""
-    billed = billed_quantities({window.id for _, _, window, _ in settled})
     asked = [each for each in settled if each[2].id in billed and billed[each[2].id].is_collected]
     lines = [(line, history.loaded.subjects if history.loaded else ()) for history, _, _, line in asked]
     different = [

@@ -51,9 +51,10 @@ class RatedDocumentLine:
         return self.rated.net
 
     @property
-    def is_short(self) -> bool:
-        """Whether what came before it in its period was billed for more than the period comes to."""
-        return self.quantity is not None and self.quantity.shortfall > 0 and self.planned.obligation.is_last_part
+    def is_to_compare(self) -> bool:
+        """Whether its period is to be compared with what was billed, though nothing has come in since: what came before
+        it was billed for more, or it is a part, which may have taken up what was."""
+        return self.quantity is not None and (self.quantity.shortfall > 0 or self.planned.obligation.group is not None)
 
     def totals(self) -> Totals:
         """The money columns of the line."""

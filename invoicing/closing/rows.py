@@ -204,8 +204,10 @@ def detail_rows(line: RatedDocumentLine) -> list[Row]:
 
 
 def look_at(customer_id: uuid.UUID, line: RatedDocumentLine) -> LateUsageLook:
-    """The note that a window is to be compared with what it was billed for, though nothing has come in since."""
-    return LateUsageLook(customer_id=customer_id, since=line.start, until=line.end)
+    """The note that a window, or all of the one that it is a part of, is to be compared with what it was billed for,
+    though nothing has come in since."""
+    reach = line.planned.obligation.group or line
+    return LateUsageLook(customer_id=customer_id, since=reach.start, until=reach.end)
 
 
 def window_row(planned: PlannedLine, invoice_id: uuid.UUID | None, kind: WindowKind, now: datetime) -> Row:

@@ -90,8 +90,8 @@ class Writer:
         self.windows: list[Row] = []
         self.obsolete: list[uuid.UUID] = []
         self.redrafted: list[tuple[uuid.UUID, RatedDocumentLine]] = []
-        # Settled for nothing, where those before them were billed too much: cases to decide (billing rules 7).
-        self.short: list[LateUsageLook] = []
+        # Periods that were billed too much by now, or may have been: cases to decide (billing rules 7).
+        self.to_compare: list[LateUsageLook] = []
         self.balance_entries: list[Row] = []
         self.payments: list[Row] = []
         self.unused_times: list[UnusedTime] = []
@@ -159,8 +159,8 @@ class Writer:
                 self.regrouped.append(row)
             line_rows.append(row)
             details.extend(detail_rows(line))
-            if document.snapshot_at is not None and line.is_short:
-                self.short.append(look_at(document.loaded.id, line))
+            if document.snapshot_at is not None and line.is_to_compare:
+                self.to_compare.append(look_at(document.loaded.id, line))
         for position, charge in enumerate(document.manual, start=len(document.lines) + 1):
             row = moved_row(charge, document.id, position, self.now)
             self.moved_manual.append(row)
@@ -235,7 +235,7 @@ class Writer:
         self._update(InvoiceLine, LATE_COLUMNS, self.late_lines)
         copy_rows(InvoiceDetailedLine, self.details)
         copy_rows(BilledWindow, self.windows)
-        LateUsageLook.objects.bulk_create(self.short)
+        LateUsageLook.objects.bulk_create(self.to_compare)
         update_rows(Subscription, ("next_billing_at", "reconcile_from"), self.schedule)
         set_due_times(self.closed, self.due)
         record_untouched(self.coupons)

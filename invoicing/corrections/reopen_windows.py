@@ -11,7 +11,7 @@ from django.db.models import Exists, Min, OuterRef, QuerySet, Subquery
 from invoicing.choices import InvoiceStatus, LineKind, LineStatus, WindowKind
 from invoicing.corrections.count_again import count_again
 from invoicing.corrections.reopen_late_usage import forget_late_usage, look_again, reopen_late_usage
-from invoicing.models import BilledWindow, Invoice, InvoiceLine
+from invoicing.models import BilledWindow, Invoice, InvoiceLine, LateUsageLook
 from subscriptions.lifecycle.mark_for_billing import mark_for_billing
 from subscriptions.lifecycle.record_progressive_splits import take_back_progressive_splits
 from subscriptions.lifecycle.record_reports_in_time import record_reports_in_time
@@ -61,7 +61,7 @@ def reopen_windows(invoice: Invoice, *, now: datetime, besides: Collection[uuid.
     times = list(opened.values_list("item_id", "span"))
     record_reports_in_time(_late_reports(opened))
     opened.delete()
-    _merge_parts(times)
+    _merge_parts(times, invoice.customer_id)
     count_again((item_id, span.lower, span.upper) for item_id, span in times if span.upper is not None)
     starts = (
         invoice.lines.filter(status=LineStatus.VALID, subscription__isnull=False)
@@ -73,18 +73,23 @@ def reopen_windows(invoice: Invoice, *, now: datetime, besides: Collection[uuid.
         mark_for_billing(subscription=subscription, changed_from=first[subscription.pk], due_at=now)
 
 
-def _merge_parts(times: Iterable[tuple[uuid.UUID, Any]]) -> None:
+def _merge_parts(times: Iterable[tuple[uuid.UUID, Any]], customer_id: uuid.UUID) -> None:
     """Take back the splits beside which nothing is settled any more: what was a part is one with what follows it, and
-    is billed with that (billing rules 7). One query where nothing was split."""
+    is billed with that (billing rules 7). What was before it is looked at: it may have made up for that. One query
+    where nothing was split."""
     bounds: dict[uuid.UUID, set[datetime]] = defaultdict(set)
     for item_id, span in times:
         bounds[item_id] |= {span.lower, span.upper}
     split = SubscriptionItem.objects.filter(pk__in=bounds).exclude(progressive_splits=[])
     for item_id, cuts in split.values_list("pk", "progressive_splits"):
-        settled: set[datetime] = set()
+        opened, settled = bounds[item_id], set[datetime]()
+        since = min(opened)
         for span in BilledWindow.objects.filter(item_id=item_id).order_by().values_list("span", flat=True):
             settled |= {span.lower, span.upper}
-        take_back_progressive_splits(item_id, (bounds[item_id] & set(cuts)) - settled)
+            if span.upper == min(opened):
+                since = span.lower
+        LateUsageLook.objects.create(customer_id=customer_id, since=since, until=max(opened))
+        take_back_progressive_splits(item_id, (opened & set(cuts)) - settled)
 
 
 def _late_reports(windows: QuerySet[BilledWindow]) -> list[uuid.UUID]:

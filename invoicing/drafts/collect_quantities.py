@@ -184,8 +184,8 @@ def read_quantities(
     record_untouched(list(coupons.changed.values()))
     good = [entry for entry in rated if entry[0] not in failures]
     customers = {line.invoice_id: line.invoice.customer_id for line in lines}
-    short = [look_at(customers[invoice_id], line) for invoice_id, line in good if line.is_short]
-    LateUsageLook.objects.bulk_create(short)
+    looks = [look_at(customers[invoice_id], line) for invoice_id, line in good if line.is_to_compare]
+    LateUsageLook.objects.bulk_create(looks)
     redraft(good, now=clock.now(), billed_by=issuers)
     return failures, [line for line in unreported if line.invoice_id not in failures]
 

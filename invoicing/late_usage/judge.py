@@ -199,19 +199,27 @@ def _asked(
         billed = judged.loaded.billed.get(obligation.key)
         if window is None or billed is None or not window.is_final or billed.end != obligation.settles_until:
             continue
-        # What comes late for a part is the next one's (billing rules 7): once the last is settled, nobody's.
-        if not obligation.is_last_part or any(not _is_final(key, settled) for key in keys_of_parts(obligation)):
-            continue
         if window.kind == WindowKind.WAIVER and not window.lines:
             # All of its usage was waived with a voided invoice.
             continue
-        if obligation.end <= span.start or (span.end is not None and whole_of(obligation).start >= span.end):
+        reach = obligation.group or obligation
+        if reach.end <= span.start or (span.end is not None and reach.start >= span.end):
+            continue
+        if not _is_last_settled(obligation, settled):
+            # Whatever is late there is for a later part to take up (billing rules 7).
+            judged.looked_at.add(window.window_id)
             continue
         feature = features.get(obligation.revision.feature_id) if obligation.revision.feature_id else None
         if feature is None or (feature.meter is not None and feature.meter.deleted_at is not None):
             # By what was deleted nothing is compared any more.
             continue
         yield _Asked(judged, obligation, terms, window)
+
+
+def _is_last_settled(obligation: Obligation, settled: Mapping[WindowKey, SettledUsage]) -> bool:
+    """Whether it is no part, or the last one of its group that is settled, and those before it are for good."""
+    others = keys_of_parts(obligation)
+    return all(_is_final(key, settled) if key[1] < obligation.start else key not in settled for key in others)
 
 
 def _is_final(key: WindowKey, settled: Mapping[WindowKey, SettledUsage]) -> bool:
@@ -250,9 +258,10 @@ def _late(
         return None
     if now.reading is not None and then.metering is not None and then.metering != _metering(now):
         return None
-    # Of the last part of a group it is what the group comes to less than its parts were billed for, too.
+    # Of a part it is what its group comes to less than its parts were billed for, too.
     quantity = WIDE.subtract(WIDE.subtract(now.quantity, now.shortfall), then.quantity)
-    if not quantity:
+    # What is more than the parts so far were billed for is the next one's (billing rules 7).
+    if not quantity or (quantity > 0 and not obligation.is_last_part):
         return None
     events = now.events - now.events_short - then.events
     own = whole_of(obligation)

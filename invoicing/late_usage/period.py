@@ -56,7 +56,7 @@ def _sum(known: Sequence[SettledUsage]) -> Decimal:
 
 
 def whole_of(obligation: Obligation) -> Obligation:
-    """The window as it is rated: the last part of a group stands for the whole of it (billing rules 7)."""
+    """The window as it is rated: the last part that is settled stands for the group up to there (billing rules 7)."""
     group = obligation.group
     if group is None:
         return obligation

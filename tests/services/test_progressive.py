@@ -285,7 +285,7 @@ def test_what_was_taken_back_is_billed_by_no_part_and_is_to_decide(calls):
     assert (code, "late usage of -10 from" in said) == (TO_DECIDE, True)
     # Nothing has come in since the last part was billed for nothing: its case is there all the same.
     run("2026-05-01T00:10")
-    assert cases() == [("04-10", "-10", "-10.00", "open")]
+    assert cases() == [("04-01", "-20", "-20.00", "absorbed"), ("04-10", "-10", "-10.00", "open")]
 
 
 def test_a_line_that_can_not_be_split_says_why(calls):

@@ -31,7 +31,7 @@ def metered(feature, key="basic", **card):
 
 def billed():
     """Each issued usage line's window, quantity and net, in order of time."""
-    rows = InvoiceLine.objects.filter(kind="usage", invoice__issued_at__isnull=False, deleted_at=None)
+    rows = InvoiceLine.objects.counted().filter(kind="usage", invoice__issued_at__isnull=False)
     return [
         (f"{line.period_start:%m-%d}", f"{line.period_end:%m-%d}", f"{line.metered_quantity:.0f}", money(line.total))
         for line in rows.order_by("period_start")
