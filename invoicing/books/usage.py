@@ -280,8 +280,9 @@ def _compare(
         (each, billed[each[2].id], now)
         for each, now in zip(asked, quantities_of(lines, features, exam.as_of), strict=True)
         # Who has since read the usage by another meter, or by other filters, can't compare it with what was billed.
+        # Adjustments alone, which stand where the first line does not, say nothing about how they were read.
         if now.quantity is not None
-        and billed[each[2].id].metering == _metering(now)
+        and billed[each[2].id].metering in (None, _metering(now))
         and _differs(each[1], billed[each[2].id].quantity, WIDE.subtract(now.quantity, now.shortfall))
     ]
     yield from cases_without_usage({each[2].id for each in asked} - {each[2].id for each, _, _ in different})
@@ -357,6 +358,7 @@ def billed_quantities(window_ids: set[uuid.UUID]) -> dict[uuid.UUID, _Settled]:
     decided = LateUsageCase.objects.filter(window_id__in=window_ids, state__in=LATE_USAGE_SETTLED)
     for case in decided.order_by("id"):
         settled = found[case.window_id]
+        settled.name = settled.name or str(case)
         settled.quantity = WIDE.add(settled.quantity, case.quantity)
         settled.events += case.events
         # By then what was reversed is left out.

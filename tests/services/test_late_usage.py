@@ -250,6 +250,26 @@ def test_a_draft_that_is_deleted_gives_its_adjustment_back_to_the_next_one(calls
     assert_books_are_clean("2026-07-01T00:30")
 
 
+def test_a_deleted_draft_whose_late_usage_stands_elsewhere_is_late_as_a_whole():
+    """12 units of April wait on a draft, 7 that came late on the one of June: without the first, the 12 are late."""
+    make_default_profile(late_usage="ask", auto_advance=False)
+    subscribe(metered(calls_feature()))
+    ingest("2026-04-10", "12")
+    run("2026-05-01")
+    draft = Invoice.objects.get(status="draft.manual_approval_needed")
+    ingest("2026-04-20", "7", arrived="2026-05-10")
+    run("2026-05-12")
+    decided(LateUsageCase.objects.get(), "2026-05-12", bill_late_usage)
+    ingest("2026-05-15", "4")
+    run("2026-06-01")
+    with clock.frozen_at(at("2026-06-02")):
+        delete_draft(invoice=draft, rebill=True, reason="Wrong address")
+    run("2026-06-03")
+    assert cases() == [("04-01", "7", "7.00", "billed"), ("04-01", "12", "12.00", "open")]
+    code, said = run_check(now="2026-06-03T00:30")
+    assert (code, "late usage of 12 from" in said) == (2, True), said
+
+
 def test_a_window_that_is_billed_anew_takes_its_late_usage_along(calls):
     """The draft of April holds 12; 7 come late and wait on the gathering invoice. The draft is deleted, and April is
     billed anew for 19."""
