@@ -150,6 +150,11 @@ class Verb(ABC, Generic[Subject]):
         return None
 
     @property
+    def asks_once_more(self) -> str:
+        """The question below a review."""
+        return f"{self.label}?" if self.label.endswith(" now") else f"{self.label} now?"
+
+    @property
     def has_review(self) -> bool:
         return type(self).review is not Verb.review
 

@@ -44,7 +44,7 @@ def look(desk, invoice, verb, **typed):
 
 def test_a_wrong_line_is_credited_with_the_money_first(approver, invoice):
     asked = approver.read(verb_url(invoice, "credit"))
-    assert "30.00 EUR is left, without the tax that comes on top." in asked
+    assert "1 Apr 2026 to 1 May 2026: 30.00 EUR is left, without the tax that comes on top." in asked
     typed = answers(invoice, Seats="10.00")
     page = look(approver, invoice, "credit", **typed)
     assert "Seats 10.00 EUR 1.90 EUR 19 % 11.90 EUR" in text_of(page)
@@ -127,6 +127,7 @@ def test_reissuing_shows_both_side_by_side_and_links_them(approver, invoice):
     assert "Base 1 Apr 2026 00:00 UTC 100.00 EUR 100.00 EUR" in shown
     assert "Tax 24.70 EUR 0.00 EUR" in shown
     assert "Total 154.70 EUR 130.00 EUR" in shown
+    assert "Difference -24.70 EUR" in shown
     assert len(invoices()) == 1
     response = approver.do(invoice, "reissue", reason="Exempt")
     assert said(response) == ["INV-000001 is void; INV-000002 over 130.00 EUR is issued instead."]

@@ -45,6 +45,7 @@ def test_what_would_be_billed_and_what_not_is_shown_before_it_is(acme, approver)
         "what was used up to 10 Apr 2026 00:00 UTC ; nothing is written yet",
         "Calls 1 Apr 2026 00:00 UTC to 10 Apr 2026 00:00 UTC 50 50.00 EUR",
         "Total 50.00 EUR",
+        "Split now? Reason: Agreed by phone",
         "What waits for the end of its period",
         "Its quantity is reported once for the whole period.",
         "A flat fee is billed whole.",

@@ -14,6 +14,7 @@ from core.admin.words import counted, joined, moment_text, money_text
 from customers.effective_settings import terms_of_loaded
 from customers.models import Customer
 from invoicing.admin.payments.charge_words import not_charged
+from invoicing.choices import LineStatus
 from invoicing.closing.park_customer import parked_customer
 from invoicing.gathering.split_now import split_now, why_not_split_now
 
@@ -77,8 +78,11 @@ class SplitNow(Verb[Customer]):
     def review(self, request: HttpRequest, customer: Customer, answers: Answers) -> Review:
         found = split_now(customer=customer, as_of=answers["moment"], preview=True)
         documents: list[Any] = list(found.invoices)
+        zones = dict(customer.subscriptions.values_list("pk", "time_zone"))
         for document in documents:
-            document.parts_shown = [line for line in document.shown_lines if line.status == "valid"]
+            document.parts_shown = [line for line in document.shown_lines if line.status == LineStatus.VALID]
+            for line in document.parts_shown:
+                line.zone = zones.get(line.subscription_id, "UTC")
         context = {"documents": documents, "whole": found.whole, "moment": answers["moment"]}
         why_not = "" if documents else "Nothing can be split at that time."
         figures = ", ".join(f"{invoice.total} {invoice.currency}" for invoice in documents)

@@ -49,7 +49,7 @@ class CreditForm(ReasonForm):
                 max_digits=30,
                 decimal_places=12,
                 widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal", "autocomplete": "off"}),
-                help_text=f"{left}{of} is left, {_taxed(each)}.",
+                help_text=f"{_period(each)}: {left}{of} is left, {_taxed(each)}.",
             )
             # One of them is needed, whichever.
             self.fields[name].shown_for, self.fields[name].needed = "what lines", True  # type: ignore[attr-defined]
@@ -67,6 +67,11 @@ class CreditForm(ReasonForm):
             if not credits and not any(name in self.errors for name in self.lines):
                 self.add_error(None, "Write an amount beside a line, or choose everything that is left.")
         return answers | {"credits": credits}
+
+
+def _period(each: CreditableLine) -> str:
+    """Lines of one item have one name: the time tells them apart."""
+    return f"{each.line.period_start:%-d %b %Y} to {each.line.period_end:%-d %b %Y}"
 
 
 def _is_inclusive(each: CreditableLine) -> bool:

@@ -219,6 +219,7 @@ def reissue_review(before: Invoice, reissued: Reissued) -> Review:
         notes.append("The new invoice begins as a draft, as the customer's settings say.")
     sums = _reissue_sums(before, after)
     context = {"before": before, "after": after, "lines": reissued.lines, "sums": sums, "notes": notes}
+    context["difference"] = after.total - before.total
     lines = [(line.name, line.start, line.before, line.after) for line in reissued.lines]
     return Review("backoffice/reissue_review.html", context, seen=_short((lines, [row[1:] for row in sums])))
 
