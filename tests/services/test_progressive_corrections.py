@@ -20,6 +20,7 @@ from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.customers import make_default_profile
 from tests.support.invoices import money
+from tests.support.late_usage import calls_feature, cases, ingest
 from tests.support.subscriptions import change, subscribe
 from tests.support.usage import metered, use
 
@@ -210,3 +211,26 @@ def test_any_way_of_splitting_a_period_bills_the_same(calls, model, days):
     rounded = sum(2 * line.detailed_lines.count() + 1 for line in lines)
     assert abs(sum(lines.values_list("total", flat=True)) - whole) <= Decimal("0.005") * rounded
     assert_books_are_clean("2026-05-02")
+
+
+@pytest.mark.parametrize("collection", ["PT0S", "P1D"])
+def test_a_part_that_is_billed_again_takes_up_late_usage_and_its_case_closes(collection):
+    """Parts of 50, 25 and 3; 7 come late for the first: 7.00 to decide. The second is voided, and billed again for 32:
+    nothing is late any more, and 85.00 stand in all."""
+    subscription = begin(calls_feature())
+    make_default_profile(late_usage="ask")
+    ingest("2026-04-05", "50")
+    split(subscription, "2026-04-10")
+    ingest("2026-04-15", "25")
+    second = split(subscription, "2026-04-20")
+    ingest("2026-04-25", "3")
+    run("2026-05-01")
+    ingest("2026-04-06", "7", arrived="2026-05-02")
+    run("2026-05-03")
+    assert cases() == [("04-20", "7", "7.00", "open")]
+    make_default_profile(collection_interval=collection)
+    void(second, "2026-05-04")
+    run("2026-05-04")
+    run("2026-05-06")
+    assert (owed(), cases()) == (["50.00", "32.00", "3.00"], [("04-20", "7", "7.00", "absorbed")])
+    assert_books_are_clean("2026-05-06T00:30")
