@@ -18,6 +18,7 @@ from invoicing.choices import InvoiceStatus, LineKind, LineManagedBy, LineStatus
 from invoicing.closing.close_customers import bill_customer
 from invoicing.closing.manual_lines import ManualLine
 from invoicing.closing.plan import PlannedLine
+from invoicing.issued.late_usage_again import bill_again, usage_billed_by
 from invoicing.issued.void_invoice import tell, void_locked
 from invoicing.lifecycle.numbering import uncounted
 from invoicing.models import CreditNote, Invoice, InvoiceLine
@@ -70,7 +71,7 @@ def reissue_locked(invoice: Invoice, reason: str) -> Reissued:
     """As `reissue_invoice`, in the caller's transaction, which holds the customer's lock and has the replacement
     collected once it ends. It raises as `reissue_invoice`: InvalidInput, WrongInvoiceState, CustomerParked."""
     now, supplier_id = clock.now(), terms_of([invoice.customer_id])[invoice.customer_id].profile.supplier_id
-    waited = _waiting_by_hand(invoice)
+    waited, usage = _waiting_by_hand(invoice), usage_billed_by(invoice)
     voided = void_locked(invoice, rebill=True, reason=reason, lines={}, billed_by={supplier_id} if supplier_id else ())
     spans, again = _spans(voided.invoice), _waiting_by_hand(invoice) - waited
 
@@ -80,7 +81,10 @@ def reissue_locked(invoice: Invoice, reason: str) -> Reissued:
         mine = spans.get(line.obligation.item.id, ())
         return line.invoice_at <= now and any(start <= line.start < end or line.start == start for start, end in mine)
 
-    documents = bill_customer(invoice.customer_id, as_of=now, select=select, replaces=invoice.pk).invoices
+    late = bill_again(invoice.customer_id, usage, now=now, reason=reason)
+    documents = bill_customer(
+        invoice.customer_id, as_of=now, select=select, late=lambda line: line.id in late, replaces=invoice.pk
+    ).invoices
     if not documents:
         raise InvalidInput(
             f"Nothing would be billed instead of {voided.invoice}: what it bills is not owed any more, or not yet. "

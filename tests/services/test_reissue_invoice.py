@@ -19,7 +19,8 @@ from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.corrections import amounts, fee, line, make_correctable, pay
 from tests.support.customers import make_default_profile
-from tests.support.invoices import balance, invoices, lines_of, notes
+from tests.support.invoices import balance, invoices, lines_of, money, notes
+from tests.support.late_usage import calls_feature, cases, ingest, take_back
 from tests.support.subscriptions import change, subscribe
 from tests.support.usage import metered, use
 
@@ -206,3 +207,52 @@ def test_usage_that_is_waived_is_counted_by_nobody_again(used):
     run("2026-06-01T02:00")
     assert invoices() == [("INV-000001", "10.00", "0.00"), ("INV-000002", "0.00", "0.00")]
     assert_books_are_clean("2026-06-01T02:00")
+
+
+@pytest.fixture
+def adjusted():
+    """INV-000001 bills 10 calls of April at 1.00; INV-000002 the 4 that came late, and 3 of May. Both are unpaid."""
+    make_default_profile(collection_method="send_invoice")
+    subscribe(metered(calls_feature()))
+    ingest("2026-04-10", "10")
+    run("2026-05-01")
+    ingest("2026-04-20", "4", arrived="2026-05-03")
+    run("2026-05-04")
+    ingest("2026-05-15", "3")
+    run("2026-06-01")
+    return Invoice.objects.get(number="INV-000002")
+
+
+@pytest.mark.parametrize("policy", ["bill", "ask"])
+def test_late_usage_that_it_had_billed_is_on_the_replacement(adjusted, policy):
+    """Whatever the terms say of late usage by now: it was decided about, and is not to decide once more."""
+    make_default_profile(late_usage=policy)
+    reissued = reissue(adjusted, "2026-06-02")
+    assert sorted(difference(reissued)) == [("Calls", "3.00", "3.00"), ("Calls, late usage", "4.00", "4.00")]
+    assert invoices()[1:] == [("INV-000002", "7.00", "0.00"), ("INV-000003", "7.00", "7.00")]
+    assert_books_are_clean("2026-06-02")
+    run("2026-07-01")
+    assert (cases()[-1], invoices()[-1]) == (("04-01", "4", "4.00", "billed"), ("INV-000004", "0.00", "0.00"))
+    assert_books_are_clean("2026-07-01T00:30")
+
+
+def test_what_an_adjustment_on_another_invoice_keeps_settled_is_billed_all_the_same(adjusted):
+    """April's 10 are billed again beside its 4, which stay on the second invoice: 14.00 in all."""
+    reissued = reissue(Invoice.objects.get(number="INV-000001"), "2026-06-02")
+    assert [(money(line.before), money(line.after)) for line in reissued.lines] == [("10.00", "10.00")]
+    assert invoices() == [
+        ("INV-000001", "10.00", "0.00"),
+        ("INV-000002", "7.00", "7.00"),
+        ("INV-000003", "10.00", "10.00"),
+    ]
+    run("2026-07-01")
+    assert_books_are_clean("2026-07-01T00:30")
+
+
+def test_late_usage_that_was_taken_back_since_is_on_no_replacement(adjusted):
+    """Without the events that came late nothing is late: the replacement bills May alone."""
+    take_back("2026-06-02", time="2026-04-20")
+    reissued = reissue(adjusted, "2026-06-02")
+    assert sorted(difference(reissued)) == [("Calls", "3.00", "3.00"), ("Calls, late usage", "4.00", "0.00")]
+    assert invoices()[-1] == ("INV-000003", "3.00", "3.00")
+    assert_books_are_clean("2026-06-02")
