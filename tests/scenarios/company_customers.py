@@ -7,6 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import Q
+
 from customers.models import Customer
 from entitlements.metering.ingest_events import ingest_events
 from entitlements.metering.reverse_event import reverse_event
@@ -37,6 +39,14 @@ def _current(world: CompanyWorld, customer: Customer) -> Subscription | None:
     rows = customer.subscriptions.order_by("active_from", "created_at", "id")
     living = [row for row in rows if row.active_to is None or row.active_to > world.now]
     return living[-1] if living else None
+
+
+def _anybodys(world: CompanyWorld, customer: Customer, *, having: Q) -> Subscription | None:
+    """One of the customer's that has not ended and is so, or else anybody's."""
+    found = Subscription.objects.filter(Q(active_to__isnull=True) | Q(active_to__gt=world.now), having).distinct()
+    in_order = found.order_by("customer__key", "active_from", "created_at")
+    chosen: Subscription | None = world.one(in_order.filter(customer=customer)) or world.one(in_order)
+    return chosen
 
 
 def subscribe(world: CompanyWorld, customer: Customer) -> Any:
@@ -114,8 +124,8 @@ def pause(world: CompanyWorld, customer: Customer) -> Any:
 
 
 def resume(world: CompanyWorld, customer: Customer) -> Any:
-    found = _current(world, customer)
-    if found is None or not found.pauses:
+    found = _anybodys(world, customer, having=~Q(pauses=[]))
+    if found is None:
         return None
     timing = world.timing()
     resume_subscription(subscription=found, timing=timing)
@@ -126,14 +136,14 @@ def cancel(world: CompanyWorld, customer: Customer) -> Any:
     found = _current(world, customer)
     if found is None:
         return None
-    timing = world.timing()
+    timing = world.random.choice([world.timing(), world.now + 40 * DAY])
     cancel_subscription(subscription=found, timing=timing)
     return timing
 
 
 def unschedule(world: CompanyWorld, customer: Customer) -> Any:
-    found = _current(world, customer)
-    if found is None or found.active_to is None:
+    found = _anybodys(world, customer, having=Q(active_to__isnull=False))
+    if found is None:
         return None
     unschedule_cancelation(subscription=found)
     return found.name
@@ -162,7 +172,7 @@ def report(world: CompanyWorld, customer: Customer) -> Any:
 
 
 def _updated(world: CompanyWorld, customer: Customer, update: ItemUpdate) -> Any:
-    found = _current(world, customer)
+    found = _anybodys(world, customer, having=Q(items__key=update.product_id))
     item = None if found is None else found.items.filter(key=update.product_id).order_by("running_number").last()
     if found is None or item is None:
         return None

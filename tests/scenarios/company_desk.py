@@ -8,6 +8,7 @@ from typing import Any
 
 from core.money import quantum
 from customers.models import Customer, CustomerAppData
+from entitlements.notices.tell_due import tell_due
 from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES, SETTLEABLE_STATUSES, InvoiceStatus, LateUsageState
 from invoicing.drafts.advance_invoice import advance_invoice, set_aside
 from invoicing.drafts.approve_invoice import approve_invoice
@@ -30,6 +31,7 @@ from invoicing.payments.write_off import mark_uncollectible, write_off
 from invoicing.profile_moves.pin_customer import pin_customer, unpin_customer
 from invoicing.progressive.watch_spending import watch_spending
 from invoicing.rating.by_hand import SetByHand
+from tests.scenarios.company_customers import use
 from tests.scenarios.company_life import DAY, CompanyWorld
 
 # What a payment, a void or a credit is about lies no longer back than this.
@@ -38,15 +40,15 @@ _WHY = "It was agreed"
 
 
 def _invoices(world: CompanyWorld, customer: Customer, *statuses: str) -> Any:
-    rows = Invoice.objects.filter(customer=customer, status__in=statuses, created_at__gt=world.now - _RECENT)
-    return rows.order_by("created_at", "sequence", "total", "id")
+    """The customer's, or else anybody's."""
+    rows = Invoice.objects.filter(status__in=statuses, created_at__gt=world.now - _RECENT)
+    in_order = rows.order_by("customer__key", "created_at", "sequence", "total")
+    mine = in_order.filter(customer=customer)
+    return mine if mine.exists() else in_order
 
 
 def _draft(world: CompanyWorld, customer: Customer, *statuses: str) -> Invoice | None:
-    """A draft of the customer's, or else of anybody's."""
-    mine = world.one(_invoices(world, customer, *(statuses or DRAFT_STATUSES)))
-    rows = Invoice.objects.filter(status__in=statuses or DRAFT_STATUSES)
-    found: Invoice | None = mine or world.one(rows.order_by("customer__key", "created_at", "total"))
+    found: Invoice | None = world.one(_invoices(world, customer, *(statuses or DRAFT_STATUSES)))
     return found
 
 
@@ -65,7 +67,14 @@ def bill_pending(world: CompanyWorld, customer: Customer) -> Any:
 
 
 def watch(world: CompanyWorld, customer: Customer) -> Any:
-    """Whoever has reached their threshold is billed for what they used."""
+    """A customer uses much, and whoever has reached their threshold is billed for what they used."""
+    thresholds = [profile for profile in world.profiles if profile.progressive_threshold is not None]
+    pinned = Customer.objects.filter(billing_override__billing_profile__in=thresholds, subscriptions__isnull=False)
+    spender = world.one(pinned.distinct().order_by("key"))
+    if spender is None:
+        return None
+    use(world, spender)
+    tell_due()
     return watch_spending() or None
 
 

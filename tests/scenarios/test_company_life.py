@@ -40,7 +40,7 @@ WEIGHTS: dict[Act, int] = {
     customers.use_and_reverse: 1,
     desk.split: 4,
     desk.bill_pending: 1,
-    desk.watch: 1,
+    desk.watch: 2,
     desk.charge: 2,
     desk.add_to_draft: 2,
     desk.set_by_hand: 3,
