@@ -1,9 +1,12 @@
 """The base of every REST view: which scope each method needs, how a body is read, how an answer is written."""
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from rest_framework import status
+from rest_framework.fields import empty
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import MultipleChoiceField, Serializer
@@ -58,6 +61,8 @@ class WireViewSet(GenericViewSet):
     def read_query(self, serializer_class: type[Serializer]) -> dict[str, Any]:
         """What the serializer knows of the query string, validated and in snake_case; a 400 otherwise."""
         given = self.request.query_params
+        if not given and (nothing := _what_nothing_says(serializer_class)) is not None:
+            return dict(nothing)
         fields = serializer_class().fields
         said = {
             name: given.getlist(name) if isinstance(field, MultipleChoiceField) else given[name]
@@ -80,3 +85,13 @@ class WireViewSet(GenericViewSet):
         items = self.paginate_queryset(queryset)
         presenter = serializer_class or self.get_serializer_class()
         return self.get_paginated_response(presenter(items, many=True, context=self.get_serializer_context()).data)
+
+
+@cache
+def _what_nothing_says(serializer_class: type[Serializer]) -> Mapping[str, Any] | None:
+    """What a query string without anything in it comes to; None where that is refused, or worked out each time."""
+    serializer = serializer_class(data={})
+    defaults = [field.default for field in serializer.fields.values() if field.default is not empty]
+    if any(map(callable, defaults)) or not serializer.is_valid():
+        return None
+    return dict(serializer.validated_data)

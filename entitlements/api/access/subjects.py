@@ -20,7 +20,7 @@ from entitlements.api.access.value_serializers import (
     HistorySerializer,
     ValueQuerySerializer,
     ValueSerializer,
-    shown_value,
+    value_on_wire,
 )
 from entitlements.models import Entitlement, Grant
 
@@ -94,7 +94,7 @@ class SubjectEntitlementUsageViewSet(SubjectAccessViewSet):
 
     @extend_schema(operation_id="getEntitlementValue", parameters=[ValueQuerySerializer])
     def value(self, request: Request, **kwargs: str) -> Response:
-        return self.show(shown_value(self.value_of_one()))
+        return Response(value_on_wire(self.value_of_one(), self.serializer_class))
 
     @extend_schema(
         operation_id="getEntitlementHistory", parameters=[HistoryQuerySerializer], responses=HistorySerializer

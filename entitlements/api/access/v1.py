@@ -32,6 +32,7 @@ from entitlements.api.access.value_serializers import (
     ValueSerializer,
     VoidQuerySerializer,
     shown_value,
+    value_on_wire,
 )
 from entitlements.models import Entitlement, Feature, Grant
 
@@ -60,7 +61,7 @@ class AccessViewSet(WireViewSet):
             if not Feature.objects.filter(key=featureKey).exists():
                 raise missing("feature", featureKey) from None
             value = NO_ACCESS
-        return self.show(shown_value(value))
+        return Response(value_on_wire(value, self.serializer_class))
 
     @extend_schema(operation_id="getCustomerAccess", responses=AccessSerializer)
     def access(self, request: Request, **kwargs: str) -> Response:

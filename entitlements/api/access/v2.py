@@ -25,7 +25,7 @@ from entitlements.api.access.value_serializers import (
     HistorySerializer,
     ValueQuerySerializer,
     ValueV2Serializer,
-    shown_value,
+    value_on_wire,
 )
 from entitlements.models import Entitlement, Grant
 
@@ -81,7 +81,7 @@ class CustomerEntitlementUsageViewSet(CustomerAccessViewSet):
 
     @extend_schema(operation_id="getCustomerEntitlementValueV2", parameters=[ValueQuerySerializer])
     def value(self, request: Request, **kwargs: str) -> Response:
-        return self.show(shown_value(self.value_of_one()))
+        return Response(value_on_wire(self.value_of_one(), self.serializer_class))
 
     @extend_schema(
         operation_id="getCustomerEntitlementHistoryV2",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -105,6 +106,17 @@ def shown_value(value: AccessValue) -> dict[str, Any]:
         "config": value.config,
         "grant_balances": None if value.grants is None else _by_text(value.grants),
     }
+
+
+@cache
+def _presenter(serializer_class: type[WireSerializer]) -> WireSerializer:
+    """Made once: values are asked for before each use, and nothing of them depends on the request."""
+    return serializer_class()
+
+
+def value_on_wire(value: AccessValue, serializer_class: type[WireSerializer]) -> dict[str, Any]:
+    """A value as it is answered, alone, in the form of `serializer_class`."""
+    return _presenter(serializer_class).to_representation(shown_value(value))
 
 
 def shown_history(history: History) -> dict[str, Any]:

@@ -4,6 +4,7 @@ As in `read.py`, a bucket that a boundary cuts is looked at more closely: a day 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from core.bulk import array_text, times_array
@@ -21,12 +22,17 @@ def counted_select(reading: MeterReading, windows: Sequence[Window]) -> tuple[st
     keys, subjects, starts, ends = zip(*windows, strict=True)
     params: list[Any] = [array_text(keys), array_text(subjects, quoted=True), times_array(starts), times_array(ends)]
     params += [reading.meter_id, [path for path, _ in reading.filters]]
-    kept = " AND r.groups ->> %s = ANY(%s::text[])" * len(reading.filters)
     params += 2 * [part for path, values in reading.filters for part in (path, list(values))]
-    filtered = f" AND {value_in('e.data')} = ANY(%s::text[])" * len(reading.filters)
     params.append(reading.event_type)
     params += [part for path, values in reading.filters for part in (path_parameter(path), list(values))]
-    sql = f"""
+    return _counted_sql(len(reading.filters)), params
+
+
+@lru_cache(maxsize=256)
+def _counted_sql(filters: int) -> str:
+    kept = " AND r.groups ->> %s = ANY(%s::text[])" * filters
+    filtered = f" AND {value_in('e.data')} = ANY(%s::text[])" * filters
+    return f"""
         (WITH asked AS MATERIALIZED (
             SELECT * FROM unnest(%s::int[], %s::text[], %s::timestamptz[], %s::timestamptz[])
                 WITH ORDINALITY AS w(key, subject, t0, t1, n)
@@ -70,4 +76,3 @@ def counted_select(reading: MeterReading, windows: Sequence[Window]) -> tuple[st
         ) AS part JOIN asked ON asked.n = part.n
         GROUP BY asked.key)
     """
-    return sql, params

@@ -5,6 +5,7 @@ rollup is whole, all is read off the events.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from core.bulk import array_text, times_array
@@ -47,23 +48,27 @@ def rolled_select(reading: MeterReading, windows: Sequence[Window]) -> tuple[str
     keys, subjects, starts, ends = zip(*windows, strict=True)
     params: list[Any] = [array_text(keys), array_text(subjects, quoted=True), times_array(starts), times_array(ends)]
     params += [reading.meter_id, [path for path, _ in reading.filters]]
-    kept, filtered, raw = "", "", "NULL::text"
-    for _ in reading.filters:
-        kept += " AND r.groups ->> %s = ANY(%s::text[])"
     params += 2 * [part for path, values in reading.filters for part in (path, list(values))]
     if reading.value_property is not None:
-        raw = value_in("e.data")
         params.append(path_parameter(reading.value_property))
     params.append(reading.event_type)
     for path, values in reading.filters:
-        filtered += f" AND {value_in('e.data')} = ANY(%s::text[])"
         params += [path_parameter(path), list(values)]
-    aggregation = Aggregation(reading.aggregation)
+    return _rolled_sql(
+        Aggregation(reading.aggregation), len(reading.filters), reading.value_property is not None
+    ), params
+
+
+@lru_cache(maxsize=256)
+def _rolled_sql(aggregation: Aggregation, filters: int, reads_value: bool) -> str:
+    kept = " AND r.groups ->> %s = ANY(%s::text[])" * filters
+    filtered = f" AND {value_in('e.data')} = ANY(%s::text[])" * filters
+    raw = value_in("e.data") if reads_value else "NULL::text"
     # Whoever counts what a meter reads otherwise finds nothing unreadable.
     unreadable = "0::bigint" if aggregation == Aggregation.COUNT else "sum(unreadable)::bigint"
     # Each OFFSET 0 and MATERIALIZED keeps the planner from following a path, or reading rollups, once for each use. The
     # LATERAL keeps it from reading all events where most are of one subject: it does not see how short the hours are.
-    sql = f"""
+    return f"""
         (WITH asked AS MATERIALIZED (
             SELECT * FROM unnest(%s::int[], %s::text[], %s::timestamptz[], %s::timestamptz[])
                 WITH ORDINALITY AS w(key, subject, t0, t1, n)
@@ -118,4 +123,3 @@ def rolled_select(reading: MeterReading, windows: Sequence[Window]) -> tuple[str
         ) AS part
         GROUP BY key)
     """
-    return sql, params
