@@ -61,7 +61,7 @@ class _Rows(Generic[M]):
         )
 
     def row(self, values: Sequence[Any]) -> M:
-        # What `from_db` comes to, without its way through `__init__`: some eight rows are made for each value.
+        # As Django reads rows, without its way through `__init__`: some eight are made for each value.
         row = self._model.__new__(self._model)
         row._state = ModelState()
         row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS

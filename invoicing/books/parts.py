@@ -112,7 +112,8 @@ def _problem(start: datetime, group: _Group) -> str | None:
                 f"but the parts before it were billed for {trimmed(counts)}."
             )
         # What was set by hand on its draft is what it costs; what was used stays what it counted.
-        counted = explanation.quantity.window if line.metered_quantity is None else line.metered_quantity
+        by_hand = line.metered_quantity if is_set_by_hand(line.explain or {}) else None
+        counted = explanation.quantity.window if by_hand is None else by_hand
         begin, billed = line.period_end, WIDE.add(billed, counted)
     return None if any(is_set_by_hand(line.explain or {}) for line in group.lines) else _other_money(group, billed)
 
