@@ -15,7 +15,7 @@ from core.ids import new_id
 from core.locks import customer_group, lock_alone, lock_if_free
 from invoicing.choices import CustomerOutcome, RunStatus, RunTrigger
 from invoicing.models import BillingRun, RunCustomer, RunShard
-from invoicing.runs.due_customers import due_customers
+from invoicing.runs.due_customers import due_customer_ids
 
 SHARD_SIZE = 500
 
@@ -50,11 +50,11 @@ def start_run(
         lock_alone(_START_LOCK)
     elif not lock_if_free(_START_LOCK):
         return None
-    due = due_customers(as_of)
+    due = due_customer_ids(as_of)
     if customer_ids is not None:
-        due = due.filter(pk__in=customer_ids)
+        due = due.filter(customer_id__in=customer_ids)
     # In the order of the lock groups, so that a batch takes as few locks as can be.
-    ids = sorted(due.order_by().values_list("pk", flat=True), key=lambda pk: (customer_group(pk), pk))
+    ids = sorted(due, key=lambda pk: (customer_group(pk), pk))
     if not ids:
         return None
     actor = current_actor()
