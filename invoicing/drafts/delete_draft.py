@@ -14,6 +14,7 @@ from invoicing.corrections.reopen_windows import reopen_windows, windows_of
 from invoicing.corrections.retax_drafts import retax
 from invoicing.drafts.collect_quantities import read_quantities
 from invoicing.errors import WrongInvoiceState
+from invoicing.late_usage.late_beside import refuse_late_beside
 from invoicing.lifecycle.draft_steps import TO_COLLECT
 from invoicing.lifecycle.states import move
 from invoicing.models import Invoice, LineEdit
@@ -25,7 +26,7 @@ def delete_draft(*, invoice: Invoice, rebill: bool, reason: str) -> Invoice:
 
     The lines stay with the deleted draft, for the record. What it was to give back of earlier invoices comes by credit
     note instead. Quantities that are waived are those of now. InvalidInput without a reason, WrongInvoiceState unless
-    it is a draft, or could not be issued.
+    it is a draft, or could not be issued, and for usage that can't be billed again.
     """
     if not reason.strip():
         raise InvalidInput("Say why the draft is deleted. Nothing was changed.", code="reason_required")
@@ -45,6 +46,8 @@ def delete_draft(*, invoice: Invoice, rebill: bool, reason: str) -> Invoice:
     give_back_otherwise([locked.pk], now=now, everything=True)
     retax([locked.pk], now=now)
     locked.refresh_from_db()
+    if rebill:
+        refuse_late_beside(locked, ())
     edited = LineEdit.objects.filter(line__invoice=locked).count() if rebill else 0
     if rebill:
         charge_again(locked, now=now)

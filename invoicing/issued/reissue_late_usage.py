@@ -12,7 +12,6 @@ from invoicing.issued.reissue_invoice import Reissued, reissue_locked
 from invoicing.issued.void_invoice import why_not_void
 from invoicing.late_usage.cases import decide, save_decided, set_figures
 from invoicing.late_usage.decide import Shown, judged_case, record_decision, what_came_late
-from invoicing.late_usage.judge import LateUsage
 from invoicing.lifecycle.numbering import uncounted
 from invoicing.models import BilledWindow, Invoice, InvoiceLine, LateUsageCase
 from invoicing.payments.collect import collect_invoices
@@ -50,7 +49,6 @@ def reissue_late_usage(
         invoice = _invoice_of(locked)
         if invoice is None:
             raise WrongInvoiceState(f"{locked} can't be reissued. {_NO_INVOICE} Nothing was changed.")
-        _refuse_beside(locked, late, invoice)
         set_figures(locked, late)
         decide(locked, LateUsageState.REISSUED, reason=reason)
         save_decided([locked])
@@ -82,19 +80,3 @@ def _line_of(case: LateUsageCase, replacement: Invoice) -> InvoiceLine | None:
     """The line of `replacement` that bills the window of the case, or what it is one with by now."""
     mine = InvoiceLine.objects.counted().filter(invoice=replacement, item_id=case.item_id, item__isnull=False)
     return mine.filter(period_start__lte=case.period_start, period_end__gte=case.period_end).first()
-
-
-def _refuse_beside(case: LateUsageCase, late: LateUsage, invoice: Invoice) -> None:
-    """WrongInvoiceState where the worth of the case is in part that of windows which other invoices bill: they would
-    stay as they are. The other parts of a group stay as they are, too: the last one takes up what they lack."""
-    beside = InvoiceLine.objects.filter(pk__in=late.charged_by).exclude(invoice=invoice)
-    group = late.obligation.group
-    if group is not None:
-        beside = beside.exclude(item_id=case.item_id, period_start__gte=group.start, period_start__lt=group.end)
-    other = beside.select_related("invoice").order_by("period_start").first()
-    if other is not None:
-        raise WrongInvoiceState(
-            f"{case} can't be reissued with {invoice}: {other.invoice} bills {other.name} from "
-            f"{other.period_start:%Y-%m-%d} in the same period, which would cost something else with it. Nothing was "
-            "changed. Bill it instead."
-        )

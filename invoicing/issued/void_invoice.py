@@ -19,6 +19,7 @@ from invoicing.corrections.charge_again import charge_again
 from invoicing.corrections.credit_note_instead import give_back_of_voided
 from invoicing.corrections.reopen_windows import reopen_windows, windows_of
 from invoicing.errors import WrongInvoiceState
+from invoicing.late_usage.late_beside import refuse_late_beside
 from invoicing.lifecycle.numbering import uncounted
 from invoicing.lifecycle.states import move
 from invoicing.lifecycle.voiding import UNDER_WAY, why_not_by_sums
@@ -97,6 +98,7 @@ def void_locked(
         raise WrongInvoiceState(f"{locked} can't be voided. {why_not} Nothing was changed.")
     waived = _waived(locked, rebill, lines)
     _refuse_without_usage(locked, waived)
+    refuse_late_beside(locked, waived)
     now = clock.now()
     applied = locked.applied_from_balance
     move(locked, InvoiceStatus.VOIDED, note="")

@@ -48,7 +48,8 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class LateUsage:
     """What came late for one settled window: `quantity` beyond `settled_quantity`, from `events` more events, worth
-    `net`. It was metered, or reported (`reports` are then the reports that count with it)."""
+    `net`, of which `net_beside` is what others of its period cost more. It was metered, or reported (`reports` are then
+    the reports that count with it)."""
 
     obligation: Obligation
     terms: RevisionTerms
@@ -58,6 +59,7 @@ class LateUsage:
     quantity: Decimal
     events: int
     net: Decimal
+    net_beside: Decimal
     explanation: LateUsageExplanation
     usage_since: datetime
     is_metered: bool
@@ -304,6 +306,7 @@ def _late(
         quantity=quantity,
         events=events,
         net=net,
+        net_beside=net - (nets[obligation.key] - sum((each.net for each in mine), ZERO)),
         explanation=LateUsageExplanation(
             currency=obligation.subscription.currency, parts=tuple(parts), net=net, charges=tuple(charges)
         ),

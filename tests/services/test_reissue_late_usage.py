@@ -1,5 +1,6 @@
 """Late usage billed by voiding its invoice and reissuing it: both or nothing, once, with the difference shown."""
 
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -7,11 +8,13 @@ import pytest
 from core import clock
 from core.audit.models import AuditEntry
 from core.errors import InvalidInput
+from invoicing.drafts.delete_draft import delete_draft
 from invoicing.errors import CustomerParked, WrongInvoiceState
 from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
+from invoicing.issued.reissue_invoice import reissue_invoice
 from invoicing.issued.reissue_late_usage import reissue_late_usage, why_not_reissue
 from invoicing.issued.void_invoice import void_invoice
-from invoicing.late_usage.decide import LateUsageChanged, LateUsageDecided, Shown
+from invoicing.late_usage.decide import LateUsageChanged, LateUsageDecided, Shown, bill_late_usage
 from invoicing.models import Invoice, LateUsageCase
 from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem
@@ -133,21 +136,23 @@ def test_who_is_parked_is_billed_nothing(case):
     assert invoices() == [("INV-000001", "11.90", "11.90")]
 
 
-def test_another_window_of_the_period_on_another_invoice_keeps_it_from_being_reissued():
-    """100 free units: 50 up to a change on the 16th, 50 after it, 60 late for the first: 10.00 there and 50.00 of what
-    the second window cost nothing. Its invoice would stay as it is."""
-    free = {"usage": {"quantity": "100"}}
-    make_default_profile(collection_method="send_invoice", late_usage="ask")
-    subscription = subscribe(metered(calls_feature(), discounts=free))
+CHEAPER = {
+    "type": "tiered",
+    "mode": "graduated",
+    "tiers": [
+        {"upToAmount": "100", "unitPrice": {"type": "unit", "amount": "1.00"}},
+        {"unitPrice": {"type": "unit", "amount": "0.50"}},
+    ],
+}
+
+
+def two_windows(price, **profile):
+    """50 up to a change on the 16th, 50 after it, each on an invoice of its own; then 60 late for the first."""
+    make_default_profile(collection_method="send_invoice", late_usage="ask", **profile)
+    subscription = subscribe(metered(calls_feature(), price=price))
     ingest("2026-04-05", "50")
     same = RateCardTerms(
-        type="usage_based",
-        key="calls",
-        name="Calls again",
-        billing_cadence="P1M",
-        feature_key="calls",
-        price=UNIT,
-        discounts=free,
+        type="usage_based", key="calls", name="Calls again", billing_cadence="P1M", feature_key="calls", price=price
     )
     edit(subscription, "2026-04-16", AddItem("phase_1", same))
     run("2026-04-16")
@@ -155,8 +160,78 @@ def test_another_window_of_the_period_on_another_invoice_keeps_it_from_being_rei
     run("2026-05-01")
     ingest("2026-04-10", "60", arrived="2026-05-01T12:00")
     run("2026-05-02")
-    assert cases() == [("04-01", "60", "60.00", "open")]
-    with pytest.raises(WrongInvoiceState, match="INV-000002 bills Calls again from 2026-04-16 in the same period"):
+
+
+def standing():
+    """What is billed, and owed, in all."""
+    return sum(invoice.total for invoice in Invoice.objects.filter(issued_at__isnull=False).exclude(status="voided"))
+
+
+def test_usage_is_not_billed_again_where_late_usage_of_it_changes_what_another_invoice_bills():
+    """The first 100 at 1.00, then at 0.50. 160 units are 130.00, so that 30.00 are to decide. The first window by
+    itself would be 105.00, and the second stay at 50.00: 25.00 too much. Billed first, all of it comes to 130.00."""
+    two_windows(CHEAPER)
+    assert (cases(), standing()) == ([("04-01", "60", "30.00", "open")], 100)
+    first = Invoice.objects.get(number="INV-000001")
+    for rebill in (
+        lambda: void_invoice(invoice=first, rebill=True, reason="x"),
+        lambda: reissue_invoice(invoice=first, reason="x"),
+    ):
+        with (
+            pytest.raises(
+                WrongInvoiceState, match="60 of late usage of Calls from 2026-04-01 also changes what INV-000002"
+            ),
+            clock.frozen_at(at("2026-05-03")),
+        ):
+            rebill()
+    with clock.frozen_at(at("2026-05-03")):
+        bill_late_usage(case=LateUsageCase.objects.get(), reason="Agreed")
+        # It waits, and would go with the window.
+        with pytest.raises(WrongInvoiceState, match="also changes what INV-000002"):
+            void_invoice(invoice=first, rebill=True, reason="x")
+    run("2026-05-03T01:00")
+    run("2026-06-01")
+    with clock.frozen_at(at("2026-06-02")):
+        void_invoice(invoice=first, rebill=True, reason="x")
+    run("2026-06-02")
+    with clock.frozen_at(at("2026-06-03")), suppress(LateUsageDecided):
+        for case in LateUsageCase.objects.filter(state="open"):
+            bill_late_usage(case=case, reason="Agreed")
+    run("2026-07-01")
+    assert standing() == 130
+    assert_books_are_clean("2026-07-01T00:30")
+
+
+def test_usage_is_billed_again_where_its_late_usage_costs_nothing_elsewhere():
+    """At 1.00 each window costs what it holds: 110.00 and 50.00."""
+    two_windows(UNIT)
+    with clock.frozen_at(at("2026-05-03")):
+        void_invoice(invoice=Invoice.objects.get(number="INV-000001"), rebill=True, reason="x")
+    run("2026-05-03")
+    assert (standing(), cases()[0][-1]) == (160, "absorbed")
+    assert_books_are_clean("2026-05-03T00:30")
+
+
+def test_what_is_waived_asks_nothing_of_its_late_usage():
+    two_windows(CHEAPER)
+    with clock.frozen_at(at("2026-05-03")):
+        void_invoice(invoice=Invoice.objects.get(number="INV-000001"), rebill=False, reason="x")
+    assert standing() == 50
+
+
+def test_a_draft_is_not_billed_again_where_late_usage_of_it_changes_what_another_invoice_bills():
+    two_windows(CHEAPER, auto_advance=False)
+    first, _ = Invoice.objects.filter(status="draft.manual_approval_needed").order_by("id")
+    with clock.frozen_at(at("2026-05-03")):
+        with pytest.raises(WrongInvoiceState, match="can't be billed again: 60 of late usage"):
+            delete_draft(invoice=first, rebill=True, reason="x")
+        assert delete_draft(invoice=first, rebill=False, reason="x").status == "deleted"
+
+
+def test_another_window_of_the_period_on_another_invoice_keeps_it_from_being_reissued():
+    two_windows(CHEAPER)
+    assert cases() == [("04-01", "60", "30.00", "open")]
+    with pytest.raises(WrongInvoiceState, match="changes what INV-000002 bills of Calls again from 2026-04-16"):
         reissue(LateUsageCase.objects.get())
     assert (len(invoices()), cases()[0][-1]) == (2, "open")
 
