@@ -230,7 +230,7 @@ def _late_usage(customer: Customer, count: int) -> None:
         currency="EUR",
         settled_quantity=0,
         quantity=1,
-        explain=InvoiceLine.objects.filter(invoice__issued_at__isnull=False, kind="usage")[0].explain,
+        explain=InvoiceLine.objects.filter(invoice__issued_at__isnull=False)[0].explain,
         usage_since=line.period_start,
     )
     decided = "n % 50 > 0"
