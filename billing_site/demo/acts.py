@@ -15,7 +15,7 @@ from billing_site.demo.catalog import (
 )
 from billing_site.demo.companies import Company, Trait
 from billing_site.demo.profiles import Profiles
-from billing_site.demo.usage import SOURCE, events_of_day
+from billing_site.demo.usage import SOURCE, events_found_late, events_of_day
 from core import clock
 from core.money import round_money
 from customers.choices import AppType
@@ -151,6 +151,11 @@ def send_unreadable_usage(company: Company) -> None:
         for number in range(3)
     ]
     ingest_events(events=events)
+
+
+def send_usage_late(company: Company, used_at: datetime) -> None:
+    """A collector that had lost its connection sends what it kept back, of a period that is billed by now."""
+    ingest_events(events=events_found_late(company, used_at))
 
 
 def measure_gpu() -> None:

@@ -70,6 +70,7 @@ class Trait(Enum):
     SMS = auto()  # own terms with a feature whose meter was deleted since
     MORE_CALLS = auto()  # was granted more API calls than the plan has, twice
     GPU = auto()  # own terms, backdated, with a meter that can't read what was sent before it
+    SENDS_LATE = auto()  # compute of weeks ago came after its period was billed
     IN_PARTS = auto()  # usage is billed by hand before its period ends
     ONBOARDED = auto()  # the newest draft has a charge by hand
     WENT_QUIET = auto()  # has used nothing for five weeks
@@ -187,7 +188,7 @@ COMPANIES = (
     _company("Obsidian Climbing", "Madrid", "Gran Vía 31", STARTER, 4, 2, anchor=_LAST_DAY),
     _company("Pemberton Archives", "Toronto", "10 King Street East", BUSINESS, 4, 4),
     _company("Quarry Lane Press", "Dublin", "14 Fitzwilliam Place", TEAM, 4, 7, Trait.FORGETS_REPORTS, seats=3),
-    _company("Rooftop Solar Collective", "Sydney", "161 Castlereagh Street", ENTERPRISE, 4, 8),
+    _company("Rooftop Solar Collective", "Sydney", "161 Castlereagh Street", ENTERPRISE, 4, 8, Trait.SENDS_LATE),
     _company("Seagrass Biotech", "Singapore", "9 Raffles Place", BUSINESS, 4, 10, Trait.DECLINES_NOW, anchor=_CLOSED),
     _company("Tsubame Rail Data", "Tokyo", "1-6-5 Marunouchi", ENTERPRISE, 4, 14, anchor=_CLOSED),
     _company("Ulster Linen Works", "Dublin", "2 Grand Canal Square", STARTER, 4, 17, anchor=_OPEN),
@@ -201,7 +202,7 @@ COMPANIES = (
     _company("Aurochs Dairy", "Helsinki", "Bulevardi 6", BUSINESS, 5, 18, Trait.LONGER_TERM, anchor=_CLOSED),
     # The seventh and eighth.
     _company("Brindle Coffee Roasters", "San Francisco", "2 Embarcadero Center", STARTER, 6, 2, Trait.COUPON),
-    _company("Caravel Shipping", "Singapore", "80 Anson Road", ENTERPRISE, 6, 6),
+    _company("Caravel Shipping", "Singapore", "80 Anson Road", ENTERPRISE, 6, 6, Trait.SENDS_LATE),
     _company("Dovecote Publishing", "London", "7 Bedford Square", TEAM, 6, 9, seats=6, anchor=_SOON),
     _company("Ember & Ash Ceramics", "Berlin", "Oranienstraße 25", STARTER, 6, 15, anchor=_OPEN),
     _company("Fjordline Ferries", "Helsinki", "Kanavaranta 1", BUSINESS, 6, 20, anchor=_SOON),

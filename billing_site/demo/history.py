@@ -10,6 +10,7 @@ from core.audit.actors import Actor, acting_as
 from invoicing.choices import RunTrigger
 from invoicing.drafts.advance_invoice import advance_due
 from invoicing.drafts.judge_drafts import judge_waiting
+from invoicing.late_usage.find_late_usage import find_late_usage
 from invoicing.payments.collect import collect_due
 from invoicing.payments.mark_overdue import mark_overdue
 from invoicing.runs.advance_clock import next_moment
@@ -44,8 +45,9 @@ class History:
             self._settle(step.at)
 
     def finish(self) -> None:
-        """Do everything due up to the end."""
+        """Do everything due up to the end, and have what waits for staff found: late usage, unusual drafts."""
         self._live_until(self._end)
+        find_late_usage()
         judge_waiting()
 
     def _live_until(self, moment: datetime) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from billing_site.demo.companies import Company
-from customers.choices import AppType, CollectionMethod
+from customers.choices import AppType, CollectionMethod, LateUsage
 from customers.effective_settings import default_profile
 from customers.models import BillingApp, BillingProfile, Supplier
 
@@ -47,6 +47,7 @@ def create_profiles() -> Profiles:
         auto_advance=False,
         collection_method=CollectionMethod.SEND_INVOICE,
         due_after="P30D",
+        late_usage=LateUsage.ASK,
     )
     japan = BillingProfile.objects.create(
         name="Japan",

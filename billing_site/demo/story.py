@@ -61,6 +61,10 @@ def _life(company: Company, calendar: Calendar, cast: Cast, profiles: Profiles) 
     if Trait.IN_PARTS in company.traits:
         for days in (-9, -2):
             yield Step(later(calendar.present, days=days), cast.approver, partial(acts.split_usage, company))
+    if Trait.SENDS_LATE in company.traits:
+        used_at = calendar.day(MONTHS - 2, 26)
+        found = partial(acts.send_usage_late, company, used_at)
+        yield Step(later(calendar.present, days=-3), cast.product, found)
     if Trait.ONBOARDED in company.traits:
         yield Step(calendar.end - _EDITED_BEFORE, cast.clerk, partial(acts.charge_on_draft, company))
     if company.month is not None:

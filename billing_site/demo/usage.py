@@ -37,6 +37,20 @@ def events_of_day(company: Company, sent_at: datetime) -> Iterator[dict[str, Any
             yield _event(company, SMS_EVENT, sent_at, random, None, number)
 
 
+def events_found_late(company: Company, used_at: datetime) -> list[dict[str, Any]]:
+    """The CloudEvents of compute at `used_at` that a collector had kept back: 40 hours for each step of its size."""
+    event = {
+        "specversion": "1.0",
+        "id": f"{company.key}-{COMPUTE_EVENT}-kept-back-{used_at:%Y%m%d}",
+        "source": SOURCE,
+        "type": COMPUTE_EVENT,
+        "subject": company.key,
+        "time": f"{used_at:%Y-%m-%dT%H:%M:%SZ}",
+        "data": {"hours": Decimal(40 * company.size), "region": "eu-central"},
+    }
+    return [event]
+
+
 def storage_of_month(company: Company, month: int) -> Decimal | None:
     """What a company reports beyond its included storage, in GB; None in the months in which it forgets to."""
     if Trait.FORGETS_REPORTS in company.traits and month % 3 == 1:
