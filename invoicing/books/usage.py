@@ -76,6 +76,7 @@ class _Settled:
     is_collected: bool = True
     name: str = ""
     snapshot_at: datetime | None = None
+    is_decided: bool = False
 
 
 def usage_is_conserved(exam: Examination) -> Iterator[Finding]:
@@ -101,8 +102,27 @@ def usage_of_customers(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[
         exam.count(1)
     yield from _events_in_no_window(items.values())
     billed = billed_quantities({window.id for _, _, window, _ in settled})
+    _count_reversals_from_the_first_part(settled, billed)
     yield from _compare(exam, _last_of_groups(settled, billed), billed, features)
     yield from reported_late(ids)
+
+
+def _count_reversals_from_the_first_part(
+    settled: Sequence[tuple[History, Obligation, Billed, PlannedLine]], billed: Mapping[uuid.UUID, _Settled]
+) -> None:
+    """A part that took up no events may have been below nothing when it was read: then it was billed for nothing, and
+    what was reversed between the parts before it and this one is missing ever since."""
+    first: dict[tuple[uuid.UUID, datetime], datetime] = {}
+    parts = []
+    for _, obligation, window, _ in settled:
+        read_at = billed[window.id].snapshot_at if window.id in billed else None
+        if obligation.group is not None and read_at is not None:
+            key = (obligation.item.id, obligation.group.start)
+            first[key] = min(first.get(key, read_at), read_at)
+            parts.append((key, billed[window.id]))
+    for key, part in parts:
+        if part.events == 0 and not part.is_decided:
+            part.snapshot_at = first[key]
 
 
 def _last_of_groups(
@@ -362,6 +382,7 @@ def billed_quantities(window_ids: set[uuid.UUID]) -> dict[uuid.UUID, _Settled]:
         settled.quantity = WIDE.add(settled.quantity, case.quantity)
         settled.events += case.events
         # By then what was reversed is left out.
+        settled.is_decided = True
         settled.snapshot_at = max(filter(None, (settled.snapshot_at, case.decided_at)), default=None)
     return found
 

@@ -92,6 +92,20 @@ def test_a_last_part_below_nothing_is_billed_for_nothing_and_its_rest_is_a_case(
     assert_books_are_clean("2026-05-02T00:30")
 
 
+def test_a_last_part_to_which_nothing_came_leaves_its_rest_to_decide():
+    """30 in all: 50 were billed, and the last part came to -20 before it was read."""
+    too_much()
+    run("2026-05-01")
+    run("2026-05-01T01:00")
+    assert billed()[1] == ("04-10", "05-01", "0", "0.00")
+    assert cases() == [("04-01", "-20", "-20.00", "absorbed"), ("04-10", "-20", "-20.00", "open")]
+    code, said = run_check(now="2026-05-01T01:30")
+    assert (code, "late usage of -20 from" in said) == (TO_DECIDE, True), said
+    decide(bill_late_usage, on="2026-05-02")
+    assert notes() == [("CN-000001", "20.00", "20.00", "20.00", "0.00")]
+    assert_books_are_clean("2026-05-02T00:30")
+
+
 def test_a_part_that_falls_below_nothing_while_its_draft_waits_is_billed_for_nothing():
     """50 are counted on 12 April. A part of 10 waits from the 20th on; on the 21st 20 are taken back: 40 in all."""
     customer = begin({"collection_interval": "P2D"})
