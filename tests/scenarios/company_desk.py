@@ -6,8 +6,11 @@ Each act says what it did, or None where there was nothing to act on; BillingErr
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
+from django.db.models import Q
+
 from core.money import quantum
-from customers.models import Customer, CustomerAppData
+from customers.choices import CollectionMethod
+from customers.models import BillingApp, Customer, CustomerAppData
 from entitlements.notices.tell_due import tell_due
 from invoicing.choices import DRAFT_STATUSES, OPEN_STATUSES, SETTLEABLE_STATUSES, InvoiceStatus, LateUsageState
 from invoicing.drafts.advance_invoice import advance_invoice, set_aside
@@ -37,11 +40,12 @@ from tests.scenarios.company_life import DAY, CompanyWorld
 # What a payment, a void or a credit is about lies no longer back than this.
 _RECENT = 100 * DAY
 _WHY = "It was agreed"
+_ANY = Q()
 
 
-def _invoices(world: CompanyWorld, customer: Customer, *statuses: str) -> Any:
+def _invoices(world: CompanyWorld, customer: Customer, *statuses: str, having: Q = _ANY) -> Any:
     """The customer's, or else anybody's."""
-    rows = Invoice.objects.filter(status__in=statuses, created_at__gt=world.now - _RECENT)
+    rows = Invoice.objects.filter(having, status__in=statuses, created_at__gt=world.now - _RECENT)
     in_order = rows.order_by("customer__key", "created_at", "sequence", "total")
     mine = in_order.filter(customer=customer)
     return mine if mine.exists() else in_order
@@ -175,17 +179,36 @@ def delete(world: CompanyWorld, customer: Customer) -> Any:
 
 def card(world: CompanyWorld, customer: Customer) -> Any:
     """From now on their card is declined, asks for them, or succeeds."""
-    outcome = world.random.choice(["decline", "action_required", "succeed", "succeed"])
-    for profile in world.profiles[:1]:
-        CustomerAppData.objects.update_or_create(
-            customer=customer, app=profile.app, defaults={"data": {"outcome": outcome}}
-        )
+    outcome = world.random.choice(["decline", "action_required", "succeed"])
+    _give_card(customer, world.profiles[0].app, outcome)
     return outcome
 
 
+def _give_card(customer: Customer, app: BillingApp, outcome: str) -> None:
+    CustomerAppData.objects.update_or_create(customer=customer, app=app, defaults={"data": {"outcome": outcome}})
+
+
 def collect(world: CompanyWorld, customer: Customer) -> Any:
-    invoice = world.one(_invoices(world, customer, *OPEN_STATUSES))
+    """Try what failed again, whatever the card says by now."""
+    invoice = _to_charge(world, customer)
     return None if invoice is None else collect_invoice(invoice=invoice).status
+
+
+def collect_from_new_card(world: CompanyWorld, customer: Customer) -> Any:
+    """Who was declined gives another card, and it is tried at once."""
+    invoice = _to_charge(world, customer)
+    if invoice is None:
+        return None
+    assert invoice.app is not None
+    _give_card(invoice.customer, invoice.app, "succeed")
+    assert collect_invoice(invoice=invoice).status == InvoiceStatus.PAID
+    return invoice.number
+
+
+def _to_charge(world: CompanyWorld, customer: Customer) -> Invoice | None:
+    by_card = Q(collection_method=CollectionMethod.CHARGE_AUTOMATICALLY, due__gt=0)
+    found: Invoice | None = world.one(_invoices(world, customer, *OPEN_STATUSES, having=by_card))
+    return found
 
 
 def bank(world: CompanyWorld, customer: Customer) -> Any:
