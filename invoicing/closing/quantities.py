@@ -125,9 +125,9 @@ def quantities_of(
         if window.group is not None:
             # By keys of their own, below zero.
             asked = PartReadings(window, window.group, frozen, first_key=-1 - len(requests))
+            # Up to their ends, also behind `as_of`: what later parts were billed for is theirs.
             requests += [
-                UsageRequest(key, reading, subjects, (*before, (start, max(min(until, as_of), start))))
-                for key, until in asked.needed.items()
+                UsageRequest(key, reading, subjects, (*before, (start, until))) for key, until in asked.needed.items()
             ]
             asked_of_parts[index] = asked
         if before:

@@ -10,6 +10,7 @@ from core import clock
 from core.errors import InvalidInput
 from invoicing.drafts.delete_draft import delete_draft
 from invoicing.gathering.invoice_pending_lines import invoice_pending_lines
+from invoicing.gathering.sync import sync_customers
 from invoicing.issued.void_invoice import void_invoice
 from invoicing.models import Invoice, InvoiceLine
 from invoicing.previews.preview_customers import preview_customer
@@ -89,6 +90,24 @@ def test_an_earlier_part_that_is_voided_leaves_to_later_ones_what_they_were_bill
     run("2026-05-01")
     assert owed() == ["50.00", "25.00", "3.00"]
     assert_books_are_clean("2026-05-02")
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_an_earlier_part_that_is_voided_is_billed_again_as_of_a_time_before_the_last_split(calls, is_closed):
+    """It ended on the 10th, so nothing is split for it on the 15th, and what was used up to the 20th, 75, less the 25
+    that the part behind it was billed for is 50, also then."""
+    first, _ = three_parts(calls)
+    if is_closed:
+        run("2026-05-01")
+    void(first, "2026-05-03")
+    with clock.frozen_at(at("2026-05-03")):
+        sync_customers([first.customer_id], as_of=at("2026-05-03"))
+        [part] = InvoiceLine.objects.counted().filter(invoice__status="gathering", period_end=at("2026-04-10"))
+        [again] = invoice_pending_lines(customer=first.customer, as_of=at("2026-04-15"), line_ids=[part.pk])
+    assert money(again.total) == "50.00"
+    run("2026-05-03")
+    assert owed() == ["50.00", "25.00", "3.00"]
+    assert_books_are_clean("2026-05-04")
 
 
 def test_both_parts_that_are_voided_are_one_again(calls):
