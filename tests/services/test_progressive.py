@@ -25,7 +25,7 @@ from subscriptions.catalog.plan_terms import RateCardTerms
 from subscriptions.lifecycle.edits import AddItem
 from subscriptions.models import ItemRevision, SubscriptionItem
 from tests.support.books import assert_books_are_clean, run_check
-from tests.support.catalog import make_feature, make_meter
+from tests.support.catalog import flat_plan, make_feature, make_meter, usage_card
 from tests.support.clock import at
 from tests.support.closing import run
 from tests.support.customers import enterprise, make_default_profile
@@ -359,6 +359,65 @@ def test_parts_that_do_not_add_up_to_the_whole_are_found(calls, path, value, pro
         cursor.execute("SET LOCAL session_replication_role = origin")
     code, said = run_check("--only", "9", now="2026-04-21")
     assert (code, problem in said) == (1, True), said
+
+
+def test_only_the_line_that_was_asked_for_is_split():
+    """Calls and messages, 50 and 7: the messages wait whole, and are billed with the period."""
+    make_default_profile(progressive_billing=True)
+    cards = tuple(
+        usage_card(
+            key=key,
+            name=key.title(),
+            feature=make_feature(key=key, name=key.title(), meter=make_meter(key=key, event_type=event)),
+            price=UNIT,
+        )
+        for key, event in (("calls", "usage"), ("messages", "message"))
+    )
+    customer = subscribe(flat_plan("basic", None, cards=cards)).customer
+    use("2026-04-05", 50)
+    use("2026-04-05", 7, type="message")
+    asked = InvoiceLine.objects.get(name="Calls")
+    assert split(customer, "2026-04-10", line_ids=[asked.pk]) == ["50.00"]
+    splits = dict(SubscriptionItem.objects.values_list("key", "progressive_splits"))
+    assert splits == {"calls": [at("2026-04-10")], "messages": []}
+    assert [line.status for line in InvoiceLine.objects.filter(name="Messages")] == ["valid"]
+    run("2026-05-01")
+    issued = Invoice.objects.filter(issued_at__isnull=False).order_by("number")
+    assert [money(invoice.total) for invoice in issued] == ["50.00", "7.00"]
+    assert_books_are_clean("2026-05-02")
+
+
+def test_free_units_that_were_used_up_before_a_pause_are_used_up_for_the_parts_behind_it(calls):
+    """20 are free: 30 up to the pause of the 8th leave none of them for the 50, or the 7, behind it."""
+    customer = begin(calls, discounts={"usage": {"quantity": "20"}})
+    use("2026-04-05", 30)
+    do(pause_subscription, customer.subscriptions.get(), "2026-04-08")
+    do(resume_subscription, customer.subscriptions.get(), "2026-04-10")
+    use("2026-04-12", 50)
+    assert split(customer, "2026-04-15") == ["50.00"]
+    use("2026-04-20", 7)
+    run("2026-05-01")
+    lines = InvoiceLine.objects.counted().filter(invoice__issued_at__isnull=False).order_by("period_start")
+    assert [money(line.total) for line in lines] == ["10.00", "50.00", "7.00"]
+    assert_books_are_clean("2026-05-02")
+
+
+def test_a_part_behind_one_whose_draft_waits_is_not_billed_for_what_an_earlier_one_was(calls):
+    """50 are billed, 20 of them reversed. Then 10, whose draft waits: 40 in all. 5 more are still below the 50."""
+    customer = begin(calls)
+    use("2026-04-04", 30)
+    twice = {"specversion": "1.0", "id": "e1", "source": "test", "type": "usage", "subject": "acme"}
+    with clock.frozen_at(at("2026-04-05")):
+        ingest_events(events=[twice | {"time": "2026-04-05T00:00:00Z", "data": {"amount": 20}}])
+    assert split(customer, "2026-04-10") == ["50.00"]
+    make_default_profile(progressive_billing=True, collection_interval="P3D")
+    use("2026-04-15", 15)
+    assert split(customer, "2026-04-20") == ["15.00"]
+    with clock.frozen_at(at("2026-04-21")):
+        reverse_event(source="test", event_id="e1", reason="sent twice")
+    use("2026-04-21T12:00", 2)
+    with pytest.raises(InvalidInput, match="nothing to invoice"):
+        split(customer, "2026-04-22")
 
 
 def test_a_charge_by_hand_that_waits_is_no_part_and_waits_on(calls):

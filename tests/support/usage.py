@@ -9,12 +9,12 @@ from tests.support.invoices import money
 UNIT = {"type": "unit", "amount": "1.00"}
 
 
-def use(on, amount, subject="acme"):
+def use(on, amount, subject="acme", type="usage"):
     """One event of `amount` by `subject`, taken in at once."""
     UsageEvent.objects.create(
         source="test",
         external_id=f"{subject}-{on}-{amount}",
-        type="usage",
+        type=type,
         subject=subject,
         time=at(on),
         data={"amount": amount},
