@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import gc
 import importlib.util
 import os
 import shutil
@@ -41,6 +42,12 @@ NEEDS = {
     "clickhouse": (importlib.util.find_spec("chdb"), "chdb is not installed (pip install -r requirements-dev.txt)"),
     "node": (shutil.which("node") and shutil.which("npm"), "Node.js with npm is not installed"),
 }
+
+
+def pytest_configure() -> None:
+    """Python looks for reference cycles less often: each full search goes through half a million objects, nearly all of
+    which are what was imported, and these searches took one second of twenty."""
+    gc.set_threshold(10_000, 20, 100)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
