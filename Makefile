@@ -4,6 +4,13 @@ PYTHON ?= python3
 ARGS ?=
 RUN = .venv/bin/python -m billing_site.runtime
 
+# Where the environment has Python write no bytecode, as images of containers do, each of a hundred processes would compile
+# all that it imports. So it is kept, away from the sources.
+ifdef PYTHONDONTWRITEBYTECODE
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.venv/bytecode
+endif
+
 .PHONY: help demo serve test quick bench lint hooks stop requirements clean
 .DELETE_ON_ERROR:
 

@@ -110,3 +110,25 @@ def test_a_missing_clickhouse_skips_a_test_or_fails_it_when_all_is_required(
 
     assert outcome in done.stdout.splitlines()[-1], done.stdout
     assert "chdb is not installed" in done.stdout
+
+
+def bytecode_of_make(**given: str) -> dict[str, str]:
+    """What the commands of the Makefile are told about Python's bytecode."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MAKE"))}
+    done = subprocess.run(
+        ["make", "--no-print-directory", "--eval", "tell: ; @env", "tell"],
+        cwd=ROOT,
+        env=kept | given,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    return {name: value for name, value in told.items() if name.startswith("PYTHON") and name != "PYTHON"}
+
+
+def test_what_is_compiled_is_kept_also_where_nothing_may_be_written_beside_the_sources():
+    assert bytecode_of_make() == {}
+    assert bytecode_of_make(PYTHONDONTWRITEBYTECODE="1") == {"PYTHONPYCACHEPREFIX": f"{ROOT}/.venv/bytecode"}
+    elsewhere = {"PYTHONPYCACHEPREFIX": "/var/cache/bytecode"}
+    assert bytecode_of_make(PYTHONDONTWRITEBYTECODE="1", **elsewhere) == elsewhere

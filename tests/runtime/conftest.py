@@ -126,7 +126,7 @@ class House:
 def environment_for(data: Path) -> dict[str, str]:
     """Our environment without given services, for this data folder."""
     kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
-    return {**kept, "BILLING_DATA_DIR": str(data), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, "BILLING_DATA_DIR": str(data)}
 
 
 @contextlib.contextmanager
