@@ -1,5 +1,5 @@
-"""A parallel run: how many workers there are, and that tests marked `serial` start when all others have ended, one at a
-time.
+"""A parallel run: how many workers there are, which tests come first, and that those marked `serial` start when all
+others have ended, one at a time.
 
 One run for both kinds, so that pytest's closing line counts every test.
 """
@@ -17,6 +17,8 @@ from xdist.workermanage import WorkerController
 # The workers know the markers, the controller hands out the tests: the first worker tells it by this file.
 _LIST = pytest.StashKey[Any]()
 _INPUT = "serial_list"
+# Half a minute each, for some: at the end of a run, one worker would be busy with them while the others have gone.
+_FIRST = ("runtime", "architecture")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -39,8 +41,8 @@ def pytest_configure_node(node: WorkerController) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the serial tests last, with and without workers."""
-    items.sort(key=_is_serial)
+    """Put the serial tests last, with and without workers, and first those that start whole servers."""
+    items.sort(key=lambda item: (_is_serial(item), item.path.parent.name not in _FIRST))
     worker = getattr(config, "workerinput", {})
     if worker.get("workerid") == "gw0":
         Path(worker[_INPUT]).write_text(json.dumps([item.nodeid for item in items if _is_serial(item)]))

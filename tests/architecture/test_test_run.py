@@ -71,6 +71,18 @@ def test_serial_tests_run_alone_after_all_others(tmp_path: Path, parallel: int):
     assert words[-6:] == [f"{word} test_serial[{number}]" for number in range(3) for word in ("begin", "end")]
 
 
+def test_tests_of_whole_servers_begin(tmp_path: Path):
+    (tmp_path / "runtime").mkdir()
+    (tmp_path / "runtime" / "test_server.py").write_text("def test_server(): pass\n")
+
+    done = run_suite(tmp_path, SUITE.replace("PARALLEL", "1"), "-v")
+
+    assert [line.partition("::")[0] for line in done.stdout.splitlines() if " PASSED" in line] == [
+        "runtime/test_server.py",
+        *["test_suite.py"] * 4,
+    ]
+
+
 def test_there_are_half_as_many_workers_again_as_processors(tmp_path: Path):
     done = run_suite(tmp_path, "def test_it(): pass\n", "--numprocesses", "auto", "-v")
 
