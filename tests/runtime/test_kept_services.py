@@ -21,7 +21,9 @@ def test_kept_services_stop_once_nobody_has_used_them_for_a_while(house: House) 
         fcntl.flock(used, fcntl.LOCK_EX)
         keeper = house.begin("keep", "--idle", "1")
         house.state(keeper)
-        house.connect().close()
+        with house.connect() as connection:
+            assert connection.execute("SHOW fsync").fetchone() == ("off",)
+            assert connection.execute("SHOW autovacuum").fetchone() == ("off",)
         try:
             keeper.wait(3)
         except subprocess.TimeoutExpired:

@@ -47,11 +47,12 @@ def test_a_given_database_leaves_only_redis_to_start(house: House) -> None:
     assert house.layout.redis.exists()
 
 
-def test_the_database_outlives_a_stop_and_keeps_fsync_on(house: House) -> None:
+def test_the_database_outlives_a_stop_and_keeps_fsync_and_autovacuum_on(house: House) -> None:
     with_table = house.begin_services()
     with house.connect() as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         assert connection.execute("SHOW fsync").fetchone() == ("on",)
+        assert connection.execute("SHOW autovacuum").fetchone() == ("on",)
         assert connection.execute("SHOW server_version_num").fetchone()[0].startswith("18")
     stop(with_table)
 
