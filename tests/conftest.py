@@ -67,24 +67,33 @@ def chromium() -> Path:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(
-    django_db_modify_db_settings: None,
-    django_db_keepdb: bool,
-    tmp_path_factory: pytest.TempPathFactory,
-    request: pytest.FixtureRequest,
-) -> None:
-    """In a parallel run all workers' databases are copies of one, which the first that needs it migrates."""
-    if not hasattr(request.config, "workerinput") or django_db_keepdb:
+def migrated_database(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a database with every table and nothing in them, to be copied. In a parallel run it is one for all
+    workers, which the first that needs it migrates."""
+    if kept := os.environ.get("BILLING_TEST_TEMPLATE"):
+        yield kept
         return
+    is_worker = hasattr(request.config, "workerinput")
     # The workers are the controller's children, and it drops what carries its number.
-    name = migrated_name(os.getppid())
+    name = migrated_name(os.getppid() if is_worker else os.getpid())
     with (tmp_path_factory.getbasetemp().parent / "migrated_database.lock").open("a") as made:
         fcntl.flock(made, fcntl.LOCK_EX)
         server = database_url()
         with psycopg.connect(server, autocommit=True) as link:
             if not link.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
                 make_migrated(link, {**os.environ, "DATABASE_URL": server}, name)
-    connection.settings_dict["TEST"]["TEMPLATE"] = name
+    yield name
+    if not is_worker:
+        drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings: None, django_db_keepdb: bool, request: pytest.FixtureRequest
+) -> None:
+    """In a parallel run all workers' databases are copies of one."""
+    if hasattr(request.config, "workerinput") and not django_db_keepdb:
+        connection.settings_dict["TEST"]["TEMPLATE"] = request.getfixturevalue("migrated_database")
 
 
 def migrated_name(controller: int) -> str:
@@ -96,10 +105,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """The controller drops what its workers copied, unless the services went with them."""
     if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", default=None):
         return
-    with contextlib.suppress(psycopg.OperationalError), psycopg.connect(database_url(), autocommit=True) as link:
-        link.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(migrated_name(os.getpid())))
-        )
+    with contextlib.suppress(psycopg.OperationalError):
+        drop_database(migrated_name(os.getpid()))
+
+
+def drop_database(name: str) -> None:
+    with psycopg.connect(database_url(), autocommit=True) as link:
+        link.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture(scope="session")

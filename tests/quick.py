@@ -51,13 +51,14 @@ def run(layout: Layout, arguments: Sequence[str]) -> NoReturn:
         fcntl.flock(in_use, fcntl.LOCK_EX)
     os.utime(layout.in_use)
     environment = {**os.environ, **addresses(layout), "BILLING_DATA_DIR": str(layout.data)}
-    copy_database(environment, migrations_fingerprint(ROOT))
+    template = copy_database(environment, migrations_fingerprint(ROOT))
     # The lock goes on with pytest, which takes our place, and ends with it.
     os.set_inheritable(in_use.fileno(), True)
     without = [word for name in SLOW_PLUGINS for word in ("-p", f"no:{name}")]
     command = [sys.executable, "-m", "pytest", "--reuse-db", *without, *arguments]
     os.chdir(ROOT)
-    os.execve(command[0], command, {**environment, "BILLING_TEST_DATABASE": DATABASE})
+    environment |= {"BILLING_TEST_DATABASE": DATABASE, "BILLING_TEST_TEMPLATE": template}
+    os.execve(command[0], command, environment)
 
 
 def quick_folder(data: Path) -> Path:
@@ -105,8 +106,8 @@ def start_keeper(layout: Layout) -> dict[str, Any]:
     return state
 
 
-def copy_database(environment: dict[str, str], fingerprint: str) -> None:
-    """Replace our database by a copy of the migrated one, which is made where it is not there yet."""
+def copy_database(environment: dict[str, str], fingerprint: str) -> str:
+    """Replace our database by a copy of the migrated one, which is made where it is not there yet; the name of that."""
     migrated = f"migrated_{fingerprint}"
     with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
         names = connection.execute(
@@ -119,6 +120,7 @@ def copy_database(environment: dict[str, str], fingerprint: str) -> None:
             for old in there[_KEPT_DATABASES - 1 :]:
                 connection.execute(sql.SQL("DROP DATABASE {old} WITH (FORCE)").format(old=sql.Identifier(old)))
         _make(connection, DATABASE, template=migrated)
+    return migrated
 
 
 def make_migrated(connection: psycopg.Connection[Any], environment: Mapping[str, str], name: str) -> None:

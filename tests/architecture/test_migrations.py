@@ -64,11 +64,10 @@ def manage(url: str, *words: str) -> None:
     assert done.returncode == 0, done.stderr + done.stdout
 
 
-def test_all_the_way_back_and_forth():
+def test_all_the_way_back_and_forth(migrated_database):
     server, name = database_url(), f"back_and_forth_{os.getpid()}"
-    with created(server, name):
+    with created(server, name, template=migrated_database):
         url = address(server, name)
-        migrate(url)
         before = schema(url)
         assert any(line.startswith("invoicing_invoice.number ") for _, line in before)
         # In one process: each start costs more than most steps.

@@ -50,11 +50,10 @@ def tell(url: str, *names: str) -> None:
     manage(url, "shell", "--verbosity", "0", "-c", "\n".join(code))
 
 
-def test_windows_of_every_kind_go_back_and_forth():
+def test_windows_of_every_kind_go_back_and_forth(migrated_database):
     server, name = database_url(), f"windows_back_{os.getpid()}"
-    with created(server, name):
+    with created(server, name, template=migrated_database):
         url = address(server, name)
-        migrate(url)
         tell(url, "build", "check")
         windows, waiting = rows(url, WINDOWS), rows(url, WAITING)
         assert all(rows(url, KINDS)[0]), rows(url, KINDS)
