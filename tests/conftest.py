@@ -16,6 +16,7 @@ from django.db import connection
 from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
+from billing_site.backoffice.roles import sync_roles
 from billing_site.runtime.wiring import database_url
 from tests.quick import make_migrated
 from tests.serial_last import (
@@ -117,6 +118,8 @@ def drop_database(name: str) -> None:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """The test database, free of strangers when it is dropped: threads of a test server may still hold connections."""
+    with django_db_blocker.unblock():
+        sync_roles()  # what is copied may be older than they are
     with fast_flush():
         yield
     with django_db_blocker.unblock(), connection.cursor() as cursor:

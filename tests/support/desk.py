@@ -7,14 +7,11 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from billing_site.backoffice.roles import sync_roles
-
 PASSWORD = "correct horse battery"
 
 
 def make_staff(role: str, username: str = "") -> User:
-    """A user in one of the four roles, named after it."""
-    sync_roles()
+    """A user in one of the four roles, named after it. The roles are there from the beginning."""
     user = User.objects.create_user(username or role.split()[-1].lower(), password=PASSWORD, is_staff=True)
     user.first_name = user.username.capitalize()
     user.save()
