@@ -7,7 +7,7 @@ import hypothesis
 import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
+from django.db import close_old_connections, transaction
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck
 from hypothesis import strategies as st
@@ -34,9 +34,16 @@ OPERATIONS = [result.ok() for result in FOUND]
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
-@pytest.fixture
-def site(db):
-    """A caller's key, and of each kind of thing one that can be addressed."""
+@pytest.fixture(scope="module")
+def shop(django_db_setup, django_db_blocker):
+    """A caller's key, and of each kind of thing one that can be addressed: made once, around the transactions of the
+    tests."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield made_shop()
+        transaction.set_rollback(True)
+
+
+def made_shop():
     make_default_profile()
     meter = make_meter(group_by={"model": "$.model"})
     make_feature(meter=meter)
@@ -63,10 +70,15 @@ def site(db):
         "runningNumber": 1,
     }
     assert Subscription.objects.get().customer == customer
+    return api.token, known
+
+
+@pytest.fixture
+def site(shop, db):
     # Django's test client, too, keeps a request's end from closing the connection: the test's own transaction is on it.
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
-    yield api.token, known
+    yield shop
     for signal in (request_started, request_finished):
         signal.connect(close_old_connections)
 
