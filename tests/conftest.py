@@ -48,7 +48,7 @@ NEEDS = {
 def pytest_configure() -> None:
     """Python looks for reference cycles less often: each full search goes through half a million objects, nearly all of
     which are what was imported, and these searches took one second of twenty."""
-    gc.set_threshold(10_000, 20, 100)
+    gc.set_threshold(10_000, 10, 20)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -17,8 +17,9 @@ from xdist.workermanage import WorkerController
 # The workers know the markers, the controller hands out the tests: the first worker tells it by this file.
 _LIST = pytest.StashKey[Any]()
 _INPUT = "serial_list"
-# Half a minute each, for some: at the end of a run, one worker would be busy with them while the others have gone.
-_FIRST = ("runtime", "architecture")
+# What the tests of `size` need takes half a minute to make, and is made once if they are one worker's first. Some that
+# start whole servers take as long each: at the end of a run, they would keep one worker busy, alone.
+_FIRST = ("size", "runtime", "architecture")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -41,8 +42,8 @@ def pytest_configure_node(node: WorkerController) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the serial tests last, with and without workers, and first those that start whole servers."""
-    items.sort(key=lambda item: (_is_serial(item), item.path.parent.name not in _FIRST))
+    """Put the serial tests last, with and without workers, and the longest ones first."""
+    items.sort(key=lambda item: (_is_serial(item), _place(item)))
     worker = getattr(config, "workerinput", {})
     if worker.get("workerid") == "gw0":
         Path(worker[_INPUT]).write_text(json.dumps([item.nodeid for item in items if _is_serial(item)]))
@@ -52,6 +53,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScheduling | None:
     """Take the place of the default way to spread the tests."""
     return SerialLast(config, log) if config.getoption("dist") == "load" else None
+
+
+def _place(item: pytest.Item) -> int:
+    marker = item.get_closest_marker("django_db")
+    if item.path.parent.name not in _FIRST or (marker and marker.kwargs.get("transaction")):
+        return len(_FIRST)  # these leave empty tables: others come before them
+    return _FIRST.index(item.path.parent.name)
 
 
 def _is_serial(item: pytest.Item) -> bool:

@@ -71,15 +71,27 @@ def test_serial_tests_run_alone_after_all_others(tmp_path: Path, parallel: int):
     assert words[-6:] == [f"{word} test_serial[{number}]" for number in range(3) for word in ("begin", "end")]
 
 
-def test_tests_of_whole_servers_begin(tmp_path: Path):
-    (tmp_path / "runtime").mkdir()
-    (tmp_path / "runtime" / "test_server.py").write_text("def test_server(): pass\n")
+def test_the_longest_begin_unless_they_empty_the_tables(tmp_path: Path):
+    for name, suite in {
+        "runtime/test_server.py": "def test_server(): pass\n",
+        "size/test_pages.py": "def test_pages(): pass\n",
+        "size/test_ticks.py": (
+            "import pytest\n@pytest.mark.django_db(transaction=True)\ndef test_ticks(): pass\n"
+            "@pytest.mark.django_db\ndef test_more(): pass\n"
+        ),
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(suite)
 
-    done = run_suite(tmp_path, SUITE.replace("PARALLEL", "1"), "-v")
+    done = run_suite(tmp_path, SUITE.replace("PARALLEL", "1"), "-v", "-W", "ignore")
 
-    assert [line.partition("::")[0] for line in done.stdout.splitlines() if " PASSED" in line] == [
-        "runtime/test_server.py",
-        *["test_suite.py"] * 4,
+    assert [line.partition(" ")[0] for line in done.stdout.splitlines() if " PASSED" in line] == [
+        "size/test_pages.py::test_pages",
+        "size/test_ticks.py::test_more",
+        "runtime/test_server.py::test_server",
+        "size/test_ticks.py::test_ticks",
+        "test_suite.py::test_parallel[0]",
+        *[f"test_suite.py::test_serial[{number}]" for number in range(3)],
     ]
 
 
