@@ -9,7 +9,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.request import Request
 
-from core.rest.operations import Parameter
+from core.rest.operations import DESCRIBING, Parameter
 from core.rest.query_parameters import check_query
 
 _FORMAT = Parameter("format", is_repeated=False, is_deep=False, is_text=False, choices=("json", "yaml"))
@@ -18,7 +18,8 @@ _RENDERERS = {renderer.media_type: renderer for renderer in SpectacularAPIView.r
 
 @cache
 def _drawn() -> dict[str, Any]:
-    schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    with DESCRIBING:
+        schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
     return schema
 
 

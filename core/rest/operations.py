@@ -4,6 +4,7 @@ Both are taken from the endpoint's own OpenAPI operation, so that what the schem
 """
 
 import copy
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,15 +42,22 @@ class Operation:
 
 
 _known: dict[tuple[type[APIView], str, str], Operation] = {}
+# What describes endpoints looks for the libraries that it has answers for when it is first used, and breaks where two
+# threads do that at once, as the first requests of a web process are.
+DESCRIBING = threading.RLock()
 
 
 def operation_of(view: Any, method: str) -> Operation:
     """The operation that `view`, a view set about to act, is for `method`. Worked out once a process."""
     method = "GET" if method == "HEAD" else method
     key = (type(view), view.action, method)
-    if key not in _known:
-        _known[key] = _described(view, method)
-    return _known[key]
+    known = _known.get(key)
+    if known is None:
+        with DESCRIBING:
+            known = _known.get(key)
+            if known is None:
+                known = _known[key] = _described(view, method)
+    return known
 
 
 def _described(view: Any, method: str) -> Operation:

@@ -1,8 +1,15 @@
 """A query string is read strictly, everywhere: what the schema names is taken, all else is a 400 that says so."""
 
+import itertools
+
 import pytest
 from drf_spectacular.generators import SchemaGenerator
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.test import APIRequestFactory
 
+from core.rest.serializers import WireSerializer
+from core.rest.views import WireViewSet
 from tests.support.api import Api, data, fields_at_fault, refused
 from tests.support.catalog import make_feature, make_meter, make_plan
 from tests.support.customers import make_customer, make_default_profile
@@ -127,3 +134,29 @@ def test_a_key_comes_before_what_it_asks(api):
 
 def test_the_schema_is_json_where_it_is_asked_for(api):
     assert data(api.get("/api/schema/?format=json"))["openapi"].startswith("3.")
+
+
+def test_what_one_request_makes_of_an_empty_query_string_is_not_the_next_ones():
+    class Query(WireSerializer):
+        size = serializers.CharField(required=False, default="DAY")
+
+    view = WireViewSet(request=Request(APIRequestFactory().get("/")))
+    first = view.read_query(Query)
+    first["size"] = "HOUR"
+    assert view.read_query(Query) == {"size": "DAY"}
+
+
+def test_an_empty_query_string_is_read_anew_where_a_default_is_worked_out_or_something_lacks():
+    counted = itertools.count()
+
+    class Counted(WireSerializer):
+        number = serializers.IntegerField(required=False, default=lambda: next(counted))
+
+    class Needed(WireSerializer):
+        size = serializers.CharField()
+
+    view = WireViewSet(request=Request(APIRequestFactory().get("/")))
+    assert [view.read_query(Counted)["number"] for _ in range(3)] == [0, 1, 2]
+    for _ in range(2):
+        with pytest.raises(serializers.ValidationError):
+            view.read_query(Needed)
