@@ -1,21 +1,14 @@
 """The processes of `benchmarks.ingest`: each measures one thing in the database that it is given."""
 
-import http.client
 import json
 import os
 import resource
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import django
 
@@ -25,6 +18,8 @@ django.setup()
 from django.core.management import call_command  # noqa: E402 - Django first
 from django.db import connection  # noqa: E402
 
+from benchmarks.goals import GROWN, HTTP, IMPORT, at_least, at_most  # noqa: E402
+from benchmarks.senders import BARE, BATCH, MODELS, Senders, batch_text, seconds_of, texts_of_times, web_server  # noqa: E402
 from billing_site.access.services.create_api_key import create_api_key  # noqa: E402
 from customers.attribution import Attribution  # noqa: E402
 from entitlements.metering.create_meter import create_meter  # noqa: E402
@@ -32,8 +27,8 @@ from entitlements.metering.ingest_events import ingest_events  # noqa: E402
 from entitlements.metering.usage import UsageRequest, reading_of, usage_of  # noqa: E402
 from entitlements.models import Feature, Meter, UsageEvent  # noqa: E402
 
-BATCH, SENDERS, SUBJECTS = 100, 8, 200
-MODELS = ("gpt-4", "gpt-3.5", "small")
+TURN = 4.0
+WHOLE = "whole month"
 
 
 def make_meters(count: int) -> list[Meter]:
@@ -47,126 +42,28 @@ def make_meters(count: int) -> list[Meter]:
     ]
 
 
-def events(first: int, count: int, sender: int) -> list[dict[str, Any]]:
-    """Events of the last two hours, of many customers."""
-    now = datetime.now(UTC).replace(microsecond=0)
-    return [
-        {
-            "specversion": "1.0",
-            "id": f"{sender}-{number}",
-            "source": "gateway",
-            "type": "prompt",
-            "subject": f"customer-{(number * 7 + sender) % SUBJECTS}",
-            "time": (now - timedelta(seconds=number * 13 % 7200)).isoformat().replace("+00:00", "Z"),
-            "data": {"tokens": number % 1000, "model": MODELS[number % 3], "user": f"user-{number % 50}"},
-        }
-        for number in range(first, first + count)
-    ]
-
-
-@contextmanager
-def web_server(application: str = "billing_site.wsgi") -> Iterator[int]:
-    """The web server as `countinghouse serve` starts it, with two workers; its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "gunicorn", application, "--config", "python:billing_site.web_server"]
-    command += ["--workers", "2", "--threads", "4", "--log-level", "warning", "--bind", f"127.0.0.1:{port}"]
-    server = subprocess.Popen(command)
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        yield port
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def processor_time() -> dict[str, float]:
-    """Seconds of processor time that each of the parties has used so far; Linux only, with PostgreSQL beside."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        backends = [row[0] for row in cursor.fetchall()]
-    mine = os.getpid()
-    server = [pid for child in child_processes(mine) for pid in (child, *child_processes(child))]
-    return {
-        "senders": _seconds([mine]),
-        "web server": _seconds(server),
-        "PostgreSQL": _seconds(backends),
-    }
-
-
-def child_processes(pid: int) -> list[int]:
-    """Those that the process started and that still run; Linux only."""
-    return [
-        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
-    ]
-
-
-def _seconds(pids: list[int]) -> float:
-    # Of the whole process, all its threads.
-    ticks = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def over_http(meters: int, seconds: float) -> None:
-    """Senders post batches until the time is up; a batch that was not acknowledged is sent again."""
+    """Senders post batches by turns here and to a bare view that only inserts them into a database like this one."""
     make_meters(meters)
     token = create_api_key(name="Benchmark", scopes=["*"])[1]
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/cloudevents-batch+json"}
-    acknowledged = [0] * SENDERS
-    waits: list[float] = []
-
-    def send(sender: int, until: float) -> None:
-        link = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        first = acknowledged[sender]
-        while time.perf_counter() < until:
-            body = json.dumps(events(first, BATCH, sender)).encode()
-            begun = time.perf_counter()
-            link.request("POST", "/api/v1/events", body, headers)
-            answer = link.getresponse()
-            answer.read()
-            waits.append(time.perf_counter() - begun)
-            if answer.status != 204:
-                raise RuntimeError(f"The server answered {answer.status}.")
-            first += BATCH
-            acknowledged[sender] = first
-        link.close()
-
-    def all_send(duration: float) -> None:
-        threads = [threading.Thread(target=send, args=(n, time.perf_counter() + duration)) for n in range(SENDERS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    with web_server() as port:
-        all_send(2)
-        before, waits[:] = sum(acknowledged), []
-        begun, used = time.perf_counter(), processor_time()
-        all_send(seconds)
-        took = time.perf_counter() - begun
-        spent = {name: seconds - used[name] for name, seconds in processor_time().items()}
-    done = sum(acknowledged) - before
-    rate = done / took
+    with web_server() as port, web_server(BARE, os.environ["PLAIN_DATABASE_URL"]) as plain_port:
+        ours, plain = Senders(port, "/api/v1/events", headers), Senders(plain_port, "/events", {})
+        for each in (ours, plain):
+            each.send(2, count=False)
+        turns = max(2, round(seconds / TURN))
+        for _ in range(turns):
+            for each in (plain, ours):
+                each.send(seconds / turns)
     stored = UsageEvent.objects.count()
-    assert stored == sum(acknowledged), (stored, sum(acknowledged))
-    waits.sort()
+    assert stored == sum(ours.acknowledged), (stored, sum(ours.acknowledged))
+    print(f"plain insert        {plain.sent}")
+    print(f"http      {meters} meters  {ours.sent}; {stored:,} acknowledged, as many stored")
     print(
-        f"http      {meters} meters  {rate:>9,.0f} events/s  median {1000 * statistics.median(waits):.0f} ms, "
-        f"99 % within {1000 * waits[len(waits) * 99 // 100]:.0f} ms; {stored:,} acknowledged, as many stored",
+        f"ratio     {meters} meters  {at_least(ours.sent.rate / plain.sent.rate, HTTP)}; of the processor time of web "
+        f"server and PostgreSQL {plain.sent.of_servers / ours.sent.of_servers:.2f}",
         flush=True,
     )
-    # What a busy machine changes least.
-    print("          " + ", ".join(f"{name} {1e6 * cost / done:.0f} us" for name, cost in spent.items()) + " an event")
     say_sizes()
     prove()
 
@@ -174,7 +71,8 @@ def over_http(meters: int, seconds: float) -> None:
 def alone(meters: int, seconds: float) -> None:
     """One process, without HTTP: what Python and PostgreSQL take for a batch."""
     make_meters(meters)
-    batches = [events(number * BATCH, BATCH, 0) for number in range(3000)]
+    times = texts_of_times()
+    batches = [json.loads(batch_text(number * BATCH, 0, times)) for number in range(3000)]
     spent, written = of_postgresql()
     done, begun, cpu = 0, time.perf_counter(), time.process_time()
     for batch in batches:
@@ -196,24 +94,32 @@ def of_postgresql() -> tuple[float, float]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid(), pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')")
         pid, log = cursor.fetchone()
-    return _seconds([pid]), float(log)
+    return seconds_of([pid]), float(log)
 
 
 def bulk(meters: int, seconds: float) -> None:
-    """The import of a file of 400,000 events, and of the same once more."""
+    """The import of a file of 400,000 events, and of the same once more; before and after it, the plain insert."""
     make_meters(meters)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, web_server(BARE, os.environ["PLAIN_DATABASE_URL"]) as plain_port:
         path = Path(folder) / "events.ndjson"
+        times = texts_of_times()
         with path.open("w") as file:
             for number in range(0, 400_000, BATCH):
-                file.writelines(json.dumps(event) + "\n" for event in events(number, BATCH, 0))
+                file.writelines(json.dumps(event) + "\n" for event in json.loads(batch_text(number, 0, times)))
+        plain = Senders(plain_port, "/events", {})
+        plain.send(2, count=False)
+        plain.send(seconds / 3)
+        rates = {}
         for what in ("import", "again"):
             begun = time.perf_counter()
             call_command("import_events", str(path), verbosity=0)
-            took = time.perf_counter() - begun
+            rates[what] = 400_000 / (time.perf_counter() - begun)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(f"{what:<9} {meters} meters  {400_000 / took:>9,.0f} events/s  peak {peak:.0f} MiB", flush=True)
+            print(f"{what:<9} {meters} meters  {rates[what]:>9,.0f} events/s  peak {peak:.0f} MiB", flush=True)
+            plain.send(seconds / 3)
     assert UsageEvent.objects.count() == 400_000
+    print(f"plain insert        {plain.sent.rate:>9,.0f} events/s")
+    print(f"ratio     {meters} meters  {at_least(rates['import'] / plain.sent.rate, IMPORT)}", flush=True)
     say_sizes()
     prove()
 
@@ -242,7 +148,7 @@ def read(meters: int, seconds: float) -> None:
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     for name, (start, end) in (
-        ("whole month", month),
+        (WHOLE, month),
         ("cut hours", (month[0] + timedelta(seconds=5000), month[1] - timedelta(seconds=5000))),
     ):
         # In turn, so that all have the same machine and the same plans.
@@ -256,11 +162,9 @@ def read(meters: int, seconds: float) -> None:
         fastest = statistics.median(times["small"])
         for subject, taken in times.items():
             middle = statistics.median(taken)
-            print(
-                f"read      {name}: {found[subject].events:>9,} events  {1000 * middle:.2f} ms, "
-                f"ratio {middle / fastest:.2f}",
-                flush=True,
-            )
+            # What a cut hour costs is by the events in it, and no goal.
+            ratio = at_most(middle / fastest, GROWN) if name == WHOLE else f"{middle / fastest:.2f}"
+            print(f"read      {name}: {found[subject].events:>9,} events  {1000 * middle:.2f} ms, ratio {ratio}")
     say_sizes()
 
 
