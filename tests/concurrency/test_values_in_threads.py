@@ -10,7 +10,8 @@ from django.db import connection
 
 from core import clock
 from core.rest.views import _what_nothing_says
-from entitlements.api.access.value_serializers import _presenter
+from entitlements.access.values import AccessValue
+from entitlements.api.access.value_serializers import ValueSerializer, _presenter, value_on_wire
 from tests.support.api import Api, data
 from tests.support.catalog import make_feature
 from tests.support.clock import at
@@ -73,3 +74,15 @@ def test_each_of_many_threads_gets_its_own_value_from_the_first_request_on(busy_
         for value in found[address]:
             value.pop("grantBalances", None)
             assert value == expected, address
+
+
+def test_what_presents_values_keeps_nothing_of_them(busy_switching):
+    """Four threads that do nothing else, so that they meet in the middle of it."""
+
+    def present(number):
+        value = AccessValue(has_access=True, balance=number, usage=-number, overage=0, total=0)
+        shown = {"hasAccess": True, "balance": number, "usage": -number, "overage": 0, "totalAvailableGrantAmount": 0}
+        return sum(value_on_wire(value, ValueSerializer) != shown for _ in range(1_500))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(present, range(4))) == [0, 0, 0, 0]

@@ -1,4 +1,4 @@
-"""What an endpoint knows is worked out by one thread at a time: the library that does it can't be used by two at first."""
+"""What an endpoint knows is worked out by one thread at a time: the library that does it bears no two at first."""
 
 import threading
 import time
