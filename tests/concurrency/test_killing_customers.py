@@ -1,5 +1,6 @@
 """A customer who takes the worker itself down is found and set aside, and everybody else is billed, or moved."""
 
+import json
 import subprocess
 import sys
 
@@ -43,22 +44,32 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 KILLED, ENDED = -9, 0
 
-# As where memory runs out while that customer's usage is read: nothing is left to catch, or to tell it.
+# As where memory runs out while that customer's usage is read: nothing is left to catch, or to tell it. Each worker is
+# a child of one process that has everything imported, and nothing connected.
 PROGRAM = """
 import django; django.setup()
-import os, signal, sys
+import json, os, signal, sys, traceback
 from datetime import datetime
 from importlib import import_module
 from core import clock
 from core.ids import from_text
-fatal, place, act, work, now = from_text(sys.argv[1]), import_module(sys.argv[2]), *sys.argv[3:]
-module, work = work.rsplit(".", 1)
-acts = getattr(place, act)
-def die_or_act(*given, **options):
-    if fatal in (given[0] if given else options["customer_ids"]): os.kill(os.getpid(), signal.SIGKILL)
-    return acts(*given, **options)
-setattr(place, act, die_or_act)
-with clock.frozen_at(datetime.fromisoformat(now)): getattr(import_module(module), work)()
+
+def live(fatal, place, act, work, now):
+    fatal, place, (module, work) = from_text(fatal), import_module(place), work.rsplit(".", 1)
+    acts, work = getattr(place, act), getattr(import_module(module), work)
+    def die_or_act(*given, **options):
+        if fatal in (given[0] if given else options["customer_ids"]): os.kill(os.getpid(), signal.SIGKILL)
+        return acts(*given, **options)
+    setattr(place, act, die_or_act)
+    with clock.frozen_at(datetime.fromisoformat(now)): work()
+
+for line in sys.stdin:
+    if not (child := os.fork()):
+        signal.alarm(60)
+        try: live(*json.loads(line))
+        except BaseException: traceback.print_exc(); os._exit(1)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 BILLING = (
     "invoicing.runs.work_shard",
@@ -74,18 +85,34 @@ MOVING = (
 )
 
 
-def worker_that_dies_of(customer, shard=None, doing=BILLING):
-    command = [sys.executable, "-c", PROGRAM, to_text(customer.pk), *doing]
-    done = subprocess.run(command, env=environment_of_tests(), check=False, timeout=60)
-    expire_lease(shard or RunShard.objects.get())
-    return done.returncode
+@pytest.fixture(scope="module")
+def workers(django_db_setup):
+    """Is told what a worker is to do, one in a line, and says how it ended."""
+    command = [sys.executable, "-c", PROGRAM]
+    with subprocess.Popen(
+        command, env=environment_of_tests(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        yield parent
+        parent.kill()
+
+
+@pytest.fixture
+def worker_that_dies_of(workers):
+    def begin(customer, shard=None, doing=BILLING):
+        workers.stdin.write(json.dumps([to_text(customer.pk), *doing]) + "\n")
+        workers.stdin.flush()
+        code = int(workers.stdout.readline())
+        expire_lease(shard or RunShard.objects.get())
+        return code
+
+    return begin
 
 
 def issued():
     return Invoice.objects.filter(issued_at__isnull=False).count()
 
 
-def test_who_kills_worker_after_worker_is_parked_and_everybody_else_is_billed():
+def test_who_kills_worker_after_worker_is_parked_and_everybody_else_is_billed(worker_that_dies_of):
     customers = make_crowd(6)
     with clock.frozen_at(CLOSE):
         start_run(as_of=CLOSE, trigger="schedule")
@@ -115,7 +142,7 @@ def test_who_kills_worker_after_worker_is_parked_and_everybody_else_is_billed():
     assert_each_billed_once(customers)
 
 
-def test_who_kills_the_workers_of_a_profile_migration_fails_and_everybody_else_is_moved():
+def test_who_kills_the_workers_of_a_profile_migration_fails_and_everybody_else_is_moved(worker_that_dies_of):
     old = make_default_profile()
     new = make_card_profile(app=BillingApp.objects.create(type="sandbox", name="Other sandbox"))
     make_customers(4, make_plan())
@@ -212,7 +239,7 @@ def pinned():
     return list(CustomerOverride.objects.order_by("customer__key").values_list("customer__key", flat=True))
 
 
-def test_who_kills_the_workers_that_pin_is_left_out_and_everybody_else_is_pinned(monkeypatch):
+def test_who_kills_the_workers_that_pin_is_left_out_and_everybody_else_is_pinned(worker_that_dies_of, monkeypatch):
     customers, migration, shard = pinning_of(4)
     second = customers[1]
     for kills in range(5):
@@ -251,7 +278,7 @@ RELEASING = (
 )
 
 
-def test_who_kills_the_workers_that_release_them_stays_parked_and_says_so():
+def test_who_kills_the_workers_that_release_them_stays_parked_and_says_so(worker_that_dies_of):
     [customer] = make_crowd(1)
     parked = ParkedCustomer.objects.create(customer=customer, cause_code="workers_lost", cause="Workers ended.")
     with acting_as(ADA):
