@@ -20,6 +20,9 @@ _INPUT = "serial_list"
 # What the tests of `size` need takes half a minute to make, and is made once if they are one worker's first. Some that
 # start whole servers take as long each: at the end of a run, they would keep one worker busy, alone.
 _FIRST = ("size", "runtime", "architecture")
+# So many tests a worker has before it at most, once it has done what it began with: with hundreds, as xdist has it, one
+# goes on with the slow ones among them for minutes when the others have gone.
+_AHEAD = 12
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -77,11 +80,13 @@ class SerialLast(LoadScheduling):
         if self._serial is None:
             self._serial = frozenset(json.loads(Path(self.config.stash[_LIST].name).read_text() or "[]"))
         super().schedule()
+        self.maxschedchunk: int = _AHEAD
         self._check_all()
 
     def check_schedule(self, node: WorkerController, duration: float = 0) -> None:
         if not self._only_serial_left():
-            super().check_schedule(node, duration)
+            if len(self.node2pending[node]) < _AHEAD:
+                super().check_schedule(node, duration)
         elif not node.shutting_down:
             if any(other is not node and not other.shutting_down for other in self.nodes):
                 # It still runs the tests that it has, then goes.

@@ -95,6 +95,33 @@ def test_the_longest_begin_unless_they_empty_the_tables(tmp_path: Path):
     ]
 
 
+UNEVEN = """
+import os, time
+import pytest
+
+@pytest.mark.parametrize("number", range(500))
+def test_quick(number):
+    pass
+
+@pytest.mark.parametrize("number", range(30))
+def test_slow(number):
+    time.sleep(0.1)
+    open(os.environ["JOURNAL"], "a").write(os.environ["PYTEST_XDIST_WORKER"] + " ")
+
+@pytest.mark.parametrize("number", range(600))
+def test_quick_too(number):
+    pass
+"""
+
+
+def test_no_worker_keeps_all_slow_tests_to_itself(tmp_path: Path):
+    done = run_suite(tmp_path, UNEVEN, "-n", "2")
+
+    workers = (tmp_path / "journal").read_text().split()
+    assert "1130 passed" in done.stdout.splitlines()[-1], done.stdout
+    assert min(workers.count("gw0"), workers.count("gw1")) >= 6, workers
+
+
 def test_there_are_half_as_many_workers_again_as_processors(tmp_path: Path):
     done = run_suite(tmp_path, "def test_it(): pass\n", "--numprocesses", "auto", "-v")
 
