@@ -3,6 +3,7 @@ its own question, also the first of all."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from threading import Barrier
 
 import pytest
@@ -80,7 +81,8 @@ def test_what_presents_values_keeps_nothing_of_them(busy_switching):
     """Four threads that do nothing else, so that they meet in the middle of it."""
 
     def present(number):
-        value = AccessValue(has_access=True, balance=number, usage=-number, overage=0, total=0)
+        number = Decimal(number)
+        value = AccessValue(has_access=True, balance=number, usage=-number, overage=Decimal(0), total=Decimal(0))
         shown = {"hasAccess": True, "balance": number, "usage": -number, "overage": 0, "totalAvailableGrantAmount": 0}
         return sum(value_on_wire(value, ValueSerializer) != shown for _ in range(1_500))
 
