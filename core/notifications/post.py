@@ -10,11 +10,13 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from core.notifications.addresses import Network, Target, may_reach
 
+LOOK_UP_SECONDS = 5.0
 CONNECT_SECONDS = 5.0
 # Of all, from the first connection to the last byte: also an endpoint that answers a byte at a time ends then.
 SECONDS = 15.0
@@ -43,6 +45,7 @@ class Limits:
     """What a request may reach and take. `allowed` are networks of our own that it may go to, None: any."""
 
     allowed: Sequence[Network] | None = ()
+    look_up_seconds: float = LOOK_UP_SECONDS
     connect_seconds: float = CONNECT_SECONDS
     seconds: float = SECONDS
 
@@ -91,7 +94,7 @@ def post(
 
 def _checked(target: Target, limits: Limits, resolve: Resolve) -> Sequence[str]:
     try:
-        found = resolve(target.host, target.port)
+        found = _within(limits.look_up_seconds, lambda: resolve(target.host, target.port))
     except (OSError, UnicodeError) as error:
         raise NotSent(f"The name {target.host} could not be resolved: {error}.") from error
     # A zone of an address ("fe80::1%eth0") names a network card of ours.
@@ -103,6 +106,26 @@ def _checked(target: Target, limits: Limits, resolve: Resolve) -> Sequence[str]:
     if len(public) < len(found) or not found:
         raise NotSent(f"The name {target.host} leads to an address that webhooks may not be sent to. Nothing was sent.")
     return public
+
+
+def _within(seconds: float, look_up: Callable[[], Sequence[str]]) -> Sequence[str]:
+    """What `look_up` answers within the time. Nothing ends the system's own look-up, which may wait for name servers
+    for half a minute and longer: its thread is left to it, and ends with it or with the process."""
+    answer: Future[Sequence[str]] = Future()
+
+    def look() -> None:
+        try:
+            answer.set_result(look_up())
+        except (OSError, UnicodeError) as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=look, name="look-up of a name", daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except TimeoutError:
+        if answer.done():  # the resolver itself says so
+            raise
+        raise TimeoutError(f"no name server answered within {seconds:g} seconds") from None
 
 
 class _Watch:

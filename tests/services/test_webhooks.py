@@ -4,6 +4,7 @@ import json
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from datetime import timedelta
 from ipaddress import ip_network
@@ -351,6 +352,27 @@ def test_a_slow_endpoint_is_left_when_its_time_is_over_and_a_giant_answer_is_cut
 
     endpoint.answer = giant
     assert len(post(target, b"{}", {}, limits=Limits(allowed=None)).body) == 64 * 1024
+
+
+def test_a_name_server_that_answers_nothing_holds_nobody_longer_than_its_time(endpoint):
+    target = read_url(f"http://hooks.example:{read_url(endpoint.url).port}/")
+    silence = threading.Event()
+
+    def never(host, port):
+        silence.wait(20)
+        return ["127.0.0.1"]
+
+    def late(host, port):
+        raise TimeoutError("timed out")
+
+    begun = time.monotonic()
+    with pytest.raises(NotSent, match=r"hooks\.example could not be resolved: no name server answered within 0\.2 sec"):
+        post(target, b"{}", {}, limits=Limits(allowed=None, look_up_seconds=0.2), resolve=never)
+    assert time.monotonic() - begun < 5
+    silence.set()
+    with pytest.raises(NotSent, match=r"hooks\.example could not be resolved: timed out"):
+        post(target, b"{}", {}, limits=Limits(allowed=None), resolve=late)
+    assert endpoint.received == []
 
 
 def test_a_certificate_must_be_valid_for_the_name_and_not_for_the_address(tmp_path):
