@@ -91,6 +91,7 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="webhook_event_by_time"),
             models.Index(fields=["subject", "-created_at"], name="webhook_event_of_subject"),
+            models.Index(fields=["feature_id", "-created_at"], name="webhook_event_of_feature"),
         ]
         permissions = [("resend_event", "Can send a webhook event again")]
 

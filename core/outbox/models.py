@@ -36,6 +36,12 @@ class OutboxMessage(models.Model):
             models.Index(fields=["due_at"], name="outbox_due", condition=models.Q(due_at__isnull=False)),
             models.Index(fields=["topic", "due_at"], name="outbox_topic_due", condition=models.Q(due_at__isnull=False)),
             models.Index(fields=["customer_id", "-created_at"], name="outbox_customer"),
+            # What was given up: few rows, and somebody has to look at each.
+            models.Index(
+                fields=["-id"],
+                name="outbox_given_up",
+                condition=models.Q(due_at__isnull=True, delivered_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

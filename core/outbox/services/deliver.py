@@ -56,6 +56,11 @@ def register(topic: str, way: Callable[[], AbstractContextManager[Send]], terms:
     _ways[topic], _terms[topic] = way, terms
 
 
+def known_topics() -> list[str]:
+    """The topics that have a way, in order."""
+    return sorted(_ways)
+
+
 def deliver_due(*, topics: Collection[str] | None = None, seconds: float = SECONDS) -> int:
     """Deliver due messages (of these topics; None: of all that have a way) until none is left or `seconds` have passed;
     returns how many went out. It ends with the message that is under way then, which a mail server that doesn't answer
