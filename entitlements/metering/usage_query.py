@@ -9,6 +9,7 @@ from datetime import datetime
 
 from core.ids import from_text
 from entitlements.errors import BadQuery
+from entitlements.metering.ingest_events import dropped_before
 from entitlements.metering.reading import CUSTOMER, MAX_ROWS, SUBJECT, WINDOWS, UsageQuery, UsageRow
 from entitlements.metering.store.chosen import USAGE_STORE
 from entitlements.metering.store.postgresql import POSTGRESQL
@@ -22,6 +23,7 @@ __all__ = [
     "UsageQuery",
     "UsageRow",
     "group_values",
+    "kept_part",
     "plain_query_usage",
     "query_usage",
 ]
@@ -38,6 +40,24 @@ def plain_query_usage(meter: Meter, query: UsageQuery) -> list[UsageRow]:
     """The same, read off PostgreSQL's events one by one: what `query_usage` has to equal."""
     _check_names(meter, (*query.group_by, *query.filters))
     return _not_too_many(POSTGRESQL.plain_query(meter, _by_customer(query)))
+
+
+def kept_part(meter: Meter, query: UsageQuery) -> UsageQuery:
+    """The query, from where events are kept on if it reads events and doesn't say from when: the rest of an answer must
+    not pass for all of it. `BadQuery` where it asks for more than is kept. Three queries at most, one where nothing was
+    dropped. Usage is still known by whole hours of any time, off the rollups."""
+    dropped = dropped_before()
+    if dropped is None:
+        return query
+    _check_names(meter, (*query.group_by, *query.filters))
+    if not POSTGRESQL.needs_events_before(meter, _by_customer(query), dropped):
+        return query
+    if query.start is None and (query.end is None or query.end > dropped):
+        return replace(query, start=dropped)
+    raise BadQuery(
+        f"Events of before {dropped:%Y-%m-%dT%H:%M:%SZ} are kept no more, and this query needs them: it asks for "
+        "minutes, for customers, or for a part of an hour. Ask from then on, or by subject and by whole hours."
+    )
 
 
 def group_values(meter: Meter, name: str, *, start: datetime | None, end: datetime | None) -> list[str]:

@@ -39,12 +39,17 @@ from entitlements.metering.usage_query import (
     UsageQuery,
     UsageRow,
     group_values,
+    kept_part,
     query_usage,
 )
 from entitlements.models import Meter
 
 _TIMES = [
-    OpenApiParameter("from", OpenApiTypes.DATETIME, description="Inclusive."),
+    OpenApiParameter(
+        "from",
+        OpenApiTypes.DATETIME,
+        description="Inclusive. An answer that needs events begins, without it, with those that are kept, and says so.",
+    ),
     OpenApiParameter("to", OpenApiTypes.DATETIME, description="Exclusive."),
 ]
 _REPEATED = {"type": "array", "items": {"type": "string"}}
@@ -146,7 +151,8 @@ class MeterUsageViewSet(WireViewSet):
     def values(self, dimension: str) -> Response:
         times = self.valid({name: self.request.query_params.get(name) for name in ("from", "to")})
         meter = find_meter(self.addressed)
-        return Response(group_values(meter, dimension, start=times.get("from"), end=times.get("to")))
+        query = kept_part(meter, UsageQuery(start=times.get("from"), end=times.get("to"), group_by=(dimension,)))
+        return Response(group_values(meter, dimension, start=query.start, end=query.end))
 
     def answer(self, asked: Any) -> Response:
         wire = self.valid(asked)
@@ -162,6 +168,7 @@ class MeterUsageViewSet(WireViewSet):
             subjects=wire.get("subject"),
             customers=wire.get("filter_customer_id"),
         )
+        query = kept_part(meter, query)
         rows = query_usage(meter, query)
         if isinstance(self.request.accepted_renderer, CSVRenderer):
             return Response([_csv_row(row, query) for row in rows])

@@ -11,7 +11,7 @@ from entitlements.metering.reading import MeterReading, Usage, UsageQuery, Usage
 from entitlements.metering.store.count import counted_select
 from entitlements.metering.store.interface import NewEvent, StoredEvent
 from entitlements.metering.store.plain import plain_select
-from entitlements.metering.store.query import distinct_values, plain_rows, query_rows
+from entitlements.metering.store.query import distinct_values, needs_events_before, plain_rows, query_rows
 from entitlements.metering.store.read import rolled_select
 from entitlements.metering.store.recount import recount
 from entitlements.metering.store.rollup_sql import Rolled
@@ -56,6 +56,10 @@ class PostgresqlStore:
     def plain_query(self, meter: Meter, query: UsageQuery) -> list[UsageRow]:
         """The same, read off the events one by one."""
         return plain_rows(meter, query)
+
+    def needs_events_before(self, meter: Meter, query: UsageQuery, moment: datetime) -> bool:
+        """Whether it reads events of before `moment` for the query."""
+        return needs_events_before(meter, query, moment)
 
     def group_values(self, meter: Meter, name: str, *, start: datetime | None, end: datetime | None) -> list[str]:
         return distinct_values(meter, name, start, end)

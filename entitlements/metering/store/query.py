@@ -10,7 +10,7 @@ from psycopg import sql
 from entitlements.choices import Aggregation
 from entitlements.metering.meter_sql import FIGURES, NOT_REVERSED, number_of, path_parameter, value_in
 from entitlements.metering.reading import CUSTOMER, MAX_ROWS, SUBJECT, WINDOWS, UsageQuery, UsageRow
-from entitlements.metering.store.query_parts import Parts, parts_of, whole_rollup
+from entitlements.metering.store.query_parts import Parts, cuts_hours_before, parts_of, whole_rollup
 from entitlements.metering.store.read import PART_FIGURES
 from entitlements.models import Meter
 
@@ -27,6 +27,15 @@ def query_rows(meter: Meter, query: UsageQuery) -> list[UsageRow]:
     are asked for, or no rollup is whole."""
     parts = _parts(meter, query)
     return _rows(query, *(_plain_statement(meter, query) if parts is None else _rolled_statement(meter, query, parts)))
+
+
+def needs_events_before(meter: Meter, query: UsageQuery, moment: datetime) -> bool:
+    """Whether the rows of the time before `moment` are read off events, all of them or those of an hour that is cut.
+    Two queries at most."""
+    if any(since is not None and since >= moment for since in (query.start, meter.event_from)):
+        return False
+    parts = _parts(meter, query)
+    return parts is None or cuts_hours_before(parts, moment)
 
 
 def plain_rows(meter: Meter, query: UsageQuery) -> list[UsageRow]:

@@ -56,6 +56,16 @@ def whole_rollup(meter_id: UUID, paths: Sequence[str]) -> int | None:
         return None if row is None else int(row[0])
 
 
+def cuts_hours_before(asked: Parts, moment: datetime) -> bool:
+    """Whether a boundary of what is asked for, or of its windows, cuts an hour that began before `moment`: only its
+    events would say what lies on which side. One query."""
+    clause, parameters = parts_of(asked)
+    statement = sql.SQL("{clause} SELECT EXISTS (SELECT 1 FROM cut_hour WHERE start < %(moment)s)")
+    with connection.cursor() as cursor:
+        cursor.execute(statement.format(clause=clause), parameters | {"moment": moment})
+        return bool(cursor.fetchone()[0])
+
+
 def parts_of(asked: Parts) -> tuple[sql.Composed, dict[str, Any]]:
     """The WITH clause that makes the relation `part`, and its parameters. `first_at` of a part says its window."""
     parameters: dict[str, Any] = {
