@@ -17,9 +17,8 @@ from xdist.workermanage import WorkerController
 # The workers know the markers, the controller hands out the tests: the first worker tells it by this file.
 _LIST = pytest.StashKey[Any]()
 _INPUT = "serial_list"
-# What the tests of `size` need takes half a minute to make, and is made once if they are one worker's first. Some that
-# start whole servers take as long each: at the end of a run, they would keep one worker busy, alone.
-_FIRST = ("size", "runtime", "architecture")
+# Half a minute each, for some: at the end of a run, one worker would be busy with them while the others have gone.
+_FIRST = ("runtime", "architecture")
 # So many tests a worker has before it at most, once it has done what it began with: with hundreds, as xdist has it, one
 # goes on with the slow ones among them for minutes when the others have gone.
 _AHEAD = 12

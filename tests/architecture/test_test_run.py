@@ -74,8 +74,8 @@ def test_serial_tests_run_alone_after_all_others(tmp_path: Path, parallel: int):
 def test_the_longest_begin_unless_they_empty_the_tables(tmp_path: Path):
     for name, suite in {
         "runtime/test_server.py": "def test_server(): pass\n",
-        "size/test_pages.py": "def test_pages(): pass\n",
-        "size/test_ticks.py": (
+        "architecture/test_pages.py": "def test_pages(): pass\n",
+        "architecture/test_ticks.py": (
             "import pytest\n@pytest.mark.django_db(transaction=True)\ndef test_ticks(): pass\n"
             "@pytest.mark.django_db\ndef test_more(): pass\n"
         ),
@@ -86,10 +86,10 @@ def test_the_longest_begin_unless_they_empty_the_tables(tmp_path: Path):
     done = run_suite(tmp_path, SUITE.replace("PARALLEL", "1"), "-v", "-W", "ignore")
 
     assert [line.partition(" ")[0] for line in done.stdout.splitlines() if " PASSED" in line] == [
-        "size/test_pages.py::test_pages",
-        "size/test_ticks.py::test_more",
         "runtime/test_server.py::test_server",
-        "size/test_ticks.py::test_ticks",
+        "architecture/test_pages.py::test_pages",
+        "architecture/test_ticks.py::test_more",
+        "architecture/test_ticks.py::test_ticks",
         "test_suite.py::test_parallel[0]",
         *[f"test_suite.py::test_serial[{number}]" for number in range(3)],
     ]
