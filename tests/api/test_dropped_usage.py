@@ -1,6 +1,8 @@
 """What a meter measured in a time whose events were dropped is answered by whole hours, or refused: never in part
 without a word."""
 
+from typing import Any
+
 import pytest
 
 from entitlements.metering.create_meter import create_meter
@@ -56,7 +58,7 @@ def figures(answer):
 
 
 def test_whole_hours_of_dropped_events_are_still_known(house):
-    asked = [
+    asked: list[dict[str, Any]] = [
         {},
         {"windowSize": "MONTH"},
         {"windowSize": "HOUR", "groupBy": ["subject"]},
