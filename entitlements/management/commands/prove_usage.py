@@ -5,6 +5,7 @@ Exit code 0: it is, or was mended. 1: some differ, or an event is stored twice, 
 """
 
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,10 @@ from entitlements.metering.store.prove import days_of, differences
 from entitlements.metering.store.prove_keys import Fault, keys_apart, mend_keys
 from entitlements.metering.store.recount import recount
 from entitlements.models import MeterRollup
+
+_NAMED = 20
+"""So many of each day are named; the others are counted."""
+_REPORT_EVERY = 5.0
 
 
 class Command(BaseCommand):
@@ -37,25 +42,16 @@ class Command(BaseCommand):
         built = build_rollups()
         if built:
             self.stdout.write(f"Built {built:,} days of rollups.")
-        types = dict(MeterRollup.objects.values_list("id", "meter__event_type"))
-        days = found = 0
-        self.apart = self.doubles = 0
+        self.types = dict(MeterRollup.objects.values_list("id", "meter__event_type"))
+        days = found = self.apart = self.doubles = 0
+        reported = time.monotonic()
         for day in days_of(start, end):
-            days += 1
             self._prove_keys(day, mend=options["mend"])
-            for difference in list(differences(day, subjects=options["subject"])):
-                found += 1
-                width = timedelta(hours=difference.grain)
-                self.stdout.write(
-                    f"{difference.meter}, {difference.subject}, {difference.start:%Y-%m-%d %H:%M} UTC, "
-                    f"{'hour' if difference.grain == 1 else 'day'}: differs; it counts {difference.kept:,} events "
-                    f"otherwise than the {difference.counted:,} there are."
-                )
-                if options["mend"]:
-                    with transaction.atomic():
-                        recount(
-                            types[difference.rollup], difference.subject, difference.start, difference.start + width
-                        )
+            found += self._prove_rollups(day, options["subject"], mend=options["mend"])
+            days += 1
+            if options["verbosity"] and time.monotonic() - reported > _REPORT_EVERY:
+                reported = time.monotonic()
+                self.stdout.write(f"{days:,} days compared, up to {day:%Y-%m-%d}.")
         if not (found or self.apart or options["verbosity"]):
             return
         self.stdout.write(f"{days:,} days compared.")
@@ -72,13 +68,40 @@ class Command(BaseCommand):
         self.stdout.write(self.style.SUCCESS(" ".join(mended) or "Every rollup equals its events."))
 
     def _prove_keys(self, day: datetime, *, mend: bool) -> None:
+        found = 0
         for apart in keys_apart(day):
-            self.apart += 1
+            found += 1
             self.doubles += apart.fault == Fault.DOUBLE
-            self.stdout.write(f"The event {apart.external_id} of {apart.source}, {day:%Y-%m-%d}, {apart.fault.value}.")
-        if mend and self.apart:
+            if found <= _NAMED:
+                said = f"The event {apart.external_id} of {apart.source}, {day:%Y-%m-%d}, {apart.fault.value}."
+                self.stdout.write(said)
+        self._count_others(found, f"events of {day:%Y-%m-%d}")
+        self.apart += found
+        if mend and found:
             with transaction.atomic():
                 mend_keys(day)
+
+    def _prove_rollups(self, day: datetime, subjects: list[str] | None, *, mend: bool) -> int:
+        found = 0
+        for difference in differences(day, subjects=subjects):
+            found += 1
+            width = timedelta(hours=difference.grain)
+            if found <= _NAMED:
+                self.stdout.write(
+                    f"{difference.meter}, {difference.subject}, {difference.start:%Y-%m-%d %H:%M} UTC, "
+                    f"{'hour' if difference.grain == 1 else 'day'}: differs; it counts {difference.kept:,} events "
+                    f"otherwise than the {difference.counted:,} there are."
+                )
+            if mend:
+                with transaction.atomic():
+                    event_type = self.types[difference.rollup]
+                    recount(event_type, difference.subject, difference.start, difference.start + width)
+        self._count_others(found, f"rollups of {day:%Y-%m-%d}")
+        return found
+
+    def _count_others(self, found: int, of_what: str) -> None:
+        if found > _NAMED:
+            self.stdout.write(f"... and {found - _NAMED:,} more {of_what}.")
 
 
 def _day(text: str | None) -> datetime | None:

@@ -15,6 +15,7 @@ from entitlements.metering.store.rollup_sql import COLUMNS, KEY_COLUMNS, Rolled,
 from entitlements.models import MeterRollup, UsageEvent, UsageRollup
 
 _DAY = timedelta(days=1)
+_AT_ONCE = 2_000
 
 
 class Difference(NamedTuple):
@@ -49,7 +50,7 @@ def days_of(start: datetime | None = None, end: datetime | None = None) -> Itera
 
 def differences(day: datetime, *, subjects: Sequence[str] | None = None) -> Iterator[Difference]:
     """Where the rollups of `day` differ from its events; only of these subjects, where any are named. One query for
-    each rollup, in one snapshot."""
+    each rollup, in one snapshot, whose rows come as they are asked for, and stay what they were."""
     for row in MeterRollup.objects.filter(dropped_at=None).select_related("meter").order_by("id"):
         yield from _of_rollup(rolled(row), row.meter.key, day, subjects)
 
@@ -76,7 +77,8 @@ def _of_rollup(rollup: Rolled, meter: str, day: datetime, subjects: Sequence[str
         ) AS apart GROUP BY subject, grain, start ORDER BY subject, start, grain
         """
     ).format(counted=counted_by(rollup), figures=figures_of([rollup]))
-    with connection.cursor() as cursor:
+    with connection.chunked_cursor() as cursor:
+        cursor.itersize = _AT_ONCE
         cursor.execute(
             statement.as_string(),
             {
@@ -87,7 +89,7 @@ def _of_rollup(rollup: Rolled, meter: str, day: datetime, subjects: Sequence[str
                 "subjects": None if subjects is None else list(subjects),
             },
         )
-        for subject, grain, start, kept, counted in cursor.fetchall():
+        for subject, grain, start, kept, counted in cursor:
             yield Difference(rollup.id, meter, subject, grain, start, int(kept), int(counted))
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from django.db import connection
 
 _DAY = timedelta(days=1)
+_AT_ONCE = 2_000
 _APART = """
     SELECT e.source, e.external_id, CASE WHEN k.source IS NULL THEN 'unknown' ELSE 'double' END AS fault
     FROM entitlements_usageevent e
@@ -51,10 +52,12 @@ class Apart(NamedTuple):
 
 
 def keys_apart(day: datetime) -> Iterator[Apart]:
-    """Where the events of `day`, a midnight in UTC, and their keys differ. One query."""
-    with connection.cursor() as cursor:
+    """Where the events of `day`, a midnight in UTC, and their keys differ. One query, whose rows come as they are
+    asked for: a table that was not restored is a day's events, each of them."""
+    with connection.chunked_cursor() as cursor:
+        cursor.itersize = _AT_ONCE
         cursor.execute(_APART, {"start": day, "end": day + _DAY})
-        for source, external_id, fault in cursor.fetchall():
+        for source, external_id, fault in cursor:
             yield Apart(source, external_id, Fault[fault.upper()])
 
 
