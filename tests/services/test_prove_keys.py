@@ -85,8 +85,8 @@ def test_of_a_whole_day_without_its_keys_some_are_named_and_the_others_counted_i
     )
     assert said[20] == "... and 29,980 more events of 2026-03-02."
     assert "30,000 events from their keys" in said[-1]
-    # All of them at once take 15 MB.
-    assert peak < 4_000_000
+    # All of them at once take 5.5 MB.
+    assert peak < 3_000_000
     call_command("prove_usage", "--mend")
     assert "30,000 keys were put right." in capsys.readouterr().out
     call_command("prove_usage")
