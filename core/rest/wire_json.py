@@ -1,6 +1,7 @@
 """Exact JSON: numbers come in as `int` or `Decimal`, never as floats, and `Decimal` goes out as the number it is."""
 
 import json
+import threading
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,10 +14,22 @@ MAX_DEPTH = 64
 # Longer numbers than these are attacks or mistakes: no amount, quantity or measurement needs them.
 MAX_NUMBER_LENGTH = 64
 MAX_EXPONENT = 400
+# Numbers go out, and are stored, with all their digits: four characters such as 1e400 come to 401. So many digits more
+# than it has characters may a body come to.
+MAX_WRITTEN_OUT = 8_000_000
 
 
 class JSONProblem(ValueError):
     """The text is no JSON that we take; the message says why, in words for the caller."""
+
+
+class _Allowance(threading.local):
+    """What is left to the body that this thread reads."""
+
+    digits = MAX_WRITTEN_OUT
+
+
+_allowance = _Allowance()
 
 
 def _parse_int(text: str) -> int:
@@ -31,6 +44,11 @@ def _parse_decimal(text: str) -> Decimal:
     value = Decimal(text)
     if not value.is_finite() or abs(value.adjusted()) > MAX_EXPONENT:
         raise JSONProblem(f"The number {text} is out of range.")
+    further = abs(value.adjusted()) - len(text)
+    if further > 0:
+        _allowance.digits -= further
+        if _allowance.digits < 0:
+            raise JSONProblem("The body's numbers with exponents come to millions of digits.")
     return value
 
 
@@ -55,13 +73,14 @@ _decoder = json.JSONDecoder(
 def loads(raw: bytes) -> Any:
     """The value that UTF-8 JSON text spells.
 
-    Raises `JSONProblem` for broken text, NaN and Infinity, giant numbers, nesting beyond 64 levels, names that come
+    Raises `JSONProblem` for broken text, NaN and Infinity, giant numbers and a great many large ones, nesting beyond 64 levels, names that come
     twice in one object, and characters that PostgreSQL can't store (NUL, halves of surrogate pairs).
     """
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise JSONProblem("The body is not UTF-8 text.") from error
+    _allowance.digits = MAX_WRITTEN_OUT
     try:
         value = _decoder.decode(text)
     except RecursionError as error:

@@ -87,6 +87,7 @@ def test_good_events_that_were_stored_before_stay_when_they_come_in_a_bad_batch(
         json.dumps(event(data={"amount": 5, "note": "\x00"})).encode(),
         json.dumps(event(data={"amount": 5, "note": "\ud800"})).encode(),
         json.dumps(event()).encode().replace(b"5}", b'5, "amount": 50}'),
+        json.dumps(event()).encode().replace(b"5}", b'5, "a": [' + b"1e400," * 300_000 + b"1]}"),
         b'{"data":' * 100 + b"1" + b"}" * 100,
     ],
     ids=lambda body: repr(body[:40]) + repr(body[-12:]),

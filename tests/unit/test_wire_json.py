@@ -25,6 +25,17 @@ def test_texts_keep_their_characters():
     }
 
 
+def test_a_body_of_a_great_many_large_numbers_is_refused_before_it_is_written_out():
+    """500,000 of them, in 3 MB, would come to 200 MB wherever they are stored or shown."""
+    many = b"[" + b",".join([b"1e-400"] * 500_000) + b"]"
+    for _ in range(2):
+        with pytest.raises(JSONProblem, match="come to millions of digits"):
+            loads(many)
+    # What is left is each body's own, and numbers as programs write them cost nothing of it.
+    assert len(loads(b"[" + b",".join([b"1.7976931348623157e+308"] * 20_000) + b"]")) == 20_000
+    assert len(loads(b"[" + b",".join([b"1e-05"] * 1_000_000) + b"]")) == 1_000_000
+
+
 @pytest.mark.parametrize(
     ("text", "twice"),
     [('{"a": 1, "b": 2, "a": 1}', "a"), ('[{"x": {"\\u0061": 1, "a": 2}}]', "a"), ('{"": 1, "": 2}', "")],
