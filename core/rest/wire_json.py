@@ -73,8 +73,9 @@ _decoder = json.JSONDecoder(
 def loads(raw: bytes) -> Any:
     """The value that UTF-8 JSON text spells.
 
-    Raises `JSONProblem` for broken text, NaN and Infinity, giant numbers and a great many large ones, nesting beyond 64 levels, names that come
-    twice in one object, and characters that PostgreSQL can't store (NUL, halves of surrogate pairs).
+    Raises `JSONProblem` for broken text, NaN and Infinity, giant numbers and too many large ones, nesting beyond 64
+    levels, names that come twice in one object, and characters that PostgreSQL can't store (NUL, halves of surrogate
+    pairs).
     """
     try:
         text = raw.decode("utf-8-sig")
