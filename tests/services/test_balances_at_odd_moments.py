@@ -36,7 +36,7 @@ def attribute(customer, on, *subjects, key=None):
 
 def test_a_subject_that_moves_within_an_hour_leaves_each_its_part_whoever_is_asked_first():
     old, new = make_customer(subjects=("robot",)), make_customer(key="bolt", name="Bolt", subjects=())
-    of_old, of_new = entitle(old), entitle(new)
+    of_old, of_new = entitle(old, on="2026-04-01T00:20"), entitle(new, on="2026-04-01T00:20")
     for on, amount in (
         ("2026-04-10T10:10:00", 1),
         ("2026-04-10T10:29:59", 2),

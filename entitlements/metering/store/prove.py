@@ -78,7 +78,6 @@ def _of_rollup(rollup: Rolled, meter: str, day: datetime, subjects: Sequence[str
         """
     ).format(counted=counted_by(rollup), figures=figures_of([rollup]))
     with connection.chunked_cursor() as cursor:
-        cursor.itersize = _AT_ONCE
         cursor.execute(
             statement.as_string(),
             {
@@ -89,8 +88,9 @@ def _of_rollup(rollup: Rolled, meter: str, day: datetime, subjects: Sequence[str
                 "subjects": None if subjects is None else list(subjects),
             },
         )
-        for subject, grain, start, kept, counted in cursor:
-            yield Difference(rollup.id, meter, subject, grain, start, int(kept), int(counted))
+        while rows := cursor.fetchmany(_AT_ONCE):
+            for subject, grain, start, kept, counted in rows:
+                yield Difference(rollup.id, meter, subject, grain, start, int(kept), int(counted))
 
 
 def sample(size: int) -> dict[datetime, list[str]]:

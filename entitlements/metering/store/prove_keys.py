@@ -55,10 +55,10 @@ def keys_apart(day: datetime) -> Iterator[Apart]:
     """Where the events of `day`, a midnight in UTC, and their keys differ. One query, whose rows come as they are
     asked for: a table that was not restored is a day's events, each of them."""
     with connection.chunked_cursor() as cursor:
-        cursor.itersize = _AT_ONCE
         cursor.execute(_APART, {"start": day, "end": day + _DAY})
-        for source, external_id, fault in cursor:
-            yield Apart(source, external_id, Fault[fault.upper()])
+        while rows := cursor.fetchmany(_AT_ONCE):
+            for source, external_id, fault in rows:
+                yield Apart(source, external_id, Fault[fault.upper()])
 
 
 def mend_keys(day: datetime) -> None:
