@@ -21,7 +21,7 @@ from entitlements.metering.store.recount import recount
 from entitlements.models import MeterRollup
 
 _NAMED = 20
-"""So many of each day are named; the others are counted."""
+"""So many events and so many rollups are named; the others are counted by day."""
 _REPORT_EVERY = 5.0
 
 
@@ -43,27 +43,27 @@ class Command(BaseCommand):
         if built:
             self.stdout.write(f"Built {built:,} days of rollups.")
         self.types = dict(MeterRollup.objects.values_list("id", "meter__event_type"))
-        days = found = self.apart = self.doubles = 0
+        days = self.found = self.apart = self.doubles = 0
         reported = time.monotonic()
         for day in days_of(start, end):
             self._prove_keys(day, mend=options["mend"])
-            found += self._prove_rollups(day, options["subject"], mend=options["mend"])
+            self._prove_rollups(day, options["subject"], mend=options["mend"])
             days += 1
             if options["verbosity"] and time.monotonic() - reported > _REPORT_EVERY:
                 reported = time.monotonic()
                 self.stdout.write(f"{days:,} days compared, up to {day:%Y-%m-%d}.")
-        if not (found or self.apart or options["verbosity"]):
+        if not (self.found or self.apart or options["verbosity"]):
             return
         self.stdout.write(f"{days:,} days compared.")
-        if (found or self.apart) and not options["mend"]:
-            said = [f"{found:,} rollups differ from their events"] * bool(found)
+        if (self.found or self.apart) and not options["mend"]:
+            said = [f"{self.found:,} rollups differ from their events"] * bool(self.found)
             said += [f"{self.apart:,} events from their keys"] * bool(self.apart)
             self.stdout.write(self.style.ERROR(f"{', and '.join(said)}. --mend mends them."))
             sys.exit(1)
         if self.doubles:
             self.stdout.write(self.style.ERROR(f"{self.doubles:,} events are stored more than once, which stays so."))
             sys.exit(1)
-        mended = [f"{found:,} rollups were computed anew."] * bool(found)
+        mended = [f"{self.found:,} rollups were computed anew."] * bool(self.found)
         mended += [f"{self.apart:,} keys were put right."] * bool(self.apart)
         self.stdout.write(self.style.SUCCESS(" ".join(mended) or "Every rollup equals its events."))
 
@@ -72,21 +72,21 @@ class Command(BaseCommand):
         for apart in keys_apart(day):
             found += 1
             self.doubles += apart.fault == Fault.DOUBLE
-            if found <= _NAMED:
+            if self.apart + found <= _NAMED:
                 said = f"The event {apart.external_id} of {apart.source}, {day:%Y-%m-%d}, {apart.fault.value}."
                 self.stdout.write(said)
-        self._count_others(found, f"events of {day:%Y-%m-%d}")
+        self._count_others(self.apart, found, f"events of {day:%Y-%m-%d}")
         self.apart += found
         if mend and found:
             with transaction.atomic():
                 mend_keys(day)
 
-    def _prove_rollups(self, day: datetime, subjects: list[str] | None, *, mend: bool) -> int:
+    def _prove_rollups(self, day: datetime, subjects: list[str] | None, *, mend: bool) -> None:
         found = 0
         for difference in differences(day, subjects=subjects):
             found += 1
             width = timedelta(hours=difference.grain)
-            if found <= _NAMED:
+            if self.found + found <= _NAMED:
                 self.stdout.write(
                     f"{difference.meter}, {difference.subject}, {difference.start:%Y-%m-%d %H:%M} UTC, "
                     f"{'hour' if difference.grain == 1 else 'day'}: differs; it counts {difference.kept:,} events "
@@ -96,12 +96,13 @@ class Command(BaseCommand):
                 with transaction.atomic():
                     event_type = self.types[difference.rollup]
                     recount(event_type, difference.subject, difference.start, difference.start + width)
-        self._count_others(found, f"rollups of {day:%Y-%m-%d}")
-        return found
+        self._count_others(self.found, found, f"rollups of {day:%Y-%m-%d}")
+        self.found += found
 
-    def _count_others(self, found: int, of_what: str) -> None:
-        if found > _NAMED:
-            self.stdout.write(f"... and {found - _NAMED:,} more {of_what}.")
+    def _count_others(self, before: int, found: int, of_what: str) -> None:
+        named = min(found, max(0, _NAMED - before))
+        if found > named:
+            self.stdout.write(f"... and {found - named:,} more {of_what}.")
 
 
 def _day(text: str | None) -> datetime | None:
