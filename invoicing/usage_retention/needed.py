@@ -1,16 +1,21 @@
 """Says from when on usage is needed: by windows that aren't billed or whose quantities aren't fixed, by late usage that
-nobody has decided about, and by what can't be read."""
+nobody has decided about, by balances, and by what can't be read."""
 
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from entitlements.access.balances import burndowns_of
+from entitlements.access.needed_events import events_needed_since
+from entitlements.access.selectors import active_at, entitlements_with_facts
+from entitlements.choices import EntitlementType
 from invoicing.books.examination import CUSTOMERS_AT_ONCE, Examination, batches
 from invoicing.books.histories import History, histories, name_item, subscribers
 from invoicing.books.usage import billed_quantities, features_of, metered_by, usage_of_customers, usage_start
 from subscriptions.schedule import obligations
 
+ENTITLEMENTS_AT_ONCE = 500
 ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
@@ -23,7 +28,8 @@ class Need(NamedTuple):
 
 
 def usage_needed(exam: Examination) -> Iterator[Need]:
-    """Every need of every customer, a hundred at a time; none of them says no later than `exam.as_of`."""
+    """Every need of every customer, some hundred at a time; none of them says no later than `exam.as_of`."""
+    yield from _by_balances(exam.as_of)
     for ids in batches(subscribers(), CUSTOMERS_AT_ONCE):
         yield from _by_windows(exam, ids)
         for finding in usage_of_customers(exam, ids):
@@ -32,6 +38,22 @@ def usage_needed(exam: Examination) -> Iterator[Need]:
                 yield Need(ALWAYS, said)
             elif finding.usage_since is not None:
                 yield Need(finding.usage_since, said, late=True)
+
+
+def _by_balances(now: datetime) -> Iterator[Need]:
+    """What the metered entitlements of now go on with. Their time of before is read by whole hours."""
+    metered = entitlements_with_facts().filter(active_at(now), type=EntitlementType.METERED)
+    for ids in batches(metered, ENTITLEMENTS_AT_ONCE):
+        entitlements = {each.pk: each for each in metered.filter(pk__in=ids)}
+        for burndown in burndowns_of(entitlements.values()):
+            since = events_needed_since(burndown, now)
+            if since is not None:
+                entitled = entitlements[burndown.id]
+                yield Need(
+                    since,
+                    f"What {entitled.customer} has left of {entitled.feature_key} comes from usage since "
+                    f"{since:%Y-%m-%d %H:%M} UTC, a part of an hour among it.",
+                )
 
 
 def _by_windows(exam: Examination, ids: Sequence[uuid.UUID]) -> Iterator[Need]:

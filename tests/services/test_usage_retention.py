@@ -1,12 +1,15 @@
 """A month of events goes once it is old and all in it is billed; what was billed stays as it is (billing rules 6)."""
 
+from decimal import Decimal
 from importlib import import_module
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from core import clock
 from core.audit.models import AuditEntry
+from customers.models import UsageSubject
 from customers.selectors import attributions_of
 from entitlements.errors import BadEvent
 from entitlements.metering.create_meter import create_meter
@@ -17,16 +20,18 @@ from entitlements.metering.store.prove import days_of, differences, sample
 from entitlements.metering.update_meter import update_meter
 from entitlements.metering.usage import UsageRequest, reading_of, usage_of
 from entitlements.metering.usage_query import UsageQuery, query_usage
-from entitlements.models import DroppedUsage, MeterRollup, UsageEvent, UsageEventKey
+from entitlements.models import BalanceSnapshot, DroppedUsage, Entitlement, MeterRollup, UsageEvent, UsageEventKey
 from invoicing.errors import WrongInvoiceState
 from invoicing.issued.void_invoice import void_invoice
 from invoicing.models import Invoice, ParkedCustomer
 from invoicing.usage_retention.drop_billed_months import drop_billed_months
+from invoicing.usage_retention.needed import _by_balances
 from tests.services.test_event_months import first_missing
 from tests.support.books import run_check
 from tests.support.catalog import make_feature
 from tests.support.closing import run
 from tests.support.customers import make_default_profile
+from tests.support.entitlements import entitle, figures, give
 from tests.support.subscriptions import subscribe
 from tests.support.usage import billed, metered
 
@@ -230,3 +235,81 @@ def test_a_parked_customer_holds_what_is_not_billed(house):
     run(f"{house.month(1):%Y-%m-%d}")
     assert house.drop(3).held_by.since == house.first
     assert kept() == [5, 7]
+
+
+class TestBalances:
+    """Ten are used of a hundred in the first month, five of them in the hour in which the entitlement begins."""
+
+    @pytest.fixture
+    def entitled(self, house):
+        house.use(house.first.replace(day=12, hour=0, minute=10), 5)
+        house.bill(1)
+        house.bill(2)
+
+        def make(at="10T08:10", amount="100", rollover=0, **terms):
+            begins = f"{house.first:%Y-%m}-{at}"
+            entitlement = entitle(house.subscription.customer, on=begins, issue=None, **terms)
+            give(entitlement, amount, begins, max_rollover=Decimal(rollover))
+            return entitlement
+
+        return make
+
+    def left(self, house, entitlement):
+        return figures(entitlement, f"{house.month(3):%Y-%m-%d}")[3]
+
+    @pytest.mark.parametrize(
+        ("terms", "left"),
+        [
+            # The running usage period began within an hour.
+            ({"at": "10T08:20", "usage_period": ("P1Y", None)}, "83"),
+            # What is left is kept over resets since then.
+            ({"at": "10T08:20", "rollover": 100}, "83"),
+            ({"at": "10T08:20", "amount": "6", "preserve_overage": True}, "0"),
+        ],
+    )
+    def test_what_comes_from_a_part_of_an_hour_keeps_its_events(self, house, entitled, terms, left):
+        entitlement = entitled(**terms)
+        assert self.left(house, entitlement) == left
+        held = house.drop(3)
+        assert held.held_by.since == house.first.replace(day=10, hour=8)
+        assert held.held_by.why == (
+            f"What Acme has left of calls comes from usage since {house.first:%Y-%m}-10 08:00 UTC, a part of an "
+            "hour among it."
+        )
+        assert kept() == [5, 5, 7]
+        BalanceSnapshot.objects.all().delete()
+        assert self.left(house, entitlement) == left
+
+    @pytest.mark.parametrize(
+        ("terms", "left"),
+        [
+            ({"at": "10T08:00", "usage_period": ("P1Y", None)}, "83"),
+            ({"at": "10T08:00", "rollover": 100}, "83"),
+            # A reset leaves nothing of what was used before.
+            ({"at": "10T08:20"}, "0"),
+        ],
+    )
+    def test_what_whole_hours_say_or_a_reset_has_ended_lets_them_go(self, house, entitled, terms, left):
+        entitlement = entitled(**terms)
+        assert self.left(house, entitlement) == left
+        assert f"entitlements_usageevent_y{house.first:%Ym%m}" in house.drop(3).months
+        assert kept() == []
+        assert self.left(house, entitlement) == left
+        BalanceSnapshot.objects.all().delete()
+        assert self.left(house, entitlement) == left
+
+    def test_a_subject_that_came_within_an_hour_keeps_them_as_well(self, house, entitled):
+        entitled(at="10T08:00", usage_period=("P1Y", None))
+        UsageSubject.objects.update(active_from=house.first.replace(day=10, hour=8, minute=15))
+        assert house.drop(3).held_by.since == house.first.replace(day=10, hour=8)
+
+    def test_thirty_entitlements_take_as_many_queries_as_three(self, house, entitled):
+        def asked(number):
+            for n in range(Entitlement.objects.count(), number):
+                make_feature(key=f"f{n}", name="F", meter=house.feature.meter)
+                entitled(at="10T08:00", usage_period=("P1Y", None), feature_key=f"f{n}")
+            with CaptureQueriesContext(connection) as queries:
+                assert list(_by_balances(house.month(3))) == []
+            return len(queries)
+
+        assert asked(3) == asked(30)
