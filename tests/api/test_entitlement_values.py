@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from core import clock
 from core.ids import to_text
+from customers.models import Customer, UsageSubject
 from entitlements.access.asked import Addressed, read_asked
 from entitlements.access.balances import burndowns_of
 from entitlements.access.reset_usage import reset_usage
@@ -132,6 +133,29 @@ def same(key="acme", feature="calls"):
         assert value_of(Addressed.CUSTOMER, key, feature, now) == value
     assert list(BalanceSnapshot.objects.values_list("id", "taken_at")) == taken != []
     return value
+
+
+def test_by_a_subject_it_is_the_value_of_whoever_has_it_now(api, customer):
+    entitle(customer)
+    use("2026-06-03", 9, subject="acme-us")
+    UsageSubject.objects.filter(key="acme-us").update(deleted_at=at("2026-06-10"))
+    refused(api.get(SUBJECT.format("calls")), 404)
+    other = make_customer(key="bolt", name="Bolt", subjects=())
+    UsageSubject.objects.create(customer=other, key="acme-us", active_from=at("2026-06-10"))
+    refused(api.get(SUBJECT.format("calls")), 404)
+    entitle(other, issue="50")
+    use("2026-06-12", 4, subject="acme-us")
+    assert data(api.get(SUBJECT.format("calls")))["balance"] == 46
+    assert data(api.get(V1.format("calls")))["balance"] == 91
+
+
+def test_an_id_is_the_customers_who_has_it_though_it_is_an_older_ones_key(api, customer):
+    newer = make_customer(key="bolt", name="Bolt")
+    Customer.objects.filter(pk=customer.pk).update(key=to_text(newer.pk))
+    entitle(customer)
+    entitle(newer, issue="50")
+    address = f"/api/v1/customers/{to_text(newer.pk)}/entitlements/calls/value"
+    assert data(api.get(address))["balance"] == 50
 
 
 def test_all_facts_are_read(customer):

@@ -166,6 +166,9 @@ def test_other_meters_use_up_the_figure_of_the_period(customer, aggregation, use
     assert [each.balance for each in found] == [n - Decimal(u) for n, u in zip(offered, expected, strict=True)]
 
 
+MOMENTS_AROUND_AN_END = ("2026-04-02", "2026-04-19T23:59:59", "2026-04-20", "2026-05-01")
+
+
 class TestSnapshots:
     def test_one_is_kept_at_a_reset_and_what_changes_before_it_is_seen(self, customer, calls):
         entitlement = entitle(customer, preserve_overage=True)
@@ -231,6 +234,49 @@ class TestSnapshots:
             assert (last and last.at) == (kept and at(kept))
         use("2026-05-01T10:45", 5)  # late, of the hour of the reset
         assert figures(entitlement, "2026-05-20") == (True, "100", "12", "88", "0")
+
+    def test_a_grant_that_is_entered_for_the_very_moment_of_one_counts(self, customer, calls):
+        entitlement = entitle(customer, on="2026-04-01T10:20")
+        use("2026-04-02", 30)
+        assert figures(entitlement, "2026-04-20") == (True, "100", "30", "70", "0")
+        assert BalanceSnapshot.objects.get().at == at("2026-04-01T11:00")
+        give(entitlement, "5", "2026-04-01T11:00", priority=0)
+        assert figures(entitlement, "2026-04-20") == (True, "105", "30", "75", "0")
+
+    def test_a_subject_in_the_place_of_another_is_seen_though_it_has_as_many_events(self, customer, calls):
+        entitlement = entitle(customer, on="2026-04-01")
+        UsageSubject.objects.update(active_from=at("2026-04-02"))
+        use("2026-04-03", 10)
+        use("2026-04-03", 20, subject="other")
+        assert figures(entitlement, "2026-05-20") == (True, "100", "0", "100", "0")
+        give(entitlement, "100", "2026-04-01", max_rollover=Decimal(100))
+        assert figures(entitlement, "2026-05-20") == (True, "200", "0", "200", "0")
+        use("2026-04-05", 95)
+        use("2026-04-05", 150, subject="other")
+        assert figures(entitlement, "2026-05-20") == (True, "195", "0", "195", "0")
+        UsageSubject.objects.update(key="other")
+        assert figures(entitlement, "2026-05-20") == (True, "130", "0", "130", "0")
+
+    def test_what_ends_later_leaves_one_from_before_as_good_as_it_was(self, customer, calls):
+        entitlement = entitle(customer, on="2026-04-01")
+        grant = give(entitlement, "5", "2026-04-02")
+        [before] = burndowns_of([entitlements_with_facts().get(pk=entitlement.pk)])
+        with clock.frozen_at(at("2026-04-20")):
+            void_grant(grant=grant)
+        UsageSubject.objects.update(deleted_at=at("2026-04-21"))
+        [after] = burndowns_of([entitlements_with_facts().get(pk=entitlement.pk)])
+        same = [before.facts_at(moment) == after.facts_at(moment) for moment in map(at, MOMENTS_AROUND_AN_END)]
+        assert same == [True, True, False, False]
+
+    @pytest.mark.parametrize("aggregation", ["MAX", "LATEST"])
+    def test_a_figure_below_nothing_uses_nothing(self, customer, calls, aggregation):
+        Meter.objects.update(aggregation=aggregation)
+        entitlement = entitle(customer)
+        use("2026-04-03", -5)
+        assert figures(entitlement, "2026-04-04") == (True, "100", "0", "100", "0")
+        give(entitlement, "1", "2026-04-10", priority=0)
+        use("2026-04-12", 4)
+        assert figures(entitlement, "2026-04-13") == (True, "101", "4", "97", "0")
 
     @pytest.mark.parametrize("aggregation", ["MAX", "LATEST", "UNIQUE_COUNT"])
     def test_what_does_not_add_up_is_kept_at_a_reset(self, customer, calls, aggregation):

@@ -213,6 +213,20 @@ def test_usage_that_is_taken_back_returns_to_whom_it_was_taken_from_last(uses, m
     assert shown(line, uses, moment) == expected
 
 
+def test_less_than_one_that_was_given_back_covers_what_is_used_next():
+    line = timeline(grant(1, "10"), grant(2, "10", "2026-04-11", priority=0))
+    uses = (("2026-04-02", "-0.5"), ("2026-04-12", "0.75"))
+    assert shown(line, uses, "2026-04-13") == ({1: "10", 2: "9.75"}, "0.25", "0.00")
+
+
+def test_of_a_renewed_grant_no_more_returns_than_was_taken_since():
+    """3 before it is renewed, 2 after: of 4 that are taken back it gets 2, and has no more than it began with."""
+    line = timeline(grant(1, "10", every="P1W"))
+    uses = (("2026-04-02", "3"), ("2026-04-09", "2"), ("2026-04-10", "-4"))
+    whole = shown(line, uses, "2026-04-11")
+    assert whole == ({1: "10"}, "1", "0")
+
+
 def test_what_an_ended_or_renewed_grant_gave_returns_to_nobody():
     line = timeline(grant(1, "10", expires_at="2026-04-05"), grant(2, "10", every="P1W", priority=2))
     uses = (("2026-04-02", "15"), ("2026-04-09", "-15"))
